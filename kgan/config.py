@@ -1,0 +1,160 @@
+"""Every setting of a training run: the command line's flags, `run/config.json`, and what the code reads.
+
+A field that is ``None`` is filled by the recipe when the run starts (`kgan.recipes.resolve`); the resolved
+settings are written to the run folder before step 0.
+"""
+
+import dataclasses
+import json
+import pathlib
+from typing import Literal
+
+
+Text = str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Train a GAN on two folders of pictures; measure and export it."""
+
+    # --- pictures -------------------------------------------------------------------------------------------------
+    content: Text = None
+    """Pictures to restyle: a folder (any nesting, any sizes) or tfds:NAME[/CONFIG]."""
+    style: Text = None
+    """Pictures in the wanted style: a folder or tfds:NAME[/CONFIG]."""
+    data: Text = None
+    """Instead of the two: a folder with trainA, trainB (and testA, testB), tfds:NAME[/CONFIG], or "sample"."""
+    cache: str = "~/.cache/kgan"
+    """Where prepared pictures are kept between runs."""
+    size: int | None = None
+    """Side of the square training crop in pixels (Nx)."""
+    channels: Literal[1, 3, 4] = 3
+    """Channels of a picture (C): 1 gray, 3 RGB, 4 RGBA."""
+    min_crop: float | None = None
+    """A crop's side is drawn between this share and all of the picture's short side."""
+    flip: bool = True
+    """Mirror half of the training pictures."""
+
+    # --- method ---------------------------------------------------------------------------------------------------
+    recipe: Text = None
+    """article, mmd, synthesis, paired, cyclegan, or your own as module:RECIPE. Default: paired on the packaged
+    sample, else cyclegan."""
+    adversarial: Text = None
+    """Adversarial loss: cross_entropy, least_squares, hinge, wasserstein or article."""
+    weight: tuple[str, ...] = ()
+    """Weights of single loss terms, as in: --weight cycle=10 identity=2."""
+    generator_weight: float | None = None
+    """The article's G_weight: multiplies the perceptual terms (SSIM and features)."""
+    discriminator_weight: float | None = None
+    """The article's D_weight: cross entropy on real pictures."""
+    wasserstein_weight: float | None = None
+    """The article's LAMBDA: Wasserstein term of the discriminator (with --adversarial wasserstein: the weight of
+    the gradient penalty)."""
+    mmd_weight: float | None = None
+    """The article's alpha: maximum mean discrepancy between stylized and real pictures."""
+
+    # --- networks -------------------------------------------------------------------------------------------------
+    generator: Text = None
+    """Generator network: resnet or article."""
+    discriminator: Text = None
+    """Discriminator network: patch, multiscale or article."""
+    filters: int | None = None
+    """Filters of the generator's first layer."""
+    blocks: int | None = None
+    """Residual blocks (resnet) or convolutions at the coarsest resolution (article)."""
+    stride: Literal[2, 4, 8] | None = None
+    """How coarse the generator works: larger invents more and keeps less detail."""
+    kernel: Literal[3, 5] | None = None
+    """Kernel size of the generator's inner convolutions."""
+    downsample: Literal["conv", "pool"] | None = None
+    """Strided convolution or pooling on the way down."""
+    upsample: Literal["resize", "transpose"] | None = None
+    """Resize + convolution (no checkerboard) or transposed convolution (the article's) on the way up."""
+    norm: Literal["instance", "batch", "none"] | None = None
+    """Normalization in the generator."""
+    residual: bool | None = None
+    """Start from the identity: output = content + correction, the correction's last layer zero at first."""
+    discriminator_filters: int | None = None
+    """Filters of the discriminator's first layer."""
+    noise_channels: int | None = None
+    """Channels of the noise map (Nz); 0 for none."""
+    noise: Literal["normal", "uniform", "truncated"] = "normal"
+    """Distribution of the noise."""
+    truncation: float = 2.0
+    """Bound of truncated noise, in standard deviations."""
+    regularizer: Literal["frozen", "adversarial"] = "frozen"
+    """The regularization network R: frozen at random weights, or trained to maximise the MMD."""
+    regularizer_network: Literal["conv", "dense"] = "conv"
+    """R's layers: convolutions + ReLU, or fully connected + batch norm + ReLU."""
+    features: Literal["mobilenet", "vgg19"] = "mobilenet"
+    """Pretrained network of the perceptual terms: packaged MobileNet, or VGG19 (downloaded)."""
+    feature_weights: Text = None
+    """A .weights.h5 file for --features instead of the packaged or downloaded one."""
+
+    # --- optimization ---------------------------------------------------------------------------------------------
+    steps: int | None = None
+    """Length of the schedule in updates (Iteration)."""
+    stop_after: int | None = None
+    """End early, after this many updates in all, with a full checkpoint; the schedule stays that of --steps."""
+    batch_size: int | None = None
+    """Pictures per update over all devices together (BatchSize)."""
+    learning_rate: float | None = None
+    """Learning rate of the generator (LearningRate)."""
+    discriminator_learning_rate: float | None = None
+    """Learning rate of the discriminator; default: the generator's."""
+    decay: Literal["linear", "constant"] | None = None
+    """linear: constant for the first half of the steps, then linearly to zero."""
+    generator_optimizer: Text = None
+    """adam, adamw, rmsprop or sgd."""
+    discriminator_optimizer: Text = None
+    """adam, adamw, rmsprop or sgd."""
+    ema: float | None = None
+    """Decay of the generator's exponential moving average, which is what gets exported; 0 for none."""
+    image_pool: int | None = None
+    """Past stylized pictures shown to the discriminator again; 0 for none."""
+    seed: int = 0
+    """Seed of everything random."""
+    init_from: Text = None
+    """Start from the weights of this run folder instead of random ones."""
+
+    # --- machine --------------------------------------------------------------------------------------------------
+    strategy: Literal["none", "mirrored"] = "none"
+    """tf.distribute strategy: one device, or synchronous copies on several."""
+    devices: int | None = None
+    """The first N GPUs, or N logical CPU devices where there is no GPU. Default: 1, or all with mirrored."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Compute precision of the networks; losses, norms and weights stay in float32."""
+    jit: bool | None = None
+    """Compile the training step with XLA. Default: on a GPU."""
+    deterministic: bool | None = None
+    """Equal runs give equal bytes. Default: on a CPU."""
+
+    # --- run folder -----------------------------------------------------------------------------------------------
+    run: Text = None
+    """Run folder. Default: runs/<recipe>-<number>."""
+    resume: bool = False
+    """Go on from the last checkpoint of --run; its config.json holds all other settings."""
+    log_every: int = 50
+    """Steps between lines of metrics."""
+    sample_every: int | None = None
+    """Steps between picture grids; default: a twentieth of --steps."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints; default: as --sample-every."""
+    keep_checkpoints: int = 3
+    """Checkpoints kept."""
+
+    def save(self, path: pathlib.Path) -> None:
+        """Write the settings as JSON, in one atomic step."""
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: pathlib.Path) -> "TrainConfig":
+        """Read settings written by `save`; raises ValueError for unknown settings."""
+        values = json.loads(path.read_text())
+        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"{path}: unknown settings {', '.join(unknown)}")
+        values["weight"] = tuple(values.get("weight", ()))
+        return cls(**values)

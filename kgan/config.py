@@ -9,7 +9,6 @@ import json
 import pathlib
 from typing import Literal
 
-
 Text = str | None
 
 

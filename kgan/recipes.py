@@ -7,6 +7,7 @@ its loss terms; every other field is the default of the flag of the same name.
 import dataclasses
 import difflib
 import importlib
+import os
 from typing import Literal
 
 from kgan.config import TrainConfig
@@ -169,3 +170,158 @@ def _imported(name: str) -> Recipe:
     if not isinstance(recipe, Recipe):
         raise UserError(f"--recipe {name}: should be a kgan.recipes.Recipe. Received: {type(recipe).__name__}")
     return recipe
+
+
+TERMS = {
+    "adversarial": "what the discriminator thinks of the stylized picture",
+    "pixel": "L1 distance to the reference",
+    "ssim": "1 - SSIM to the reference",
+    "features": "distance to the reference in a pretrained network",
+    "gram": "distance of Gram matrices to the style picture (Gatys et al.)",
+    "mmd": "maximum mean discrepancy to the style pictures",
+    "cycle": "L1 distance after the way there and back (two_way)",
+    "identity": "L1 distance of a restyled style picture to itself",
+    "total_variation": "differences between neighbouring pixels",
+}
+"""Names that `--weight` and `LossTerm` take. The reference is the truth (paired) or the content."""
+
+SYMBOLS = {"ssim": "generator_weight", "features": "generator_weight", "mmd": "mmd_weight"}
+"""The article's symbols: which flag multiplies which term."""
+
+_TWO_WAY_ONLY = {"cycle"}
+_NEEDS_CONTENT = {"pixel", "ssim", "features", "identity", "cycle"}
+_SMOKE_LIMITS = {"steps": 4, "size": 32, "batch_size": 4, "filters": 8, "blocks": 1, "discriminator_filters": 8}
+
+
+def term_weights(config: TrainConfig, recipe: Recipe) -> dict[str, float]:
+    """Every loss term of the generator with its weight: the recipe's, changed by --weight, times the symbols."""
+    weights = {term.name: term.weight for term in recipe.terms}
+    if recipe.discriminator is not None:
+        weights.setdefault("adversarial", 1.0)
+    weights.update(_parsed_weights(config.weight, recipe))
+    for name, symbol in SYMBOLS.items():
+        if name in weights:
+            weights[name] *= getattr(config, symbol)
+    return {name: weight for name, weight in weights.items() if weight}
+
+
+def _parsed_weights(words: tuple[str, ...], recipe: Recipe) -> dict[str, float]:
+    weights = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            raise UserError(f"--weight {word}: should be TERM=NUMBER, as in cycle=10") from None
+        _check_term(word, name, recipe)
+    return weights
+
+
+def _check_term(word: str, name: str, recipe: Recipe) -> None:
+    impossible = set()
+    if recipe.topology != "two_way":
+        impossible |= _TWO_WAY_ONLY
+    if recipe.pictures == "style":
+        impossible |= _NEEDS_CONTENT
+    if recipe.discriminator is None:
+        impossible |= {"adversarial"}
+    possible = [term for term in TERMS if term not in impossible]
+    if name in possible:
+        return
+    near = difflib.get_close_matches(name, possible, 1, 0.4)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f"--weight {word}: no such term in recipe {recipe.name}; {hint}There are {', '.join(possible)}")
+
+
+def resolve(config: TrainConfig) -> TrainConfig:
+    """The settings with nothing left open: flags first, then the sample's defaults, then the recipe's.
+
+    Raises UserError for settings that cannot work together.
+    """
+    on_sample = config.data == "sample" or (config.data, config.content, config.style) == (None, None, None)
+    recipe = find(config.recipe or ("paired" if on_sample else "cyclegan"))
+    filled = {"recipe": config.recipe or recipe.name, "data": "sample" if on_sample else config.data}
+    defaults = dataclasses.asdict(recipe) | (SAMPLE_DEFAULTS if on_sample else {})
+    for field in dataclasses.fields(config):
+        if getattr(config, field.name) is None and defaults.get(field.name) is not None:
+            filled[field.name] = defaults[field.name]
+    config = dataclasses.replace(config, **filled)
+    if os.environ.get("KGAN_SMOKE"):
+        config = _shortened(config)
+    config = _with_derived_defaults(config)
+    check(config, recipe)
+    return config
+
+
+def _shortened(config: TrainConfig) -> TrainConfig:
+    """KGAN_SMOKE=1: the same way through the code in seconds, for trying commands out."""
+    return dataclasses.replace(
+        config, log_every=2, **{name: min(getattr(config, name), limit) for name, limit in _SMOKE_LIMITS.items()}
+    )
+
+
+def _with_derived_defaults(config: TrainConfig) -> TrainConfig:
+    sample_every = config.sample_every or max(1, config.steps // 20)
+    return dataclasses.replace(
+        config,
+        discriminator_learning_rate=config.discriminator_learning_rate or config.learning_rate,
+        sample_every=sample_every,
+        checkpoint_every=config.checkpoint_every or sample_every,
+    )
+
+
+def check(config: TrainConfig, recipe: Recipe) -> None:
+    """Raise UserError for settings that cannot work."""
+    for name in ("size", "steps", "batch_size", "filters", "discriminator_filters", "log_every", "sample_every",
+                 "checkpoint_every", "keep_checkpoints", "learning_rate"):  # fmt: skip
+        if getattr(config, name) <= 0:
+            raise UserError(f"--{_flag(name)} should be above 0. Received: {getattr(config, name)}")
+    if config.size % config.stride:
+        below, above = config.size // config.stride * config.stride, -(-config.size // config.stride) * config.stride
+        raise UserError(
+            f"--size {config.size} should be a multiple of --stride {config.stride}: {below or above} or {above}"
+        )
+    if not 0 < config.min_crop <= 1:
+        raise UserError(f"--min-crop should be above 0 and at most 1. Received: {config.min_crop}")
+    if not 0 <= config.ema < 1:
+        raise UserError(f"--ema should be at least 0 and below 1. Received: {config.ema}")
+    if recipe.pictures == "style" and not config.noise_channels:
+        raise UserError(f"--noise-channels should be above 0: recipe {recipe.name} draws pictures from noise alone")
+    _check_sources(config, recipe)
+    _check_names(config, recipe)
+    term_weights(config, recipe)
+
+
+def _check_sources(config: TrainConfig, recipe: Recipe) -> None:
+    if config.data is not None and (config.content or config.style):
+        raise UserError("--data names both kinds of pictures: give either --data or --content and --style")
+    if config.data is None and not config.style:
+        raise UserError("--style is missing: a folder with pictures in the wanted style")
+    if config.data is None and not config.content and recipe.pictures != "style":
+        raise UserError("--content is missing: a folder with pictures to restyle")
+
+
+CHOICES = {
+    "generator": ("resnet", "article"),
+    "discriminator": ("patch", "multiscale", "article"),
+    "adversarial": ("cross_entropy", "least_squares", "hinge", "wasserstein", "article"),
+    "generator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
+    "discriminator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
+}
+"""Names that kgan resolves in a registry; a test holds them against the registries."""
+
+
+def _check_names(config: TrainConfig, recipe: Recipe) -> None:
+    for setting, names in CHOICES.items():
+        value = getattr(config, setting)
+        if value is None or value in names:
+            continue
+        near = difflib.get_close_matches(value, names, 1, 0.4)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"--{_flag(setting)} {value}: no such choice; {hint}There are {', '.join(names)}")
+    if recipe.discriminator is None and config.discriminator is not None:
+        raise UserError(f"--discriminator {config.discriminator}: recipe {recipe.name} trains without a discriminator")
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")

@@ -1,0 +1,14 @@
+"""The GANs: keras.Models whose train_step reads as the algorithm. A recipe names its topology."""
+
+import importlib
+
+from kgan import recipes
+from kgan.config import TrainConfig
+
+_TOPOLOGIES = {"one_way": ("kgan.gan.one_way", "OneWay"), "two_way": ("kgan.gan.two_way", "TwoWay")}
+
+
+def build_gan(config: TrainConfig):
+    """The keras.Model that trains the (resolved) settings' recipe; call it inside the strategy's scope."""
+    module, name = _TOPOLOGIES[recipes.find(config.recipe).topology]
+    return getattr(importlib.import_module(module), name)(config)

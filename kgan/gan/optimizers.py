@@ -1,0 +1,40 @@
+"""Optimizers and their learning-rate schedule."""
+
+import keras
+
+from kgan.config import TrainConfig
+
+OPTIMIZERS = {
+    "adam": lambda rate: keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.999),
+    "adamw": lambda rate: keras.optimizers.AdamW(rate, beta_1=0.5, beta_2=0.999, weight_decay=1e-4),
+    "rmsprop": lambda rate: keras.optimizers.RMSprop(rate, rho=0.99),
+    "sgd": lambda rate: keras.optimizers.SGD(rate),
+}
+"""Momentum 0.5 instead of 0.9, as GANs are trained since DCGAN (https://arxiv.org/abs/1511.06434)."""
+
+
+@keras.saving.register_keras_serializable("kgan")
+class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Constant for the first half of `steps`, then linearly to zero (CycleGAN, https://arxiv.org/abs/1703.10593)."""
+
+    def __init__(self, rate: float, steps: int):
+        self.rate, self.steps = rate, steps
+
+    def __call__(self, step):
+        left = (self.steps - keras.ops.cast(step, "float32")) / (self.steps - self.steps // 2)
+        return self.rate * keras.ops.clip(left, 0.0, 1.0)
+
+    def get_config(self):
+        return {"rate": self.rate, "steps": self.steps}
+
+
+def build_optimizer(config: TrainConfig, player: str, variables: list) -> keras.optimizers.Optimizer:
+    """The optimizer of `player` ("generator" or "discriminator"), with its state created for `variables`."""
+    rate = config.learning_rate if player == "generator" else config.discriminator_learning_rate
+    schedule = LinearDecay(rate, config.steps) if config.decay == "linear" else rate
+    optimizer = OPTIMIZERS[getattr(config, f"{player}_optimizer")](schedule)
+    if config.precision == "float16":
+        # Keras wraps only the optimizer given to compile(); small gradients would vanish in float16.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(variables)
+    return optimizer

@@ -1,0 +1,41 @@
+"""What a train_step needs to give the same result on one and on many replicas."""
+
+import tensorflow as tf
+
+
+def count() -> int:
+    """Replicas that train in sync."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def gathered(rows: tf.Tensor) -> tf.Tensor:
+    """[N, ...] of every replica, joined to [replicas * N, ...] in replica order; gradients flow back."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return rows
+    return context.all_gather(rows, axis=0)
+
+
+def own_share(rows: tf.Tensor, size: int) -> tf.Tensor:
+    """This replica's `size` rows of something drawn alike on every replica for the whole global batch."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return rows[:size]
+    first = context.replica_id_in_sync_group * size
+    return rows[first : first + size]
+
+
+def assign_everywhere(pairs: list[tuple[tf.Variable, tf.Tensor]], change) -> None:
+    """`variable.assign(change(variable, value))` on every replica; `value` may be a mirrored variable."""
+
+    def update(strategy):
+        for variable, value in pairs:
+            strategy.extended.update(
+                variable, lambda v, new: v.assign(change(v, new)), args=(value,), group=False
+            )
+
+    context = tf.distribute.get_replica_context()
+    if context is None:
+        update(tf.distribute.get_strategy())
+    else:
+        context.merge_call(update)

@@ -1,0 +1,55 @@
+"""The generator's loss terms by name. A new term is a pure function in `kgan.losses` and one row here."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from kgan import losses
+from kgan.gan.replicas import gathered
+
+
+class Scene:
+    """What one direction of translation shows to the loss terms; pictures are [N, H, W, C] in [-1, 1].
+
+    Args:
+        fake: stylized pictures.
+        reference: what they should keep: the truth (paired) or the content (unpaired); None for noise alone.
+        style: real pictures of the style.
+        cycled, content: the way there and back, and where it began (two_way only).
+        same: stylized style pictures, for the identity term.
+        fake_logits: what the discriminator says of `fake`.
+        extractor, embedder: the pretrained features and the regularization network.
+    """
+
+    def __init__(self, fake, style, reference=None, *, content=None, cycled=None, same=None, fake_logits=None,
+                 adversarial=None, extractor=None, embedder=None):  # fmt: skip
+        self.fake, self.style, self.reference = fake, style, reference
+        self.content, self.cycled, self.same = content, cycled, same
+        self.fake_logits, self.adversarial = fake_logits, adversarial
+        self.extractor, self.embedder = extractor, embedder
+        self._maps = {}
+
+    def maps(self, name: str) -> list[tf.Tensor]:
+        """Pretrained feature maps of `fake`, `style` or `reference`, computed once."""
+        if name not in self._maps:
+            self._maps[name] = self.extractor(getattr(self, name))
+        return self._maps[name]
+
+    def mmd(self) -> tf.Tensor:
+        """MMD between stylized and real pictures of the whole global batch: it is not a sum over replicas."""
+        fake = gathered(self.embedder(self.fake, training=True))
+        real = gathered(self.embedder(self.style, training=True))
+        return losses.mmd(real, fake)
+
+
+TERMS: dict[str, Callable[[Scene], tf.Tensor]] = {
+    "adversarial": lambda scene: scene.adversarial(scene.fake_logits),
+    "pixel": lambda scene: losses.pixel_loss(scene.reference, scene.fake),
+    "ssim": lambda scene: losses.ssim_loss(scene.reference, scene.fake),
+    "features": lambda scene: losses.feature_loss(scene.maps("reference"), scene.maps("fake")),
+    "gram": lambda scene: losses.gram_loss(scene.maps("style"), scene.maps("fake")),
+    "mmd": lambda scene: scene.mmd(),
+    "cycle": lambda scene: losses.cycle_loss(scene.content, scene.cycled),
+    "identity": lambda scene: losses.identity_loss(scene.style, scene.same),
+    "total_variation": lambda scene: losses.total_variation_loss(scene.fake),
+}

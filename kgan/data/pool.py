@@ -1,0 +1,50 @@
+"""A function over many items in worker processes: in order, and never far ahead of whoever reads the results."""
+
+import collections
+import itertools
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+from kgan.errors import RunError
+
+FEW = 64
+"""Up to so many items are done in this process: starting workers costs more."""
+
+
+def map_in_processes(function: Callable, items: Iterable) -> Iterator:
+    """`map(function, items)`; `function` must be importable, items and results must pickle.
+
+    At most four items per worker are under way, so that memory stays flat when the results are written slowly.
+    """
+    items = iter(items)
+    few = list(itertools.islice(items, FEW + 1))
+    if len(few) <= FEW or _processors() == 1:
+        yield from map(function, itertools.chain(few, items))
+        return
+    context = multiprocessing.get_context("spawn")  # fork copies TensorFlow's threads' locks and hangs
+    with ProcessPoolExecutor(_processors(), mp_context=context) as pool:
+        try:
+            yield from _windowed(pool, function, itertools.chain(few, items))
+        except BrokenProcessPool:
+            raise RunError(
+                "a worker process died while reading pictures: is there enough memory? In a script of your own, "
+                "start kgan under `if __name__ == '__main__':`"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _windowed(pool: ProcessPoolExecutor, function: Callable, items: Iterator) -> Iterator:
+    waiting = collections.deque(pool.submit(function, item) for item in itertools.islice(items, 4 * _processors()))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
+        yield result
+
+
+def _processors() -> int:
+    """Processors this process may use; fewer than the machine has inside a container or under taskset."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

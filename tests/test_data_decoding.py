@@ -1,0 +1,273 @@
+"""The decoder, on real files made here: what comes out, and what is refused with which reason."""
+
+import contextlib
+import io
+import pickle
+import struct
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from kgan.data.decoding import PictureError, decode_image, decode_picture, find_pictures
+from kgan.errors import UserError
+
+
+def encoded(image, file_format, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    buffer.seek(0)
+    return buffer
+
+
+def gradient(height=24, width=40):
+    """Smooth RGB, so that lossy formats stay close."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x * 255 // width, y * 255 // height, 128 + 0 * x], -1).astype(np.uint8)
+
+
+def profile_with_red_and_blue_swapped():
+    """sRGB whose red and blue primaries changed places, under another name: red in the file is blue to the eye."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB".encode("utf-16-be"), "kgan".encode("utf-16-be"))
+    return profile.replace(b"rXYZ", b"tmp_").replace(b"bXYZ", b"rXYZ").replace(b"tmp_", b"bXYZ")
+
+
+def png_claiming(width, height):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b""))
+
+
+# --- what comes out ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("file_format", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
+def test_lossless_formats_come_back_exactly(file_format, options):
+    assert np.array_equal(decode_picture(encoded(Image.fromarray(gradient()), file_format, **options)), gradient())
+
+
+def test_jpeg_comes_back_closely():
+    pixels = decode_picture(encoded(Image.fromarray(gradient()), "JPEG", quality=95, subsampling=0))
+    assert np.abs(pixels.astype(int) - gradient()).max() <= 6
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels_and_type(channels):
+    pixels = decode_picture(encoded(Image.fromarray(gradient()), "PNG"), channels)
+    assert pixels.shape == (24, 40, channels)
+    assert pixels.dtype == np.uint8
+
+
+def test_gray_is_rec_601_luma():
+    pixels = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
+    assert decode_picture(encoded(Image.fromarray(pixels), "PNG"), 1).ravel().tolist() == [76, 150, 29]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation):
+    upright = gradient()
+    undo = {  # how a camera that writes this orientation stores the upright picture
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+        8: lambda a: np.rot90(a, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = encoded(Image.fromarray(np.ascontiguousarray(undo(upright))), "PNG", exif=exif)
+    assert np.array_equal(decode_picture(stored), upright)
+
+
+def test_icc_profile_is_converted_to_srgb():
+    red = Image.new("RGB", (4, 4), (250, 10, 60))
+    pixels = decode_picture(encoded(red, "PNG", icc_profile=profile_with_red_and_blue_swapped()))
+    assert np.abs(pixels.astype(int) - [60, 10, 250]).max() <= 1
+
+
+def test_icc_profile_keeps_alpha():
+    red = Image.new("RGBA", (4, 4), (250, 10, 60, 77))
+    pixels = decode_picture(encoded(red, "PNG", icc_profile=profile_with_red_and_blue_swapped()), 4)
+    assert np.abs(pixels.astype(int) - [60, 10, 250, 77]).max() <= 1
+
+
+@pytest.mark.parametrize("profile", [b"no profile at all", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))])
+def test_broken_or_srgb_profile_changes_nothing(profile):
+    data = profile if isinstance(profile, bytes) else profile.tobytes()
+    assert np.array_equal(decode_picture(encoded(Image.fromarray(gradient()), "PNG", icc_profile=data)), gradient())
+
+
+def test_profile_of_another_colour_space_is_ignored():
+    gray = Image.new("L", (4, 4), 99)
+    stored = encoded(gray, "PNG", icc_profile=profile_with_red_and_blue_swapped())
+    assert (decode_picture(stored) == 99).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("RGBA", (255, 0, 0, 0), (255, 255, 255)),  # transparent: the paper shows
+        ("RGBA", (255, 0, 0, 128), (255, 127, 127)),  # 255 - 255 * 128 / 255
+        ("LA", (0, 51), (204, 204, 204)),  # 255 * (1 - 0.2)
+        ("L", 77, (77, 77, 77)),
+        ("1", 1, (255, 255, 255)),
+    ],
+)
+def test_alpha_is_laid_over_white(mode, colour, expected):
+    assert decode_picture(encoded(Image.new(mode, (3, 2), colour), "PNG"))[0, 0].tolist() == list(expected)
+
+
+def test_palette_and_its_transparent_colour():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putdata([0, 1])
+    assert decode_picture(encoded(image, "PNG")).tolist() == [[[10, 20, 30], [200, 100, 50]]]
+    assert decode_picture(encoded(image, "PNG", transparency=0)).tolist() == [[[255, 255, 255], [200, 100, 50]]]
+    assert decode_picture(encoded(image, "PNG", transparency=0), 4)[0, :, 3].tolist() == [0, 255]
+
+
+def test_one_colour_of_an_rgb_png_is_transparent():
+    image = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
+    stored = encoded(image, "PNG", transparency=(1, 2, 3))
+    assert decode_picture(stored).tolist() == [[[255, 255, 255], [4, 5, 6]]]
+
+
+def test_rgba_keeps_alpha_and_whitens_what_it_hides():
+    image = Image.fromarray(np.array([[[9, 8, 7, 0], [9, 8, 7, 1]]], np.uint8))
+    assert decode_picture(encoded(image, "PNG"), 4).tolist() == [[[255, 255, 255, 0], [9, 8, 7, 1]]]
+
+
+def test_cmyk_jpeg():
+    cyan = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    pixels = decode_picture(encoded(cyan, "JPEG", quality=95))
+    assert np.abs(pixels.astype(int) - [0, 255, 255]).max() <= 3
+
+
+def test_sixteen_bit_gray_is_scaled_not_clipped():
+    values = np.array([[0, 257, 128 * 257, 65535]], np.uint16)
+    assert decode_picture(encoded(Image.fromarray(values), "PNG"))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
+def test_first_frame_of_an_animation(file_format):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    stored = encoded(frames[0], file_format, save_all=True, append_images=frames[1:], lossless=True)
+    assert decode_picture(stored)[0, 0].tolist() == [255, 0, 0]
+
+
+def test_phone_jpeg_with_several_pictures():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    stored = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], quality=95)
+    assert np.abs(decode_picture(stored)[0, 0].astype(int) - [255, 0, 0]).max() <= 3
+
+
+def test_enough_spares_work_and_keeps_the_bound():
+    stored = encoded(Image.fromarray(gradient(400, 800)), "JPEG", quality=95)
+    assert decode_image(stored, enough=100).size == (200, 100)
+    stored.seek(0)
+    assert decode_image(stored, enough=150).size == (400, 200)
+    stored.seek(0)
+    assert decode_image(stored).size == (800, 400)
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_truncated(file_format):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    whole = encoded(Image.fromarray(noise), file_format).getvalue()
+    with pytest.raises(PictureError, match="truncated"):
+        decode_picture(io.BytesIO(whole[: len(whole) // 2]))
+
+
+@pytest.mark.parametrize("size", [(60000, 60000), (10001, 10000), (2**31 - 1, 1)])
+def test_header_that_claims_too_much(size):
+    with pytest.raises(PictureError, match="megapixels"):
+        decode_picture(png_claiming(*size))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file"),
+        (b"just a text, nothing else", "not a JPEG, PNG or WebP"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC is not read; convert it to JPEG"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF is not read; convert"),
+        (b"\0\0\0\x1cftypisom\0\0\0\0", "a film"),
+        (b"GIF89a\x01\0\x01\0", "GIF is not read; convert"),
+        (b"II*\0\x08\0\0\0", "TIFF is not read; convert"),
+        (b"BM\x46\0\0\0\0\0", "BMP is not read; convert"),
+    ],
+)
+def test_reason(tmp_path, content, reason):
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(content)
+    with pytest.raises(PictureError, match=reason) as caught:
+        decode_picture(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(PictureError, match="No such file"):
+        decode_picture(tmp_path / "none.png")
+
+
+def test_error_survives_a_process_boundary():
+    error = pickle.loads(pickle.dumps(PictureError("a.png", "damaged")))
+    assert (str(error), error.reason) == ("a.png: damaged", "damaged")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["JPEG", "PNG", "WEBP"]),
+    st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8),
+)
+def test_damaged_bytes_give_a_picture_or_a_picture_error(file_format, changes):
+    data = bytearray(encoded(Image.fromarray(gradient()), file_format).getvalue())
+    for where, value in changes:
+        data[int(where * len(data))] = value
+    with contextlib.suppress(PictureError):  # any other exception fails the test
+        pixels = decode_picture(io.BytesIO(bytes(data)))
+        assert pixels.dtype == np.uint8
+        assert pixels.shape[2] == 3
+
+
+# --- finding ----------------------------------------------------------------------------------------------------------
+
+
+def test_find_pictures_at_any_depth_in_order(tmp_path):
+    for name in ("b.JPG", "a/z.png", "a/b/c.webp", "notes.txt", ".hidden.png", ".trash/x.png", "phone.heic"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
+    assert found == ["a/b/c.webp", "a/z.png", "b.JPG", "phone.heic"]
+
+
+def test_find_pictures_says_what_is_wrong(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        find_pictures(tmp_path / "none")
+    with pytest.raises(UserError, match="no pictures in this folder"):
+        find_pictures(tmp_path)
+    (tmp_path / "notes.txt").write_text("words")
+    with pytest.raises(UserError, match="no pictures in this folder"):
+        find_pictures(tmp_path)
+    with pytest.raises(UserError, match="should be a folder"):
+        find_pictures(tmp_path / "notes.txt")
+
+
+def test_decoding_needs_no_tensorflow():
+    code = "import sys, kgan.data.decoding, kgan.data.check; print('tensorflow' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

@@ -1,0 +1,134 @@
+"""Discriminators: pictures [N, H, W, C] in [-1, 1] -> a list of logits, one float32 tensor per scale."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from kgan.networks import layers
+from kgan.networks.layers import ConvBlock
+
+
+class Discriminator(keras.Model):
+    """What all discriminators share. `spectral` bounds every layer's gain, which losses without a floor need
+    (hinge, Wasserstein, the article's); `norm` is instance, batch or none.
+
+    Batch norm couples the pictures of a batch, so that it must not stand under a gradient penalty, which is defined
+    for each picture by itself; beside spectral norm it has no learned scale, which would undo the bound.
+    """
+
+    def __init__(self, filters: int = 64, norm: str = "instance", spectral: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.norm, self.spectral = filters, norm, spectral
+
+    def probabilities(self, pictures, training=False):
+        """(p_real, p_fake), each float32 [N], their sum 1: sigmoid of the logits averaged over patches and scales."""
+        scales = [_picture_means(ops.sigmoid(logits)) for logits in self(pictures, training=training)]
+        p_real = ops.mean(ops.stack(scales), axis=0)
+        return p_real, 1.0 - p_real
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "norm": self.norm, "spectral": self.spectral}
+
+
+def _picture_means(values):
+    """Means over all axes but the first: [N, ...] -> [N]."""
+    return ops.mean(ops.reshape(values, (tf.shape(values)[0], -1)), axis=1)
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class PatchDiscriminator(Discriminator):
+    """C64-C128-C256-C512-1, 4x4 kernels: with `depth` 3 each logit sees 70x70 pixels.
+
+    Reference: pix2pix (https://arxiv.org/abs/1611.07004).
+    """
+
+    def __init__(self, depth: int = 3, **kwargs):
+        super().__init__(**kwargs)
+        self.depth = depth
+        self.sequence = [self._block(level) for level in range(depth + 1)]
+        self.last = ConvBlock(1, 4, norm="none", activation="linear", spectral=self.spectral,
+                              dtype=self.dtype_policy, name="logits")  # fmt: skip
+
+    def call(self, pictures, training=False):
+        logits = layers.run([*self.sequence, self.last], pictures, training)
+        return [ops.cast(logits, "float32")]
+
+    def get_config(self):
+        return {**super().get_config(), "depth": self.depth}
+
+    def _block(self, level: int) -> ConvBlock:
+        """Level 0 has no norm, the last no stride, as in the paper."""
+        return ConvBlock(
+            min(2**level, 8) * self.filters, 4, stride=1 if level == self.depth else 2,
+            norm=self.norm if level else "none", activation="leaky_relu", spectral=self.spectral,
+            dtype=self.dtype_policy, name=f"block_{level}",
+        )  # fmt: skip
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class MultiScaleDiscriminator(Discriminator):
+    """The patch discriminator on the picture at full, half, quarter... size, each scale with its own weights.
+
+    Reference: pix2pixHD (https://arxiv.org/abs/1711.11585).
+    """
+
+    def __init__(self, scales: int = 3, **kwargs):
+        super().__init__(**kwargs)
+        self.scales = scales
+        shared = {"filters": self.filters, "norm": self.norm, "spectral": self.spectral, "dtype": self.dtype_policy}
+        self.judges = [PatchDiscriminator(name=f"scale_{scale}", **shared) for scale in range(scales)]
+        self.halve = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)
+
+    def call(self, pictures, training=False):
+        logits = []
+        for judge in self.judges:
+            logits += judge(pictures, training=training)
+            pictures = self.halve(pictures)
+        return logits
+
+    def get_config(self):
+        return {**super().get_config(), "scales": self.scales}
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class ArticleDiscriminator(Discriminator):
+    """The source article's: convolution + batch norm + leaky ReLU, stride or pooling, fully connected, one logit.
+
+    The last map is averaged over a fixed grid before the fully connected layer, so that any size works. Spectrally
+    normalised by default: the article's Wasserstein term has no floor.
+    """
+
+    grid = 4
+
+    def __init__(self, depth: int = 4, kernel: int = 3, downsample: str = "conv", **kwargs):
+        super().__init__(**{"norm": "batch", "spectral": True, **kwargs})
+        self.depth, self.kernel, self.downsample = depth, kernel, downsample
+        self.sequence = [self._block(level) for level in range(depth)]
+        self.dense = self._make_dense()
+
+    def call(self, pictures, training=False):
+        maps = layers.pool_to_grid(layers.run(self.sequence, pictures, training), self.grid)
+        logits = self.dense(ops.reshape(maps, (-1, self.grid**2 * maps.shape[-1])), training=training)
+        return [ops.cast(logits, "float32")]
+
+    def get_config(self):
+        own = {"depth": self.depth, "kernel": self.kernel, "downsample": self.downsample}
+        return {**super().get_config(), **own}
+
+    def _block(self, level: int) -> ConvBlock:
+        """Level 0 has no norm, as in DCGAN: it would hide the pictures' own brightness and contrast."""
+        step = {"pool": True} if self.downsample == "pool" else {"stride": 2}
+        return ConvBlock(
+            min(2**level, 8) * self.filters, self.kernel, norm=self.norm if level else "none", activation="leaky_relu",
+            spectral=self.spectral, dtype=self.dtype_policy, name=f"block_{level}", **step,
+        )  # fmt: skip
+
+    def _make_dense(self):
+        initializer = layers.weights_init("instance")
+        dense = keras.layers.Dense(
+            1, use_bias=not self.spectral, kernel_initializer=initializer, dtype=self.dtype_policy, name="logit"
+        )
+        return layers.SpectralNormalization(dense) if self.spectral else dense
+
+
+DISCRIMINATORS = {"patch": PatchDiscriminator, "multiscale": MultiScaleDiscriminator, "article": ArticleDiscriminator}

@@ -1,0 +1,186 @@
+"""Generators: a content picture, noise, or both -> a picture.
+
+One tensor goes in, content and noise side by side: [N, H, W, (channels if takes_content) + noise_channels], H and W
+multiples of `stride`, at least `minimum_size`. Out comes [N, H, W, channels] float32 in [-1, 1].
+"""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from kgan.networks import layers
+from kgan.networks.layers import ConvBlock, ResidualBlock
+
+
+class Generator(keras.Model):
+    """What all generators share: their arguments, the way down and up, and the last layer.
+
+    With `residual`, output = x + c - x|c| where x is the content and c = tanh(last layer), which starts at zero: it
+    equals the content exactly at first, has slope 1 in c there, and moves towards white (c > 0) or black (c < 0) by
+    the share |c| of the way left, so that it never leaves [-1, 1] and no pixel saturates at the start.
+    """
+
+    head_kernel = 7
+    head_reflects = True
+
+    def __init__(
+        self,
+        channels: int = 3,
+        noise_channels: int = 0,
+        takes_content: bool = True,
+        filters: int = 64,
+        blocks: int = 9,
+        stride: int = 4,
+        kernel: int = 3,
+        norm: str = "instance",
+        downsample: str = "conv",
+        upsample: str = "resize",
+        residual: bool = False,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)  # content stays float32 in mixed precision, for `residual`
+        if not takes_content and (residual or not noise_channels):
+            raise ValueError("A generator without content should have noise_channels > 0 and residual=False.")
+        self.channels, self.noise_channels, self.takes_content = channels, noise_channels, takes_content
+        self.filters, self.blocks, self.stride, self.kernel = filters, blocks, stride, kernel
+        self.norm, self.downsample, self.upsample, self.residual = norm, downsample, upsample, residual
+        self.level_filters = [min(filters * 2**level, 4 * filters) for level in range(layers.levels(stride) + 1)]
+        self.head = self._make_head()
+
+    @property
+    def input_channels(self) -> int:
+        return self.channels * self.takes_content + self.noise_channels
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest H and W that work."""
+        return self.stride
+
+    def features(self, inputs, training=False):
+        """The feature map F before the last layer: [N, H, W, filters]."""
+        raise NotImplementedError
+
+    def call(self, inputs, training=False):
+        last = ops.cast(layers.run(self.head, self.features(inputs, training=training), training), "float32")
+        correction = ops.tanh(last)
+        if not self.residual:
+            return correction
+        content = ops.cast(inputs[..., : self.channels], "float32")
+        return content + correction - content * ops.abs(correction)
+
+    def get_config(self):
+        names = ("channels", "noise_channels", "takes_content", "filters", "blocks", "stride", "kernel", "norm",
+                 "downsample", "upsample", "residual")  # fmt: skip
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+    def _make_head(self):
+        initializer = "zeros" if self.residual else layers.weights_init("instance")
+        padding = [layers.ReflectionPadding2D(self.head_kernel // 2, dtype=self.dtype_policy)]
+        convolution = keras.layers.Conv2D(
+            self.channels, self.head_kernel, padding="valid" if self.head_reflects else "same",
+            kernel_initializer=initializer, dtype=self.dtype_policy, name="head",
+        )  # fmt: skip
+        return [*(padding if self.head_reflects else []), convolution]
+
+    def _down_blocks(self):
+        """One block per level: strided, or at full resolution and then averaged over 2x2."""
+        step = {"pool": True} if self.downsample == "pool" else {"stride": 2}
+        return [
+            ConvBlock(filters, self.kernel, norm=self.norm, dtype=self.dtype_policy, name=f"down_{level}", **step)
+            for level, filters in enumerate(self.level_filters[1:], 1)
+        ]
+
+    def _up_blocks(self):
+        shared = {"norm": self.norm, "up": self.upsample, "dtype": self.dtype_policy}
+        reversed_filters = list(enumerate(self.level_filters[:-1], 1))[::-1]
+        return [ConvBlock(filters, self.kernel, name=f"up_{level}", **shared) for level, filters in reversed_filters]
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class ResNetGenerator(Generator):
+    """c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-C with reflection padding.
+
+    Reference: Johnson et al. (https://arxiv.org/abs/1603.08155) as in CycleGAN (https://arxiv.org/abs/1703.10593).
+    Differs: resize + convolution by default, so that no checkerboard arises (https://distill.pub/2016/deconv-checkerboard);
+    deeper strides keep 4 x filters.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.stem = ConvBlock(self.filters, 7, norm=self.norm, reflect=True, dtype=self.dtype_policy, name="stem")
+        self.down = self._down_blocks()
+        self.body = [
+            ResidualBlock(self.level_filters[-1], self.kernel, self.norm, dtype=self.dtype_policy, name=f"block_{n}")
+            for n in range(1, self.blocks + 1)
+        ]
+        self.up = self._up_blocks()
+
+    @property
+    def minimum_size(self) -> int:
+        """Reflection needs more pixels than it pads: kernel // 2 at the coarsest resolution, 3 at the finest."""
+        return max(self.stride * (self.kernel // 2 + 1), 4)
+
+    def features(self, inputs, training=False):
+        return layers.run([self.stem, *self.down, *self.body, *self.up], inputs, training)
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class ArticleGenerator(Generator):
+    """The source article's: convolution + norm + ReLU, pooling or stride down, transposed convolution up.
+
+    The noise works twice: as a map beside the content, and pooled, through a fully connected layer + norm + ReLU, as a
+    coarse code that is added at the coarsest resolution (`NoiseCode`). Zero padding: any multiple of the stride works.
+    """
+
+    head_kernel = 3
+    head_reflects = False
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        shared = {"kernel": self.kernel, "norm": self.norm, "dtype": self.dtype_policy}
+        self.stem = ConvBlock(self.filters, name="stem", **shared)
+        self.down = self._down_blocks()
+        coarse = self.level_filters[-1]
+        self.code = NoiseCode(coarse, self.norm, dtype=self.dtype_policy, name="code") if self.noise_channels else None
+        self.body = [ConvBlock(coarse, name=f"block_{n}", **shared) for n in range(1, self.blocks + 1)]
+        self.up = self._up_blocks()
+
+    def features(self, inputs, training=False):
+        coarse = layers.run([self.stem, *self.down], inputs, training)
+        if self.code:
+            noise = inputs[..., self.input_channels - self.noise_channels :]
+            coarse = coarse + self.code(noise, tf.shape(coarse)[1:3], training=training)
+        return layers.run([*self.body, *self.up], coarse, training)
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class NoiseCode(keras.layers.Layer):
+    """A noise map of any size -> pooled -> fully connected + norm + ReLU -> grid -> resized to the wanted size.
+
+    Pooling takes sum / sqrt(H W), not the mean: independent noise of variance 1 then pools to variance 1 whatever the
+    size, so that statistics learned at the training size hold at every other.
+    """
+
+    grid = 4
+
+    def __init__(self, filters: int, norm: str = "batch", **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.norm = filters, norm
+        vector_norm = "batch" if norm == "batch" else "none"  # a vector has no H and W for an instance norm
+        self.dense = keras.layers.Dense(
+            self.grid**2 * filters, kernel_initializer=layers.weights_init(vector_norm), dtype=self.dtype_policy
+        )
+        self.normalize = layers.normalization(vector_norm, self.dtype_policy)
+
+    def call(self, noise, size, training=False):
+        pixels = ops.cast(tf.reduce_prod(tf.shape(noise)[1:3]), "float32")
+        pooled = ops.mean(ops.cast(noise, "float32"), axis=(1, 2)) * ops.sqrt(pixels)  # [N, Nz]
+        code = ops.relu(self.normalize(self.dense(pooled), training=training))
+        code = ops.reshape(code, (-1, self.grid, self.grid, self.filters))
+        return ops.cast(tf.image.resize(code, size, "bilinear"), self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "norm": self.norm}
+
+
+GENERATORS = {"resnet": ResNetGenerator, "article": ArticleGenerator}

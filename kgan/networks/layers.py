@@ -1,0 +1,258 @@
+"""Layers that the networks share. Pictures and feature maps are NHWC; weights and norms stay in float32."""
+
+import math
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+def weights_init(norm: str) -> keras.Initializer:
+    """N(0, 0.02) as in DCGAN and CycleGAN; He's where no norm restores the scale (0.02 would fade the signal)."""
+    return keras.initializers.HeNormal() if norm == "none" else keras.initializers.RandomNormal(stddev=0.02)
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class InstanceNormalization(keras.layers.Layer):
+    """Each picture's channel to mean 0 and variance 1 over H and W, then a learned scale and offset.
+
+    Computed in float32 whatever the compute dtype. The moments are written by hand: Keras' GroupNormalization(-1)
+    adds a RESHAPE to the exported file for each of them. Two passes over the data: mean(x^2) - mean(x)^2 would save
+    one, and is wrong in every digit where the mean is large beside the deviation (tests/test_networks_layers.py).
+
+    Reference: [Instance Normalization](https://arxiv.org/abs/1607.08022).
+    """
+
+    def __init__(self, epsilon: float = 1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        channels = (input_shape[-1],)
+        self.scale = self.add_weight(shape=channels, initializer="ones", name="scale", autocast=False)
+        self.offset = self.add_weight(shape=channels, initializer="zeros", name="offset", autocast=False)
+
+    def call(self, inputs):
+        x = ops.cast(inputs, "float32")
+        centred = x - ops.mean(x, axis=(1, 2), keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=(1, 2), keepdims=True)  # [N11C]
+        outputs = centred * (ops.rsqrt(variance + self.epsilon) * self.scale) + self.offset
+        return ops.cast(outputs, self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class ReflectionPadding2D(keras.layers.Layer):
+    """Pads H and W by mirroring, without repeating the border. H and W must exceed `padding`."""
+
+    def __init__(self, padding: int, **kwargs):
+        super().__init__(**kwargs)
+        self.padding = padding
+
+    def call(self, inputs):
+        edge = [self.padding, self.padding]
+        return tf.pad(inputs, [[0, 0], edge, edge, [0, 0]], mode="REFLECT")
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.padding}
+
+
+@tf.custom_gradient
+def double_nearest(x):
+    """[N,H,W,C] -> [N,2H,2W,C], each pixel repeated.
+
+    `UpSampling2D` does not convert to TFLite with a dynamic H and W, `tf.image.resize` does; but XLA has no kernel for
+    its gradient, which is therefore written out: the sum over each block of 2x2.
+    """
+
+    def gradient(upstream):
+        return 4.0 * tf.nn.avg_pool2d(upstream, 2, 2, "VALID")
+
+    return tf.image.resize(x, 2 * tf.shape(x)[1:3], "nearest"), gradient
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class Upsample(keras.layers.Layer):
+    """Doubles H and W by repeating pixels (no parameters; a convolution follows)."""
+
+    def call(self, inputs):
+        return double_nearest(inputs)
+
+
+def normalization(kind: str, dtype=None, scale: bool = True) -> keras.layers.Layer:
+    """The norm of that name: instance, batch (statistics over all replicas) or none."""
+    if kind == "instance":
+        return InstanceNormalization(dtype=dtype, name="instance_normalization")
+    if kind == "batch":
+        # Momentum 0.9, not Keras' 0.99: after a run of 300 steps the latter still holds 5% of its initial values.
+        return keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, scale=scale, synchronized=True, dtype=dtype, name="batch_normalization"
+        )
+    if kind == "none":
+        return keras.layers.Identity(dtype=dtype)
+    raise ValueError(f"`norm` should be instance, batch or none. Received: {kind}")
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class SpectralNormalization(keras.layers.Wrapper):
+    """A linear layer (no bias, no activation) divided by its largest singular value, plus a bias.
+
+    Unlike `keras.layers.SpectralNormalization`, which in every training call writes the normalised kernel over the
+    weight that the optimizer moves and lets no gradient through sigma, this keeps the raw kernel and divides the
+    output (a linear layer's output / sigma is the output of kernel / sigma), as in the paper.
+
+    One power iteration per training call moves `u`. It is a function of `u` and the kernel alone, so that every replica
+    computes the same; the weight has no aggregation, hence each replica assigns its own copy without a merge call,
+    which also works inside XLA-compiled code.
+
+    Reference: [Spectral Normalization for GANs](https://arxiv.org/abs/1802.05957).
+    """
+
+    def __init__(self, layer: keras.layers.Layer, **kwargs):
+        super().__init__(layer, **{"dtype": layer.dtype_policy, "name": layer.name, **kwargs})
+        if layer.use_bias:
+            raise ValueError("`layer` should have use_bias=False: the bias must stay outside the division.")
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        features = self.layer.kernel.shape[-1]
+        self.u = self.add_weight(
+            shape=(features,), initializer="random_normal", trainable=False, autocast=False, name="u"
+        )
+        self.bias = self.add_weight(shape=(features,), initializer="zeros", name="bias")
+        self.u.assign(self._power_iterations(15)[0])  # a poor first u would underestimate sigma
+
+    def call(self, inputs, training=False):
+        u, v = self._power_iterations(1 if training else 0)
+        if training:
+            self.u.assign(u)
+        sigma = ops.sum(v * ops.matmul(self._matrix(), u[:, None])[:, 0])
+        return self.layer(inputs) / ops.cast(sigma, self.compute_dtype) + self.bias
+
+    def _matrix(self):
+        """The kernel in float32 as [inputs, features]."""
+        return ops.reshape(ops.cast(self.layer.kernel, "float32"), (-1, self.layer.kernel.shape[-1]))
+
+    def _power_iterations(self, count: int):
+        """Unit vectors u [features] and v [inputs] near the first singular pair; no gradient flows through them."""
+        matrix, u = ops.stop_gradient(self._matrix()), ops.convert_to_tensor(self.u)
+        v = _unit(ops.matmul(matrix, u[:, None])[:, 0])
+        for _ in range(count):
+            u = _unit(ops.matmul(v[None], matrix)[0])
+            v = _unit(ops.matmul(matrix, u[:, None])[:, 0])
+        return u, v
+
+
+def _unit(vector):
+    return vector * ops.rsqrt(ops.sum(ops.square(vector)) + 1e-12)
+
+
+def _convolution(filters, kernel, stride, padding, norm, spectral, dtype):
+    """A convolution with a bias only where no norm would cancel it."""
+    layer = keras.layers.Conv2D(
+        filters, kernel, stride, padding, use_bias=norm == "none" and not spectral,
+        kernel_initializer=weights_init(norm), dtype=dtype, name="convolution",
+    )  # fmt: skip
+    return SpectralNormalization(layer) if spectral else layer
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class ConvBlock(keras.layers.Layer):
+    """Convolution, norm, activation; `pool` averages 2x2 after them, `up` doubles H and W before.
+
+    `up` is "" (same size), "resize" (repeat pixels, then convolve) or "transpose" (transposed convolution of 4x4:
+    the stride divides it, so that every output pixel has the same number of inputs).
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel: int = 3,
+        stride: int = 1,
+        norm: str = "instance",
+        activation: str = "relu",
+        reflect: bool = False,
+        pool: bool = False,
+        up: str = "",
+        spectral: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.settings = dict(filters=filters, kernel=kernel, stride=stride, norm=norm, activation=activation,
+                             reflect=reflect, pool=pool, up=up, spectral=spectral)  # fmt: skip
+        dtype = self.dtype_policy
+        before = [Upsample(dtype=dtype)] if up == "resize" else []
+        if reflect:
+            before.append(ReflectionPadding2D(kernel // 2, dtype=dtype))
+        if up == "transpose":
+            linear = keras.layers.Conv2DTranspose(
+                filters, 4, 2, "same", use_bias=norm == "none", kernel_initializer=weights_init(norm), dtype=dtype
+            )
+        else:
+            linear = _convolution(filters, kernel, stride, "valid" if reflect else "same", norm, spectral, dtype)
+        after = [normalization(norm, dtype, scale=not spectral), _activation(activation, dtype)]
+        if pool:
+            after.append(keras.layers.AveragePooling2D(2, dtype=dtype))
+        self.sequence = [*before, linear, *after]
+
+    def call(self, inputs, training=False):
+        return run(self.sequence, inputs, training)
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings}
+
+
+def _activation(name: str, dtype) -> keras.layers.Layer:
+    if name == "leaky_relu":
+        return keras.layers.LeakyReLU(0.2, dtype=dtype)
+    return keras.layers.Activation(name, dtype=dtype)
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class ResidualBlock(keras.layers.Layer):
+    """x + norm(conv(relu(norm(conv(x))))), with reflection padding."""
+
+    def __init__(self, filters: int, kernel: int = 3, norm: str = "instance", **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.kernel, self.norm = filters, kernel, norm
+        shared = {"kernel": kernel, "norm": norm, "reflect": True, "dtype": self.dtype_policy}
+        self.first = ConvBlock(filters, name="first", **shared)
+        self.second = ConvBlock(filters, activation="linear", name="second", **shared)
+
+    def call(self, inputs, training=False):
+        return inputs + self.second(self.first(inputs, training=training), training=training)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "norm": self.norm}
+
+
+def run(layers, inputs, training):
+    """`inputs` through `layers` in order; `training` goes to those that know it."""
+    for layer in layers:
+        inputs = layer(inputs, training=training) if layer._call_has_training_arg else layer(inputs)
+    return inputs
+
+
+def levels(stride: int) -> int:
+    """How often 2 divides `stride`, a power of two."""
+    if stride < 2 or stride & (stride - 1):
+        raise ValueError(f"`stride` should be 2, 4 or 8. Received: {stride}")
+    return int(math.log2(stride))
+
+
+def pool_to_grid(maps, grid: int):
+    """Averages [N,H,W,C] over a grid x grid of equal (overlapping where need be) cells -> [N,grid,grid,C].
+
+    Two small matrix products, so that any static H and W work, compile with XLA and have a second derivative.
+    """
+    rows, columns = (tf.constant(_cells(side, grid), maps.dtype) for side in maps.shape[1:3])
+    return tf.einsum("nhwc,gh,kw->ngkc", maps, rows, columns)
+
+
+def _cells(side: int, grid: int) -> list[list[float]]:
+    """[grid, side]: row g averages the pixels that cell g of `grid` covers, borders shared by their overlap."""
+    cell = side / grid
+    overlap = [[max(0.0, min(p + 1, (g + 1) * cell) - max(p, g * cell)) for p in range(side)] for g in range(grid)]
+    return [[value / cell for value in row] for row in overlap]

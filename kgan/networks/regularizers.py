@@ -1,0 +1,63 @@
+"""Regularization networks R: pictures [N, H, W, C] in [-1, 1] -> embeddings [N, D] float32, compared by the MMD.
+
+He's initial weights keep the scale of the signal, so that a frozen random R already tells distributions apart.
+"""
+
+import keras
+from keras import ops
+
+from kgan.networks import layers
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class ConvRegularizer(keras.Model):
+    """Strided convolutions + ReLU, averaged over H and W: D = 8 * filters statistics of colours and textures."""
+
+    def __init__(self, filters: int = 32, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.sequence = [
+            layers.ConvBlock(filters * 2**level, 3, 2, "none", dtype=self.dtype_policy, name=f"block_{level}")
+            for level in range(4)
+        ]
+
+    def call(self, pictures, training=False):
+        maps = layers.run(self.sequence, pictures, training)
+        return ops.mean(ops.cast(maps, "float32"), axis=(1, 2))
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class DenseRegularizer(keras.Model):
+    """Fully connected + batch norm + ReLU on the picture averaged to 16x16: D = 8 * filters.
+
+    With `training=False` (a frozen R) batch norm has its initial statistics and changes nothing.
+    """
+
+    grid = 16
+
+    def __init__(self, filters: int = 32, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.sequence = []
+        for n in (1, 2):
+            self.sequence += [
+                keras.layers.Dense(
+                    8 * filters, kernel_initializer="he_normal", dtype=self.dtype_policy, name=f"dense_{n}"
+                ),
+                layers.normalization("batch", self.dtype_policy),
+                keras.layers.ReLU(dtype=self.dtype_policy),
+            ]
+
+    def call(self, pictures, training=False):
+        pixels = layers.pool_to_grid(pictures, self.grid)
+        flat = ops.reshape(pixels, (-1, self.grid**2 * pictures.shape[-1]))
+        return ops.cast(layers.run(self.sequence, flat, training), "float32")
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+REGULARIZERS = {"conv": ConvRegularizer, "dense": DenseRegularizer}

@@ -1,0 +1,171 @@
+"""Trained models from a run folder, a SavedModel or a .tflite file, behind one `Model`."""
+
+import json
+import os
+import pathlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from kgan import pictures as arrays
+from kgan.config import TrainConfig
+from kgan.errors import UserError
+from kgan.export import litert, saved_model
+from kgan.export.stylist import Facts, Stylist, from_noise
+from kgan.gan import noise as noises
+
+Run = Callable[[dict[str, np.ndarray]], np.ndarray]
+"""Inputs by name (image, noise: float32 NHWC) -> stylized pictures, float32 NHWC in [0, 1]."""
+
+
+class Model:
+    """A trained model as a function of pictures, whatever file it came from.
+
+    >>> model = load("runs/cyclegan-1")  # doctest: +SKIP
+    >>> stylized = model(picture, seed=3)  # doctest: +SKIP
+    """
+
+    def __init__(self, name: str, run: Run, facts: Facts):
+        self.name = name
+        self.facts = facts
+        self._run = run
+
+    def __call__(self, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Stylize [H, W, C] or [N, H, W, C] (or gray [H, W]), uint8 or float in [0, 1] -> same dtype and size.
+
+        Gray, RGB and RGBA are converted to the model's channels, which the result has. `seed` draws the noise, if
+        the model takes any. Raises UserError for a model without content, other shapes and other ranges.
+        """
+        if not self.facts.takes_content:
+            raise UserError(f"{self.name}: makes pictures from noise alone; use kgan generate")
+        pictures = np.asarray(pictures)
+        if pictures.ndim not in (2, 3, 4) or 0 in pictures.shape:
+            raise UserError(f"a picture should have the shape [H, W, C] or [N, H, W, C]. Received: {pictures.shape}")
+        batch = pictures[..., None] if pictures.ndim == 2 else pictures
+        batch = batch if batch.ndim == 4 else batch[None]
+        image = arrays.with_channels(arrays.to_float(batch), self.facts.channels)
+        inputs = {"image": np.ascontiguousarray(image)}
+        if self.facts.noise_channels:
+            inputs["noise"] = self.noise(seed, *image.shape[:3])
+        made = _as_dtype(self._run(inputs), pictures.dtype)
+        return made if pictures.ndim == 4 else made[0]
+
+    def noise(self, seed: int, count: int, height: int, width: int, truncation: float | None = None) -> np.ndarray:
+        """Noise maps [count, height, width, Nz] as in training; `truncation` bounds normal or truncated noise."""
+        distribution, bound = self.facts.distribution, self.facts.truncation
+        if truncation is not None:
+            distribution, bound = "truncated", truncation
+        return noises.sample(seed, (count, height, width, self.facts.noise_channels), distribution, bound).numpy()
+
+    def from_noise(self, noise: np.ndarray) -> np.ndarray:
+        """Noise maps [N, H, W, Nz] -> pictures float32 [N, H, W, C] in [0, 1]; UserError if the model takes content."""
+        if self.facts.takes_content:
+            raise UserError(f"{self.name}: needs pictures to restyle; use kgan stylize")
+        return self._run({"noise": noise})
+
+
+def _as_dtype(made: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return arrays.to_uint8(made) if dtype == np.uint8 else made.astype(dtype)
+
+
+def load(model: str | os.PathLike) -> Model:
+    """The model in a run folder, a SavedModel folder or a .tflite file; UserError for anything else."""
+    path = pathlib.Path(model)
+    if (path / "config.json").is_file():
+        exported = path / "saved_model"
+        return _from_saved_model(exported) if (exported / "saved_model.pb").is_file() else _from_run(path)
+    if (path / "saved_model.pb").is_file():
+        return _from_saved_model(path)
+    if path.suffix == ".tflite" and path.is_file():
+        return _from_litert(path)
+    what = "is no model" if path.exists() else "does not exist"
+    raise UserError(f"{path}: {what}; expected a run folder, a SavedModel folder or a .tflite file")
+
+
+def _from_run(path: pathlib.Path) -> Model:
+    generator, config = load_generator(path)
+    stylist = Stylist(generator, config.noise, config.truncation)
+    return Model(str(path), _graph(from_noise(stylist)), stylist.facts)
+
+
+def _from_saved_model(path: pathlib.Path) -> Model:
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{path}: cannot be read as a SavedModel ({_first_line(error)})") from None
+    function = loaded.signatures.get("from_noise", loaded.signatures.get("serving_default"))
+    if function is None or "stylized" not in function.structured_outputs:
+        raise UserError(f"{path}: is a SavedModel that kgan did not write; it should have an output named stylized")
+    function.owner = loaded  # its variables live as long as it does
+    return Model(str(path), _graph(function), saved_model.read_facts(path, loaded))
+
+
+def _graph(function: Callable[..., dict[str, tf.Tensor]]) -> Run:
+    return lambda inputs: function(**{k: tf.constant(v) for k, v in inputs.items()})["stylized"].numpy()
+
+
+def _from_litert(path: pathlib.Path) -> Model:
+    try:
+        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        runner = interpreter.get_signature_runner("serving_default")
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: cannot be read as a LiteRT model ({_first_line(error)})") from None
+    if "stylized" not in runner.get_output_details():
+        raise UserError(f"{path}: is a LiteRT model that kgan did not write; it should have an output named stylized")
+    return Model(str(path), lambda inputs: runner(**inputs)["stylized"], litert.read_facts(path, interpreter))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
+    """The generator that a run exports, with its settings: from the newest checkpoint, else from its saved_model/.
+
+    Raises UserError when the folder is no run, or holds neither.
+    """
+    from kgan.networks import build_generator
+
+    run = pathlib.Path(run)
+    config = read_config(run)
+    generator = build_generator(config)
+    checkpoint = tf.train.latest_checkpoint(str(run / "checkpoints"))
+    if checkpoint:
+        restore_stylist(generator, checkpoint)
+    elif (run / "saved_model" / "saved_model.pb").is_file():
+        _copy_weights(generator, run / "saved_model")
+    else:
+        raise UserError(
+            f"{run}: holds no checkpoint yet; train it first, or go on with kgan train --run {run} --resume"
+        )
+    return generator, config
+
+
+def read_config(run: pathlib.Path) -> TrainConfig:
+    """The settings of a run folder; UserError when there are none or they are broken."""
+    path = run / "config.json"
+    try:
+        return TrainConfig.load(path)
+    except FileNotFoundError:
+        raise UserError(f"{run}: is no run folder; it should hold config.json") from None
+    except (json.JSONDecodeError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({_first_line(error)})") from None
+
+
+def restore_stylist(generator: keras.Model, checkpoint: str) -> None:
+    """Fill a built generator from the part gan/stylist of a training checkpoint; UserError if they don't fit."""
+    gan = tf.Module()
+    gan.stylist = generator
+    try:
+        tf.train.Checkpoint(gan=gan).restore(checkpoint).expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{checkpoint}: does not fit the run's config.json ({_first_line(error)})") from None
+
+
+def _copy_weights(generator: keras.Model, folder: pathlib.Path) -> None:
+    saved = tf.saved_model.load(str(folder)).weights
+    for variable, value in zip(generator.variables, saved, strict=True):
+        variable.assign(value)

@@ -1,0 +1,71 @@
+"""Writes the SavedModel folder that TensorFlow Serving loads."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import keras
+import tensorflow as tf
+
+from kgan.errors import UserError
+from kgan.export.stylist import Facts, Stylist, signatures
+
+FACTS = pathlib.Path("assets.extra", "kgan.json")
+"""Where a SavedModel keeps files that TensorFlow itself does not read."""
+
+
+def export_saved_model(
+    generator: keras.Model, folder: str | os.PathLike, distribution: str = "normal", truncation: float = 2.0
+) -> pathlib.Path:
+    """Write the generator as a SavedModel with the signatures of `kgan.export.stylist.signatures`.
+
+    It is written beside `folder` and renamed when whole; only then is a former one removed. Returns the folder.
+    Raises UserError when `folder` is there and is no SavedModel.
+    """
+    folder = pathlib.Path(folder)
+    if folder.exists() and not (folder / "saved_model.pb").exists():
+        raise UserError(f"{folder}: exists and is no SavedModel; give another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        write(Stylist(generator, distribution, truncation), partial / "new")
+        _swap(partial / "new", folder, partial / "former")
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _swap(new: pathlib.Path, folder: pathlib.Path, former: pathlib.Path) -> None:
+    """Put `new` in the place of `folder`; what was there goes to `former`, or back when that fails."""
+    if folder.exists():
+        folder.rename(former)
+    try:
+        new.rename(folder)
+    except OSError:
+        if former.exists():
+            former.rename(folder)
+        raise
+
+
+def write(stylist: Stylist, folder: pathlib.Path) -> None:
+    """Write a stylist to a new folder, its facts beside it."""
+    functions = signatures(stylist)
+    # The functions' captures are all that is needed: saving the Keras model itself would add its training state.
+    root = tf.Module()
+    root.weights = [variable.value for variable in stylist.generator.variables]
+    tf.saved_model.save(root, str(folder), signatures=functions)
+    (folder / FACTS).parent.mkdir(exist_ok=True)
+    (folder / FACTS).write_text(json.dumps(dataclasses.asdict(stylist.facts), indent=2) + "\n")
+
+
+def read_facts(folder: pathlib.Path, loaded: object) -> Facts:
+    """The facts of a SavedModel: its file, or without it what the signatures tell."""
+    if (folder / FACTS).exists():
+        return Facts(**json.loads((folder / FACTS).read_text()))
+    function = loaded.signatures.get("from_noise") or loaded.signatures["serving_default"]
+    inputs = function.structured_input_signature[1]
+    channels = function.structured_outputs["stylized"].shape[-1]
+    return Facts(channels, inputs["noise"].shape[-1] if "noise" in inputs else 0, "image" in inputs)

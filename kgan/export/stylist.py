@@ -1,0 +1,136 @@
+"""The one code path from picture to stylized picture that Keras, SavedModel and LiteRT share."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kgan.gan import noise as noises
+
+MINIMUM_CELLS = 4
+"""Smallest side fed to a generator, in cells of its stride: below it inner reflection paddings have nothing to
+reflect, and instance norm nothing to average."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a caller must know of a model: its channels, and the noise it was trained with (0 channels: none)."""
+
+    channels: int
+    noise_channels: int
+    takes_content: bool
+    distribution: str = "normal"
+    truncation: float = 2.0
+
+
+class Stylist(tf.Module):
+    """A generator as a function of pictures of any size: float [N, H, W, C] in [0, 1] -> the same shape and range.
+
+    The picture is padded by reflection to a multiple of the generator's stride and the result cropped. Weights and
+    arithmetic are float32, whatever precision the generator was trained in.
+    """
+
+    def __init__(self, generator: keras.Model, distribution: str = "normal", truncation: float = 2.0):
+        super().__init__(name="stylist")
+        self.generator = in_float32(generator)
+        self.facts = Facts(
+            generator.channels, generator.noise_channels, bool(generator.takes_content), distribution, truncation
+        )
+
+    def __call__(self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None) -> tf.Tensor:
+        """`image` [N, H, W, C] in [0, 1] and `noise` [N, H, W, Nz], each only if the model takes it."""
+        content = [] if image is None else [image * 2.0 - 1.0]
+        inputs = tf.concat(content + ([] if noise is None else [noise]), axis=-1)
+        height, width = tf.shape(inputs)[1], tf.shape(inputs)[2]
+        rows, top = reflected_indices(height, self.generator.stride)
+        columns, left = reflected_indices(width, self.generator.stride)
+        padded = tf.gather(tf.gather(inputs, rows, axis=1), columns, axis=2)
+        made = self.generator(padded, training=False)[:, top : top + height, left : left + width]
+        return tf.clip_by_value(made * 0.5 + 0.5, 0.0, 1.0)
+
+    def noise(self, seed: int | tf.Tensor, count: int, height: int, width: int) -> tf.Tensor:
+        """Noise maps [count, height, width, Nz]; the first k are the same whatever the count."""
+        shape = tf.stack([count, height, width, self.facts.noise_channels])
+        return noises.sample(seed, shape, self.facts.distribution, self.facts.truncation)
+
+
+def reflected_indices(length: tf.Tensor, stride: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Indices [P] that pad an axis of `length` by reflection on both sides, P a multiple of `stride`; where it starts.
+
+    Unlike tf.pad it may reflect more than once, so an axis of one pixel can be padded to any length.
+
+    >>> reflected_indices(tf.constant(9), 3)[0].numpy().tolist()[:3], reflected_indices(tf.constant(3), 2)[0].shape[0]
+    ([1, 0, 1], 8)
+    """
+    padded = tf.maximum(-(-length // stride), MINIMUM_CELLS) * stride
+    before = (padded - length) // 2
+    period = tf.maximum(2 * (length - 1), 1)
+    position = tf.math.floormod(tf.range(padded) - before, period)
+    return tf.minimum(position, period - position), before
+
+
+def in_float32(generator: keras.Model) -> keras.Model:
+    """The generator itself, or for mixed precision a float32 rebuild of it with the same weights."""
+    if generator.compute_dtype == "float32":
+        return generator
+    copy = type(generator).from_config({**generator.get_config(), "dtype": "float32"})
+    side = MINIMUM_CELLS * generator.stride
+    copy(np.zeros((1, side, side, generator.input_channels), np.float32))
+    copy.set_weights(generator.get_weights())
+    return copy
+
+
+def signatures(stylist: Stylist) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """Named functions for deployment, sizes free; each gives {"stylized": float [N, H, W, C] in [0, 1]}.
+
+    Content alone: serving_default(image). Content and noise: serving_default(image, seed), from_noise(image, noise).
+    Noise alone: serving_default(seed, height, width), from_noise(noise).
+    """
+    facts = stylist.facts
+    if not facts.noise_channels:
+        return {"serving_default": _from_content(stylist)}
+    drawn = _from_content_and_seed(stylist) if facts.takes_content else _from_seed(stylist)
+    return {"serving_default": drawn, "from_noise": from_noise(stylist)}
+
+
+def from_noise(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
+    """The signature in which every input is a tensor of the caller's: image, noise, or both."""
+    facts = stylist.facts
+    if not facts.noise_channels:
+        return _from_content(stylist)
+    noise = _pictures(facts.noise_channels, "noise")
+    if not facts.takes_content:
+        return tf.function(lambda noise: {"stylized": stylist(None, noise)}).get_concrete_function(noise)
+    image = _pictures(facts.channels, "image")
+    both = tf.function(lambda image, noise: {"stylized": stylist(image, noise)})
+    return both.get_concrete_function(image, noise)
+
+
+def _from_content(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
+    function = tf.function(lambda image: {"stylized": stylist(image)})
+    return function.get_concrete_function(_pictures(stylist.facts.channels, "image"))
+
+
+def _from_content_and_seed(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
+    def stylize(image, seed):
+        count, height, width = tf.unstack(tf.shape(image)[:3])
+        return {"stylized": stylist(image, stylist.noise(seed, count, height, width))}
+
+    image = _pictures(stylist.facts.channels, "image")
+    return tf.function(stylize).get_concrete_function(image, _scalar("seed"))
+
+
+def _from_seed(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
+    def generate(seed, height, width):
+        return {"stylized": stylist(None, stylist.noise(seed, 1, height, width))}
+
+    return tf.function(generate).get_concrete_function(_scalar("seed"), _scalar("height"), _scalar("width"))
+
+
+def _pictures(channels: int, name: str) -> tf.TensorSpec:
+    return tf.TensorSpec((None, None, None, channels), tf.float32, name)
+
+
+def _scalar(name: str) -> tf.TensorSpec:
+    return tf.TensorSpec((), tf.int32, name)

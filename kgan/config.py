@@ -7,9 +7,14 @@ settings are written to the run folder before step 0.
 import dataclasses
 import json
 import pathlib
-from typing import Literal
+from typing import Annotated, Literal
 
-Text = str | None
+from tyro.conf import arg
+
+# Optional settings as the command line's help shows them.
+Text = Annotated[str | None, arg(metavar="TEXT")]
+Whole = Annotated[int | None, arg(metavar="N")]
+Real = Annotated[float | None, arg(metavar="X")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +30,11 @@ class TrainConfig:
     """Instead of the two: a folder with trainA, trainB (and testA, testB), tfds:NAME[/CONFIG], or "sample"."""
     cache: str = "~/.cache/kgan"
     """Where prepared pictures are kept between runs."""
-    size: int | None = None
+    size: Whole = None
     """Side of the square training crop in pixels (Nx)."""
     channels: Literal[1, 3, 4] = 3
     """Channels of a picture (C): 1 gray, 3 RGB, 4 RGBA."""
-    min_crop: float | None = None
+    min_crop: Real = None
     """A crop's side is drawn between this share and all of the picture's short side."""
     flip: bool = True
     """Mirror half of the training pictures."""
@@ -41,15 +46,15 @@ class TrainConfig:
     adversarial: Text = None
     """Adversarial loss: cross_entropy, least_squares, hinge, wasserstein or article."""
     weight: tuple[str, ...] = ()
-    """Weights of single loss terms, as in: --weight cycle=10 identity=2."""
-    generator_weight: float | None = None
+    """Weight of a loss term, as in: --weight cycle=10 --weight total_variation=0.1."""
+    generator_weight: Real = None
     """The article's G_weight: multiplies the perceptual terms (SSIM and features)."""
-    discriminator_weight: float | None = None
+    discriminator_weight: Real = None
     """The article's D_weight: cross entropy on real pictures."""
-    wasserstein_weight: float | None = None
+    wasserstein_weight: Real = None
     """The article's LAMBDA: Wasserstein term of the discriminator (with --adversarial wasserstein: the weight of
     the gradient penalty)."""
-    mmd_weight: float | None = None
+    mmd_weight: Real = None
     """The article's alpha: maximum mean discrepancy between stylized and real pictures."""
 
     # --- networks -------------------------------------------------------------------------------------------------
@@ -57,25 +62,25 @@ class TrainConfig:
     """Generator network: resnet or article."""
     discriminator: Text = None
     """Discriminator network: patch, multiscale or article."""
-    filters: int | None = None
+    filters: Whole = None
     """Filters of the generator's first layer."""
-    blocks: int | None = None
+    blocks: Whole = None
     """Residual blocks (resnet) or convolutions at the coarsest resolution (article)."""
-    stride: Literal[2, 4, 8] | None = None
+    stride: Annotated[Literal[2, 4, 8] | None, arg(metavar="{2,4,8}")] = None
     """How coarse the generator works: larger invents more and keeps less detail."""
-    kernel: Literal[3, 5] | None = None
+    kernel: Annotated[Literal[3, 5] | None, arg(metavar="{3,5}")] = None
     """Kernel size of the generator's inner convolutions."""
-    downsample: Literal["conv", "pool"] | None = None
+    downsample: Annotated[Literal["conv", "pool"] | None, arg(metavar="{conv,pool}")] = None
     """Strided convolution or pooling on the way down."""
-    upsample: Literal["resize", "transpose"] | None = None
+    upsample: Annotated[Literal["resize", "transpose"] | None, arg(metavar="{resize,transpose}")] = None
     """Resize + convolution (no checkerboard) or transposed convolution (the article's) on the way up."""
-    norm: Literal["instance", "batch", "none"] | None = None
+    norm: Annotated[Literal["instance", "batch", "none"] | None, arg(metavar="{instance,batch,none}")] = None
     """Normalization in the generator."""
-    residual: bool | None = None
+    residual: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Start from the identity: output = content + correction, the correction's last layer zero at first."""
-    discriminator_filters: int | None = None
+    discriminator_filters: Whole = None
     """Filters of the discriminator's first layer."""
-    noise_channels: int | None = None
+    noise_channels: Whole = None
     """Channels of the noise map (Nz); 0 for none."""
     noise: Literal["normal", "uniform", "truncated"] = "normal"
     """Distribution of the noise."""
@@ -91,25 +96,25 @@ class TrainConfig:
     """A .weights.h5 file for --features instead of the packaged or downloaded one."""
 
     # --- optimization ---------------------------------------------------------------------------------------------
-    steps: int | None = None
+    steps: Whole = None
     """Length of the schedule in updates (Iteration)."""
-    stop_after: int | None = None
+    stop_after: Whole = None
     """End early, after this many updates in all, with a full checkpoint; the schedule stays that of --steps."""
-    batch_size: int | None = None
+    batch_size: Whole = None
     """Pictures per update over all devices together (BatchSize)."""
-    learning_rate: float | None = None
+    learning_rate: Real = None
     """Learning rate of the generator (LearningRate)."""
-    discriminator_learning_rate: float | None = None
+    discriminator_learning_rate: Real = None
     """Learning rate of the discriminator; default: the generator's."""
-    decay: Literal["linear", "constant"] | None = None
+    decay: Annotated[Literal["linear", "constant"] | None, arg(metavar="{linear,constant}")] = None
     """linear: constant for the first half of the steps, then linearly to zero."""
     generator_optimizer: Text = None
     """adam, adamw, rmsprop or sgd."""
     discriminator_optimizer: Text = None
     """adam, adamw, rmsprop or sgd."""
-    ema: float | None = None
+    ema: Real = None
     """Decay of the generator's exponential moving average, which is what gets exported; 0 for none."""
-    image_pool: int | None = None
+    image_pool: Whole = None
     """Past stylized pictures shown to the discriminator again; 0 for none."""
     seed: int = 0
     """Seed of everything random."""
@@ -119,13 +124,13 @@ class TrainConfig:
     # --- machine --------------------------------------------------------------------------------------------------
     strategy: Literal["none", "mirrored"] = "none"
     """tf.distribute strategy: one device, or synchronous copies on several."""
-    devices: int | None = None
+    devices: Whole = None
     """The first N GPUs, or N logical CPU devices where there is no GPU. Default: 1, or all with mirrored."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Compute precision of the networks; losses, norms and weights stay in float32."""
-    jit: bool | None = None
+    jit: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Compile the training step with XLA. Default: on a GPU."""
-    deterministic: bool | None = None
+    deterministic: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Equal runs give equal bytes. Default: on a CPU."""
 
     # --- run folder -----------------------------------------------------------------------------------------------
@@ -135,9 +140,9 @@ class TrainConfig:
     """Go on from the last checkpoint of --run; its config.json holds all other settings."""
     log_every: int = 50
     """Steps between lines of metrics."""
-    sample_every: int | None = None
+    sample_every: Whole = None
     """Steps between picture grids; default: a twentieth of --steps."""
-    checkpoint_every: int | None = None
+    checkpoint_every: Whole = None
     """Steps between checkpoints; default: as --sample-every."""
     keep_checkpoints: int = 3
     """Checkpoints kept."""

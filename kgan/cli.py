@@ -1,0 +1,192 @@
+"""The command line: `kgan COMMAND ...`. TensorFlow is imported only once a command really runs."""
+
+import contextlib
+import dataclasses
+import difflib
+import importlib
+import io
+import os
+import pathlib
+import re
+import sys
+
+import tyro
+from tyro.conf import Positional, UseAppendAction
+
+from kgan.config import TrainConfig
+from kgan.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Stylize:
+    """Restyle pictures: any size in, exactly the same size out."""
+
+    pictures: Positional[tuple[pathlib.Path, ...]]
+    """Picture files and folders."""
+    model: str
+    """A run folder, a SavedModel folder or a .tflite file."""
+    output: pathlib.Path
+    """Folder for the stylized pictures."""
+    seed: int = 0
+    """Seed of the noise, for models that take noise."""
+    variants: int = 1
+    """Pictures per input, with seeds SEED, SEED + 1, ..."""
+    overwrite: bool = False
+    """Replace pictures that are in the output folder already."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Generate:
+    """Make pictures from noise alone, with a model of the recipe synthesis."""
+
+    model: str
+    """A run folder or a SavedModel folder."""
+    output: pathlib.Path
+    """Folder for the pictures and their grid."""
+    count: int = 16
+    """How many."""
+    seed: int = 0
+    """The first picture's seed; the next has SEED + 1."""
+    size: str = ""
+    """HxW in pixels, as in 128x256; default: the size of training."""
+    truncation: float | None = None
+    """Cut the noise off at this many standard deviations: less variety, fewer failures."""
+    between: tuple[int, int] | None = None
+    """Instead: a row of COUNT pictures from one seed to another."""
+    overwrite: bool = False
+    """Replace pictures that are in the output folder already."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Measure a model: SSIM, PSNR, MSE, and KID on packaged features. Without folders: on the run's test pictures."""
+
+    model: Positional[str]
+    """A run folder, a SavedModel folder or a .tflite file."""
+    content: pathlib.Path | None = None
+    """Pictures to restyle."""
+    truth: pathlib.Path | None = None
+    """What they should become; the same file name is the same scene."""
+    style: pathlib.Path | None = None
+    """Pictures in the wanted style, for KID."""
+    size: int | None = None
+    """Score at this size; default: the size of training for a run, else the pictures' own."""
+    output: pathlib.Path | None = None
+    """Write the numbers to this JSON file too."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Write a run's SavedModel and LiteRT files from its newest checkpoint."""
+
+    run: Positional[str]
+    """A run folder."""
+    output: pathlib.Path | None = None
+    """Where to; default: into the run folder."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """List every file in folders of pictures that cannot be used, with the reason."""
+
+    folders: Positional[tuple[pathlib.Path, ...]]
+    """Folders, searched at any depth."""
+
+
+COMMANDS = {
+    "train": (TrainConfig, "kgan.training:train"),
+    "stylize": (Stylize, "kgan.stylize:stylize"),
+    "generate": (Generate, "kgan.generate:generate"),
+    "evaluate": (Evaluate, "kgan.evaluation:evaluate"),
+    "export": (Export, "kgan.export:export_run"),
+    "check": (Check, "kgan.data.check:check"),
+}
+"""Command -> (its options, what runs it). `train` is called with its settings, the others with keywords."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 could not go on, 2 something given is wrong."""
+    args = sys.argv[1:] if args is None else args
+    try:
+        return _run(args)
+    except UserError as error:
+        print(f"kgan: error: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print("kgan: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(args: list[str]) -> int:
+    if not args or args[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    name, rest = args[0], args[1:]
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1, 0.4)
+        raise UserError(f"{name}: no such command; {f'did you mean {near[0]}? ' if near else ''}See kgan --help")
+    options, target = COMMANDS[name]
+    parsed = _parse_training(rest) if options is TrainConfig else parse(options, rest, f"kgan {name}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's own chatter hides ours
+    module, function = target.split(":")
+    run = getattr(importlib.import_module(module), function)
+    result = run(parsed) if options is TrainConfig else run(**_fields(parsed))
+    return result if isinstance(result, int) else 0
+
+
+def _overview() -> str:
+    lines = [f"  {name:10}{options.__doc__.splitlines()[0]}" for name, (options, _) in COMMANDS.items()]
+    return "\n".join(["usage: kgan COMMAND ...", "", *lines, "", "kgan COMMAND --help lists a command's options."])
+
+
+def _fields(options) -> dict:
+    return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+
+
+def parse(options: type, args: list[str], program: str, default=None):
+    """The command's options from words; raises UserError with one line for words that make no sense."""
+    _refuse_unknown(options, args, program)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(options, args=args, prog=program, default=default, config=(UseAppendAction,))
+    except SystemExit as leaving:
+        if not leaving.code:
+            raise
+        raise UserError(f"{_one_line(said.getvalue())}; see {program} --help") from None
+
+
+def _refuse_unknown(options: type, args: list[str], program: str) -> None:
+    flags = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(options)}
+    flags |= {f"--no-{flag[2:]}" for flag in flags} | {"--help"}
+    for word in (arg.split("=")[0] for arg in args if arg.startswith("--")):
+        if word not in flags:
+            near = difflib.get_close_matches(word, sorted(flags), 1, 0.5)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UserError(f"{word}: no such option; {hint}See {program} --help")
+
+
+def _one_line(box: str) -> str:
+    """tyro's framed message as one line: without frame, title, option texts and the reasons of each type it tried."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip(" │─") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+    text = re.sub(r"\s+", " ", " ".join(lines)).strip()
+    if "(required)" in text:
+        return f"missing: {', '.join(re.findall(r'(--[a-z-]+|[A-Z]+) [^()]*?[(]required[)]', text))}"
+    wrong = re.search(r"Error parsing (\S+): .*?instantiated from \['?(.*?)'?\]", text)
+    if wrong:
+        return f"{wrong[1]} {wrong[2]}: not a value of the right kind"
+    return re.split(r" Argument helptext| Got errors| ─{3,}| For full helptext", text)[0].rstrip(".")
+
+
+def _parse_training(args: list[str]) -> TrainConfig:
+    """Settings of `kgan train`. With --resume the run's own are the defaults, and none of them may be changed."""
+    from kgan import run_folder
+
+    config = parse(TrainConfig, args, "kgan train")
+    if not config.resume:
+        return config
+    saved = run_folder.saved_config(config.run)
+    asked = parse(TrainConfig, args, "kgan train", default=saved)
+    run_folder.refuse_changes(saved, asked)
+    return asked

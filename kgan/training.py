@@ -91,17 +91,17 @@ def _starting_step(gan, config: TrainConfig, checkpoints: Checkpoints) -> int:
 
 
 def _init_from(gan, other: str) -> None:
-    """Take over the networks of another run's newest checkpoint, where names and shapes are the same."""
+    """Start from the generator of another run's newest checkpoint (its moving average)."""
     newest = tf.train.latest_checkpoint(str(pathlib.Path(other) / "checkpoints"))
     if newest is None:
         raise UserError(f"--init-from {other}: no run with a checkpoint there")
-    networks = {name: getattr(gan, name) for name in gan.network_names()}
+    root = tf.train.Checkpoint(gan=tf.train.Checkpoint(stylist=gan.stylist))
     try:
-        restored = tf.train.Checkpoint(gan=tf.train.Checkpoint(**networks)).restore(newest)
-        restored.assert_existing_objects_matched().expect_partial()
+        root.restore(newest).assert_existing_objects_matched().expect_partial()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"--init-from {other}: its networks differ from this run's ({reason})") from None
+        raise UserError(f"--init-from {other}: its generator differs from this run's ({reason})") from None
+    gan.stylist_of.set_weights(gan.stylist.get_weights())
 
 
 def _rehearse(gan, dataset, strategy) -> float:

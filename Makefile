@@ -1,0 +1,38 @@
+# make demo: install, train the packaged sample on the CPU, measure, export, restyle.   make test: install, run the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := runs/demo
+CHECK := $(if $(wildcard $(RUN)/config.json),--resume)
+
+.PHONY: demo test lint clean
+
+demo: $(BIN)/.installed
+	$(BIN)/python scripts/train.py --run $(RUN) $(CHECK)
+	$(BIN)/python scripts/evaluate.py $(RUN)
+	$(BIN)/python -m kgan.data.sample $(RUN)/pictures
+	$(BIN)/python scripts/stylize.py $(RUN)/pictures --model $(RUN)/model.tflite --output $(RUN)/stylized --overwrite
+	@echo
+	@echo "Look at      $(RUN)/samples (content | stylized | truth) and $(RUN)/stylized"
+	@echo "Activate     . $(BIN)/activate"
+	@echo "Curves       tensorboard --logdir runs"
+	@echo "Your own     kgan train --content PHOTOS --style PAINTINGS"
+
+test: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.installed-dev
+	$(BIN)/pre-commit run --all-files
+
+$(BIN)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kgan needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -180,8 +180,10 @@ class ConvBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.settings = dict(filters=filters, kernel=kernel, stride=stride, norm=norm, activation=activation,
-                             reflect=reflect, pool=pool, up=up, spectral=spectral)  # fmt: skip
+        self.settings = {
+            "filters": filters, "kernel": kernel, "stride": stride, "norm": norm, "activation": activation,
+            "reflect": reflect, "pool": pool, "up": up, "spectral": spectral,
+        }  # fmt: skip
         dtype = self.dtype_policy
         before = [Upsample(dtype=dtype)] if up == "resize" else []
         if reflect:

@@ -13,6 +13,7 @@ import sys
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
+from kgan import recipes, run_folder
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 
@@ -172,7 +173,7 @@ def _one_line(box: str) -> str:
     lines = [line.strip(" │─") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
     text = re.sub(r"\s+", " ", " ".join(lines)).strip()
     if "(required)" in text:
-        return f"missing: {', '.join(re.findall(r'(--[a-z-]+|[A-Z]+) [^()]*?[(]required[)]', text))}"
+        return f"missing: {', '.join(re.findall(r'(--[a-z][a-z-]*) [^()]*?[(]required[)]', text))}"
     wrong = re.search(r"Error parsing (\S+): .*?instantiated from \['?(.*?)'?\]", text)
     if wrong:
         return f"{wrong[1]} {wrong[2]}: not a value of the right kind"
@@ -181,11 +182,9 @@ def _one_line(box: str) -> str:
 
 def _parse_training(args: list[str]) -> TrainConfig:
     """Settings of `kgan train`. With --resume the run's own are the defaults, and none of them may be changed."""
-    from kgan import run_folder
-
     config = parse(TrainConfig, args, "kgan train")
     if not config.resume:
-        return config
+        return recipes.resolve(config)
     saved = run_folder.saved_config(config.run)
     asked = parse(TrainConfig, args, "kgan train", default=saved)
     run_folder.refuse_changes(saved, asked)

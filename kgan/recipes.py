@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import importlib
 import os
+import sys
 from typing import Literal
 
 from kgan.config import TrainConfig
@@ -163,6 +164,8 @@ def find(name: str) -> Recipe:
 
 def _imported(name: str) -> Recipe:
     module_name, _, attribute = name.partition(":")
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # an installed command does not look into the current folder by itself
     try:
         recipe = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:

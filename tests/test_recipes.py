@@ -1,0 +1,111 @@
+import dataclasses
+
+import pytest
+
+from kgan import recipes
+from kgan.config import TrainConfig
+from kgan.errors import UserError
+from kgan.recipes import LossTerm
+
+FOLDERS = {"content": "photos", "style": "paintings"}
+
+
+def resolved(**settings):
+    return recipes.resolve(TrainConfig(**{**FOLDERS, **settings}))
+
+
+def test_nothing_given_trains_pairs_of_the_sample():
+    config = recipes.resolve(TrainConfig())
+    assert (config.recipe, config.data, config.size) == ("paired", "sample", 64)
+
+
+def test_folders_train_cyclegan():
+    assert resolved().recipe == "cyclegan"
+
+
+def test_flags_win_over_the_recipe():
+    config = resolved(recipe="cyclegan", filters=16, ema=0.0, steps=10)
+    assert (config.filters, config.ema, config.steps, config.blocks) == (16, 0.0, 10, 9)
+
+
+@pytest.mark.parametrize("name", sorted(recipes.RECIPES))
+def test_every_recipe_leaves_only_what_means_something_open(name):
+    config = resolved(recipe=name, content=None if name == "synthesis" else "photos")
+    open_ = {field.name for field in dataclasses.fields(config) if getattr(config, field.name) is None}
+    allowed = {
+        "content",
+        "data",
+        "feature_weights",
+        "stop_after",
+        "init_from",
+        "devices",
+        "jit",
+        "deterministic",
+        "run",
+    }
+    if name == "mmd":
+        allowed |= {"discriminator", "adversarial"}
+    assert open_ <= allowed
+
+
+def test_symbols_multiply_their_terms():
+    recipe = recipes.ARTICLE
+    before = recipes.term_weights(resolved(recipe="article"), recipe)
+    doubled = recipes.term_weights(resolved(recipe="article", generator_weight=2.0, mmd_weight=3.0), recipe)
+    assert before == {"ssim": 1.0, "features": 1.0, "mmd": 1.0, "adversarial": 1.0}
+    assert doubled == {"ssim": 2.0, "features": 2.0, "mmd": 3.0, "adversarial": 1.0}
+
+
+def test_weight_flags_change_add_and_remove_terms():
+    config = resolved(recipe="cyclegan", weight=("cycle=3", "identity=0", "gram=1e-3"))
+    assert recipes.term_weights(config, recipes.CYCLEGAN) == {"cycle": 3.0, "adversarial": 1.0, "gram": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"recipe": "cyclgan"}, "did you mean cyclegan"),
+        ({"recipe": "nowhere:RECIPE"}, "nowhere"),
+        ({"recipe": "json:dumps"}, "should be a kgan.recipes.Recipe"),
+        ({"size": 130}, "128 or 132"),
+        ({"batch_size": 0}, "--batch-size should be above 0"),
+        ({"weight": ("cycel=1",)}, "did you mean cycle"),
+        ({"weight": ("cycle",)}, "TERM=NUMBER"),
+        ({"recipe": "paired", "weight": ("cycle=1",)}, "no such term in recipe paired"),
+        ({"generator": "resnest"}, "did you mean resnet"),
+        ({"adversarial": "least-squares"}, "did you mean least_squares"),
+        ({"data": "root"}, "either --data or"),
+        ({"style": None}, "--style is missing"),
+        ({"content": None}, "--content is missing"),
+        ({"min_crop": 1.5}, "--min-crop"),
+        ({"ema": 1.0}, "--ema"),
+        ({"recipe": "mmd", "discriminator": "patch"}, "without a discriminator"),
+        ({"recipe": "synthesis", "noise_channels": 0}, "--noise-channels"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_work_get_one_line(settings, message):
+    with pytest.raises(UserError, match=message) as caught:
+        resolved(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_own_recipe_by_module_and_name(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "import dataclasses\nfrom kgan.recipes import CYCLEGAN\n"
+        "SOFT = dataclasses.replace(CYCLEGAN, name='soft', ema=0.9)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = resolved(recipe="mine:SOFT")
+    assert (config.recipe, config.ema) == ("mine:SOFT", 0.9)
+
+
+def test_smoke_shortens_a_run(monkeypatch):
+    monkeypatch.setenv("KGAN_SMOKE", "1")
+    assert resolved(recipe="cyclegan", steps=50_000).steps <= 4
+
+
+def test_terms_of_every_recipe_are_known():
+    for recipe in recipes.RECIPES.values():
+        assert {term.name for term in recipe.terms} <= set(recipes.TERMS)
+        assert all(isinstance(term, LossTerm) for term in recipe.terms)

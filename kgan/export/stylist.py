@@ -15,13 +15,15 @@ reflect, and instance norm nothing to average."""
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a caller must know of a model: its channels, and the noise it was trained with (0 channels: none)."""
+    """What a caller must know of a model: its channels, the noise it was trained with (0 channels: none), and the
+    filters of its layers at full resolution, which decide how much memory a picture takes."""
 
     channels: int
     noise_channels: int
     takes_content: bool
     distribution: str = "normal"
     truncation: float = 2.0
+    filters: int = 64
 
 
 class Stylist(tf.Module):
@@ -35,7 +37,12 @@ class Stylist(tf.Module):
         super().__init__(name="stylist")
         self.generator = in_float32(generator)
         self.facts = Facts(
-            generator.channels, generator.noise_channels, bool(generator.takes_content), distribution, truncation
+            channels=generator.channels,
+            noise_channels=generator.noise_channels,
+            takes_content=bool(generator.takes_content),
+            distribution=distribution,
+            truncation=truncation,
+            filters=generator.filters,
         )
 
     def __call__(self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None) -> tf.Tensor:

@@ -56,3 +56,8 @@ def interpolate(first: tf.Tensor, second: tf.Tensor, share: float) -> tf.Tensor:
     if angle < 1e-4 or angle > math.pi - 1e-4:  # parallel: the great circle is not defined
         return (1.0 - share) * first + share * second
     return (tf.sin((1.0 - share) * angle) * first + tf.sin(share * angle) * second) / tf.sin(angle)
+
+
+def bound(distribution: str, truncation: float = 2.0) -> float:
+    """The largest absolute value of a distribution; infinite for "normal"."""
+    return {"uniform": UNIFORM_BOUND, "truncated": truncation}.get(distribution, math.inf)

@@ -1,0 +1,118 @@
+"""Pictures from noise alone, for models of the recipe `synthesis`: one per seed, or a row between two seeds."""
+
+import math
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from kgan.errors import UserError
+from kgan.export.loading import Model, load, read_config
+from kgan.gan import noise as noises
+from kgan.pictures import save_grid, save_picture
+from kgan.progress import progress
+from kgan.stylize import make_folder, refuse_clashes
+
+DEFAULT_SIZE = (256, 256)
+"""Height and width when neither the caller nor the run's settings say."""
+
+
+def generate(
+    model: str | os.PathLike,
+    output: str | os.PathLike,
+    count: int = 16,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+    truncation: float | None = None,
+    between: tuple[int, int] | None = None,
+    overwrite: bool = False,
+) -> list[pathlib.Path]:
+    """Write `count` pictures of height and width `size` (any) and one grid of them to the folder `output`.
+
+    seed-S.png, seed-(S+1).png, ..., grid.png; with `between` (S1, S2) a row of `count` spherical interpolations:
+    between-S1-S2-01.png, ..., between-S1-S2.png. `truncation` bounds the noise: less variety, fewer failures.
+    Sizes default to the run's training size. Returns the files, the grid last.
+
+    Raises UserError for models that take content, for bad numbers, and when a file is there already.
+    """
+    _check_numbers(count, size, truncation, between)
+    names = _names(pathlib.Path(output), count, seed, between)
+    refuse_clashes(names, overwrite)
+    loaded = load(model)
+    _check_model(loaded, truncation)
+    shape = size or _training_size(pathlib.Path(model))
+    make_folder(output)
+    made = []
+    with progress(count, "generate") as bar:
+        for name, noise in zip(names, _noises(loaded, count, seed, shape, truncation, between), strict=False):
+            made.append(loaded.from_noise(noise)[0])
+            save_picture(made[-1], name)
+            bar.advance()
+    save_grid([made] if between else _square(made), names[-1])
+    return names
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "HxW" or "N" (square) -> (height, width).
+
+    >>> parse_size("96x128"), parse_size("64")
+    ((96, 128), (64, 64))
+    """
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise UserError(f"--size should be HEIGHTxWIDTH, as in 96x128. Received: {text}")
+    return int(parts[0]), int(parts[-1])
+
+
+def _check_numbers(count: int, size, truncation: float | None, between) -> None:
+    if count < 1:
+        raise UserError(f"--count should be at least 1. Received: {count}")
+    if between and count < 2:
+        raise UserError(f"--count should be at least 2 with --between. Received: {count}")
+    if size and min(size) < 1:
+        raise UserError(f"--size should be at least 1x1. Received: {size[0]}x{size[1]}")
+    if truncation is not None and not truncation > 0:
+        raise UserError(f"--truncation should be above 0. Received: {truncation}")
+
+
+def _check_model(model: Model, truncation: float | None) -> None:
+    if model.facts.takes_content:
+        raise UserError(f"{model.name}: restyles pictures and makes none from noise alone; use kgan stylize")
+    if truncation is not None and model.facts.distribution == "uniform":
+        raise UserError(f"--truncation {truncation:g}: {model.name} was trained on uniform noise; leave it out")
+
+
+def _names(output: pathlib.Path, count: int, seed: int, between: tuple[int, int] | None) -> list[pathlib.Path]:
+    """One file a picture, then the grid."""
+    if not between:
+        return [output / f"seed-{seed + k}.png" for k in range(count)] + [output / "grid.png"]
+    stem = f"between-{between[0]}-{between[1]}"
+    return [output / f"{stem}-{k:02d}.png" for k in range(1, count + 1)] + [output / f"{stem}.png"]
+
+
+def _training_size(model: pathlib.Path) -> tuple[int, int]:
+    if not (model / "config.json").is_file():
+        return DEFAULT_SIZE
+    size = read_config(model).size or DEFAULT_SIZE[0]
+    return size, size
+
+
+def _noises(model: Model, count: int, seed: int, shape, truncation, between) -> Iterator[np.ndarray]:
+    """`count` noise maps [1, H, W, Nz]."""
+    if not between:
+        yield from (model.noise(seed + k, 1, *shape, truncation) for k in range(count))
+        return
+    first, second = (model.noise(end, 1, *shape, truncation) for end in between)
+    # The sphere bulges past the bounds of uniform and truncated noise here and there; training never did.
+    bound = noises.bound(model.facts.distribution, model.facts.truncation) if truncation is None else truncation
+    for share in np.linspace(0.0, 1.0, count):
+        mixed = noises.interpolate(tf.constant(first), tf.constant(second), float(share))
+        yield np.clip(mixed.numpy(), -bound, bound)
+
+
+def _square(pictures: list[np.ndarray]) -> list[list[np.ndarray]]:
+    """Rows of a grid about as wide as high."""
+    columns = math.ceil(math.sqrt(len(pictures)))
+    return [pictures[start : start + columns] for start in range(0, len(pictures), columns)]

@@ -1,0 +1,22 @@
+"""Losses: pure functions of tensors -> float32 scalars, means over all elements. Pictures are in [-1, 1]."""
+
+from kgan.losses.adversarial import ADVERSARIAL, AdversarialLoss, gradient_penalty, over_scales
+from kgan.losses.consistency import cycle_loss, identity_loss, pixel_loss, total_variation_loss
+from kgan.losses.mmd import mmd
+from kgan.losses.perceptual import feature_loss, gram_loss, gram_matrix, ssim_loss
+
+__all__ = [
+    "ADVERSARIAL",
+    "AdversarialLoss",
+    "cycle_loss",
+    "feature_loss",
+    "gradient_penalty",
+    "gram_loss",
+    "gram_matrix",
+    "identity_loss",
+    "mmd",
+    "over_scales",
+    "pixel_loss",
+    "ssim_loss",
+    "total_variation_loss",
+]

@@ -1,0 +1,136 @@
+"""Adversarial losses in pairs, discriminator's and generator's: logits of any shape -> float32 scalar.
+
+Plain names of losses follow the papers; `ADVERSARIAL` holds them by the names of `--adversarial`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+from keras import ops
+
+
+def cross_entropy_discriminator_loss(real_logits, fake_logits):
+    """E[-log p(x)] + E[-log(1 - p(G))], p = sigmoid of the logits.
+
+    Reference: [GAN](https://arxiv.org/abs/1406.2661).
+    """
+    return _mean(ops.softplus(-_float(real_logits))) + _mean(ops.softplus(_float(fake_logits)))
+
+
+def cross_entropy_generator_loss(fake_logits):
+    """E[-log p(G)]: the non-saturating form, whose gradient does not vanish while the discriminator wins."""
+    return _mean(ops.softplus(-_float(fake_logits)))  # -log(sigmoid(x)), finite for large |x|
+
+
+def least_squares_discriminator_loss(real_logits, fake_logits):
+    """0.5 * (E[(D(x) - 1)^2] + E[D(G)^2]).
+
+    Reference: [LSGAN](https://arxiv.org/abs/1611.04076).
+    """
+    return 0.5 * (_mean(ops.square(_float(real_logits) - 1.0)) + _mean(ops.square(_float(fake_logits))))
+
+
+def least_squares_generator_loss(fake_logits):
+    """E[(D(G) - 1)^2], without the 0.5 of LSGAN, as in CycleGAN, whose other weights are relative to it."""
+    return _mean(ops.square(_float(fake_logits) - 1.0))
+
+
+def hinge_discriminator_loss(real_logits, fake_logits):
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G))].
+
+    Reference: [Geometric GAN](https://arxiv.org/abs/1705.02894).
+    """
+    return _mean(ops.relu(1.0 - _float(real_logits))) + _mean(ops.relu(1.0 + _float(fake_logits)))
+
+
+def wasserstein_discriminator_loss(real_logits, fake_logits):
+    """E[D(G)] - E[D(x)]; no floor: needs `gradient_penalty` or spectral norm.
+
+    Reference: [Wasserstein GAN](https://arxiv.org/abs/1701.07875).
+    """
+    return _mean(_float(fake_logits)) - _mean(_float(real_logits))
+
+
+def wasserstein_generator_loss(fake_logits):
+    """-E[D(G)]; the generator's side of the hinge loss too."""
+    return -_mean(_float(fake_logits))
+
+
+def article_discriminator_loss(real_logits, fake_logits, discriminator_weight=1.0, wasserstein_weight=1.0):
+    """D_weight * E[softplus(-D(x))] + LAMBDA * (E[D(G)] - E[D(x)]).
+
+    Cross entropy on real pictures, Wasserstein between stylized and real ones; no floor: needs spectral norm.
+    """
+    cross_entropy = _mean(ops.softplus(-_float(real_logits)))
+    wasserstein = wasserstein_discriminator_loss(real_logits, fake_logits)
+    return discriminator_weight * cross_entropy + wasserstein_weight * wasserstein
+
+
+def gradient_penalty(discriminator: Callable, real, fake, epsilon):
+    """E[(|grad D(mix)| - 1)^2] at mix = epsilon * real + (1 - epsilon) * fake; pictures [N, H, W, C].
+
+    A picture's D is the mean of its logits, over patches and then over scales. The discriminator must judge each
+    picture by itself: under batch norm the gradient of one picture's logits would reach the others.
+
+    Args:
+        discriminator: called with `(pictures, training=True)`; gives logits or a list of them.
+        epsilon: uniform in [0, 1], one number a picture: [N] or [N, 1, 1, 1].
+
+    Reference: [WGAN-GP](https://arxiv.org/abs/1704.00028).
+    """
+    real, fake = _float(real), _float(fake)
+    epsilon = ops.reshape(_float(epsilon), (-1, 1, 1, 1))
+    mixed = epsilon * real + (1.0 - epsilon) * fake
+    with tf.GradientTape() as tape:
+        tape.watch(mixed)
+        scores = _scores(discriminator(mixed, training=True))  # [N]
+    gradients = tape.gradient(scores, mixed)
+    # 1e-12 under the root: its slope at a gradient of exactly zero would be infinite.
+    norms = ops.sqrt(ops.sum(ops.square(gradients), axis=(1, 2, 3)) + 1e-12)
+    return _mean(ops.square(norms - 1.0))
+
+
+def over_scales(loss: Callable) -> Callable:
+    """`loss` for discriminators with several scales: takes lists of logits, gives the mean over the scales."""
+
+    def averaged(*logits_of_scales, **weights):
+        scales = zip(*map(_as_list, logits_of_scales), strict=True)
+        return _mean(ops.stack([loss(*logits, **weights) for logits in scales]))
+
+    return averaged
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialLoss:
+    """`discriminator(real_logits, fake_logits)` and `generator(fake_logits)`."""
+
+    discriminator: Callable
+    generator: Callable
+
+
+ADVERSARIAL = {
+    "cross_entropy": AdversarialLoss(cross_entropy_discriminator_loss, cross_entropy_generator_loss),
+    "least_squares": AdversarialLoss(least_squares_discriminator_loss, least_squares_generator_loss),
+    "hinge": AdversarialLoss(hinge_discriminator_loss, wasserstein_generator_loss),
+    "wasserstein": AdversarialLoss(wasserstein_discriminator_loss, wasserstein_generator_loss),
+    "article": AdversarialLoss(article_discriminator_loss, cross_entropy_generator_loss),
+}
+
+
+def _float(logits):
+    return ops.cast(logits, "float32")
+
+
+def _mean(values):
+    return ops.mean(values)
+
+
+def _as_list(logits) -> list:
+    return list(logits) if isinstance(logits, list | tuple) else [logits]
+
+
+def _scores(logits):
+    """The mean logit of each picture, over patches and then over scales: [N]."""
+    scales = [ops.mean(ops.reshape(_float(x), (x.shape[0] or -1, -1)), axis=1) for x in _as_list(logits)]
+    return ops.mean(ops.stack(scales), axis=0)

@@ -1,0 +1,32 @@
+"""Losses that hold a picture to another one pixel by pixel, or to itself: [N, H, W, C] -> float32 scalar."""
+
+from keras import ops
+
+
+def pixel_loss(expected, got):
+    """E|expected - got|: the L1 distance, which blurs less than L2 (pix2pix, https://arxiv.org/abs/1611.07004)."""
+    return ops.mean(ops.abs(ops.cast(expected, "float32") - ops.cast(got, "float32")))
+
+
+def cycle_loss(content, cycled):
+    """L1 between a picture and what comes back after both generators: F(G(x)) should be x.
+
+    Reference: [CycleGAN](https://arxiv.org/abs/1703.10593).
+    """
+    return pixel_loss(content, cycled)
+
+
+def identity_loss(style, same):
+    """L1 between a picture that already has the style and its stylized version: G(y) should be y (CycleGAN, 5.2)."""
+    return pixel_loss(style, same)
+
+
+def total_variation_loss(pictures):
+    """E|difference to the pixel below| + E|difference to the pixel to the right|; 0 for flat pictures.
+
+    Reference: [Rudin et al.](https://doi.org/10.1016/0167-2789(92)90242-F), the anisotropic form.
+    """
+    pictures = ops.cast(pictures, "float32")
+    down = ops.abs(pictures[:, 1:] - pictures[:, :-1])
+    right = ops.abs(pictures[:, :, 1:] - pictures[:, :, :-1])
+    return ops.mean(down) + ops.mean(right)

@@ -1,0 +1,86 @@
+"""How far two pictures are apart to the eye: SSIM, pretrained features, Gram matrices. Float32 scalars."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+WINDOW, SIGMA = 11, 1.5  # of the SSIM paper's Gaussian window, in pixels
+
+
+def ssim_loss(expected, got):
+    """1 - mean SSIM of pictures [N, H, W, C] in [-1, 1], H and W known; 0 for equal ones, 2 at most.
+
+    Gaussian window of 11x11 as in the paper, or as large as a smaller picture; the mean is over all places where the
+    window fits, channels and pictures. The variances are not under a root and the constants keep denominators away
+    from zero, so that flat pictures have finite gradients.
+
+    Reference: [SSIM](https://doi.org/10.1109/TIP.2003.819861).
+    """
+    # Of light in [0, 1], as the metric: about a gray of 0, slightly darker and slightly lighter would be opposites.
+    return 1.0 - ops.mean(_ssim_map((_float(expected) + 1.0) / 2.0, (_float(got) + 1.0) / 2.0))
+
+
+def _ssim_map(x, y):
+    """SSIM of pictures in [0, 1] at every place where the window fits, for each channel."""
+    luminance_constant, contrast_constant = 0.01**2, 0.03**2
+    # Moments about a common value near the mean lose fewer digits: the picture's own mean, which SSIM adds back.
+    shift = ops.stop_gradient(ops.mean((x + y) / 2.0, axis=(1, 2), keepdims=True))
+    x, y = x - shift, y - shift
+    blurred = _blur(ops.concatenate([x, y, x * x, y * y, x * y], axis=-1))
+    mean_x, mean_y, xx, yy, xy = ops.split(blurred, 5, axis=-1)
+    variances = (xx - mean_x * mean_x) + (yy - mean_y * mean_y)
+    covariance = xy - mean_x * mean_y
+    mean_x, mean_y = mean_x + shift, mean_y + shift
+    luminance = (2.0 * mean_x * mean_y + luminance_constant) / (mean_x**2 + mean_y**2 + luminance_constant)
+    return luminance * (2.0 * covariance + contrast_constant) / (variances + contrast_constant)
+
+
+def _blur(maps):
+    """Each channel of [N, H, W, C] averaged by the Gaussian window, where it fits, rows and columns apart."""
+    height, width, channels = maps.shape[1:]
+    for kernel in (_gaussian(height)[:, None], _gaussian(width)[None, :]):
+        kernel = np.repeat(kernel[..., None, None], channels, axis=2)  # [h, w, C, 1]
+        maps = tf.nn.depthwise_conv2d(maps, tf.constant(kernel), [1, 1, 1, 1], "VALID")
+    return maps
+
+
+def _gaussian(side: int) -> np.ndarray:
+    """The window along a side of that many pixels: float32, sum 1."""
+    size = min(WINDOW, side)
+    distances = np.arange(size) - (size - 1) / 2
+    weights = np.exp(-(distances**2) / (2 * SIGMA**2))
+    return (weights / weights.sum()).astype("float32")
+
+
+def feature_loss(expected: Sequence, got: Sequence):
+    """Mean absolute difference of feature maps, averaged over the layers; two lists of [N, h, w, c].
+
+    Absolute, not squared, as in pix2pixHD (https://arxiv.org/abs/1711.11585): single large activations would rule.
+    """
+    return _mean_over_layers(lambda x, y: ops.mean(ops.abs(x - y)), expected, got)
+
+
+def gram_matrix(maps):
+    """Which features occur together, wherever: [N, H, W, C] -> [N, C, C], the mean over places of their products.
+
+    Reference: [Gatys et al.](https://arxiv.org/abs/1508.06576).
+    """
+    places = maps.shape[1] * maps.shape[2]
+    flat = ops.reshape(_float(maps), (-1, places, maps.shape[3]))  # [NPC], P = H * W
+    return ops.einsum("npc,npd->ncd", flat, flat) / places  # [NCC]
+
+
+def gram_loss(style: Sequence, got: Sequence):
+    """Mean squared difference of Gram matrices, averaged over the layers; the two may differ in H and W."""
+    return _mean_over_layers(lambda x, y: ops.mean(ops.square(gram_matrix(x) - gram_matrix(y))), style, got)
+
+
+def _mean_over_layers(distance, expected: Sequence, got: Sequence):
+    pairs = zip(expected, got, strict=True)
+    return ops.mean(ops.stack([distance(_float(x), _float(y)) for x, y in pairs]))
+
+
+def _float(x):
+    return ops.cast(x, "float32")

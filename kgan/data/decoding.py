@@ -139,20 +139,26 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Colours of an ICC profile converted to sRGB; a profile that is broken or of another colour space is ignored."""
-    if not profile:
+    if is_srgb(profile):
         return image
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     colours = image.convert(image.mode.removesuffix("A")) if alpha else image
     try:
         given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(given).lower():  # converting would only add rounding
-            return image
         colours = ImageCms.profileToProfile(colours, given, SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
         return image
     if alpha:
         colours.putalpha(alpha)
     return colours
+
+
+def is_srgb(profile: bytes | None) -> bool:
+    """Whether colours under this ICC profile are sRGB already: converting them would only add rounding."""
+    try:
+        return not profile or "srgb" in ImageCms.getProfileDescription(io.BytesIO(profile)).lower()
+    except (ImageCms.PyCMSError, OSError):
+        return True  # broken, so it says nothing
 
 
 def _with_channels(image: Image.Image, channels: int) -> Image.Image:

@@ -1,0 +1,45 @@
+"""Writes prepared pictures as an ordinary TFDS set: `tfds.builder_from_directory(FOLDER).as_data_source()` reads it."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+
+import tensorflow_datasets as tfds
+
+Encoded = tuple[str, bytes]
+
+
+class PreparedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Pictures with the relative path of their source file, in the order they are given."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, *, pictures: Iterator[Encoded], at_most: int, channels: int, **options):
+        """`pictures` yields (name, JPEG or PNG bytes), at most that many."""
+        self._pictures, self._at_most, self._channels = pictures, at_most, channels
+        super().__init__(**options)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {"picture": tfds.features.Image(shape=(None, None, self._channels)), "name": tfds.features.Text()}
+        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features), disable_shuffling=True)
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict]]:
+        # TFDS sorts by key, over a gigabyte by way of 1000 files that divide the range of 128-bit keys: keys spread
+        # over that range keep the order and the files small.
+        spacing = 2**128 // (self._at_most + 1)
+        for index, (name, encoded) in enumerate(self._pictures):
+            yield index * spacing, {"picture": encoded, "name": name}
+
+
+def write(pictures: Iterator[Encoded], at_most: int, channels: int, folder: pathlib.Path) -> pathlib.Path:
+    """Write the set somewhere below `folder`; returns where it lies."""
+    tfds.disable_progress_bar()
+    builder = PreparedPictures(
+        pictures=pictures, at_most=at_most, channels=channels, data_dir=str(folder), file_format="array_record"
+    )
+    with contextlib.redirect_stdout(None):  # "Downloading and preparing dataset Unknown size ..."
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    return pathlib.Path(builder.data_path)

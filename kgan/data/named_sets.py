@@ -1,0 +1,96 @@
+"""tfds:NAME[/CONFIG]: a set of TensorFlow Datasets as a source of pictures.
+
+NAME is a set that is prepared in the TFDS data folder, one of the TFDS catalog (only then, and only once, is something
+downloaded), or the folder of a prepared set.
+"""
+
+import pathlib
+
+import tensorflow_datasets as tfds
+
+from kgan.data.prepared import Source
+from kgan.data.stores import File
+from kgan.errors import RunError, UserError
+
+Builder = tfds.core.DatasetBuilder
+NAMES = ("name", "file_name", "filename", "image/filename", "image_id", "id")
+"""Features that name a picture, in the order they are looked for."""
+
+
+def builder(text: str) -> Builder:
+    """The set named by "tfds:NAME", downloaded if need be. Raises UserError, RunError."""
+    name = text.removeprefix("tfds:")
+    tfds.disable_progress_bar()
+    if (pathlib.Path(name).expanduser() / "dataset_info.json").exists():
+        return tfds.builder_from_directory(pathlib.Path(name).expanduser())
+    try:
+        found = tfds.builder(name, try_gcs=False)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise UserError(f"{text}: no such set ({_first_line(error)}); see tensorflow.org/datasets/catalog") from None
+    if not found.is_prepared():
+        _download(found, text)
+    return found
+
+
+def _download(found: Builder, text: str) -> None:
+    try:
+        found.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    except Exception as error:  # whatever a download, an archive or the set's own code raises
+        raise RunError(f"{text}: cannot be downloaded and prepared ({_first_line(error)})") from error
+
+
+def source(found: Builder, split: str) -> Source | None:
+    """One split of a set; None for a test split that the set lacks. Raises UserError for any other missing split."""
+    if split not in found.info.splits:
+        if split.startswith("test"):
+            return None
+        has = ", ".join(found.info.splits)
+        raise UserError(f"tfds:{found.info.full_name}: should have a split {split}. Received: {has}")
+    image, name = _image_feature(found), _name_feature(found)
+    rows = _Rows(found, split, image, name)
+    identity = f"{found.data_path} {split} {found.info.release_notes} {found.info.splits[split].shard_lengths}"
+    return Source(f"tfds:{found.info.full_name} {split}", identity, rows.files, rows.read)
+
+
+def _image_feature(found: Builder) -> str:
+    for name, feature in found.info.features.items():
+        if isinstance(feature, tfds.features.Image):
+            return name
+    raise UserError(f"tfds:{found.info.full_name}: should have a feature that is an image. Received: none")
+
+
+def _name_feature(found: Builder) -> str | None:
+    return next((name for name in NAMES if name in found.info.features), None)
+
+
+class _Rows:
+    """The encoded pictures of a split by name; read in the order of `files`, one after the other."""
+
+    def __init__(self, found: Builder, split: str, image: str, name: str | None):
+        self._found, self._split, self._image, self._name = found, split, image, name
+        self._next = None
+        count = found.info.splits[split].num_examples
+        # Without names, no picture of one split pairs with one of another: TFDS shuffles each by itself.
+        self.files = [File(f"{split}/{index:07}", 0, 0) for index in range(count)]
+        if name:
+            self.files = [File(_text(example[name]), 0, index) for index, example in enumerate(self._examples())]
+
+    def _examples(self):
+        decoders = {self._image: tfds.decode.SkipDecoding()}
+        if self._found.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
+            return iter(self._found.as_data_source(self._split, decoders=decoders))
+        options = tfds.ReadConfig(interleave_cycle_length=1)
+        return tfds.as_numpy(self._found.as_dataset(self._split, decoders=decoders, read_config=options)).__iter__()
+
+    def read(self, name: str) -> bytes:
+        if self._next is None:
+            self._next = self._examples()
+        return next(self._next)[self._image]
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,77 @@
+"""One picture from a user -> the bytes that training reads: JPEG or PNG, sRGB, upright, no larger than needed.
+
+Runs in worker processes: no TensorFlow here.
+"""
+
+import io
+import pathlib
+from typing import NamedTuple
+
+from PIL import Image
+
+from kgan.data.decoding import FORMATS, PictureError, decode_image, is_srgb
+
+ORIENTATION = 0x0112  # the EXIF tag
+
+
+class Job(NamedTuple):
+    """A picture (its file, or its bytes) and how it is wanted: longest allowed short side, channels."""
+
+    picture: pathlib.Path | bytes
+    cap: int
+    channels: int
+
+
+class Outcome(NamedTuple):
+    """Encoded bytes, or the reason why there are none."""
+
+    encoded: bytes | None
+    reason: str | None = None
+
+
+def normalise(job: Job) -> Outcome:
+    """Decode, and so verify, the whole picture; keep a plain JPEG's bytes, encode anything else anew."""
+    try:
+        data = job.picture if isinstance(job.picture, bytes) else job.picture.read_bytes()
+        image = decode_image(io.BytesIO(data), job.channels, enough=2 * job.cap)
+    except PictureError as error:
+        return Outcome(None, error.reason)
+    except OSError as error:
+        return Outcome(None, f"cannot be read: {error.strerror}")
+    if job.channels != 4 and _is_plain_jpeg(data, job.cap):
+        return Outcome(data)
+    return Outcome(_encode(_capped(image, job.cap), lossless=job.channels == 4 or _is_lossless(data)))
+
+
+def _is_plain_jpeg(data: bytes, cap: int) -> bool:
+    """Whether TensorFlow's decoder, which knows neither profiles nor orientation, would read the very same pixels."""
+    header = Image.open(io.BytesIO(data), formats=FORMATS)
+    return (
+        header.format == "JPEG"
+        and header.mode in ("RGB", "L")
+        and min(header.size) <= cap
+        and header.getexif().get(ORIENTATION, 1) == 1
+        and is_srgb(header.info.get("icc_profile"))
+    )
+
+
+def _is_lossless(data: bytes) -> bool:
+    """PNG, and WebP with a VP8L chunk (alone, or after the chunks an extended header announces)."""
+    return data.startswith(b"\x89PNG") or data[12:16] == b"VP8L" or (data[12:16] == b"VP8X" and b"VP8L" in data[:4096])
+
+
+def _capped(image: Image.Image, cap: int) -> Image.Image:
+    short = min(image.size)
+    if short <= cap:
+        return image
+    size = tuple(max(1, round(side * cap / short)) for side in image.size)
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _encode(image: Image.Image, lossless: bool) -> bytes:
+    buffer = io.BytesIO()
+    if lossless:
+        image.save(buffer, "PNG", compress_level=3)
+    else:
+        image.save(buffer, "JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()

@@ -1,0 +1,182 @@
+"""Pictures are verified and normalised once, in parallel, and kept under `--cache` as a TFDS set.
+
+    CACHE/<label>-<hash of source, cap, channels>/<hash of the list of files>/
+
+The inner folder appears by one rename, when it is whole. When files change, the records of the unchanged ones are taken
+over from the former inner folder, which is then removed. A lock keeps two processes from doing the same work.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+
+import rich.console
+import rich.progress
+
+from kgan.data.normalising import Job, Outcome, normalise
+from kgan.data.pool import map_in_processes
+from kgan.data.stores import INDEX, File, Store
+from kgan.errors import RunError, UserError
+
+LAYOUT = 1
+"""Part of the cache key: raise it when the same files should be prepared anew."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where pictures come from.
+
+    `label` is for people; `identity` tells sources apart in the cache; `read` gives a file's path or bytes by its name;
+    `advice` says how to see what is wrong with single pictures.
+    """
+
+    label: str
+    identity: str
+    files: list[File]
+    read: Callable[[str], pathlib.Path | bytes]
+    advice: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """How pictures are kept: short side at most `cap` pixels, this many channels, below `cache`."""
+
+    cap: int
+    channels: int
+    cache: pathlib.Path
+
+    def home(self, source: Source) -> pathlib.Path:
+        label = re.sub(r"[^A-Za-z0-9]+", "-", source.label).strip("-")[-40:]
+        return self.cache / f"{label}-{_digest([LAYOUT, source.identity, self.cap, self.channels])}"
+
+
+def prepare(source: Source, wanted: Wanted) -> Store:
+    """The store of a source: opened if its files are as they were, otherwise written first.
+
+    Pictures that cannot be used are left out with one line on stderr. Raises UserError if none is left, RunError if
+    the cache cannot be written.
+    """
+    home = wanted.home(source)
+    folder = home / _digest(source.files)
+    try:
+        with _locked(home):
+            if not folder.exists():
+                _write(source, wanted, folder)
+            store = Store.open(folder)
+    except OSError as error:
+        raise RunError(
+            f"--cache {wanted.cache}: {error.strerror or error}; free some space or choose another"
+        ) from error
+    _report(source, json.loads((folder / INDEX).read_text())["bad"])
+    return store
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _locked(home: pathlib.Path) -> Iterator[None]:
+    """Only one process at a time inside; the system frees the lock of one that dies."""
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"kgan: waiting for another process that prepares {home.name}", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(source: Source, wanted: Wanted, folder: pathlib.Path) -> None:
+    """Make `folder`: partly from a former one beside it, the rest by decoding."""
+    from kgan.data import builder  # imports TFDS: seconds that a prepared set does not cost
+
+    former = [path for path in folder.parent.iterdir() if path.is_dir()]
+    outcomes = _tracked(_outcomes(source, wanted, _Former.best(former)), len(source.files), source.label)
+    good, bad = [], []
+    pictures = _first_at_once(_sorted_out(outcomes, good, bad), source, bad)
+    partial = folder.with_suffix(".partial")
+    try:
+        written = builder.write(pictures, len(source.files), wanted.channels, partial)
+        (written / INDEX).write_text(json.dumps({"files": good, "bad": bad}))
+        os.rename(written, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    for path in former:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class _Former:
+    """What a former version of the set knows: pictures and reasons by file."""
+
+    def __init__(self, folder: pathlib.Path):
+        self._store = Store.open(folder)
+        self._rows = {file: row for row, file in enumerate(self._store.files)}
+        bad = json.loads((folder / INDEX).read_text())["bad"]
+        self._reasons = {File(*fields): reason for *fields, reason in bad}
+
+    @classmethod
+    def best(cls, folders: list[pathlib.Path]) -> "_Former | None":
+        whole = [folder for folder in folders if (folder / INDEX).exists()]
+        return cls(max(whole, key=lambda folder: folder.stat().st_mtime)) if whole else None
+
+    def __contains__(self, file: File) -> bool:
+        return file in self._rows or file in self._reasons
+
+    def __getitem__(self, file: File) -> Outcome:
+        if file in self._reasons:
+            return Outcome(None, self._reasons[file])
+        return Outcome(self._store.encoded([self._rows[file]])[0])
+
+
+def _outcomes(source: Source, wanted: Wanted, former: _Former | None) -> Iterator[tuple[File, Outcome]]:
+    known = former or {}
+    jobs = (Job(source.read(file.name), wanted.cap, wanted.channels) for file in source.files if file not in known)
+    fresh = map_in_processes(normalise, jobs)
+    for file in source.files:
+        yield file, known[file] if file in known else next(fresh)
+
+
+def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
+    """The same, with a progress bar on a terminal and one line elsewhere."""
+    console = rich.console.Console(stderr=True)
+    if not console.is_terminal:
+        print(f"kgan: preparing {total} pictures of {label}", file=sys.stderr)
+        return outcomes
+    return rich.progress.track(outcomes, f"Preparing {label}", total=total, console=console, transient=True)
+
+
+def _sorted_out(outcomes: Iterator, good: list, bad: list) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of the usable pictures, noting every file in one of the two lists on the way."""
+    for file, outcome in outcomes:
+        if outcome.encoded is None:
+            bad.append((*file, outcome.reason))
+        else:
+            good.append(file)
+            yield file.name, outcome.encoded
+
+
+def _first_at_once(pictures: Iterator, source: Source, bad: list) -> Iterator:
+    """The same pictures; UserError right away, before anything is written, if there is none."""
+    first = next(pictures, None)
+    if first is None:
+        name, *_, reason = bad[0]
+        raise UserError(f"{source.label}: none of its {len(bad)} pictures can be used; the first: {name}: {reason}")
+    return itertools.chain([first], pictures)
+
+
+def _report(source: Source, bad: list) -> None:
+    if bad:
+        (name, *_, reason), count = bad[0], len(bad)
+        what = f"{count} of {len(source.files)} pictures cannot be used and {'is' if count == 1 else 'are'} left out"
+        print(f"kgan: {source.label}: {what}; the first: {name}: {reason}{source.advice}", file=sys.stderr)

@@ -1,0 +1,84 @@
+"""A prepared set of pictures on disk, read at random: what `kgan.data.prepared` writes."""
+
+import json
+import pathlib
+import threading
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from array_record.python.array_record_module import ArrayRecordReader
+
+INDEX = "pictures.json"
+
+
+class File(NamedTuple):
+    """A source file as it was when its picture was prepared; `stamp` is its time in nanoseconds, or a checksum."""
+
+    name: str
+    size: int
+    stamp: int
+
+
+class Store:
+    """Encoded pictures (JPEG or PNG) by index. `subset` gives views that share the open files."""
+
+    def __init__(self, records: "_Records", files: list[File], rows: np.ndarray):
+        self._records, self._files, self._rows = records, files, rows
+
+    @classmethod
+    def open(cls, folder: pathlib.Path) -> "Store":
+        """The store in a folder that `prepared` wrote. Its files stay readable even if the folder is removed."""
+        files = [File(*fields) for fields in json.loads((folder / INDEX).read_text())["files"]]
+        records = _Records(sorted(folder.glob("*.array_record*")))
+        return cls(records, files, np.arange(len(files)))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def files(self) -> list[File]:
+        return [self._files[row] for row in self._rows]
+
+    @property
+    def names(self) -> list[str]:
+        """Relative path of every picture's source file."""
+        return [self._files[row].name for row in self._rows]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole prepared set on disk."""
+        return self._records.size
+
+    def encoded(self, indices: np.ndarray) -> list[bytes]:
+        """The pictures at those indices, as JPEG or PNG bytes."""
+        examples = self._records.read(self._rows[np.asarray(indices, np.int64)])
+        return [_picture(example) for example in examples]
+
+    def subset(self, indices: np.ndarray) -> "Store":
+        """The pictures at those indices, in that order, as a store of their own."""
+        return Store(self._records, self._files, self._rows[np.asarray(indices, np.int64)])
+
+
+def _picture(example: bytes) -> bytes:
+    return tf.train.Example.FromString(example).features.feature["picture"].bytes_list.value[0]
+
+
+class _Records:
+    """The shards of one set as one list of records; opened at once, so that deleting them later does no harm."""
+
+    def __init__(self, shards: list[pathlib.Path]):
+        # No readahead: the order is random. No threads of its own: tf.data has enough.
+        self._readers = [ArrayRecordReader(str(path), "readahead_buffer_size:0,max_parallelism:0") for path in shards]
+        self._ends = np.cumsum([reader.num_records() for reader in self._readers])
+        self._lock = threading.Lock()
+        self.size = sum(path.stat().st_size for path in shards)
+
+    def read(self, rows: np.ndarray) -> list[bytes]:
+        shards = np.searchsorted(self._ends, rows, side="right")
+        starts = np.concatenate([[0], self._ends[:-1]])
+        with self._lock:
+            if len(self._readers) == 1:
+                return self._readers[0].read(rows.tolist())
+            places = zip(shards, rows - starts[shards], strict=True)
+            return [self._readers[shard].read([int(row)])[0] for shard, row in places]

@@ -24,12 +24,12 @@ def generate(
     output: str | os.PathLike,
     count: int = 16,
     seed: int = 0,
-    size: tuple[int, int] | None = None,
+    size: str | tuple[int, int] | None = None,
     truncation: float | None = None,
     between: tuple[int, int] | None = None,
     overwrite: bool = False,
 ) -> list[pathlib.Path]:
-    """Write `count` pictures of height and width `size` (any) and one grid of them to the folder `output`.
+    """Write `count` pictures of `size` ("HxW" or a pair; any) and one grid of them to the folder `output`.
 
     seed-S.png, seed-(S+1).png, ..., grid.png; with `between` (S1, S2) a row of `count` spherical interpolations:
     between-S1-S2-01.png, ..., between-S1-S2.png. `truncation` bounds the noise: less variety, fewer failures.
@@ -37,6 +37,7 @@ def generate(
 
     Raises UserError for models that take content, for bad numbers, and when a file is there already.
     """
+    size = parse_size(size) if isinstance(size, str) and size else size or None
     _check_numbers(count, size, truncation, between)
     names = _names(pathlib.Path(output), count, seed, between)
     refuse_clashes(names, overwrite)

@@ -10,7 +10,7 @@ import tempfile
 import numpy as np
 from PIL import Image
 
-from kgan.errors import UserError
+from kgan.errors import RunError, UserError
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601 weights of R, G, B, as Pillow's gray conversion uses."""
@@ -78,7 +78,7 @@ def over_white(pictures: np.ndarray) -> np.ndarray:
 def save_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
     """Write one picture [H, W, 1|3|4] in the format of the file's suffix (JPEG and WebP quality 95, PNG).
 
-    Atomic: the file is whole or not there. Raises UserError for other suffixes.
+    Atomic: the file is whole or not there. Raises UserError for other suffixes, RunError when it can't be written.
     """
     path = pathlib.Path(path)
     options = _SAVE_OPTIONS.get(path.suffix.lower())
@@ -87,7 +87,14 @@ def save_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
     if options["format"] == "JPEG" and picture.shape[-1] == 4:
         picture = over_white(to_float(picture))
     image = Image.fromarray(np.squeeze(to_uint8(picture), -1) if picture.shape[-1] == 1 else to_uint8(picture))
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".partial")
+    try:
+        _save_atomically(image, path, options)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _save_atomically(image: Image.Image, path: pathlib.Path, options: dict) -> None:
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:32]}-", suffix=".partial")
     try:
         with os.fdopen(descriptor, "wb") as file:
             image.save(file, **options)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kgan.data.decoding import decode_picture, find_pictures
-from kgan.errors import UserError
+from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load
 from kgan.pictures import save_picture
 from kgan.progress import progress
@@ -60,6 +60,8 @@ def stylize(
         for job in jobs:
             try:
                 written += _stylize_one(job, loaded, seed, memory * 1e9, bar.notice)
+            except RunError:  # a full disk would fail for all the others too
+                raise
             except (UserError, MemoryError, tf.errors.ResourceExhaustedError) as error:
                 failed += 1
                 bar.notice(_one_line(job.source, error))

@@ -1,8 +1,18 @@
 """From a trained generator to files that run elsewhere, and back."""
 
+from kgan.export.command import export_all, export_run
 from kgan.export.litert import export_litert
 from kgan.export.loading import Model, load, load_generator
 from kgan.export.saved_model import export_saved_model
 from kgan.export.stylist import Stylist
 
-__all__ = ["Model", "Stylist", "export_litert", "export_saved_model", "load", "load_generator"]
+__all__ = [
+    "Model",
+    "Stylist",
+    "export_all",
+    "export_litert",
+    "export_run",
+    "export_saved_model",
+    "load",
+    "load_generator",
+]

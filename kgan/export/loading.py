@@ -11,6 +11,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from kgan import pictures as arrays
+from kgan import tracking
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export import litert, saved_model
@@ -167,7 +168,7 @@ def restore_stylist(generator: keras.Model, checkpoint: str) -> None:
     gan = tf.Module()
     gan.stylist = generator
     try:
-        tf.train.Checkpoint(gan=gan).restore(checkpoint).expect_partial().assert_existing_objects_matched()
+        tracking.checkpoint(gan=gan).restore(checkpoint).expect_partial().assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{checkpoint}: does not fit the run's config.json ({_first_line(error)})") from None
 

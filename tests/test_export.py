@@ -1,0 +1,280 @@
+"""Keras, SavedModel and LiteRT give the same pictures, at several sizes and batches; what is written is whole."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from kgan import tracking
+from kgan.config import TrainConfig
+from kgan.errors import RunError, UserError
+from kgan.export import export_litert, export_run, export_saved_model, litert, load
+from kgan.export.stylist import Stylist, in_float32, reflected_indices
+from kgan.networks.generators import ArticleGenerator, ResNetGenerator
+
+SIZES = [(64, 64), (37, 51), (33, 20)]
+LEVEL = 1.0 / 255.0
+
+GENERATORS = {
+    "content": (ResNetGenerator, {"residual": True}),
+    "content_noise": (ArticleGenerator, {"noise_channels": 2, "norm": "batch", "upsample": "transpose"}),
+    "noise": (ArticleGenerator, {"noise_channels": 4, "takes_content": False, "norm": "batch", "downsample": "pool"}),
+    "gray_pool": (ResNetGenerator, {"channels": 1, "downsample": "pool", "kernel": 5}),
+    "rgba": (ResNetGenerator, {"channels": 4, "stride": 2, "norm": "none"}),
+}
+
+
+def make_generator(kind, **more):
+    cls, arguments = GENERATORS[kind]
+    generator = cls(filters=8, blocks=1, **arguments, **more)
+    generator(np.zeros((1, 32, 32, generator.input_channels), np.float32))
+    for variable in generator.trainable_variables:  # away from zero heads and N(0, 0.02), so that weights matter
+        if len(variable.shape) > 1:
+            fan_in = np.prod(variable.shape[:-1])
+            variable.assign_add(tf.random.normal(variable.shape, stddev=fan_in**-0.5))
+    return generator
+
+
+def make_inputs(generator, count, height, width):
+    random = np.random.default_rng(1)
+    inputs = {}
+    if generator.takes_content:
+        inputs["image"] = random.random((count, height, width, generator.channels)).astype(np.float32)
+    if generator.noise_channels:
+        inputs["noise"] = random.normal(size=(count, height, width, generator.noise_channels)).astype(np.float32)
+    return inputs
+
+
+@pytest.mark.parametrize("kind", sorted(GENERATORS))
+def test_keras_saved_model_and_litert_agree(tmp_path, kind):
+    generator = make_generator(kind)
+    stylist = Stylist(generator)
+    saved = tf.saved_model.load(str(export_saved_model(generator, tmp_path / "saved")))
+    function = saved.signatures["from_noise" if generator.noise_channels else "serving_default"]
+    runner = Interpreter(str(export_litert(generator, tmp_path / "m.tflite"))).get_signature_runner("serving_default")
+    for height, width in SIZES:
+        for count in (1, 2):
+            inputs = make_inputs(generator, count, height, width)
+            expected = stylist(**inputs).numpy()
+            assert expected.shape == (count, height, width, generator.channels)
+            assert expected.std() > 0.01
+            tensors = {name: tf.constant(value) for name, value in inputs.items()}
+            assert np.abs(function(**tensors)["stylized"] - expected).max() < LEVEL
+            assert np.abs(runner(**inputs)["stylized"] - expected).max() < LEVEL
+
+
+def test_half_weights_stay_near_and_take_half_the_room(tmp_path):
+    generator = make_generator("content")
+    whole = export_litert(generator, tmp_path / "whole.tflite").stat().st_size
+    half = export_litert(generator, tmp_path / "half.tflite", half=True).stat().st_size
+    weights = generator.count_params() * 4
+    assert weights < whole < weights + 60_000  # a file without its weights has 38 KB in all
+    assert half < whole - 0.45 * weights
+    inputs = make_inputs(generator, 1, 40, 30)
+    runner = Interpreter(str(tmp_path / "half.tflite")).get_signature_runner("serving_default")
+    assert np.abs(runner(**inputs)["stylized"] - Stylist(generator)(**inputs).numpy()).max() < 2 * LEVEL
+
+
+def test_signature_names(tmp_path):
+    generator = make_generator("content_noise")
+    saved = tf.saved_model.load(str(export_saved_model(generator, tmp_path / "saved")))
+    names = {key: sorted(f.structured_input_signature[1]) for key, f in saved.signatures.items()}
+    assert names == {"serving_default": ["image", "seed"], "from_noise": ["image", "noise"]}
+    path = export_litert(generator, tmp_path / "m.tflite")
+    assert Interpreter(str(path)).get_signature_list() == {
+        "serving_default": {"inputs": ["image", "noise"], "outputs": ["stylized"]}
+    }
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform", "truncated"])
+def test_seeds_draw_the_same_noise_in_the_graph_and_outside(tmp_path, distribution):
+    generator = make_generator("content_noise")
+    saved = tf.saved_model.load(str(export_saved_model(generator, tmp_path / "saved", distribution, 1.5)))
+    stylist = Stylist(generator, distribution, 1.5)
+    image = make_inputs(generator, 2, 20, 28)["image"]
+    drawn = saved.signatures["serving_default"](image=tf.constant(image), seed=tf.constant(9))["stylized"]
+    assert np.abs(drawn - stylist(image, stylist.noise(9, 2, 20, 28))).max() < 1e-5
+    other = saved.signatures["serving_default"](image=tf.constant(image), seed=tf.constant(8))["stylized"]
+    assert np.abs(drawn - other).max() > 1e-4
+
+
+def test_synthesis_by_seed_and_size(tmp_path):
+    generator = make_generator("noise")
+    saved = tf.saved_model.load(str(export_saved_model(generator, tmp_path / "saved")))
+    made = saved.signatures["serving_default"](seed=tf.constant(3), height=tf.constant(21), width=tf.constant(34))
+    stylist = Stylist(generator)
+    assert np.abs(made["stylized"] - stylist(noise=stylist.noise(3, 1, 21, 34))).max() < 1e-5
+
+
+@pytest.mark.slow
+def test_saved_model_in_a_fresh_process_without_kgan(tmp_path):
+    generator = make_generator("content")
+    folder = export_saved_model(generator, tmp_path / "saved")
+    inputs = make_inputs(generator, 2, 37, 51)
+    np.save(tmp_path / "image.npy", inputs["image"])
+    code = """
+import sys, numpy as np, tensorflow as tf
+serve = tf.saved_model.load("saved").signatures["serving_default"]
+np.save("made.npy", serve(image=tf.constant(np.load("image.npy")))["stylized"].numpy())
+sys.exit("kgan" in sys.modules)
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    made = np.load(tmp_path / "made.npy")
+    assert np.abs(made - Stylist(generator)(**inputs).numpy()).max() < LEVEL
+    assert folder.is_dir()
+
+
+def test_mixed_precision_is_exported_in_float32(tmp_path):
+    generator = make_generator("content", dtype="mixed_bfloat16")
+    exact = in_float32(generator)
+    assert exact.compute_dtype == "float32"
+    inputs = make_inputs(generator, 1, 37, 51)
+    made = load(export_saved_model(generator, tmp_path / "saved"))(inputs["image"])
+    assert np.abs(made - Stylist(exact)(**inputs).numpy()).max() < 1e-5
+    assert np.abs(made - (generator(inputs["image"][:, :36, :48] * 2 - 1).numpy() / 2 + 0.5)[0, 0, 0, 0]).max() <= 1
+    assert generator.compute_dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(("length", "stride"), [(1, 4), (2, 4), (3, 8), (15, 4), (16, 4), (17, 4), (97, 8)])
+def test_reflected_indices_are_numpys_reflection(length, stride):
+    indices, before = reflected_indices(tf.constant(length), stride)
+    assert len(indices) % stride == 0
+    assert len(indices) >= length
+    after = len(indices) - length - int(before)
+    assert (indices.numpy() == np.pad(np.arange(length), (int(before), after), "reflect")).all()
+
+
+def test_sizes_that_fit_are_not_padded():
+    generator = make_generator("content")
+    image = make_inputs(generator, 1, 32, 48)["image"]
+    assert np.allclose(Stylist(generator)(image), generator(image * 2 - 1) / 2 + 0.5, atol=1e-6)
+
+
+def test_facts_travel_with_every_file(tmp_path):
+    generator = make_generator("content_noise")
+    expected = Stylist(generator, "truncated", 1.5).facts
+    assert expected.filters == 8
+    saved = export_saved_model(generator, tmp_path / "saved", "truncated", 1.5)
+    lite = export_litert(generator, tmp_path / "m.tflite", distribution="truncated", truncation=1.5)
+    assert load(saved).facts == load(lite).facts == expected
+    (saved / "assets.extra" / "kgan.json").unlink()
+    assert load(saved).facts.noise_channels == 2
+    assert load(saved).facts.takes_content
+
+
+def test_a_former_saved_model_is_replaced_whole(tmp_path):
+    first, second = make_generator("content"), make_generator("gray_pool")
+    export_saved_model(first, tmp_path / "saved")
+    export_saved_model(second, tmp_path / "saved")
+    assert load(tmp_path / "saved").facts.channels == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_a_failing_export_leaves_the_former_one(tmp_path, monkeypatch):
+    generator = make_generator("content")
+    export_saved_model(generator, tmp_path / "saved")
+    before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "saved").rglob("*"))
+    monkeypatch.setattr(tf.saved_model, "save", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        export_saved_model(generator, tmp_path / "saved")
+    assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "saved").rglob("*")) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_other_folders_are_not_replaced(tmp_path):
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "photo.jpg").write_bytes(b"x")
+    with pytest.raises(UserError, match="is no SavedModel"):
+        export_saved_model(make_generator("content"), tmp_path / "holiday")
+    assert (tmp_path / "holiday" / "photo.jpg").exists()
+
+
+def test_a_conversion_that_differs_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    other = litert.convert(Stylist(make_generator("content")))
+    monkeypatch.setattr(litert, "convert", lambda *_: other)
+    with pytest.raises(RunError, match="differs from Keras"):
+        export_litert(make_generator("content"), tmp_path / "m.tflite")
+    assert not list(tmp_path.iterdir())
+
+
+def make_run(folder, generator, config):
+    """A run folder as training leaves it: settings and a checkpoint of an object with `stylist` and more."""
+    folder.mkdir()
+    config.save(folder / "config.json")
+    gan = tf.Module()
+    gan.stylist, gan.other = generator, tf.Variable(1.0)
+    manager = tf.train.CheckpointManager(tracking.checkpoint(gan=gan), str(folder / "checkpoints"), 2)
+    manager.save(3)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    from kgan import recipes
+    from kgan.networks import build_generator
+
+    config = recipes.resolve(TrainConfig(data="sample", filters=8, blocks=1, size=32))
+    generator = build_generator(config)
+    for variable in generator.trainable_variables:
+        variable.assign_add(tf.random.normal(variable.shape, stddev=0.05))
+    return make_run(tmp_path / "run", generator, config), generator
+
+
+def test_a_run_loads_from_its_checkpoint_and_exports(run):
+    folder, generator = run
+    picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
+    expected = Stylist(generator)(picture[None] / np.float32(255))[0].numpy() * 255
+    assert np.abs(load(folder)(picture) - expected).max() <= 0.51
+    written = export_run(folder)
+    assert [path.name for path in written] == ["saved_model", "model.tflite", "model_float16.tflite"]
+    for path in (folder, *written[:2]):
+        assert np.abs(load(path)(picture) - expected).max() <= 1
+
+
+def test_a_run_without_checkpoints_exports_from_its_saved_model(run, tmp_path):
+    folder, generator = run
+    export_saved_model(generator, folder / "saved_model")
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    export_run(folder, tmp_path / "elsewhere")
+    picture = np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)
+    assert (load(tmp_path / "elsewhere" / "saved_model")(picture) == load(folder)(picture)).all()
+
+
+def test_a_run_that_does_not_fit_its_settings(run):
+    folder, _ = run
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "filters": 16}))
+    with pytest.raises(UserError, match="does not fit the run's config"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "kind", ["nothing", "folder", "text", "broken.tflite", "broken_saved", "broken_config", "empty_run"]
+)
+def test_no_model(tmp_path, kind):
+    path: pathlib.Path = tmp_path / kind
+    if kind in ("folder", "broken_saved", "broken_config", "empty_run"):
+        path.mkdir()
+    content = {"text": path, "broken.tflite": path, "broken_saved": path / "saved_model.pb"}.get(kind)
+    if content:
+        content.write_bytes(b"not a model, not at all, whatever the suffix says")
+    if kind == "broken_config":
+        (path / "config.json").write_text('{"recipe": ')
+    if kind == "empty_run":
+        from kgan import recipes
+
+        recipes.resolve(TrainConfig(data="sample", filters=8, blocks=1)).save(path / "config.json")
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    if kind in ("nothing", "folder", "text"):
+        assert "expected a run folder, a SavedModel folder or a .tflite file" in str(caught.value)

@@ -164,7 +164,7 @@ def _named_root(name: str):
 
 
 def sample_source(part: str, style: str) -> Source:
-    """`part` "half" (both halves) or "test"; `style` "flat" or "3d". Names (half1/1f600.webp) are equal in both styles."""
+    """`part` "half" (both halves) or "test"; `style` "flat" or "3d". Names (half1/1f600.webp) are equal in both."""
     data = (importlib.resources.files("kgan.data") / "sample.zip").read_bytes()
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = {

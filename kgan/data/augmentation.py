@@ -1,0 +1,80 @@
+"""Encoded picture -> a training crop. Every random choice is a function of its seed, int64 [2], and nothing else."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+JPEG_START = b"\xff\xd8\xff"
+
+
+def picture_shape(encoded: tf.Tensor) -> tf.Tensor:
+    """Height and width of JPEG or PNG bytes, int32 [2]; reads the header only."""
+    return tf.cond(
+        _is_jpeg(encoded),
+        lambda: tf.io.extract_jpeg_shape(encoded)[:2],
+        lambda: tf.reverse(tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False), [0]),
+    )
+
+
+def random_window(shape: tf.Tensor, seed: tf.Tensor, min_crop: float) -> tf.Tensor:
+    """A square in a picture of that shape, int32 [3]: top, left, side; all places are equally likely.
+
+    The side is uniform between `min_crop` and all of the short side. The same seed gives the same share of any picture.
+    """
+    draws = tf.random.stateless_uniform([3], seed, alg="philox")
+    short = tf.cast(tf.reduce_min(shape), tf.float32)
+    side = tf.cast(tf.round(short * (min_crop + (1.0 - min_crop) * draws[0])), tf.int32)
+    side = tf.maximum(side, 1)
+    room = shape - side
+    place = tf.cast(draws[1:] * tf.cast(room + 1, tf.float32), tf.int32)
+    return tf.concat([tf.minimum(place, room), [side]], 0)
+
+
+def center_window(shape: tf.Tensor) -> tf.Tensor:
+    """The largest square in the middle of a picture of that shape, int32 [3]: top, left, side."""
+    side = tf.reduce_min(shape)
+    return tf.concat([(shape - side) // 2, [side]], 0)
+
+
+def decode_window(encoded: tf.Tensor, window: tf.Tensor, size: int, channels: int) -> tf.Tensor:
+    """One square of a JPEG or PNG, resized to float32 [size, size, channels] in [0, 255].
+
+    A JPEG is decoded only where it is needed, and at 1/2, 1/4 or 1/8 of its size where the square stays at least
+    `size` wide: the inverse DCT then does the first part of the averaging. The rest is antialiased too.
+    """
+    ratio = tf.minimum(window[2] // size, 8)
+    level = tf.cast(ratio >= 2, tf.int32) + tf.cast(ratio >= 4, tf.int32) + tf.cast(ratio >= 8, tf.int32)
+    window //= tf.bitwise.left_shift(1, level)  # in pixels of the picture as it is decoded
+    crop = tf.cond(
+        _is_jpeg(encoded),
+        lambda: tf.switch_case(level, [_jpeg_at(encoded, window, channels, 2**power) for power in range(4)]),
+        lambda: _png_crop(encoded, window * tf.bitwise.left_shift(1, level), channels),
+    )
+    crop = tf.ensure_shape(crop, [None, None, channels])
+    return tf.image.resize(crop, [size, size], antialias=True)
+
+
+def random_flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The image [H, W, C] or its mirror image, with equal chances."""
+    flip = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, 1), alg="philox") < 0.5
+    return tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
+
+
+def to_range(image: tf.Tensor) -> tf.Tensor:
+    """[0, 255] -> [-1, 1]; the clipping is for the last bit, which resizing may lift over 255."""
+    return tf.clip_by_value(image / 127.5 - 1.0, -1.0, 1.0)
+
+
+def _is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.strings.substr(encoded, 0, 3) == JPEG_START
+
+
+def _jpeg_at(encoded: tf.Tensor, window: tf.Tensor, channels: int, ratio: int) -> Callable[[], tf.Tensor]:
+    box = tf.gather(window, [0, 1, 2, 2])
+    # As fast as the default INTEGER_FAST, which is off by up to 4.
+    return lambda: tf.io.decode_and_crop_jpeg(encoded, box, channels, ratio, dct_method="INTEGER_ACCURATE")
+
+
+def _png_crop(encoded: tf.Tensor, window: tf.Tensor, channels: int) -> tf.Tensor:
+    top, left, side = tf.unstack(window)
+    return tf.io.decode_png(encoded, channels=channels)[top : top + side, left : left + side]

@@ -1,0 +1,87 @@
+"""Stores -> batches for training: fast, forever, and resumable at any step.
+
+Batch k holds the samples k*B ... k*B+B-1; picture, crop and mirroring of a sample are functions of (seed, domain, its
+number). Paired pictures share all three.
+"""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from kgan.config import TrainConfig
+from kgan.data import augmentation
+from kgan.data.gate import gated
+from kgan.data.order import picture_indices
+from kgan.data.sources import Pictures
+from kgan.data.stores import Store
+
+CONTENT, STYLE = 0, 1
+"""Domains: they keep the choices for content and for style apart."""
+
+FOREVER = 2**62
+
+
+def training_dataset(pictures: Pictures, config: TrainConfig, start_step: int = 0) -> tf.data.Dataset:
+    """Batches {"content", "style"}, each float32 [B, S, S, C] in [-1, 1], from batch `start_step` on, without end.
+
+    Recipes without content get {"style"} alone.
+    """
+    stores = {"style": (pictures.style, CONTENT if pictures.paired else STYLE)}
+    if pictures.content is not None:
+        stores = {"content": (pictures.content, CONTENT), **stores}
+    dataset = tf.data.Dataset.range(start_step, FOREVER // config.batch_size)
+    dataset = dataset.map(functools.partial(_read, stores, config)).prefetch(2).unbatch()
+    dataset = dataset.map(_decoder(stores, config), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(config.batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def fixed_batch(store: Store, config: TrainConfig, count: int) -> np.ndarray:
+    """The middle of the first `count` pictures (or of all, if there are fewer): float32 [count, S, S, C], [-1, 1]."""
+    images = [_middle(encoded, config) for encoded in store.encoded(np.arange(min(count, len(store))))]
+    return np.stack(images)
+
+
+def _middle(encoded: bytes, config: TrainConfig) -> np.ndarray:
+    window = augmentation.center_window(augmentation.picture_shape(encoded))
+    return augmentation.to_range(augmentation.decode_window(encoded, window, config.size, config.channels)).numpy()
+
+
+def _read(stores: dict[str, tuple[Store, int]], config: TrainConfig, step: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The encoded pictures of one batch, string [B] per domain, and their sample numbers, int64 [B]."""
+
+    def encoded(step: np.ndarray) -> list[np.ndarray]:
+        samples = int(step) * config.batch_size + np.arange(config.batch_size)
+        return [samples] + [
+            np.array(store.encoded(picture_indices(samples, len(store), config.seed, domain)), object)
+            for store, domain in stores.values()
+        ]
+
+    columns = tf.numpy_function(gated(encoded), [step], [tf.int64] + [tf.string] * len(stores))
+    for column in columns:
+        column.set_shape([config.batch_size])
+    return dict(zip(["sample", *stores], columns, strict=True))
+
+
+def _decoder(stores: dict[str, tuple[Store, int]], config: TrainConfig) -> Callable:
+    keys = {name: _key(config.seed, domain) for name, (_, domain) in stores.items()}
+
+    def decode(sample: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        seeds = {name: tf.stack([tf.constant(key, tf.int64), sample["sample"]]) for name, key in keys.items()}
+        return {name: augment(sample[name], seeds[name], config) for name in stores}
+
+    return decode
+
+
+def augment(encoded: tf.Tensor, seed: tf.Tensor, config: TrainConfig) -> tf.Tensor:
+    """One encoded picture -> one training crop, float32 [S, S, C] in [-1, 1]."""
+    window = augmentation.random_window(augmentation.picture_shape(encoded), seed, config.min_crop)
+    image = augmentation.to_range(augmentation.decode_window(encoded, window, config.size, config.channels))
+    return augmentation.random_flip(image, seed) if config.flip else image
+
+
+def _key(seed: int, domain: int) -> int:
+    """One integer of 63 bits for a seed and a domain."""
+    state = np.random.SeedSequence((seed % 2**64, domain)).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))

@@ -1,0 +1,462 @@
+"""Preparing: what is kept, what is decoded again, what is refused; folders, pairs, the sample, TFDS sets."""
+
+import io
+import json
+import multiprocessing
+import pathlib
+import zipfile
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image, ImageCms
+
+import kgan.data
+from kgan import recipes
+from kgan.config import TrainConfig
+from kgan.data import builder, normalising, open_pictures, prepared, sources, stores
+from kgan.data.decoding import decode_picture
+from kgan.errors import RunError, UserError
+
+
+def pixels(index, height=24, width=32, channels=3):
+    return np.random.default_rng(index).integers(0, 256, (height, width, channels), np.uint8)
+
+
+def save(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def decoded(store, index, channels=3):
+    return decode_picture(io.BytesIO(store.encoded([index])[0]), channels)
+
+
+@pytest.fixture
+def wanted(tmp_path):
+    return prepared.Wanted(cap=512, channels=3, cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for index in range(4):
+        save(tmp_path / f"pictures/{'deep/' * (index % 2)}{index}.png", pixels(index))
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def decodings(monkeypatch):
+    """Names of the files whose bytes were read to be decoded."""
+    seen = []
+
+    def normalise(job):
+        seen.append(pathlib.Path(job.picture).name)
+        return normalising.normalise(job)
+
+    monkeypatch.setattr(prepared, "normalise", normalise)
+    return seen
+
+
+def prepare(folder, wanted):
+    return prepared.prepare(sources.folder_source(folder), wanted)
+
+
+# --- one picture ------------------------------------------------------------------------------------------------------
+
+
+def normalised(path, cap=512, channels=3):
+    return normalising.normalise(normalising.Job(path, cap, channels))
+
+
+def test_plain_jpeg_keeps_its_bytes(tmp_path):
+    path = save(tmp_path / "a.jpg", pixels(0))
+    assert normalised(path).encoded == path.read_bytes()
+    assert normalised(path, channels=1).encoded == path.read_bytes()
+
+
+def orientation(value):
+    exif = Image.Exif()
+    exif[normalising.ORIENTATION] = value
+    return exif
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"exif": orientation(1)}, True),
+        ({"exif": orientation(6)}, False),
+        ({"icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()}, True),
+        ({"icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()}, False),
+    ],
+)
+def test_jpeg_with_orientation_or_profile_is_encoded_anew(tmp_path, options, kept):
+    path = save(tmp_path / "a.jpg", pixels(0), **options)
+    encoded = normalised(path).encoded
+    assert (encoded == path.read_bytes()) is kept
+    assert decode_picture(io.BytesIO(encoded)).shape == decode_picture(path).shape
+    assert Image.open(io.BytesIO(encoded)).getexif().get(normalising.ORIENTATION, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "file_format"),
+    [
+        ("a.png", {}, "PNG"),
+        ("a.webp", {"lossless": True}, "PNG"),
+        ("a.webp", {"lossless": True, "exif": orientation(1)}, "PNG"),
+        ("a.webp", {"quality": 80}, "JPEG"),
+    ],
+)
+def test_lossless_stays_lossless(tmp_path, name, options, file_format):
+    path = save(tmp_path / name, pixels(0), **options)
+    image = Image.open(io.BytesIO(normalised(path).encoded))
+    assert image.format == file_format
+    if file_format == "PNG":
+        assert np.array_equal(np.asarray(image), pixels(0))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_large_pictures_are_made_smaller(tmp_path, name):
+    path = save(tmp_path / name, np.full((300, 700, 3), 120, np.uint8))
+    image = Image.open(io.BytesIO(normalised(path, cap=100).encoded))
+    assert image.size == (233, 100)
+    assert abs(int(np.asarray(image).mean()) - 120) <= 1
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
+def test_channels_of_the_prepared_picture(tmp_path, channels, mode):
+    path = save(tmp_path / "a.png", pixels(0, channels=4))
+    assert Image.open(io.BytesIO(normalised(path, channels=channels).encoded)).mode == mode
+
+
+def test_unusable_picture_gives_its_reason(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"words")
+    assert normalised(path) == (None, "not a JPEG, PNG or WebP picture; replace or remove it")
+    assert "No such file" in normalised(tmp_path / "none.jpg").reason
+
+
+# --- a folder ---------------------------------------------------------------------------------------------------------
+
+
+def test_store_holds_every_picture_in_order(folder, wanted):
+    store = prepare(folder, wanted)
+    assert store.names == ["0.png", "2.png", "deep/1.png", "deep/3.png"]
+    for index, source in enumerate([0, 2, 1, 3]):
+        assert np.array_equal(decoded(store, index), pixels(source))
+    both = store.subset([3, 0])
+    assert (len(both), both.names) == (2, ["deep/3.png", "0.png"])
+    assert both.encoded([1, 0, 1]) == store.encoded([0, 3, 0])
+
+
+def test_it_is_an_ordinary_tfds_set(folder, wanted):
+    source = sources.folder_source(folder)
+    prepared.prepare(source, wanted)
+    (home,) = (path.parent for path in wanted.cache.rglob("dataset_info.json"))
+    examples = list(tfds.builder_from_directory(home).as_data_source("train"))
+    assert [example["name"] for example in examples] == [b"0.png", b"2.png", b"deep/1.png", b"deep/3.png"]
+    assert np.array_equal(examples[2]["picture"], pixels(1))
+
+
+def test_unchanged_files_are_not_decoded_again(folder, wanted, decodings):
+    prepare(folder, wanted)
+    assert sorted(decodings) == ["0.png", "1.png", "2.png", "3.png"]
+    decodings.clear()
+    prepare(folder, wanted)
+    assert decodings == []
+    save(folder / "2.png", pixels(20, 40, 40))  # changed
+    save(folder / "deep/0.png", pixels(30))  # new
+    (folder / "deep/3.png").unlink()  # gone
+    (folder / "bad.png").write_bytes(b"words")
+    store = prepare(folder, wanted)
+    assert sorted(decodings) == ["0.png", "2.png", "bad.png"]
+    assert store.names == ["0.png", "2.png", "deep/0.png", "deep/1.png"]
+    for index, source in enumerate([pixels(0), pixels(20, 40, 40), pixels(30), pixels(1)]):
+        assert np.array_equal(decoded(store, index), source)
+    assert len(list(wanted.cache.rglob("dataset_info.json"))) == 1
+    decodings.clear()
+    save(folder / "deep/4.png", pixels(4))
+    prepare(folder, wanted)
+    assert decodings == ["4.png"]  # nor are bad ones
+
+
+def test_open_store_outlives_its_replacement(folder, wanted):
+    old = prepare(folder, wanted)
+    save(folder / "2.png", pixels(20, 40, 40))
+    prepare(folder, wanted)
+    assert np.array_equal(decoded(old, 1), pixels(2))
+
+
+def test_size_and_channels_are_part_of_the_cache(folder, wanted):
+    assert decoded(prepare(folder, wanted), 0).shape == (24, 32, 3)
+    small = prepared.Wanted(cap=12, channels=1, cache=wanted.cache)
+    assert decoded(prepare(folder, small), 0, 1).shape == (12, 16, 1)
+
+
+def test_bad_pictures_are_left_out_with_one_line(folder, wanted, capsys):
+    (folder / "1.jpg").write_bytes(b"words")
+    (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    for _ in range(2):  # said again when nothing is decoded
+        assert len(prepare(folder, wanted)) == 4
+        lines = [line for line in capsys.readouterr().err.splitlines() if "cannot be used" in line]
+        assert len(lines) == 1
+        assert "2 of 6 pictures" in lines[0]
+        assert "1.jpg: not a JPEG" in lines[0]
+        assert f"kgan check {folder}" in lines[0]
+
+
+def test_no_good_picture(tmp_path, wanted):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/1.jpg").write_bytes(b"words")
+    with pytest.raises(UserError, match=r"none of its 1 pictures can be used.*1\.jpg: not a JPEG"):
+        prepare(tmp_path / "bad", wanted)
+    assert not list(wanted.cache.rglob("*.json"))
+
+
+def test_cache_that_cannot_be_written(folder, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match=r"--cache .*file: Not a directory"):
+        prepare(folder, prepared.Wanted(512, 3, tmp_path / "file"))
+
+
+def test_interrupted_preparation_leaves_nothing_to_be_used(folder, wanted, monkeypatch):
+    def interrupted(job):
+        if job.picture.name == "3.png":
+            raise KeyboardInterrupt
+        return normalising.normalise(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared, "normalise", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(folder, wanted)
+    assert not list(wanted.cache.rglob("*.json"))
+    assert len(prepare(folder, wanted)) == 4
+
+
+@pytest.mark.parametrize("error", [RunError("a worker died"), OSError(28, "No space left on device")])
+def test_failure_while_writing_is_one_clear_line(folder, wanted, monkeypatch, error):
+    def failing(job):
+        if job.picture.name == "3.png":
+            raise error
+        return normalising.normalise(job)
+
+    monkeypatch.setattr(prepared, "normalise", failing)
+    with pytest.raises(RunError, match=r"a worker died|--cache .*No space left") as caught:
+        prepare(folder, wanted)
+    assert "\n" not in str(caught.value)
+    assert not list(wanted.cache.rglob("*.json"))
+
+
+def test_remains_of_a_killed_process_are_ignored(folder, wanted):
+    store = prepare(folder, wanted)
+    (home,) = (path.parent for path in wanted.cache.rglob("dataset_info.json"))
+    remains = home.with_name("0123456789abcdef.partial")
+    home.rename(remains)
+    (remains / stores.INDEX).unlink()
+    again = prepare(folder, wanted)
+    assert again.encoded(range(4)) == store.encoded(range(4))
+    assert not remains.exists()
+
+
+def _prepare_and_count(folder, cache, queue):
+    queue.put(len(prepare(folder, prepared.Wanted(512, 3, cache))))
+
+
+@pytest.mark.slow
+def test_two_processes_at_once(folder, wanted):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    workers = [context.Process(target=_prepare_and_count, args=(folder, wanted.cache, queue)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    assert [queue.get(timeout=120) for _ in workers] == [4, 4]
+    for worker in workers:
+        worker.join()
+    assert len(list(wanted.cache.rglob("dataset_info.json"))) == 1
+
+
+def test_several_shards_read_as_one(tmp_path):
+    def write(first, count):
+        pictures = ((f"{index}.png", b"%d" % index) for index in range(first, first + count))
+        home = builder.write(pictures, count, 3, tmp_path / f"part{first}")
+        return next(home.glob("*.array_record*"))
+
+    shards = [write(0, 3), write(3, 1), write(4, 6)]
+    files = [stores.File(f"{index}.png", 0, 0) for index in range(10)]
+    store = stores.Store(stores._Records(shards), files, np.arange(10))
+    assert store.encoded([9, 0, 3, 2, 4]) == [b"9", b"0", b"3", b"2", b"4"]
+
+
+def test_order_survives_tfds_buckets(tmp_path, monkeypatch):
+    """Over a gigabyte TFDS goes by way of many files; here over 100 bytes."""
+    monkeypatch.setattr(tfds.core.shuffle, "MAX_MEM_BUFFER_SIZE", 100)
+    names = [f"{index}.png" for index in range(300)]
+    home = builder.write(((name, name.encode() * 10) for name in names), len(names), 3, tmp_path / "set")
+    (home / stores.INDEX).write_text(json.dumps({"files": [(name, 0, 0) for name in names], "bad": []}))
+    store = stores.Store.open(home)
+    assert store.encoded(range(300)) == [name.encode() * 10 for name in names]
+
+
+# --- what a recipe gets -----------------------------------------------------------------------------------------------
+
+
+def config(tmp_path, recipe="cyclegan", **settings):
+    return TrainConfig(cache=str(tmp_path / "cache"), recipe=recipe, size=32, **settings)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """trainA and trainB share 1 and 2 (of other suffixes); testA and testB share both."""
+    for name in ("trainA/0.png", "trainA/1.png", "trainA/d/2.png", "testA/8.png", "testA/9.png"):
+        save(tmp_path / "root" / name, pixels(len(name)))
+    for name in ("trainB/d/2.webp", "trainB/1.jpg", "trainB/7.png", "testB/9.png", "testB/8.webp", "testB/7.png"):
+        save(tmp_path / "root" / name, pixels(len(name)))
+    return tmp_path / "root"
+
+
+def test_root_unpaired(root, tmp_path):
+    pictures = open_pictures(config(tmp_path, data=str(root)))
+    assert pictures.content.names == ["0.png", "1.png", "d/2.png"]
+    assert pictures.style.names == ["1.jpg", "7.png", "d/2.webp"]
+    assert pictures.test_content.names == ["8.png", "9.png"]
+    assert pictures.test_truth.names == ["8.webp", "9.png"]
+    assert pictures.paired is False
+
+
+def test_root_paired(root, tmp_path, capsys):
+    pictures = open_pictures(config(tmp_path, "paired", data=str(root)))
+    assert pictures.content.names == ["1.png", "d/2.png"]
+    assert pictures.style.names == ["1.jpg", "d/2.webp"]
+    assert pictures.paired is True
+    assert "2 pairs; 2 pictures without a counterpart are left out" in capsys.readouterr().err
+
+
+def test_truth_needs_every_test_picture(root, tmp_path):
+    (root / "testB/9.png").unlink()
+    assert open_pictures(config(tmp_path, data=str(root))).test_truth is None
+
+
+def test_style_recipe_opens_the_style_alone(root, tmp_path):
+    pictures = open_pictures(config(tmp_path, "synthesis", data=str(root)))
+    assert pictures.content is pictures.test_content is pictures.test_truth is None
+    assert len(pictures.style) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "--content and --style: missing"),
+        ({"content": "a"}, "--style: missing"),
+        ({"content": "a", "data": "b"}, "--data: should be given alone"),
+        ({"data": "none"}, "--data none: no such folder"),
+        ({"content": "none", "style": "none"}, "none: no such folder"),
+        ({"data": "tfds:no_such_set_at_all"}, "tfds:no_such_set_at_all: no such set"),
+    ],
+)
+def test_flags(tmp_path, monkeypatch, settings, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message) as caught:
+        open_pictures(config(tmp_path, **settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_root_without_train_folders(tmp_path):
+    save(tmp_path / "root/trainB/0.png", pixels(0))
+    with pytest.raises(UserError, match=r"should hold trainA .* Received: no trainA"):
+        open_pictures(config(tmp_path, data=str(tmp_path / "root")))
+
+
+def test_paired_recipe_without_pairs(tmp_path):
+    save(tmp_path / "a/x.png", pixels(0))
+    save(tmp_path / "b/y.png", pixels(0))
+    with pytest.raises(UserError, match=r"equal file names.*x\.png and y\.png"):
+        open_pictures(config(tmp_path, "paired", content=str(tmp_path / "a"), style=str(tmp_path / "b")))
+
+
+# --- TFDS sets --------------------------------------------------------------------------------------------------------
+
+
+def test_prepared_tfds_folder(folder, wanted, tmp_path):
+    """A set that kgan prepared is one of TFDS: it comes back the same, names included."""
+    original = prepare(folder, wanted)
+    (home,) = (path.parent for path in wanted.cache.rglob("dataset_info.json"))
+    pictures = open_pictures(config(tmp_path / "other", "paired", content=f"tfds:{home}", style=f"tfds:{home}"))
+    assert sorted(pictures.content.names) == sorted(original.names)
+    order = [pictures.content.names.index(name) for name in original.names]
+    assert pictures.content.encoded(order) == original.encoded(range(4))
+
+
+class Shapes(tfds.core.GeneratorBasedBuilder):
+    """A set as the catalog has them: TFRecord, four splits, no names."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = {"label": tfds.features.ClassLabel(num_classes=2), "image": tfds.features.Image(shape=(24, 32, 3))}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {name: self._generate_examples(seed) for seed, name in enumerate(("trainA", "trainB", "testA"))}
+
+    def _generate_examples(self, seed):
+        for index in range(4):
+            yield index, {"image": pixels(10 * seed + index), "label": 0}
+
+
+def test_tfds_set_by_name(tmp_path, monkeypatch):
+    data = tmp_path / "tfds"
+    Shapes(data_dir=data).download_and_prepare()
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(data))
+    pictures = open_pictures(config(tmp_path, data="tfds:shapes"))
+    found = {decoded(pictures.style, index).tobytes() for index in range(4)}
+    assert found == {pixels(10 + index).tobytes() for index in range(4)}
+    assert (len(pictures.content), len(pictures.test_content), pictures.test_truth) == (4, 4, None)
+    with pytest.raises(UserError, match=r"should have a split train\. Received: trainA, trainB, testA"):
+        open_pictures(config(tmp_path, content="tfds:shapes", style="tfds:shapes"))
+    with pytest.raises(UserError, match="equal file names"):
+        open_pictures(config(tmp_path, "paired", data="tfds:shapes"))
+
+
+# --- the sample -------------------------------------------------------------------------------------------------------
+
+
+def glyphs(store):
+    return {pathlib.PurePath(name).stem for name in store.names}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    cache = tmp_path_factory.mktemp("sample")
+    return {name: open_pictures(config(cache, name, data="sample")) for name in recipes.RECIPES}
+
+
+def test_unpaired_recipes_never_see_a_pair(sample):
+    for name, pictures in sample.items():
+        if recipes.RECIPES[name].pictures == "unpaired":
+            assert len(pictures.content) > 300
+            assert len(pictures.style) > 300
+            assert not glyphs(pictures.content) & glyphs(pictures.style)
+
+
+def test_paired_recipe_gets_all_pairs(sample):
+    pictures = sample["paired"]
+    assert pictures.content.names == pictures.style.names
+    assert len(pictures.content) == len(sample["cyclegan"].content) + len(sample["cyclegan"].style)
+
+
+def test_test_pairs_are_other_glyphs_and_match(sample):
+    for pictures in (sample["paired"], sample["cyclegan"]):
+        assert pictures.test_content.names == pictures.test_truth.names
+        assert 45 <= len(pictures.test_content) <= 60
+        assert not glyphs(pictures.test_content) & (glyphs(pictures.content) | glyphs(pictures.style))
+    flat, truth = (decoded(store, 0).astype(float) for store in (pictures.test_content, pictures.test_truth))
+    assert 0 < np.abs(flat - truth).mean() < 60
+
+
+def test_sample_is_small_licensed_and_whole():
+    folder = pathlib.Path(kgan.data.__file__).parent
+    assert (folder / "sample.zip").stat().st_size <= 4_000_000
+    assert "MIT License" in (folder / "sample.NOTICE").read_text()
+    with zipfile.ZipFile(folder / "sample.zip") as archive:
+        assert archive.testzip() is None
+        assert {decode_picture(archive.open(name)).shape for name in archive.namelist()[::50]} == {(128, 128, 3)}

@@ -4,6 +4,7 @@ Every number has its baseline beside it, `identity_...`: the same number for the
 """
 
 import dataclasses
+import functools
 import io
 import json
 import math
@@ -12,6 +13,7 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageOps
 
 from kgan import metrics
@@ -94,38 +96,38 @@ def score(model: Model, scored: Scored, size: int | None, seed: int = 0) -> Repo
     """All numbers that these pictures allow."""
     if not scored.content:
         return _score_synthesis(model, scored.style, size, seed)
-    features = build_features(TrainConfig())
-    rows, fake, identity, true = [], [], [], []
+    rows, fake, identity, true, real = [], *(Pooled() for _ in range(4))
     with progress(len(scored.content), "evaluate") as bar:
         for k, item in enumerate(scored.content):
             content = fitted(item.read(model.facts.channels), size)
             stylized = model(content, seed + k)
             row = compared("content", stylized, content, item.name)
-            fake.append(_pooled(features, stylized))
-            identity.append(_pooled(features, content))
+            fake.add(stylized)
+            identity.add(content)
             if scored.truth:
                 truth = fitted(scored.truth[k].read(model.facts.channels), size)
                 row |= compared("truth", stylized, truth, item.name)
                 row |= compared("identity_truth", content, truth, item.name)
-                true.append(_pooled(features, truth))
+                true.add(truth)
             rows.append(row)
             bar.advance()
     report = {"pictures": len(rows), **{name: float(np.mean([row[name] for row in rows])) for name in rows[0]}}
-    real = [_pooled(features, fitted(item.read(model.facts.channels), size)) for item in scored.style]
-    return report | _kid(real or true, {"": fake, "identity_": identity}, "style" if real else "truth")
+    for item in scored.style:
+        real.add(fitted(item.read(model.facts.channels), size))
+    reference = ("style", real) if scored.style else ("truth", true)
+    return report | _kid(*reference, {"": fake, "identity_": identity})
 
 
 def _score_synthesis(model: Model, style: list[Item], size: int | None, seed: int) -> Report:
     """KID alone, of as many pictures from noise as there are style pictures."""
-    features = build_features(TrainConfig())
     size = size or 256
-    real, fake = [], []
+    real, fake = Pooled(), Pooled()
     with progress(len(style), "evaluate") as bar:
         for k, item in enumerate(style):
-            real.append(_pooled(features, fitted(item.read(model.facts.channels), size)))
-            fake.append(_pooled(features, model.from_noise(model.noise(seed + k, 1, size, size))[0]))
+            real.add(fitted(item.read(model.facts.channels), size))
+            fake.add(model.from_noise(model.noise(seed + k, 1, size, size))[0])
             bar.advance()
-    return {"pictures": len(fake)} | _kid(real, {"": fake}, "style")
+    return {"pictures": len(style)} | _kid("style", real, {"": fake})
 
 
 def compared(kind: str, pictures: np.ndarray, reference: np.ndarray, name: str) -> Report:
@@ -152,22 +154,50 @@ def fitted(picture: np.ndarray, size: int | None) -> np.ndarray:
     return made[..., None] if made.ndim == 2 else made
 
 
-def _pooled(features, picture: np.ndarray) -> np.ndarray:
-    return features.pooled(to_float(picture)[None] * 2.0 - 1.0).numpy()[0]
+class Pooled:
+    """Features [N, 1024] of the packaged MobileNet, gathered picture by picture, computed in batches of equal size."""
+
+    batch = 16
+
+    def __init__(self):
+        self._waiting, self._done = [], []
+
+    def add(self, picture: np.ndarray) -> None:
+        """One more picture [H, W, C], uint8 or float in [0, 1]."""
+        if self._waiting and (len(self._waiting) == self.batch or picture.shape != self._waiting[0].shape):
+            self._flush()
+        self._waiting.append(picture)
+
+    def features(self) -> np.ndarray:
+        """[N, 1024], in the order of adding."""
+        if self._waiting:
+            self._flush()
+        return np.concatenate(self._done) if self._done else np.zeros((0, 1024), np.float32)
+
+    def _flush(self) -> None:
+        pictures = to_float(np.stack(self._waiting)) * 2.0 - 1.0
+        self._done.append(_mobilenet()(tf.constant(pictures)).numpy())
+        self._waiting = []
 
 
-def _kid(real: list, fakes: dict[str, list], reference: str) -> Report:
+@functools.cache
+def _mobilenet():
+    return tf.function(build_features(TrainConfig()).pooled, reduce_retracing=True)
+
+
+def _kid(reference: str, real: Pooled, fakes: dict[str, Pooled]) -> Report:
     """KID of each set of fakes; nothing where a side has fewer than two pictures."""
-    count = min(len(real), *(len(fake) for fake in fakes.values()))
+    true, made = real.features(), {prefix: fake.features() for prefix, fake in fakes.items()}
+    count = min(len(true), *(len(features) for features in made.values()))
     if count < 2:
         return {}
     report = {
         "kid_reference": reference,
-        "kid_reference_pictures": len(real),
+        "kid_reference_pictures": len(true),
         "kid_subset_size": min(count, KID_SUBSET),
     }
-    for prefix, fake in fakes.items():
-        mean, deviation = metrics.kernel_inception_distance(np.stack(real), np.stack(fake), KID_SUBSET)
+    for prefix, features in made.items():
+        mean, deviation = metrics.kernel_inception_distance(true, features, KID_SUBSET)
         report[f"{prefix}kid_mobilenet"] = mean
         report[f"{prefix}kid_mobilenet_std"] = None if math.isnan(deviation) else deviation
     return report

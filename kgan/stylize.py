@@ -74,11 +74,14 @@ def stylize(
 def plan(pictures: Sequence[str | os.PathLike], output: pathlib.Path, variants: int = 1) -> list[Job]:
     """Every picture in `pictures` (files, or folders at any depth) and where it goes.
 
-    Raises UserError for missing paths, folders without pictures, and two pictures with the same target.
+    Raises UserError for missing paths, folders without pictures, two pictures with the same target, and a target
+    that is its own source.
     """
     jobs: dict[pathlib.Path, Job] = {}
     for source, relative in _sources(pictures):
         target = output / relative.with_suffix(SUFFIXES.get(relative.suffix.lower(), ".png"))
+        if target.exists() and target.samefile(source):
+            raise UserError(f"--output {output}: {target} is the picture itself; name another folder")
         if target in jobs:
             raise UserError(f"{source} and {jobs[target].source} would both become {target}; restyle them apart")
         jobs[target] = Job(source, tuple(_variant_names(target, variants)))

@@ -1,0 +1,212 @@
+"""Restyling arrays and files: sizes, types, orientation, names, refusals, and what happens to bad pictures."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kgan import load
+from kgan.errors import UserError
+from kgan.export import export_litert, export_saved_model
+from kgan.networks.generators import ArticleGenerator, ResNetGenerator
+from kgan.stylize import affordable_scale, plan, stylize
+
+
+def build(generator):
+    generator(np.zeros((1, 32, 32, generator.input_channels), np.float32))
+    return generator
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Identity: a residual generator as it starts, so that what comes out is known."""
+    folder = tmp_path_factory.mktemp("models")
+    identity = build(ResNetGenerator(filters=4, blocks=1, residual=True))
+    noisy = build(ArticleGenerator(filters=4, blocks=1, noise_channels=2))
+    noisy.set_weights([weight * 20 if weight.ndim > 1 else weight for weight in noisy.get_weights()])
+    synthesis = build(ArticleGenerator(filters=4, blocks=1, noise_channels=2, takes_content=False))
+    return {
+        "identity": export_saved_model(identity, folder / "identity"),
+        "identity.tflite": export_litert(identity, folder / "identity.tflite"),
+        "noisy": export_saved_model(noisy, folder / "noisy"),
+        "synthesis": export_saved_model(synthesis, folder / "synthesis"),
+    }
+
+
+def photo(height=21, width=34, channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+
+
+def write(path, picture, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path, **options)
+    return path
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+# --- arrays -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["identity", "identity.tflite"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 500), (64, 64), (37, 51)])
+def test_any_size_comes_back_unchanged_by_the_identity(models, name, size):
+    picture = photo(*size)
+    made = load(models[name])(picture)
+    assert made.dtype == np.uint8
+    assert np.abs(made.astype(int) - picture).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_come_back_as_they_came(models, dtype):
+    picture = (photo() / 255).astype(dtype)
+    made = load(models["identity"])(picture)
+    assert made.dtype == dtype
+    assert np.abs(made - picture).max() < 2e-3
+
+
+def test_gray_and_rgba_become_the_models_channels(models):
+    model = load(models["identity"])
+    gray = photo(channels=1)
+    assert (model(gray) == np.repeat(gray, 3, axis=-1)).all()
+    assert (model(gray[..., 0]) == model(gray)).all()
+    transparent = np.concatenate([photo(), np.zeros((21, 34, 1), np.uint8)], axis=-1)
+    assert (model(transparent) == 255).all()
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)])
+def test_other_shapes_are_refused(models, wrong):
+    with pytest.raises(UserError, match="should have"):
+        load(models["identity"])(wrong)
+
+
+def test_a_batch_is_its_pictures(models):
+    model = load(models["noisy"])
+    batch = np.stack([photo(seed=1), photo(seed=2)])
+    made = model(batch, seed=5)
+    assert made.shape == batch.shape
+    assert np.abs(made[0].astype(int) - model(batch[0], seed=5)).max() <= 1
+
+
+def test_seeds(models):
+    model, picture = load(models["noisy"]), photo()
+    assert (model(picture, seed=5) == model(picture, seed=5)).all()
+    assert (model(picture, seed=5) != model(picture, seed=6)).any()
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_folders_keep_structure_formats_and_sizes(models, tmp_path):
+    write(tmp_path / "in" / "a.png", photo(21, 34))
+    write(tmp_path / "in" / "deep" / "b.JPG", photo(40, 17))
+    write(tmp_path / "in" / "deep" / "c.webp", photo(9, 9), lossless=True)
+    single = write(tmp_path / "single.png", photo(5, 5))
+    written = stylize([tmp_path / "in", single], models["identity"], tmp_path / "out")
+    names = sorted(str(path.relative_to(tmp_path / "out")) for path in written)
+    assert names == ["a.png", "deep/b.jpg", "deep/c.webp", "single.png"] or names[1] == "deep/b.JPG"
+    assert sorted(written) == sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    formats = {path.name.lower(): (Image.open(path).format, Image.open(path).size) for path in written}
+    assert formats["a.png"] == ("PNG", (34, 21))
+    assert formats["b.jpg"] == ("JPEG", (17, 40))
+    assert formats["c.webp"] == ("WEBP", (9, 9))
+    assert np.abs(read(tmp_path / "out" / "a.png").astype(int) - photo(21, 34)).max() <= 1
+
+
+def test_orientation_is_applied(models, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
+    source = write(tmp_path / "turned.png", photo(20, 30), exif=exif)
+    (made,) = stylize([source], models["identity"], tmp_path / "out")
+    assert np.abs(read(made).astype(int) - np.rot90(photo(20, 30), -1)).max() <= 1
+    assert 0x0112 not in Image.open(made).getexif()
+
+
+def test_variants_are_the_seeds(models, tmp_path):
+    source = write(tmp_path / "x.png", photo())
+    first, second = stylize([source], models["noisy"], tmp_path / "out", seed=7, variants=2)
+    assert (first.name, second.name) == ("x-1.png", "x-2.png")
+    model = load(models["noisy"])
+    assert (read(first) == model(photo(), seed=7)).all()
+    assert (read(second) == model(photo(), seed=8)).all()
+
+
+def test_variants_need_noise(models, tmp_path):
+    source = write(tmp_path / "x.png", photo())
+    with pytest.raises(UserError, match="takes no noise"):
+        stylize([source], models["identity"], tmp_path / "out", variants=2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_overwritten_untold(models, tmp_path):
+    for name in ("a.png", "b.png"):
+        write(tmp_path / "in" / name, photo())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"b\.png: exists already"):
+        stylize([tmp_path / "in"], models["identity"], tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
+    assert (tmp_path / "out" / "b.png").read_bytes() == b"mine"
+    assert len(stylize([tmp_path / "in"], models["identity"], tmp_path / "out", overwrite=True)) == 2
+    assert read(tmp_path / "out" / "b.png").shape == (21, 34, 3)
+
+
+def test_the_source_itself_is_never_overwritten(models, tmp_path):
+    source = write(tmp_path / "x.png", photo())
+    before = source.read_bytes()
+    with pytest.raises(UserError, match="is the picture itself"):
+        stylize([source], models["identity"], tmp_path, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_a_bad_picture_is_told_and_the_rest_goes_on(models, tmp_path, capsys):
+    buffer = io.BytesIO()
+    Image.fromarray(photo(64, 64)).save(buffer, "JPEG")
+    for name in ("a", "c"):
+        write(tmp_path / "in" / f"{name}.png", photo())
+    (tmp_path / "in" / "b.jpg").write_bytes(buffer.getvalue()[:1000])
+    with pytest.raises(UserError, match="1 of 3 pictures could not be restyled") as caught:
+        stylize([tmp_path / "in"], models["identity"], tmp_path / "out")
+    assert caught.value.status == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if "b.jpg" in line]
+    assert len(lines) == 1
+    assert "truncated" in lines[0]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
+def test_missing_and_empty(models, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "empty", tmp_path / "missing"):
+        with pytest.raises(UserError, match=path.name):
+            stylize([path], models["identity"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_pictures_for_one_name(tmp_path):
+    sources = [write(tmp_path / folder / "x.png", photo()) for folder in ("a", "b")]
+    with pytest.raises(UserError, match="would both become"):
+        plan(sources, tmp_path / "out")
+
+
+def test_models_of_noise_alone_are_refused(models, tmp_path):
+    source = write(tmp_path / "x.png", photo())
+    with pytest.raises(UserError, match="use kgan generate"):
+        stylize([source], models["synthesis"], tmp_path / "out")
+
+
+def test_little_memory_means_smaller_and_enlarged(models, tmp_path, capsys):
+    ramp = np.repeat(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], 150, axis=0).repeat(3, axis=-1)
+    source = write(tmp_path / "x.png", ramp)
+    need = 150 * 200 * load(models["identity"]).bytes_per_pixel
+    (made,) = stylize([source], models["identity"], tmp_path / "out", memory=need / 4 / 1e9)
+    assert read(made).shape == ramp.shape
+    assert np.abs(read(made).astype(int) - ramp).max() <= 4
+    assert "restyled at 50% of its size" in capsys.readouterr().err
+
+
+def test_affordable_scale_by_hand():
+    assert affordable_scale((100, 100), 10, 25_000) == pytest.approx(0.5)
+    assert affordable_scale((100, 100), 10, 1e6) == 1.0

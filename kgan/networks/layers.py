@@ -117,12 +117,12 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     def build(self, input_shape):
         super().build(input_shape)
-        features = self.layer.kernel.shape[-1]
+        features = (self.layer.kernel.shape[-1],)
+        # As initializer, not assigned afterwards: Keras may build layers in a scope that forgets assignments.
         self.u = self.add_weight(
-            shape=(features,), initializer="random_normal", trainable=False, autocast=False, name="u"
+            shape=features, initializer=self._first_u, trainable=False, autocast=False, dtype="float32", name="u"
         )
-        self.bias = self.add_weight(shape=(features,), initializer="zeros", name="bias")
-        self.u.assign(self._power_iterations(15)[0])  # a poor first u would underestimate sigma
+        self.bias = self.add_weight(shape=features, initializer="zeros", name="bias")
 
     def call(self, inputs, training=False):
         u, v = self._power_iterations(1 if training else 0)
@@ -130,6 +130,15 @@ class SpectralNormalization(keras.layers.Wrapper):
             self.u.assign(u)
         sigma = ops.sum(v * ops.matmul(self._matrix(), u[:, None])[:, 0])
         return self.layer(inputs) / ops.cast(sigma, self.compute_dtype) + self.bias
+
+    def _first_u(self, shape, dtype=None):
+        """[features], as after 32 power iterations: from a random u, the first sigmas would come out too small."""
+        matrix = self._matrix()
+        power = ops.matmul(ops.transpose(matrix), matrix)
+        for _ in range(5):
+            power = ops.matmul(power, power)
+            power = power / (ops.max(ops.abs(power)) + 1e-30)
+        return _unit(ops.sum(power, axis=1))
 
     def _matrix(self):
         """The kernel in float32 as [inputs, features]."""

@@ -1,0 +1,264 @@
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from skimage.metrics import structural_similarity
+
+from kgan import losses
+
+REAL, FAKE = [2.0, -1.0, 0.5, 0.0], [1.0, -2.0, 0.0, 3.0]
+
+# softplus(x) = log(1 + e^x). By hand, over the four logits above:
+SOFTPLUS_MINUS_REAL = (0.126928 + 1.313262 + 0.474077 + 0.693147) / 4  # 0.6518535
+SOFTPLUS_FAKE = (1.313262 + 0.126928 + 0.693147 + 3.048587) / 4  # 1.295481
+SOFTPLUS_MINUS_FAKE = (0.313262 + 2.126928 + 0.693147 + 0.048587) / 4  # 0.795481
+EXPECTED = {
+    "cross_entropy": (SOFTPLUS_MINUS_REAL + SOFTPLUS_FAKE, SOFTPLUS_MINUS_FAKE),
+    # D: 0.5 * ((1 + 4 + 0.25 + 1) / 4 + (1 + 4 + 0 + 9) / 4); G: (0 + 9 + 1 + 4) / 4
+    "least_squares": (0.5 * (1.5625 + 3.5), 3.5),
+    # D: (0 + 2 + 0.5 + 1) / 4 + (2 + 0 + 1 + 4) / 4; G: -(1 - 2 + 0 + 3) / 4
+    "hinge": (0.875 + 1.75, -0.5),
+    # D: 2 / 4 - 1.5 / 4
+    "wasserstein": (0.125, -0.5),
+    "article": (SOFTPLUS_MINUS_REAL + 0.125, SOFTPLUS_MINUS_FAKE),
+}
+
+
+def logits(values, shape=(4,)):
+    return tf.reshape(tf.constant(values), shape)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (1, 2, 2, 1)], ids=str)
+@pytest.mark.parametrize("name", sorted(losses.ADVERSARIAL))
+def test_adversarial_value_whatever_the_patch_shape(name, shape):
+    pair = losses.ADVERSARIAL[name]
+    got = (pair.discriminator(logits(REAL, shape), logits(FAKE, shape)), pair.generator(logits(FAKE, shape)))
+    np.testing.assert_allclose(got, EXPECTED[name], atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("name", sorted(losses.ADVERSARIAL))
+def test_adversarial_losses_and_gradients_are_finite_float32_for_large_logits(name, dtype):
+    extreme = tf.cast([3e4, -3e4, 0.0], dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(extreme)
+        pair = losses.ADVERSARIAL[name]
+        d_loss, g_loss = pair.discriminator(extreme, -extreme), pair.generator(extreme)
+        total = d_loss + g_loss
+    assert d_loss.dtype == g_loss.dtype == tf.float32
+    assert np.isfinite(total)
+    assert np.isfinite(tf.cast(tape.gradient(total, extreme), tf.float32)).all()
+
+
+def test_article_discriminator_loss_with_the_articles_symbols():
+    # D_weight 2, LAMBDA 3: 2 * 0.6518535 + 3 * (0.5 - 0.375)
+    value = losses.ADVERSARIAL["article"].discriminator(
+        logits(REAL), logits(FAKE), discriminator_weight=2.0, wasserstein_weight=3.0
+    )
+    assert float(value) == pytest.approx(2 * SOFTPLUS_MINUS_REAL + 3 * 0.125, abs=1e-5)
+
+
+@pytest.mark.parametrize("symbol", ["discriminator_weight", "wasserstein_weight"])
+def test_doubling_a_symbol_changes_the_articles_loss_and_its_gradient(symbol):
+    def value_and_gradient(**weights):
+        real = tf.constant(REAL)
+        with tf.GradientTape() as tape:
+            tape.watch(real)
+            value = losses.ADVERSARIAL["article"].discriminator(real, logits(FAKE), **weights)
+        return float(value), tape.gradient(value, real).numpy()
+
+    (value, gradient), (doubled, doubled_gradient) = value_and_gradient(), value_and_gradient(**{symbol: 2.0})
+    assert abs(doubled - value) > 0.1
+    assert np.abs(doubled_gradient - gradient).max() > 0.01
+
+
+def test_over_scales_is_the_mean_of_the_scales_values():
+    # Hinge D at scale 1: logits 0 and 0 -> 1 + 1; at scale 2: real 3, fake -0.5 -> 0 + 0.5; mean 1.25
+    scaled = losses.over_scales(losses.ADVERSARIAL["hinge"].discriminator)
+    real, fake = [tf.zeros([2, 4, 4, 1]), tf.fill([2, 2, 2, 1], 3.0)], [tf.zeros([2, 4, 4, 1]), tf.fill([2, 2], -0.5)]
+    assert float(scaled(real, fake)) == pytest.approx(1.25)
+    assert float(scaled(real[0], fake[0])) == pytest.approx(2.0)
+
+
+def test_over_scales_passes_weights_on_and_refuses_unequal_lists():
+    article = losses.over_scales(losses.ADVERSARIAL["article"].discriminator)
+    assert float(article([tf.zeros(2)], [tf.ones(2)], wasserstein_weight=2.0)) == pytest.approx(math.log(2) + 2.0)
+    with pytest.raises(ValueError, match="zip"):
+        article([tf.zeros(2)], [tf.ones(2), tf.ones(2)])
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1, 1, 1)], ids=str)
+def test_gradient_penalty_of_a_linear_discriminator(shape):
+    # D = 2 * sum(x) over 2x2x1 pixels: |gradient| = sqrt(4 * 2^2) = 4 everywhere, (4 - 1)^2 = 9
+    def discriminator(x, training):
+        return [2.0 * tf.reduce_sum(x, axis=(1, 2, 3))[:, None]]
+
+    epsilon = tf.fill(shape, 0.3)
+    penalty = losses.gradient_penalty(discriminator, tf.zeros([3, 2, 2, 1]), tf.ones([3, 2, 2, 1]), epsilon)
+    assert float(penalty) == pytest.approx(9.0, rel=1e-5)
+
+
+def test_gradient_penalty_looks_between_the_pictures_and_means_over_patches_and_scales():
+    # D = mean of two patches (x^2 and 0) and of two scales (that, and x): (x^2 / 2 + x) / 2, slope (x + 1) / 2.
+    # real 3, fake 1, epsilon 0.75: x = 2.5, slope 1.75, (1.75 - 1)^2 = 0.5625
+    def discriminator(x, training):
+        x = x[:, 0, 0, :]
+        return [tf.concat([x**2, 0.0 * x], axis=1), x]
+
+    penalty = losses.gradient_penalty(discriminator, tf.fill([2, 1, 1, 1], 3.0), tf.ones([2, 1, 1, 1]), [0.75, 0.75])
+    assert float(penalty) == pytest.approx(0.5625, rel=1e-5)
+
+
+def test_gradient_penalty_has_a_finite_gradient_where_the_slope_is_zero():
+    weight = tf.Variable(0.0)
+
+    def discriminator(x, training):
+        return weight * tf.reduce_sum(x, axis=(1, 2, 3))
+
+    with tf.GradientTape() as tape:
+        penalty = losses.gradient_penalty(discriminator, tf.zeros([2, 2, 2, 1]), tf.ones([2, 2, 2, 1]), [0.5, 0.5])
+    assert float(penalty) == pytest.approx(1.0, rel=1e-5)
+    assert np.isfinite(tape.gradient(penalty, weight))
+
+
+# --- perceptual ---------------------------------------------------------------------------------------------------
+
+
+def two_pictures(shape, seed=0):
+    random = np.random.default_rng(seed)
+    picture = random.uniform(-1, 1, shape).astype("float32")
+    return picture, np.clip(picture + random.normal(0, 0.3, shape), -1, 1).astype("float32")
+
+
+@pytest.mark.parametrize("shape", [(40, 56, 3), (16, 16, 3), (13, 24, 1), (20, 12, 4)], ids=str)
+def test_ssim_loss_agrees_with_scikit_image(shape):
+    picture, other = two_pictures(shape)
+    expected = structural_similarity(
+        (picture + 1) / 2, (other + 1) / 2, data_range=1.0, channel_axis=-1,
+        gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+    )  # fmt: skip
+    assert float(losses.ssim_loss(picture[None], other[None])) == pytest.approx(1 - expected, abs=1e-5)
+
+
+def test_ssim_loss_by_hand_on_flat_pictures():
+    # Light 0.25 against 0.75, no variance: luminance (2 * 0.1875 + 1e-4) / (0.0625 + 0.5625 + 1e-4), contrast 1
+    expected = 1 - 0.3751 / 0.6251
+    value = losses.ssim_loss(tf.fill([1, 12, 12, 3], -0.5), tf.fill([1, 12, 12, 3], 0.5))
+    assert float(value) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("side", [4, 8, 11])
+def test_ssim_loss_of_small_pictures_is_zero_for_equal_and_larger_for_others(side):
+    picture, other = two_pictures((2, side, side, 3))
+    assert float(losses.ssim_loss(picture, picture)) == pytest.approx(0.0, abs=1e-6)
+    assert 0.05 < float(losses.ssim_loss(picture, other)) < 2.0
+
+
+@pytest.mark.parametrize("light", [-1.0, 0.0, 1.0])
+@pytest.mark.parametrize("other", [-1.0, 0.3])
+def test_ssim_loss_has_finite_gradients_on_flat_pictures(light, other):
+    picture = tf.fill([1, 16, 16, 3], light)
+    with tf.GradientTape() as tape:
+        tape.watch(picture)
+        value = losses.ssim_loss(tf.fill([1, 16, 16, 3], other), picture)
+    assert np.isfinite(value)
+    assert np.isfinite(tape.gradient(value, picture)).all()
+
+
+def test_ssim_loss_compiles_and_is_float32_for_half_precision_pictures():
+    picture, other = two_pictures((2, 16, 16, 3))
+    half = [tf.cast(x, tf.bfloat16) for x in (picture, other)]
+    value = tf.function(losses.ssim_loss, jit_compile=True)(*half)
+    assert value.dtype == tf.float32
+    assert float(value) == pytest.approx(float(losses.ssim_loss(picture, other)), abs=0.02)
+
+
+def test_feature_loss_by_hand():
+    # Layer 1: (|1 - 0| + |2 - 4|) / 2 = 1.5; layer 2: |5 - 4.5| = 0.5; mean 1.0
+    expected = [tf.reshape([1.0, 2.0], [1, 1, 2, 1]), tf.reshape([5.0], [1, 1, 1, 1])]
+    got = [tf.reshape([0.0, 4.0], [1, 1, 2, 1]), tf.reshape([4.5], [1, 1, 1, 1])]
+    assert float(losses.feature_loss(expected, got)) == pytest.approx(1.0)
+
+
+def test_gram_matrix_by_hand():
+    # Two places with features (1, 2) and (3, -1): mean of outer products [[1, 2], [2, 4]] and [[9, -3], [-3, 1]]
+    maps = tf.reshape([1.0, 2.0, 3.0, -1.0], [1, 1, 2, 2])
+    np.testing.assert_allclose(losses.gram_matrix(maps), [[[5.0, -0.5], [-0.5, 2.5]]])
+
+
+def test_gram_loss_by_hand_and_blind_to_place_and_size():
+    maps = tf.reshape([1.0, 2.0, 3.0, -1.0], [1, 1, 2, 2])
+    # Against zeros: (25 + 0.25 + 0.25 + 6.25) / 4
+    assert float(losses.gram_loss([maps], [tf.zeros([1, 3, 3, 2])])) == pytest.approx(7.9375)
+    shuffled_and_repeated = tf.tile(maps[:, :, ::-1], [1, 3, 1, 1])
+    assert float(losses.gram_loss([maps], [shuffled_and_repeated])) == pytest.approx(0.0, abs=1e-9)
+
+
+# --- consistency --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pixel_loss", "cycle_loss", "identity_loss"])
+def test_l1_losses_by_hand(name):
+    # (|1 - 0.5| + |-1 - 0| + |0 - 0| + |0.25 + 0.25|) / 4
+    x, y = (tf.reshape(v, [1, 2, 2, 1]) for v in ([1.0, -1.0, 0.0, 0.25], [0.5, 0.0, 0.0, -0.25]))
+    assert float(getattr(losses, name)(x, y)) == pytest.approx(0.5)
+    assert getattr(losses, name)(tf.cast(x, tf.float16), tf.cast(y, tf.float16)).dtype == tf.float32
+
+
+def test_total_variation_by_hand():
+    # [[0, 1], [3, -1]]: down |3 - 0|, |-1 - 1| -> 2.5; right |1 - 0|, |-1 - 3| -> 2.5
+    picture = tf.reshape([0.0, 1.0, 3.0, -1.0], [1, 2, 2, 1])
+    assert float(losses.total_variation_loss(picture)) == pytest.approx(5.0)
+    assert float(losses.total_variation_loss(tf.ones([2, 5, 4, 3]))) == 0.0
+
+
+# --- mmd ----------------------------------------------------------------------------------------------------------
+
+
+def test_mmd_by_hand_for_one_row_each():
+    # 0 and 2: squared distances 0, 4, 4, 0, mean 2. k(x, y) = exp(-4 / (2 * 1 * 2)) = 1/e; 1 + 1 - 2 / e
+    value = losses.mmd(tf.constant([[0.0]]), tf.constant([[2.0]]), scales=(1.0,))
+    assert float(value) == pytest.approx(2 - 2 / math.e, rel=1e-6)
+
+
+def test_unbiased_mmd_by_hand():
+    # x = 0, 2; y = 4, 4. Squared distances: 4 for (0, 2), 16 twice for (0, 4), 4 twice for (2, 4), and mirrored:
+    # 88 / 16 = 5.5. Kernels a = exp(-4 / 11), b = exp(-16 / 11). xx: a; yy: 1; twice xy: 2 (2 a + 2 b) / 4.
+    x, y = tf.constant([[0.0], [2.0]]), tf.constant([[4.0], [4.0]])
+    a, b = math.exp(-4 / 11), math.exp(-16 / 11)
+    assert float(losses.mmd(x, y, (1.0,), unbiased=True)) == pytest.approx(a + 1 - (a + b), rel=1e-5)
+    # Biased, each row also with itself: xx (2 + 2 a) / 4.
+    assert float(losses.mmd(x, y, (1.0,))) == pytest.approx((1 + a) / 2 + 1 - (a + b), rel=1e-5)
+
+
+def test_mmd_averages_its_kernels_and_ignores_the_unit_of_the_embedding():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(6, 5)), random.normal(1.0, 1.0, size=(4, 5))
+    both = float(losses.mmd(x, y, (0.5, 2.0)))
+    single = [float(losses.mmd(x, y, (scale,))) for scale in (0.5, 2.0)]
+    assert both == pytest.approx(np.mean(single), rel=1e-5)
+    assert float(losses.mmd(1000 * x, 1000 * y, (0.5, 2.0))) == pytest.approx(both, rel=1e-4)
+
+
+def test_mmd_grows_with_the_distance_of_the_distributions():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(64, 8))
+    values = [float(losses.mmd(x, random.normal(shift, 1.0, (64, 8)))) for shift in (0.0, 0.5, 1.0)]
+    assert values[0] < values[1] < values[2]
+    assert abs(float(losses.mmd(x, random.normal(size=(64, 8)), unbiased=True))) < 0.01
+
+
+@pytest.mark.parametrize(("rows", "unbiased"), [(1, False), (3, False), (3, True)])
+def test_mmd_of_equal_rows_is_zero_with_a_finite_gradient(rows, unbiased):
+    x = tf.ones([rows, 4])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = losses.mmd(tf.ones([rows, 4]), x, unbiased=unbiased)
+    assert float(value) == pytest.approx(0.0, abs=1e-6)
+    assert np.isfinite(tape.gradient(value, x)).all()
+
+
+def test_unbiased_mmd_of_one_row_is_refused():
+    with pytest.raises(ValueError, match="Received: 1 and 3"):
+        losses.mmd(tf.ones([1, 2]), tf.ones([3, 2]), unbiased=True)

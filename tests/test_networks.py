@@ -1,0 +1,301 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kgan import networks, recipes
+from kgan.config import TrainConfig
+from kgan.errors import UserError
+from kgan.networks.generators import NoiseCode
+
+
+def settings(recipe="cyclegan", **changes) -> TrainConfig:
+    """The recipe's own settings, with small networks."""
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    values = {key: value for key, value in dataclasses.asdict(recipes.find(recipe)).items() if key in known}
+    small = {"size": 32, "filters": 4, "blocks": 1, "discriminator_filters": 4}
+    return TrainConfig(**{**values, **small, "recipe": recipe, **changes})
+
+
+def generator(name="resnet", **arguments):
+    model = networks.GENERATORS[name](**{"filters": 4, "blocks": 1, **arguments})
+    model(tf.zeros([1, 32, 32, model.input_channels]))
+    return model
+
+
+def noise_like(model, height, width, count=2):
+    return tf.random.uniform([count, height, width, model.input_channels], -1.0, 1.0)
+
+
+def awake(model):
+    """All weights random, so that every layer takes part (a fresh batch norm or residual head hides others)."""
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        change = random.normal(0, 0.2, weight.shape)
+        weight.assign_add(np.abs(change) if "variance" in weight.path else change)
+    return model
+
+
+VARIANTS = [
+    {},
+    {"stride": 2},
+    {"stride": 8, "downsample": "pool"},
+    {"norm": "batch", "upsample": "transpose", "kernel": 5},
+    {"norm": "none", "channels": 1, "residual": True},
+    {"noise_channels": 3, "channels": 4, "residual": True},
+    {"noise_channels": 5, "takes_content": False},
+]
+
+
+@pytest.mark.parametrize("arguments", VARIANTS, ids=str)
+@pytest.mark.parametrize("name", sorted(networks.GENERATORS))
+def test_generator_contract(name, arguments):
+    model = awake(generator(name, **arguments))
+    height, width = max(model.stride * 5, model.minimum_size), model.stride * 7  # odd multiples of the stride
+    inputs = noise_like(model, height, width)
+    outputs = model(inputs)
+    assert outputs.shape == (2, height, width, model.channels)
+    assert outputs.dtype == tf.float32
+    assert float(tf.reduce_max(tf.abs(outputs))) <= 1.0
+    assert model.features(inputs).shape == (2, height, width, 4)
+    assert len({weight.path for weight in model.weights}) == len(model.weights)
+
+    again = type(model).from_config(model.get_config())
+    again(tf.zeros_like(inputs))
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again(inputs), outputs, atol=1e-6)
+    assert again.get_config() == model.get_config()
+
+
+@pytest.mark.parametrize("name", sorted(networks.GENERATORS))
+def test_generator_works_at_its_minimum_size(name):
+    model = generator(name, kernel=5, stride=8)
+    side = model.minimum_size
+    assert np.isfinite(model(noise_like(model, side, side))).all()
+
+
+@pytest.mark.parametrize("name", sorted(networks.GENERATORS))
+def test_every_generator_weight_gets_a_gradient(name):
+    model = awake(generator(name, noise_channels=2))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(model(noise_like(model, 32, 32), training=True) ** 2)
+    gradients = tape.gradient(total, model.trainable_variables)
+    missing = [v.path for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", sorted(networks.GENERATORS))
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_residual_generator_starts_as_the_identity_with_useful_gradients(name, precision):
+    model = generator(name, residual=True, noise_channels=2, dtype=precision)
+    content = tf.concat(
+        [tf.random.uniform([1, 32, 32, 3], -1, 1), -tf.ones([1, 32, 32, 3]), tf.ones([1, 32, 32, 3])], 0
+    )
+    inputs = tf.concat([content, tf.random.normal([3, 32, 32, 2])], axis=-1)
+    with tf.GradientTape() as tape:
+        outputs = model(inputs, training=True)
+        target = tf.reduce_mean(tf.abs(outputs - 0.1 * content))
+    np.testing.assert_array_equal(outputs, content)  # black and white included
+    gradient = tape.gradient(target, model.head[-1].kernel.value)
+    assert float(tf.norm(gradient)) > 1e-3
+
+
+def test_residual_output_stays_in_range_and_moves_towards_the_corrections_side():
+    model = generator("article", residual=True)
+    bias, content = model.head[-1].bias, tf.random.uniform([1, 32, 32, 3], -1, 1)
+    for correction, limit in ((100.0, 1.0), (-100.0, -1.0)):
+        bias.assign(tf.fill([3], correction))
+        np.testing.assert_allclose(model(content), tf.fill([1, 32, 32, 3], limit), atol=1e-6)
+    bias.assign(tf.fill([3], 0.3))
+    lighter = model(content)
+    assert bool(tf.reduce_all((lighter >= content) & (lighter <= 1.0)))
+    # Order is kept: no inversion of light and dark.
+    order = np.argsort(content.numpy().ravel())
+    assert (np.diff(lighter.numpy().ravel()[order]) >= -1e-6).all()
+
+
+@pytest.mark.parametrize("arguments", [{"residual": True, "noise_channels": 2}, {"noise_channels": 0}], ids=str)
+def test_generator_without_content_refuses_what_needs_it(arguments):
+    with pytest.raises(ValueError, match="without content"):
+        networks.GENERATORS["article"](takes_content=False, **arguments)
+
+
+@pytest.mark.parametrize("side", [8, 32, 128])
+def test_pooled_noise_keeps_its_variance_at_every_size(side):
+    code = NoiseCode(filters=2, norm="none")
+    noise = tf.random.normal([64, side, side, 4])
+    code(noise, tf.constant([2, 2]))
+    code.dense.set_weights([np.ones((4, 32), "float32") / 2, np.zeros(32, "float32")])
+    # Each code is relu(sum of 4 pooled values / 2): a half-normal of variance 1, whose mean square is 1/2.
+    values = code(noise, tf.constant([code.grid, code.grid]))
+    assert float(tf.reduce_mean(values[:, 0, 0] ** 2)) == pytest.approx(0.5, abs=0.25)
+
+
+def test_noise_changes_the_articles_picture_and_equal_noise_does_not():
+    model = awake(generator("article", noise_channels=2))
+    content, noise = tf.random.uniform([1, 32, 32, 3], -1, 1), tf.random.normal([2, 32, 32, 2])
+    first, second = (model(tf.concat([content, noise[n : n + 1]], -1)) for n in (0, 1))
+    np.testing.assert_array_equal(first, model(tf.concat([content, noise[:1]], -1)))
+    assert float(tf.reduce_max(tf.abs(first - second))) > 1e-4
+
+
+# --- discriminators and R -----------------------------------------------------------------------------------------
+
+JUDGES = [
+    ("patch", {}),
+    ("patch", {"norm": "none", "spectral": True, "depth": 2}),
+    ("multiscale", {"scales": 2}),
+    ("multiscale", {"scales": 1, "norm": "none", "spectral": True}),
+    ("article", {}),
+    ("article", {"downsample": "pool", "kernel": 5, "norm": "none", "depth": 3}),
+]
+
+
+def test_every_discriminator_is_in_the_contract():
+    assert {name for name, _ in JUDGES} == set(networks.DISCRIMINATORS)
+
+
+@pytest.mark.parametrize(("name", "arguments"), JUDGES, ids=str)
+def test_discriminator_contract(name, arguments):
+    model = networks.DISCRIMINATORS[name](filters=4, **arguments)
+    pictures = tf.random.uniform([3, 40, 56, 3], -1, 1)
+    logits = model(pictures, training=True)
+    assert isinstance(logits, list)
+    assert len(logits) == arguments.get("scales", 1)
+    assert all(scale.dtype == tf.float32 and scale.shape[0] == 3 and scale.shape[-1] == 1 for scale in logits)
+    p_real, p_fake = model.probabilities(pictures)
+    assert p_real.shape == p_fake.shape == (3,)
+    np.testing.assert_allclose(p_real + p_fake, 1.0, atol=1e-6)
+    assert len({weight.path for weight in model.weights}) == len(model.weights)
+
+    again = type(model).from_config(model.get_config())
+    again(pictures)
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again(pictures)[0], model(pictures)[0], atol=1e-6)
+
+
+def test_patch_discriminator_sees_70_pixels():
+    model = networks.DISCRIMINATORS["patch"](filters=2, norm="none", spectral=True)
+    pictures = tf.Variable(tf.random.normal([1, 160, 160, 3]))
+    with tf.GradientTape() as tape:
+        logit = model(pictures)[0][0, 10, 10, 0]
+    seen = np.flatnonzero(np.abs(tape.gradient(logit, pictures)[0]).sum(axis=(1, 2)))
+    assert seen[-1] - seen[0] + 1 == 70
+
+
+def test_probabilities_by_hand():
+    model = networks.DISCRIMINATORS["patch"](filters=4)
+    model(tf.zeros([1, 32, 32, 3]))
+    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+    bias = model.last.sequence[0].bias
+    bias.assign([np.log(3.0)])  # sigmoid(log 3) = 3 / 4 for every patch
+    np.testing.assert_allclose(model.probabilities(tf.ones([2, 32, 32, 3])), [[0.75, 0.75], [0.25, 0.25]], rtol=1e-6)
+
+
+def test_multiscale_judges_smaller_pictures_with_weights_of_their_own():
+    model = networks.DISCRIMINATORS["multiscale"](filters=4, scales=3)
+    logits = model(tf.zeros([1, 64, 64, 3]))
+    assert [scale.shape[1] for scale in logits] == [8, 4, 2]
+    assert len({id(judge) for judge in model.judges}) == 3
+
+
+@pytest.mark.parametrize("name", sorted(networks.REGULARIZERS))
+@pytest.mark.parametrize("shape", [(2, 32, 32, 3), (3, 40, 24, 1), (1, 16, 16, 4)], ids=str)
+def test_regularizer_contract(name, shape):
+    model = networks.REGULARIZERS[name](filters=8)
+    pictures = tf.random.uniform(shape, -1, 1)
+    embedding = model(pictures)
+    assert embedding.shape == (shape[0], 64)
+    assert embedding.dtype == tf.float32
+    assert float(tf.math.reduce_std(embedding)) > 0.01
+    again = type(model).from_config(model.get_config())
+    again(pictures)
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again(pictures), embedding, atol=1e-5)
+
+
+# --- building from settings ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recipe", "precision"),
+    [
+        *((recipe, "float32") for recipe in sorted(recipes.RECIPES)),
+        ("article", "bfloat16"),
+        ("cyclegan", "bfloat16"),
+        ("paired", "float16"),
+    ],
+)
+def test_every_recipe_builds_and_judges(recipe, precision):
+    config = settings(recipe, precision=precision)
+    model = networks.build_generator(config)
+    fake = model(noise_like(model, 32, 32), training=True)
+    assert fake.dtype == tf.float32
+    assert all(weight.dtype == "float32" for weight in model.weights)
+    assert networks.build_regularizer(config)(fake).dtype == tf.float32
+    if config.discriminator:
+        logits = networks.build_discriminator(config)(fake, training=True)
+        assert all(scale.dtype == tf.float32 and np.isfinite(scale).all() for scale in logits)
+
+
+def test_synthesis_takes_noise_alone_and_the_article_takes_both():
+    assert networks.build_generator(settings("synthesis", noise_channels=7)).input_channels == 7
+    assert networks.build_generator(settings("article", noise_channels=7)).input_channels == 10
+
+
+@pytest.mark.parametrize("adversarial", ["cross_entropy", "least_squares", "hinge", "wasserstein", "article"])
+@pytest.mark.parametrize("discriminator", sorted(networks.DISCRIMINATORS))
+def test_losses_without_a_floor_get_spectral_norm_and_the_penalty_no_batch_norm(discriminator, adversarial):
+    norms = networks.judging_norms(discriminator, adversarial)
+    assert norms["spectral"] or adversarial in ("cross_entropy", "least_squares")
+    assert not (adversarial == "wasserstein" and norms["norm"] == "batch")
+
+
+@pytest.mark.parametrize(("size", "scales"), [(32, 1), (64, 2), (128, 3), (256, 3)])
+def test_multiscale_looks_at_no_picture_under_32_pixels(size, scales):
+    model = networks.build_discriminator(settings(discriminator="multiscale", size=size))
+    assert model.scales == scales
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "message"),
+    [
+        ("cyclegan", {"generator": "unet"}, "--generator should be one of resnet, article. Received: unet"),
+        ("cyclegan", {"size": 30}, "--size should be a multiple of --stride \\(4\\)"),
+        ("cyclegan", {"size": 8, "stride": 8}, "at least 16. Received: 8"),
+        ("synthesis", {"noise_channels": 0}, "--noise-channels should be at least 1"),
+        ("synthesis", {"residual": True}, "--residual needs a content picture"),
+    ],
+    ids=str,
+)
+def test_settings_that_contradict_each_other_are_one_clear_error(recipe, changes, message):
+    with pytest.raises(UserError, match=message):
+        networks.build_generator(settings(recipe, **changes))
+
+
+@pytest.mark.parametrize("name", sorted(networks.GENERATORS))
+def test_generator_converts_to_tflite_with_free_height_and_width(name, tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    model = awake(generator(name, upsample="resize" if name == "resnet" else "transpose", noise_channels=1))
+    model.export(tmp_path, input_signature=[tf.TensorSpec([1, None, None, model.input_channels])], verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path))
+    interpreter = Interpreter(model_content=converter.convert())
+    for height, width in ((16, 24), (28, 20)):
+        inputs = noise_like(model, height, width, count=1)
+        index = interpreter.get_input_details()[0]["index"]
+        interpreter.resize_tensor_input(index, inputs.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(index, inputs.numpy())
+        interpreter.invoke()
+        outputs = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        np.testing.assert_allclose(outputs, model(inputs), atol=1e-4)
+
+
+def test_generator_survives_a_keras_file(tmp_path):
+    model = awake(generator("article", noise_channels=2))
+    model.save(tmp_path / "generator.keras")
+    inputs = noise_like(model, 32, 32)
+    np.testing.assert_allclose(keras.models.load_model(tmp_path / "generator.keras")(inputs), model(inputs), atol=1e-6)

@@ -1,0 +1,166 @@
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kgan import networks
+from kgan.networks import layers
+
+GOLDEN = np.load(
+    pathlib.Path(__file__).with_name("golden") / "instance_norm.npz"
+)  # scripts/make_instance_norm_golden.py
+
+
+def golden_layer(dtype="float32"):
+    layer = layers.InstanceNormalization(dtype=dtype)
+    layer.build((None, None, None, 3))
+    layer.set_weights([GOLDEN["scale"], GOLDEN["offset"]])
+    return layer
+
+
+# The gradients of the bright maps carry the rounding of 1000 +- 1 in float32, in tensorflow-addons as well as here.
+@pytest.mark.parametrize(("name", "tolerance"), [("ordinary", 5e-6), ("bright", 3e-3)])
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+def test_instance_norm_agrees_with_tensorflow_addons(name, tolerance, jit):
+    layer = golden_layer()
+
+    @tf.function(jit_compile=jit)
+    def forward_and_gradients(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x)
+            total = tf.reduce_sum(outputs * GOLDEN["upstream"])
+        return outputs, *tape.gradient(total, [x, layer.scale.value, layer.offset.value])
+
+    got = forward_and_gradients(tf.constant(GOLDEN[f"{name}_inputs"]))
+    for value, key in zip(got, ("outputs", "d_inputs", "d_scale", "d_offset"), strict=True):
+        np.testing.assert_allclose(value, GOLDEN[f"{name}_{key}"], atol=tolerance, err_msg=key)
+
+
+def test_instance_norm_of_a_bright_map_is_nearer_to_float64_than_one_pass_moments():
+    inputs = GOLDEN["bright_inputs"]
+    centred = inputs.astype("float64") - inputs.astype("float64").mean((1, 2), keepdims=True)
+    exact = centred / np.sqrt((centred**2).mean((1, 2), keepdims=True) + 1e-5) * GOLDEN["scale"] + GOLDEN["offset"]
+    one_pass_variance = (inputs**2).mean((1, 2), keepdims=True) - inputs.mean((1, 2), keepdims=True) ** 2
+    one_pass = centred / np.sqrt(np.maximum(one_pass_variance, 0) + 1e-5) * GOLDEN["scale"] + GOLDEN["offset"]
+    ours = golden_layer()(inputs).numpy()
+    assert np.abs(ours - exact).max() < 1e-3 < 0.01 < np.abs(one_pass - exact).max()
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_instance_norm_computes_in_float32_inside_mixed_precision(dtype):
+    layer = golden_layer(dtype)
+    large = tf.cast(300.0 * GOLDEN["ordinary_inputs"], layer.compute_dtype)  # its squares overflow float16
+    outputs = layer(large)
+    assert outputs.dtype == layer.compute_dtype
+    assert layer.scale.dtype == "float32"
+    expected = golden_layer()(tf.cast(large, tf.float32))
+    np.testing.assert_allclose(tf.cast(outputs, tf.float32), expected, atol=0.03)
+
+
+def test_double_nearest_repeats_pixels_and_its_gradient_sums_blocks():
+    x = tf.reshape(tf.range(6.0), [1, 2, 3, 1])
+
+    @tf.function(jit_compile=True)
+    def value_and_gradient(x, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layers.double_nearest(x)
+            total = tf.reduce_sum(y * upstream)
+        return y, tape.gradient(total, x)
+
+    upstream = tf.random.normal([1, 4, 6, 1])
+    y, gradient = value_and_gradient(x, upstream)
+    np.testing.assert_array_equal(y, np.repeat(np.repeat(x, 2, axis=1), 2, axis=2))
+    blocks = upstream.numpy().reshape(1, 2, 2, 3, 2, 1).sum(axis=(2, 4))
+    np.testing.assert_allclose(gradient, blocks, rtol=1e-5)
+
+
+def test_reflection_padding_by_hand():
+    row = tf.reshape([1.0, 2.0, 3.0], [1, 1, 3, 1])
+    padded = layers.ReflectionPadding2D(1)(tf.repeat(row, 2, axis=1))
+    assert padded.shape == (1, 4, 5, 1)
+    np.testing.assert_array_equal(padded[0, 0, :, 0], [2, 1, 2, 3, 2])
+
+
+def test_pool_to_grid_averages_cells_and_shares_what_lies_between():
+    maps = tf.reshape([1.0, 2.0, 6.0], [1, 1, 3, 1])
+    # 3 columns on 2 cells of 1.5: (1 + 2 / 2) / 1.5 and (2 / 2 + 6) / 1.5; one row fills both rows of the grid
+    np.testing.assert_allclose(layers.pool_to_grid(maps, 2)[0, :, :, 0], [[4 / 3, 14 / 3]] * 2, rtol=1e-6)
+    divisible = tf.random.normal([2, 8, 12, 3])
+    np.testing.assert_allclose(layers.pool_to_grid(divisible, 4), tf.nn.avg_pool2d(divisible, (2, 3), (2, 3), "VALID"),
+                               atol=1e-6)  # fmt: skip
+
+
+@pytest.mark.parametrize("norm", ["", "layer"])
+def test_unknown_norm_is_refused(norm):
+    with pytest.raises(ValueError, match="should be instance, batch or none"):
+        layers.normalization(norm)
+
+
+@pytest.mark.parametrize("stride", [0, 1, 3, 6])
+def test_a_stride_that_is_no_power_of_two_is_refused(stride):
+    with pytest.raises(ValueError, match="`stride` should be"):
+        layers.levels(stride)
+
+
+# --- spectral normalization ---------------------------------------------------------------------------------------
+
+
+def spectral_dense(inputs=6, features=4):
+    layer = layers.SpectralNormalization(keras.layers.Dense(features, use_bias=False))
+    layer(tf.zeros([1, inputs]))
+    return layer
+
+
+def test_spectral_norm_makes_the_largest_singular_value_one():
+    layer = spectral_dense()
+    for _ in range(100):  # power iterations; two near singular values take many
+        layer(tf.zeros([1, 6]), training=True)
+    effective = layer(tf.eye(6))  # the bias is zero
+    assert np.linalg.svd(effective, compute_uv=False)[0] == pytest.approx(1.0, abs=1e-3)
+    np.testing.assert_allclose(
+        effective, layer.layer.kernel / np.linalg.svd(layer.layer.kernel, compute_uv=False)[0], atol=1e-3
+    )
+
+
+def test_spectral_norm_starts_near_one_in_every_layer_of_a_network():
+    network = networks.DISCRIMINATORS["patch"](filters=4, norm="none", spectral=True)
+    network(tf.zeros([1, 32, 32, 3]))
+    wrapped = [layer for layer in network._flatten_layers() if isinstance(layer, layers.SpectralNormalization)]
+    assert len(wrapped) == 5
+    for layer in wrapped:
+        u, v = layer._power_iterations(0)
+        matrix = layer._matrix().numpy()
+        assert v.numpy() @ matrix @ u.numpy() == pytest.approx(np.linalg.svd(matrix, compute_uv=False)[0], rel=0.05)
+
+
+def test_spectral_norm_moves_u_only_in_training_and_never_the_kernel():
+    layer = spectral_dense()
+    kernel, u = layer.layer.kernel.numpy(), layer.u.numpy()
+    layer(tf.ones([1, 6]))
+    np.testing.assert_array_equal(layer.u, u)
+    layer(tf.ones([1, 6]), training=True)
+    assert np.abs(layer.u - u).max() > 0
+    np.testing.assert_array_equal(layer.layer.kernel, kernel)
+
+
+def test_spectral_norm_is_blind_to_the_kernels_scale_and_so_is_its_gradient():
+    layer = spectral_dense()
+    x = tf.random.normal([5, 6])
+    before = layer(x)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(x) ** 2)
+    gradient = tape.gradient(total, layer.layer.kernel.value)
+    # Scaling the kernel changes nothing, hence no slope along it: gradient through sigma, which Keras' layer lacks.
+    along = tf.reduce_sum(gradient * layer.layer.kernel)
+    assert abs(along) < 1e-4 * tf.norm(gradient) * tf.norm(layer.layer.kernel)
+    layer.layer.kernel.assign(7.0 * layer.layer.kernel)
+    np.testing.assert_allclose(layer(x), before, rtol=1e-4)
+
+
+def test_spectral_norm_of_a_layer_with_a_bias_is_refused():
+    with pytest.raises(ValueError, match="use_bias=False"):
+        layers.SpectralNormalization(keras.layers.Dense(3))

@@ -4,4 +4,5 @@ import sys
 
 from kgan.cli import main
 
-sys.exit(main(["export", *sys.argv[1:]]))
+if __name__ == "__main__":  # worker processes import this file again
+    sys.exit(main(["export", *sys.argv[1:]]))

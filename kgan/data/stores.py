@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -71,14 +70,12 @@ class _Records:
         # No readahead: the order is random. No threads of its own: tf.data has enough.
         self._readers = [ArrayRecordReader(str(path), "readahead_buffer_size:0,max_parallelism:0") for path in shards]
         self._ends = np.cumsum([reader.num_records() for reader in self._readers])
-        self._lock = threading.Lock()
         self.size = sum(path.stat().st_size for path in shards)
 
     def read(self, rows: np.ndarray) -> list[bytes]:
         shards = np.searchsorted(self._ends, rows, side="right")
         starts = np.concatenate([[0], self._ends[:-1]])
-        with self._lock:
-            if len(self._readers) == 1:
-                return self._readers[0].read(rows.tolist())
-            places = zip(shards, rows - starts[shards], strict=True)
-            return [self._readers[shard].read([int(row)])[0] for shard, row in places]
+        if len(self._readers) == 1:
+            return self._readers[0].read(rows.tolist())
+        places = zip(shards, rows - starts[shards], strict=True)
+        return [self._readers[shard].read([int(row)])[0] for shard, row in places]

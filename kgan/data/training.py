@@ -20,6 +20,12 @@ from kgan.data.stores import Store
 CONTENT, STYLE = 0, 1
 """Domains: they keep the choices for content and for style apart."""
 
+READERS = 4
+"""Batches that are read at the same time; most of the reading is outside Python's lock."""
+
+AHEAD = 4
+"""Finished batches kept ready. AUTOTUNE would take hundreds of megabytes."""
+
 FOREVER = 2**62
 
 
@@ -32,9 +38,10 @@ def training_dataset(pictures: Pictures, config: TrainConfig, start_step: int = 
     if pictures.content is not None:
         stores = {"content": (pictures.content, CONTENT), **stores}
     dataset = tf.data.Dataset.range(start_step, FOREVER // config.batch_size)
-    dataset = dataset.map(functools.partial(_read, stores, config)).prefetch(2).unbatch()
+    read = functools.partial(_read, stores, config)
+    dataset = dataset.map(read, num_parallel_calls=READERS, deterministic=True).unbatch()
     dataset = dataset.map(_decoder(stores, config), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(config.batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return dataset.batch(config.batch_size, drop_remainder=True).prefetch(AHEAD)
 
 
 def fixed_batch(store: Store, config: TrainConfig, count: int) -> np.ndarray:

@@ -31,7 +31,7 @@ PSNR_CAP = 100.0
 KID_SUBSET = 100
 """Pictures in each of KID's subsets, where there are as many."""
 
-LIMIT = 1000
+LIMIT = 500
 """Pictures of each kind that are looked at, at most: the first by name."""
 
 Report = dict[str, float | int | str | None]

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kgan.checkpoints import Checkpoints
 from kgan.errors import RunError
 from kgan.gan.base import GAN
-from kgan.pictures import save_grid
+from kgan.pictures import grid, save_picture
 from kgan.run_folder import RunFolder
 
 
@@ -126,7 +126,9 @@ class Samples:
         columns += [stylized, *(self.test[name] for name in ("truth",) if name in self.test)]
         path = self.run.samples / f"step-{self.journal.clock.step:07d}.png"
         path.parent.mkdir(exist_ok=True)
-        self.journal.write_picture("samples", save_grid(list(zip(*map(_to_uint8, columns), strict=True)), path))
+        picture = grid(list(zip(*map(_to_uint8, columns), strict=True)))
+        save_picture(picture, path)
+        self.journal.write_picture("samples", picture)
         if self.gan.test_means:
             self.journal.write(self._metrics())
 
@@ -167,7 +169,9 @@ class ProgressLine(keras.callbacks.Callback):
         if self.bar:
             self.bar.update(self.task, description=losses)
         else:
-            print(f"step {self.clock.step}/{self.clock.last}  {losses}  {self._rate()}, {self._left()} left", flush=True)
+            print(
+                f"step {self.clock.step}/{self.clock.last}  {losses}  {self._rate()}, {self._left()} left", flush=True
+            )
 
     def on_train_end(self, logs=None):
         if self.bar:

@@ -5,6 +5,7 @@ import sys
 
 import tensorflow as tf
 
+from kgan import tracking
 from kgan.errors import RunError, UserError
 
 _BROKEN = (tf.errors.OpError, ValueError, AssertionError, OSError)
@@ -20,7 +21,7 @@ class Checkpoints:
     def __init__(self, gan, folder: pathlib.Path, keep: int):
         self.step = gan.step
         self.saved_step = None
-        self.state = tf.train.Checkpoint(gan=gan)
+        self.state = tracking.checkpoint(gan=gan)
         self.manager = tf.train.CheckpointManager(self.state, str(folder), keep, checkpoint_name="ckpt")
 
     def save(self) -> None:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kgan import callbacks, recipes, run_folder
+from kgan import callbacks, recipes, run_folder, tracking
 from kgan.checkpoints import Checkpoints
 from kgan.config import TrainConfig
 from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
@@ -34,7 +34,7 @@ def train(config: TrainConfig) -> pathlib.Path:
     """
     config = _settings(config)
     devices = choose_devices(config)
-    config = _machine_defaults(config, devices)
+    config = machine_defaults(config, devices)
     strategy = build_strategy(config, devices)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
@@ -52,7 +52,7 @@ def _settings(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(saved, **{name: getattr(config, name) for name in run_folder.PER_CALL})
 
 
-def _machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
+def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
     on_gpu = devices[0].startswith("GPU")
     return dataclasses.replace(
         config,
@@ -95,7 +95,7 @@ def _init_from(gan, other: str) -> None:
     newest = tf.train.latest_checkpoint(str(pathlib.Path(other) / "checkpoints"))
     if newest is None:
         raise UserError(f"--init-from {other}: no run with a checkpoint there")
-    root = tf.train.Checkpoint(gan=tf.train.Checkpoint(stylist=gan.stylist))
+    root = tracking.checkpoint(gan=tracking.checkpoint(stylist=gan.stylist))
     try:
         root.restore(newest).assert_existing_objects_matched().expect_partial()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
@@ -106,7 +106,7 @@ def _init_from(gan, other: str) -> None:
 
 def _rehearse(gan, dataset, strategy) -> float:
     """Seconds per step, from a few steps that are then undone: what they cost to compile is paid only once."""
-    state = tf.train.Checkpoint(gan=gan)
+    state = tracking.checkpoint(gan=gan)
     with tempfile.TemporaryDirectory() as folder:
         before = state.write(f"{folder}/before")
         gan.make_train_function()
@@ -117,7 +117,7 @@ def _rehearse(gan, dataset, strategy) -> float:
             logs = gan.train_function(batches)
             np.asarray(next(iter(logs.values())))  # wait for the device
         seconds = (time.perf_counter() - began) / (_REHEARSED_STEPS - 1)
-        state.restore(before).assert_consumed()
+        state.read(before).assert_consumed()
     return seconds
 
 
@@ -144,6 +144,7 @@ def _fit(gan, dataset, pictures, run, config, checkpoints, first, last) -> callb
         dataset,
         epochs=-(-(last - first) // config.log_every),
         steps_per_epoch=min(config.log_every, last - first),
+        shuffle=False,
         verbose=0,
         callbacks=[
             clock,
@@ -178,7 +179,12 @@ def _sampler(gan, config: TrainConfig):
     def draw(content):
         inputs = [] if content is None else [content]
         if config.noise_channels:
-            shape = ((TEST_PICTURES if content is None else len(content)), config.size, config.size, config.noise_channels)
+            shape = (
+                (TEST_PICTURES if content is None else len(content)),
+                config.size,
+                config.size,
+                config.noise_channels,
+            )
             inputs.append(noise.sample((config.seed, 1), shape, config.noise, config.truncation).numpy())
         return stylist(tf.constant(np.concatenate(inputs, axis=-1))).numpy()
 

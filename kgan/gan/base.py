@@ -58,13 +58,8 @@ class GAN(keras.Model):
         self.loss_names = self._loss_names()
         self.loss_means = {name: keras.metrics.Mean(name) for name in self.loss_names}
         self.test_means = {name: keras.metrics.Mean(name) for name in self._test_names()}
-        self.bad_steps = self.add_weight(
-            shape=(len(self.loss_names),),
-            initializer="zeros",
-            trainable=False,
-            synchronization="on_read",
-            aggregation="sum",
-            name="bad_steps",
+        self.bad_steps = keras.Variable(
+            tf.zeros(len(self.loss_names)), trainable=False, synchronization="on_read", aggregation="sum", name="bad_steps"
         )
         self.built = True
         self.compile(optimizer=None, jit_compile=bool(self.config.jit) and replicas.count() == 1)

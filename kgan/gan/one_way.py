@@ -43,7 +43,9 @@ class OneWay(GAN):
     def _judge_step(self, fake, style):
         if not self.judge:
             return {}
-        return self._update(self.judge, self.judge_optimizer, lambda: self._judge_losses(tf.stop_gradient(fake), style))[0]
+        return self._update(
+            self.judge, self.judge_optimizer, lambda: self._judge_losses(tf.stop_gradient(fake), style)
+        )[0]
 
     def _judge_losses(self, fake, style):
         parts = self._judged(self.discriminator, style, fake, use=3) if self.discriminator is not None else {}

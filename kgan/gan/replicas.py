@@ -30,9 +30,7 @@ def assign_everywhere(pairs: list[tuple[tf.Variable, tf.Tensor]], change) -> Non
 
     def update(strategy):
         for variable, value in pairs:
-            strategy.extended.update(
-                variable, lambda v, new: v.assign(change(v, new)), args=(value,), group=False
-            )
+            strategy.extended.update(variable, lambda v, new: v.assign(change(v, new)), args=(value,), group=False)
 
     context = tf.distribute.get_replica_context()
     if context is None:

@@ -20,7 +20,7 @@ PICTURES = tf.random.stateless_uniform([4, 32, 32, 3], [1, 2], -1.0, 1.0)
 def network_and_optimizer(name):
     keras.utils.set_random_seed(1)
     network = NETWORKS[name]()
-    network(tf.zeros([1, 32, 32, 3]))
+    network.build((None, None, None, 3))
     optimizer = keras.optimizers.SGD(0.1)
     optimizer.build(network.trainable_variables)
     return network, optimizer

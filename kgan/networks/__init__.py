@@ -1,7 +1,5 @@
 """Networks by name, and how a run's settings choose and size them. Everything comes back built: its weights exist."""
 
-import tensorflow as tf
-
 from kgan import recipes
 from kgan.config import TrainConfig
 from kgan.errors import UserError
@@ -41,7 +39,7 @@ def build_generator(config: TrainConfig, name: str = "generator") -> Generator:
         dtype=POLICIES[config.precision], name=name,
     )  # fmt: skip
     _check_size(config.size, generator)
-    return _built(generator, config.size, generator.input_channels)
+    return _built(generator, generator.input_channels)
 
 
 def build_discriminator(config: TrainConfig, name: str = "discriminator") -> Discriminator:
@@ -52,7 +50,7 @@ def build_discriminator(config: TrainConfig, name: str = "discriminator") -> Dis
         arguments |= {"kernel": config.kernel, "downsample": config.downsample}
     if config.discriminator == "multiscale":
         arguments["scales"] = sum(config.size >> scale >= 32 for scale in range(3)) or 1
-    return _built(cls(dtype=POLICIES[config.precision], name=name, **arguments), config.size, config.channels)
+    return _built(cls(dtype=POLICIES[config.precision], name=name, **arguments), config.channels)
 
 
 def judging_norms(discriminator: str, adversarial: str) -> dict:
@@ -70,7 +68,7 @@ def judging_norms(discriminator: str, adversarial: str) -> dict:
 def build_regularizer(config: TrainConfig, name: str = "regularizer"):
     """The regularization network R of the settings, built."""
     cls = _find(REGULARIZERS, "regularizer-network", config.regularizer_network)
-    return _built(cls(dtype=POLICIES[config.precision], name=name), config.size, config.channels)
+    return _built(cls(dtype=POLICIES[config.precision], name=name), config.channels)
 
 
 def build_features(config: TrainConfig) -> FeatureExtractor:
@@ -101,7 +99,7 @@ def _check_size(size: int, generator: Generator) -> None:
         )
 
 
-def _built(model, size: int, channels: int):
-    """`model` after a call on zeros: `build` on a subclassed model would mark it built without any weights."""
-    model(tf.zeros([1, size, size, channels]))
+def _built(model, channels: int):
+    """`model` with its weights, for pictures of any size."""
+    model.build((None, None, None, channels))
     return model

@@ -49,6 +49,9 @@ class PatchDiscriminator(Discriminator):
         self.last = ConvBlock(1, 4, norm="none", activation="linear", spectral=self.spectral,
                               dtype=self.dtype_policy, name="logits")  # fmt: skip
 
+    def build(self, input_shape):
+        layers.build_in_order([*self.sequence, self.last], input_shape)
+
     def call(self, pictures, training=False):
         logits = layers.run([*self.sequence, self.last], pictures, training)
         return [ops.cast(logits, "float32")]
@@ -79,6 +82,10 @@ class MultiScaleDiscriminator(Discriminator):
         self.judges = [PatchDiscriminator(name=f"scale_{scale}", **shared) for scale in range(scales)]
         self.halve = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)
 
+    def build(self, input_shape):
+        for judge in self.judges:
+            judge.build((*input_shape[:1], None, None, input_shape[-1]))
+
     def call(self, pictures, training=False):
         logits = []
         for judge in self.judges:
@@ -105,6 +112,10 @@ class ArticleDiscriminator(Discriminator):
         self.depth, self.kernel, self.downsample = depth, kernel, downsample
         self.sequence = [self._block(level) for level in range(depth)]
         self.dense = self._make_dense()
+
+    def build(self, input_shape):
+        maps_shape = layers.build_in_order(self.sequence, input_shape)
+        self.dense.build((input_shape[0], self.grid**2 * maps_shape[-1]))
 
     def call(self, pictures, training=False):
         maps = layers.pool_to_grid(layers.run(self.sequence, pictures, training), self.grid)

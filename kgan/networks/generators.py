@@ -120,6 +120,10 @@ class ResNetGenerator(Generator):
         """Reflection needs more pixels than it pads: kernel // 2 at the coarsest resolution, 3 at the finest."""
         return max(self.stride * (self.kernel // 2 + 1), 4)
 
+    def build(self, input_shape):
+        features_shape = layers.build_in_order([self.stem, *self.down, *self.body, *self.up], input_shape)
+        layers.build_in_order(self.head, features_shape)
+
     def features(self, inputs, training=False):
         return layers.run([self.stem, *self.down, *self.body, *self.up], inputs, training)
 
@@ -144,6 +148,12 @@ class ArticleGenerator(Generator):
         self.code = NoiseCode(coarse, self.norm, dtype=self.dtype_policy, name="code") if self.noise_channels else None
         self.body = [ConvBlock(coarse, name=f"block_{n}", **shared) for n in range(1, self.blocks + 1)]
         self.up = self._up_blocks()
+
+    def build(self, input_shape):
+        if self.code:
+            self.code.build((*input_shape[:3], self.noise_channels))
+        features_shape = layers.build_in_order([self.stem, *self.down, *self.body, *self.up], input_shape)
+        layers.build_in_order(self.head, features_shape)
 
     def features(self, inputs, training=False):
         coarse = layers.run([self.stem, *self.down], inputs, training)
@@ -171,6 +181,9 @@ class NoiseCode(keras.layers.Layer):
             self.grid**2 * filters, kernel_initializer=layers.weights_init(vector_norm), dtype=self.dtype_policy
         )
         self.normalize = layers.normalization(vector_norm, self.dtype_policy)
+
+    def build(self, noise_shape, size_shape=None):
+        layers.build_in_order([self.dense, self.normalize], (noise_shape[0], noise_shape[-1]))
 
     def call(self, noise, size, training=False):
         pixels = ops.cast(tf.reduce_prod(tf.shape(noise)[1:3]), "float32")

@@ -39,6 +39,9 @@ class InstanceNormalization(keras.layers.Layer):
         outputs = centred * (ops.rsqrt(variance + self.epsilon) * self.scale) + self.offset
         return ops.cast(outputs, self.compute_dtype)
 
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}
 
@@ -54,6 +57,10 @@ class ReflectionPadding2D(keras.layers.Layer):
     def call(self, inputs):
         edge = [self.padding, self.padding]
         return tf.pad(inputs, [[0, 0], edge, edge, [0, 0]], mode="REFLECT")
+
+    def compute_output_shape(self, input_shape):
+        count, *sides, channels = input_shape
+        return (count, *(side and side + 2 * self.padding for side in sides), channels)
 
     def get_config(self):
         return {**super().get_config(), "padding": self.padding}
@@ -79,6 +86,10 @@ class Upsample(keras.layers.Layer):
 
     def call(self, inputs):
         return double_nearest(inputs)
+
+    def compute_output_shape(self, input_shape):
+        count, *sides, channels = input_shape
+        return (count, *(side and 2 * side for side in sides), channels)
 
 
 def normalization(kind: str, dtype=None, scale: bool = True) -> keras.layers.Layer:
@@ -118,7 +129,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     def build(self, input_shape):
         super().build(input_shape)
         features = (self.layer.kernel.shape[-1],)
-        # As initializer, not assigned afterwards: Keras may build layers in a scope that forgets assignments.
+        # As initializer, not assigned afterwards: a model that Keras builds by tracing forgets assignments.
         self.u = self.add_weight(
             shape=features, initializer=self._first_u, trainable=False, autocast=False, dtype="float32", name="u"
         )
@@ -130,6 +141,9 @@ class SpectralNormalization(keras.layers.Wrapper):
             self.u.assign(u)
         sigma = ops.sum(v * ops.matmul(self._matrix(), u[:, None])[:, 0])
         return self.layer(inputs) / ops.cast(sigma, self.compute_dtype) + self.bias
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
 
     def _first_u(self, shape, dtype=None):
         """[features], as after 32 power iterations: from a random u, the first sigmas would come out too small."""
@@ -208,8 +222,14 @@ class ConvBlock(keras.layers.Layer):
             after.append(keras.layers.AveragePooling2D(2, dtype=dtype))
         self.sequence = [*before, linear, *after]
 
+    def build(self, input_shape):
+        build_in_order(self.sequence, input_shape)
+
     def call(self, inputs, training=False):
         return run(self.sequence, inputs, training)
+
+    def compute_output_shape(self, input_shape):
+        return shape_after(self.sequence, input_shape)
 
     def get_config(self):
         return {**super().get_config(), **self.settings}
@@ -232,8 +252,14 @@ class ResidualBlock(keras.layers.Layer):
         self.first = ConvBlock(filters, name="first", **shared)
         self.second = ConvBlock(filters, activation="linear", name="second", **shared)
 
+    def build(self, input_shape):
+        build_in_order([self.first, self.second], input_shape)
+
     def call(self, inputs, training=False):
         return inputs + self.second(self.first(inputs, training=training), training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "norm": self.norm}
@@ -244,6 +270,25 @@ def run(layers, inputs, training):
     for layer in layers:
         inputs = layer(inputs, training=training) if layer._call_has_training_arg else layer(inputs)
     return inputs
+
+
+def build_in_order(layers, input_shape):
+    """Create the weights of layers that run one after another; returns the last one's output shape.
+
+    Every network here has an explicit `build`, so that `network.build(shape)` makes all weights. Without it Keras
+    marks a subclassed model as built with none, and otherwise builds by tracing `call`, which takes 10 times as long.
+    """
+    for layer in layers:
+        layer.build(input_shape)
+        input_shape = layer.compute_output_shape(input_shape)
+    return input_shape
+
+
+def shape_after(layers, input_shape):
+    """The output shape of layers that run one after another."""
+    for layer in layers:
+        input_shape = layer.compute_output_shape(input_shape)
+    return input_shape
 
 
 def levels(stride: int) -> int:

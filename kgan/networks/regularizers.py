@@ -21,6 +21,9 @@ class ConvRegularizer(keras.Model):
             for level in range(4)
         ]
 
+    def build(self, input_shape):
+        layers.build_in_order(self.sequence, input_shape)
+
     def call(self, pictures, training=False):
         maps = layers.run(self.sequence, pictures, training)
         return ops.mean(ops.cast(maps, "float32"), axis=(1, 2))
@@ -50,6 +53,9 @@ class DenseRegularizer(keras.Model):
                 layers.normalization("batch", self.dtype_policy),
                 keras.layers.ReLU(dtype=self.dtype_policy),
             ]
+
+    def build(self, input_shape):
+        layers.build_in_order(self.sequence, (input_shape[0], self.grid**2 * input_shape[-1]))
 
     def call(self, pictures, training=False):
         pixels = layers.pool_to_grid(pictures, self.grid)

@@ -34,6 +34,8 @@ class Stylize:
     """Pictures per input, with seeds SEED, SEED + 1, ..."""
     overwrite: bool = False
     """Replace pictures that are in the output folder already."""
+    memory: float = 8.0
+    """GB that one picture may take; a larger one is restyled smaller and enlarged again."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Generate:
     """How many."""
     seed: int = 0
     """The first picture's seed; the next has SEED + 1."""
-    size: str = ""
+    size: str | None = None
     """HxW in pixels, as in 128x256; default: the size of training."""
     truncation: float | None = None
     """Cut the noise off at this many standard deviations: less variety, fewer failures."""
@@ -90,8 +92,16 @@ class Export:
 class Check:
     """List every file in folders of pictures that cannot be used, with the reason."""
 
-    folders: Positional[tuple[pathlib.Path, ...]]
-    """Folders, searched at any depth."""
+    paths: Positional[tuple[pathlib.Path, ...]]
+    """Folders, searched at any depth, and files."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Write the packaged sample as folders trainA, trainB, testA and testB, to look at or to try --data with."""
+
+    folder: Positional[pathlib.Path]
+    """Where to."""
 
 
 COMMANDS = {
@@ -100,7 +110,8 @@ COMMANDS = {
     "generate": (Generate, "kgan.generate:generate"),
     "evaluate": (Evaluate, "kgan.evaluation:evaluate"),
     "export": (Export, "kgan.export:export_run"),
-    "check": (Check, "kgan.data.check:check"),
+    "sample": (Sample, "kgan.data.sample:write_sample"),
+    "check": (Check, "kgan.data.check:main"),
 }
 """Command -> (its options, what runs it). `train` is called with its settings, the others with keywords."""
 

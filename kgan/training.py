@@ -16,7 +16,7 @@ from kgan.config import TrainConfig
 from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
 from kgan.devices import build_strategy, choose_devices, describe
 from kgan.errors import RunError, UserError
-from kgan.export import export_litert, export_saved_model
+from kgan.export import export_all
 from kgan.gan import build_gan, noise
 from kgan.run_folder import RunFolder
 
@@ -192,9 +192,7 @@ def _sampler(gan, config: TrainConfig):
 
 
 def _export(gan, run: RunFolder, config: TrainConfig) -> None:
-    export_saved_model(gan.stylist, run.saved_model, config.noise, config.truncation)
-    export_litert(gan.stylist, run.litert(half=False))
-    export_litert(gan.stylist, run.litert(half=True), half=True)
+    export_all(gan.stylist, config, run)
     print(f"done      {run.saved_model}, {run.litert(half=False)}", flush=True)
 
 

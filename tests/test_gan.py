@@ -38,10 +38,8 @@ def settings(**changes):
 def batches(config, count):
     shape = (config.batch_size, config.size, config.size, config.channels)
     keys = ["style"] if recipes.find(config.recipe).pictures == "style" else ["content", "style"]
-    return [
-        {key: np.tanh(np.random.default_rng(17 * n + k).normal(size=shape)).astype("float32") for k, key in enumerate(keys)}
-        for n in range(count)
-    ]
+    draw = np.random.default_rng(17)
+    return [{key: np.tanh(draw.normal(size=shape)).astype("float32") for key in keys} for _ in range(count)]
 
 
 def trained(config, steps, replicas):

@@ -35,8 +35,7 @@ class GAN(keras.Model):
         self.step = self.add_weight(
             shape=(), dtype="int64", initializer="zeros", trainable=False, aggregation="only_first_replica", name="step"
         )
-        # The bound method, not the network: Keras would write the frozen pretrained weights into every checkpoint.
-        self.extract = build_features(config).__call__ if self._needs("features", "gram") else None
+        self.extractor = build_features(config) if self._needs("features", "gram") else None
         self.embedder = build_regularizer(config) if self._needs("mmd") else None
         self.stylist = build_generator(config)
         self.stylist.trainable = False
@@ -59,7 +58,11 @@ class GAN(keras.Model):
         self.loss_means = {name: keras.metrics.Mean(name) for name in self.loss_names}
         self.test_means = {name: keras.metrics.Mean(name) for name in self._test_names()}
         self.bad_steps = keras.Variable(
-            tf.zeros(len(self.loss_names)), trainable=False, synchronization="on_read", aggregation="sum", name="bad_steps"
+            tf.zeros(len(self.loss_names)),
+            trainable=False,
+            synchronization="on_read",
+            aggregation="sum",
+            name="bad_steps",
         )
         self.built = True
         self.compile(optimizer=None, jit_compile=bool(self.config.jit) and replicas.count() == 1)
@@ -135,7 +138,7 @@ class GAN(keras.Model):
         logits = discriminator(fake, training=True) if discriminator is not None else None
         generator_loss = losses.over_scales(self.adversarial.generator) if self.adversarial else None
         return Scene(fake, style, reference, fake_logits=logits, adversarial=generator_loss,
-                     extractor=self.extract, embedder=self.embedder, **more)  # fmt: skip
+                     extractor=self.extractor, embedder=self.embedder, **more)  # fmt: skip
 
     def _judged(self, discriminator, real: tf.Tensor, fake: tf.Tensor, use: int) -> Losses:
         """The discriminator's losses on real and stylized pictures."""

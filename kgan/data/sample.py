@@ -1,0 +1,27 @@
+"""The packaged sample as ordinary files."""
+
+import importlib.resources
+import os
+import pathlib
+import zipfile
+
+PARTS = {"trainA": "half1/flat", "trainB": "half2/3d", "testA": "test/flat", "testB": "test/3d"}
+"""Folder of the root layout -> folder in the archive: the two training folders share no glyph."""
+
+
+def open_archive() -> zipfile.ZipFile:
+    """The zip file that the package carries; its NOTICE stands beside it."""
+    return zipfile.ZipFile((importlib.resources.files("kgan.data") / "sample.zip").open("rb"))
+
+
+def write_sample(folder: str | os.PathLike) -> None:
+    """Write the unpaired training pictures and the test pairs below `folder`."""
+    count = 0
+    with open_archive() as archive:
+        for part, inside in PARTS.items():
+            target = pathlib.Path(folder) / part
+            target.mkdir(parents=True, exist_ok=True)
+            for name in (name for name in archive.namelist() if name.startswith(inside + "/")):
+                (target / pathlib.PurePosixPath(name).name).write_bytes(archive.read(name))
+                count += 1
+    print(f"wrote     {count} pictures to {folder}")

@@ -9,8 +9,8 @@ CHECK := $(if $(wildcard $(RUN)/config.json),--resume)
 demo: $(BIN)/.installed
 	$(BIN)/python scripts/train.py --run $(RUN) $(CHECK)
 	$(BIN)/python scripts/evaluate.py $(RUN)
-	$(BIN)/python -m kgan.data.sample $(RUN)/pictures
-	$(BIN)/python scripts/stylize.py $(RUN)/pictures --model $(RUN)/model.tflite --output $(RUN)/stylized --overwrite
+	$(BIN)/kgan sample $(RUN)/sample
+	$(BIN)/python scripts/stylize.py $(RUN)/sample/testA --model $(RUN)/model.tflite --output $(RUN)/stylized --overwrite
 	@echo
 	@echo "Look at      $(RUN)/samples (content | stylized | truth) and $(RUN)/stylized"
 	@echo "Activate     . $(BIN)/activate"

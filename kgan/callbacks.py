@@ -2,7 +2,6 @@
 
 import json
 import math
-import signal
 import sys
 import time
 
@@ -15,37 +14,43 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kgan.checkpoints import Checkpoints
 from kgan.errors import RunError
 from kgan.gan.base import GAN
+from kgan.interruption import Interruption
 from kgan.pictures import grid, save_picture
 from kgan.run_folder import RunFolder
+
+
+class Callbacks(keras.callbacks.CallbackList):
+    """Keras' own list fetches all losses from the device after every step, to show them; that stalls a GPU."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch)
 
 
 class Clock(keras.callbacks.Callback):
     """Counts steps on the host, without asking the device, and ends the run after `last` steps or a signal.
 
-    SIGTERM and Ctrl-C end the step that is under way; the run is then saved like any other end.
+    Losses are averaged over an interval: up to the next step that is a multiple of one of `intervals`, or the end. So
+    a checkpoint always falls on an interval's end, and a resumed run writes the lines of an undisturbed one.
     """
 
-    def __init__(self, first: int, last: int):
+    def __init__(self, first: int, last: int, intervals: tuple[int, ...], stop: Interruption):
         super().__init__()
-        self.step, self.last = first, last
-        self.interrupted = False
-
-    def on_train_begin(self, logs=None):
-        self._former = {name: signal.signal(name, self._interrupt) for name in (signal.SIGTERM, signal.SIGINT)}
-
-    def on_train_end(self, logs=None):
-        for name, handler in self._former.items():
-            signal.signal(name, handler)
+        self.step, self.last, self.intervals, self.stop = first, last, intervals, stop
+        self.ended = False
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        if self.step >= self.last or self.interrupted:
-            self.model.stop_training = True
+        self.ended = self.step >= self.last or self.stop.asked
+        self.model.stop_training = self.ended
 
-    def _interrupt(self, number, frame):
-        if self.interrupted:  # asked twice: at once
-            raise KeyboardInterrupt
-        self.interrupted = True
+    def at(self, interval: int) -> bool:
+        """Whether the step is a multiple of `interval`, or the last."""
+        return self.ended or self.step % interval == 0
+
+    @property
+    def interval_ends(self) -> bool:
+        return any(self.at(interval) for interval in self.intervals)
 
 
 class Guard(keras.callbacks.Callback):
@@ -55,34 +60,88 @@ class Guard(keras.callbacks.Callback):
         super().__init__()
         self.clock, self.checkpoints = clock, checkpoints
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_train_begin(self, logs=None):
+        self._forget()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.clock.interval_ends:
+            self._check()
+            self._forget()
+
+    def _forget(self) -> None:
         self.model.bad_steps.assign(tf.zeros_like(self.model.bad_steps.value))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def _check(self) -> None:
         counts = np.asarray(self.model.bad_steps.value) / self.model.distribute_strategy.num_replicas_in_sync
         worst = int(np.argmax(counts))
         if counts[worst] > 0:
             # A loss that is NaN stays NaN: the one that has been so for most steps was first.
             step = self.clock.step - math.ceil(counts[worst]) + 1
-            raise RunError(
-                f"{self.model.loss_names[worst]} became NaN or infinite at step {step}; the checkpoint of step "
-                f"{self.checkpoints.saved_step} is good: go on from it with a lower --learning-rate by --init-from"
-            )
+            name = self.model.loss_names[worst]
+            raise RunError(f"{name} became NaN or infinite at step {step}; {self.checkpoints.way_back()}")
+
+
+class Samples:
+    """Grids of the fixed test pictures, and the metrics on them."""
+
+    def __init__(self, gan: GAN, test: dict[str, np.ndarray], draw):
+        self.gan, self.test, self.draw = gan, test, draw
+
+    def grid(self) -> np.ndarray:
+        """Rows of content | stylized | truth, uint8 [H, W, 3]."""
+        stylized = self.draw(self.test.get("content"))
+        columns = [self.test[name] for name in ("content",) if name in self.test]
+        columns += [stylized, *(self.test[name] for name in ("truth",) if name in self.test)]
+        return grid(list(zip(*map(_to_uint8, columns), strict=True)))
+
+    def metrics(self) -> dict[str, float]:
+        """What the recipe measures on test pictures; nothing for one that draws from noise alone."""
+        if not self.gan.test_means:
+            return {}
+        # One batch of a size known when the step is traced, as noise wants it.
+        count = len(self.test["content"])
+        dataset = tf.data.Dataset.from_tensor_slices(self.test).batch(count, drop_remainder=True)
+        results = self.gan.evaluate(dataset, return_dict=True, verbose=0)
+        return {name: float(results[name]) for name in self.gan.test_means}
+
+
+def _to_uint8(pictures: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint((pictures + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
 class Journal(keras.callbacks.Callback):
-    """Mean losses of every epoch to metrics.jsonl and TensorBoard."""
+    """A line of metrics.jsonl and TensorBoard's points for every interval; picture grids."""
 
-    def __init__(self, clock: Clock, run: RunFolder):
+    def __init__(self, clock: Clock, run: RunFolder, samples: Samples, sample_every: int):
         super().__init__()
-        self.clock, self.run = clock, run
+        self.clock, self.run, self.samples, self.sample_every = clock, run, samples, sample_every
+        self.means = {}
         self.writer = tf.summary.create_file_writer(str(run.tensorboard))
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.write({name: float(logs[name]) for name in self.model.loss_names})
+    def on_train_begin(self, logs=None):
+        if self.clock.step == 0:
+            self._write(self._shown())
 
-    def write(self, values: dict[str, float]) -> None:
-        """Add a line and TensorBoard points for the step now reached."""
+    def on_train_batch_end(self, batch, logs=None):
+        if not self.clock.interval_ends:
+            return
+        results = self.model.get_metrics_result()
+        self.means = {name: float(results[name]) for name in self.model.loss_names}
+        self.model.reset_metrics()
+        # A signal's sender does not wait for long: save first of all.
+        shown = self._shown() if self.clock.at(self.sample_every) and not self.clock.stop.asked else {}
+        self._write(self.means | shown)
+
+    def _shown(self) -> dict[str, float]:
+        """Write the grid of this step; returns the metrics of its pictures."""
+        picture = self.samples.grid()
+        self.run.samples.mkdir(exist_ok=True)
+        save_picture(picture, self.run.samples / f"step-{self.clock.step:07d}.png")
+        with self.writer.as_default(step=self.clock.step):
+            tf.summary.image("samples", picture[None])
+        return self.samples.metrics()
+
+    def _write(self, values: dict[str, float]) -> None:
         line = {"step": self.clock.step, **{name: round(value, 6) for name, value in values.items()}}
         with self.run.metrics_file.open("a") as file:
             file.write(json.dumps(line) + "\n")
@@ -92,63 +151,25 @@ class Journal(keras.callbacks.Callback):
                 tf.summary.scalar(f"{group}/{name}", value)
         self.writer.flush()
 
-    def write_picture(self, name: str, picture: np.ndarray) -> None:
-        """Add a picture [H, W, C] uint8 to TensorBoard."""
-        with self.writer.as_default(step=self.clock.step):
-            tf.summary.image(name, picture[None])
-        self.writer.flush()
-
 
 class Every(keras.callbacks.Callback):
-    """Calls `action()` whenever a multiple of `interval` steps was passed, and at the end."""
+    """Calls `action()` at every multiple of `interval` steps, and at the end."""
 
     def __init__(self, clock: Clock, interval: int, action):
         super().__init__()
         self.clock, self.interval, self.action = clock, interval, action
-        self.done = clock.step
 
-    def on_epoch_end(self, epoch, logs=None):
-        ended = self.model.stop_training
-        if ended or self.clock.step // self.interval > self.done // self.interval:
-            self.done = self.clock.step
+    def on_train_batch_end(self, batch, logs=None):
+        if self.clock.at(self.interval):
             self.action()
-
-
-class Samples:
-    """Grids of the fixed test pictures, and the metrics on them."""
-
-    def __init__(self, gan: GAN, test: dict[str, np.ndarray], run: RunFolder, journal: Journal, draw):
-        self.gan, self.test, self.run, self.journal, self.draw = gan, test, run, journal, draw
-
-    def __call__(self) -> None:
-        stylized = self.draw(self.test.get("content"))
-        columns = [self.test[name] for name in ("content",) if name in self.test]
-        columns += [stylized, *(self.test[name] for name in ("truth",) if name in self.test)]
-        path = self.run.samples / f"step-{self.journal.clock.step:07d}.png"
-        path.parent.mkdir(exist_ok=True)
-        picture = grid(list(zip(*map(_to_uint8, columns), strict=True)))
-        save_picture(picture, path)
-        self.journal.write_picture("samples", picture)
-        if self.gan.test_means:
-            self.journal.write(self._metrics())
-
-    def _metrics(self) -> dict[str, float]:
-        replicas = self.gan.distribute_strategy.num_replicas_in_sync
-        dataset = tf.data.Dataset.from_tensor_slices(self.test).batch(replicas * max(1, 8 // replicas))
-        results = self.gan.evaluate(dataset, return_dict=True, verbose=0)
-        return {name: float(results[name]) for name in self.gan.test_means}
-
-
-def _to_uint8(pictures: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint((pictures + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
 class ProgressLine(keras.callbacks.Callback):
     """Images per second and time left: a bar on a terminal, plain lines in a pipe."""
 
-    def __init__(self, clock: Clock, batch_size: int):
+    def __init__(self, clock: Clock, journal: Journal, batch_size: int, log_every: int):
         super().__init__()
-        self.clock, self.batch_size = clock, batch_size
+        self.clock, self.journal, self.batch_size, self.log_every = clock, journal, batch_size, log_every
         self.console = Console()
         self.bar = None
 
@@ -162,20 +183,19 @@ class ProgressLine(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.bar:
-            self.bar.update(self.task, completed=self.clock.step, rate=self._rate())
+            self.bar.update(self.task, completed=self.clock.step, description=self._losses(), rate=self._rate())
+        elif self.clock.at(self.log_every):
+            print(f"step {self.clock.step}/{self.clock.last}  {self._losses()}  {self._rate()}, {self._left()} left",
+                  flush=True)  # fmt: skip
 
-    def on_epoch_end(self, epoch, logs=None):
-        losses = "  ".join(f"{name.removesuffix('_loss')} {logs[name]:.4g}" for name in self.model.loss_names)
-        if self.bar:
-            self.bar.update(self.task, description=losses)
-        else:
-            print(
-                f"step {self.clock.step}/{self.clock.last}  {losses}  {self._rate()}, {self._left()} left", flush=True
-            )
-
-    def on_train_end(self, logs=None):
+    def close(self) -> None:
+        """Give the terminal back; `on_train_end` is not called when training fails."""
         if self.bar:
             self.bar.stop()
+
+    def _losses(self) -> str:
+        means = self.journal.means.items()
+        return "  ".join(f"{name.removesuffix('_loss')} {value:.4g}" for name, value in means) or "training"
 
     def _seconds_a_step(self) -> float:
         return (time.perf_counter() - self.began) / max(1, self.clock.step - self.first)

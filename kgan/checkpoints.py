@@ -1,6 +1,8 @@
 """Complete, atomic checkpoints of a GAN: networks, averages, optimizers, image pools, step."""
 
 import pathlib
+import re
+import shutil
 import sys
 
 import tensorflow as tf
@@ -15,43 +17,90 @@ class Checkpoints:
     """Saves and restores everything that `gan` needs to go on bit for bit.
 
     TensorFlow writes a checkpoint's data first and its index last, under temporary names, so that a process killed at
-    any moment leaves the former checkpoints whole. The position in the data is the step itself.
+    any moment leaves the former checkpoints whole; it keeps a checksum of every variable and verifies it when reading.
+    The position in the data is the step itself.
     """
 
     def __init__(self, gan, folder: pathlib.Path, keep: int):
         self.step = gan.step
+        self.folder = folder
         self.saved_step = None
         self.state = tracking.checkpoint(gan=gan)
         self.manager = tf.train.CheckpointManager(self.state, str(folder), keep, checkpoint_name="ckpt")
+        parts = tf.train.TrackableView(self.state).descendants()
+        self.numbers = [part for part in parts if isinstance(part, tf.Variable) and part.dtype.is_floating]
 
     def save(self) -> None:
-        """Write a checkpoint of this step; RunError when the disk does not take it (the former ones stay whole)."""
+        """Write a checkpoint of this step; RunError when it holds NaN or the disk does not take it.
+
+        The former checkpoints stay whole either way.
+        """
         step = int(self.step.numpy())
         if step == self.saved_step:
             return
+        self._check_finite(step)
         try:
             self.manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
-            reason = str(getattr(error, "message", error)).splitlines()[0]
+            self.sweep()  # what was written of it takes the room that the user needs
             raise RunError(
-                f"the checkpoint of step {step} could not be written ({reason}); {self._last()} is whole: "
-                "make room, then go on with --resume"
+                f"the checkpoint of step {step} could not be written ({_first_line(error)}); "
+                f"{self._last_saved()}. Make room, then go on with: kgan train --run {self.folder.parent} --resume"
             ) from None
         self.saved_step = step
 
-    def _last(self) -> str:
-        latest = self.manager.latest_checkpoint
-        return f"the one before, {pathlib.Path(latest).name}," if latest else "none before"
+    def _check_finite(self, step: int) -> None:
+        """Gradients can be NaN where the losses of the same step are not."""
+        finite = tf.stack([tf.reduce_all(tf.math.is_finite(variable)) for variable in self.numbers]).numpy()
+        bad = [variable.name for variable, good in zip(self.numbers, finite, strict=True) if not good]
+        if bad:
+            raise RunError(f"{bad[0]} became NaN or infinite by step {step}; {self.way_back()}")
 
-    def restore(self) -> int:
-        """Restore the newest checkpoint that can be read; returns its step. Says when it had to fall back."""
-        for path in reversed(self.manager.checkpoints):
+    def way_back(self) -> str:
+        """What to do after the losses went astray."""
+        return f"{self._last_saved()}: start from it by --init-from {self.folder.parent} with a lower --learning-rate"
+
+    def _last_saved(self) -> str:
+        if self.saved_step is None:
+            return "there is no checkpoint yet"
+        return f"the checkpoint of step {self.saved_step} is good"
+
+    def sweep(self) -> None:
+        """Remove what a save that did not come to its end has left."""
+        for path in self.folder.glob("ckpt-*_temp"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in self.folder.glob("checkpoint.tmp*"):
+            path.unlink(missing_ok=True)
+
+    def found(self) -> list[pathlib.Path]:
+        """Prefixes of all checkpoints in the folder, the newest first.
+
+        By their files: the manager's list leaves some out when the machine's clock was set back, or another machine
+        with a slower clock goes on with the run.
+        """
+        names = {re.sub(r"\.(index|data-.*)$", "", path.name) for path in self.folder.glob("ckpt-*.*")}
+        names = [name for name in names if re.fullmatch(r"ckpt-\d+", name)]
+        return [self.folder / name for name in sorted(names, key=lambda name: -int(name[5:]))]
+
+    def restore(self) -> int | None:
+        """Restore the newest checkpoint that can be read, saying so if it had to fall back.
+
+        Returns its step, or None where no checkpoint was ever written. UserError when none of them can be read.
+        """
+        self.sweep()
+        found = self.found()
+        for path in found:
             try:
-                self.state.restore(path).assert_existing_objects_matched()
+                self.state.restore(str(path)).assert_existing_objects_matched()
             except _BROKEN as error:
-                reason = str(getattr(error, "message", error)).splitlines()[0]
-                print(f"kgan: {path} is broken ({reason}); trying the one before", file=sys.stderr)
+                print(f"kgan: {path} is broken ({_first_line(error)}); trying the one before", file=sys.stderr)
                 continue
             self.saved_step = int(self.step.numpy())
             return self.saved_step
-        raise UserError(f"{self.manager.directory}: no checkpoint that can be read; start the run anew")
+        if found:
+            raise UserError(f"{self.folder}: none of its {len(found)} checkpoints can be read; start the run anew")
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "message", error)).strip().splitlines()[0]

@@ -1,11 +1,16 @@
 """A run: the folder with everything that one training wrote. No TensorFlow here."""
 
+import contextlib
 import dataclasses
+import errno
+import fcntl
 import json
 import pathlib
+import shutil
+from collections.abc import Iterator
 
 from kgan.config import TrainConfig
-from kgan.errors import UserError
+from kgan.errors import RunError, UserError
 
 PER_CALL = ("run", "resume", "stop_after")
 """Settings of one call, not of the run: they may differ when a run goes on."""
@@ -44,6 +49,32 @@ class RunFolder:
     def litert(self, half: bool) -> pathlib.Path:
         return self.path / ("model_float16.tflite" if half else "model.tflite")
 
+    def is_exported(self) -> bool:
+        """Whether all exports are there and none is older than the newest checkpoint."""
+        exports = [self.saved_model / "saved_model.pb", self.litert(half=False), self.litert(half=True)]
+        trained = max((path.stat().st_mtime_ns for path in self.checkpoints.glob("ckpt-*.index")), default=0)
+        return all(path.exists() and path.stat().st_mtime_ns >= trained for path in exports)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """UserError when another process trains in this folder; the system frees the lock of one that dies."""
+        with self.config_file.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"--run {self.path}: another process is training there; wait for it or stop it"
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            yield
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written; every file gets its own name only when it is whole."""
+        for pattern in (".saved_model-*", ".model-*", ".model_float16-*", "*.partial", "samples/.*.partial"):
+            for path in self.path.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def trim_metrics(self, step: int) -> None:
         """Forget lines past `step`: a resumed run writes them again."""
         if not self.metrics_file.exists():
@@ -62,26 +93,45 @@ def _step_of(line: str) -> int | None:
         return None
 
 
-def create(config: TrainConfig) -> RunFolder:
-    """A new run folder with its config.json; UserError if the folder is there already."""
-    path = pathlib.Path(config.run) if config.run else _next_free(config.recipe.replace(":", "-"))
-    if path.exists() and not path.is_dir():
+def check_free(path: str | None) -> None:
+    """UserError if a new run cannot have this folder (None: the next free one)."""
+    folder = pathlib.Path(path) if path else None
+    if folder and folder.exists() and not folder.is_dir():
         raise UserError(f"--run {path}: is a file; name a folder")
-    if path.exists() and any(path.iterdir()):
+    if folder and folder.exists() and any(folder.iterdir()):
         raise UserError(f"--run {path}: exists already; go on with it by --resume, or name another folder")
+
+
+def create(config: TrainConfig) -> RunFolder:
+    """A new run folder with its config.json; UserError if the folder is there already, RunError on a full disk."""
+    check_free(config.run)
+    path = pathlib.Path(config.run) if config.run else _next_free(config.recipe.replace(":", "-"))
+    new = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
         dataclasses.replace(config, run=None, resume=False, stop_after=None).save(path / "config.json")
     except OSError as error:
-        raise UserError(f"--run {path}: cannot be written ({error.strerror})") from None
+        with contextlib.suppress(OSError):
+            (path / "config.partial").unlink(missing_ok=True)
+            if new:
+                path.rmdir()
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (RunError if full else UserError)(f"--run {path}: cannot be written ({error.strerror})") from None
     return RunFolder(path)
 
 
 def _next_free(recipe: str) -> pathlib.Path:
+    """Claims the folder by making it: another process may look for one at the same time."""
     number = 1
-    while (path := pathlib.Path("runs") / f"{recipe}-{number}").exists():
-        number += 1
-    return path
+    while True:
+        path = pathlib.Path("runs") / f"{recipe}-{number}"
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise UserError(f"--run {path}: cannot be written ({error.strerror})") from None
 
 
 def saved_config(path: str | None) -> TrainConfig:

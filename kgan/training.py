@@ -18,6 +18,7 @@ from kgan.devices import build_strategy, choose_devices, describe
 from kgan.errors import RunError, UserError
 from kgan.export import export_all
 from kgan.gan import build_gan, noise
+from kgan.interruption import Interrupted, Interruption
 from kgan.run_folder import RunFolder
 
 TEST_PICTURES = 16
@@ -31,18 +32,35 @@ def train(config: TrainConfig) -> pathlib.Path:
     Raises:
         UserError: for settings or pictures that cannot work, before anything is written.
         RunError: when the training cannot go on; the last checkpoint is whole then.
+        Interrupted: when SIGTERM or Ctrl-C came while no step was under way.
     """
+    with Interruption() as stop:
+        try:
+            return _train(config, stop)
+        except KeyboardInterrupt:
+            kept = f"go on with: {_command(config.run)}" if config.resume else "nothing of the run was kept"
+            raise Interrupted(f"interrupted; {kept}") from None
+
+
+def _command(run: str | pathlib.Path) -> str:
+    return f"kgan train --run {run} --resume"
+
+
+def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
     config = _settings(config)
+    if not config.resume:
+        run_folder.check_free(config.run)
     devices = choose_devices(config)
     config = machine_defaults(config, devices)
     strategy = build_strategy(config, devices)
+    pictures = open_pictures(config)
+    # After the pictures: preparing them for the first time must not change what is drawn.
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    pictures = open_pictures(config)
-    run = RunFolder(pathlib.Path(config.run)) if config.resume else run_folder.create(config)
-    with strategy.scope(), _out_of_memory(config):
-        return _train_in(run, config, pictures, strategy, describe(devices))
+    with strategy.scope(), _failures(config):
+        session = Session(config, pictures, strategy, describe(devices), stop)
+        return session.resume() if config.resume else session.start()
 
 
 def _settings(config: TrainConfig) -> TrainConfig:
@@ -62,32 +80,83 @@ def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
     )
 
 
-def _train_in(run: RunFolder, config, pictures, strategy, machine: list[str]) -> pathlib.Path:
-    gan = build_gan(config)
-    checkpoints = Checkpoints(gan, run.checkpoints, config.keep_checkpoints)
-    first = _starting_step(gan, config, checkpoints)
-    last = min(config.steps, config.stop_after or config.steps)
-    if first < last:
-        run.trim_metrics(first)
-        dataset = training_dataset(pictures, config, first)
-        seconds = _rehearse(gan, dataset, strategy)
-        _announce(run, config, pictures, machine, first, last, seconds)
-        clock = _fit(gan, dataset, pictures, run, config, checkpoints, first, last)
-        last = clock.step
-    if last < config.steps:
-        print(f"stopped at step {last} of {config.steps}; go on with: kgan train --run {run.path} --resume", flush=True)
-    else:
-        _export(gan, run, config)
-    return run.path
+class Session:
+    """One call of `train`, once settings, pictures and devices are known; made inside the strategy's scope.
 
+    What can fail does so before a new run's folder is made: networks, weights to start from, the compiled step.
+    """
 
-def _starting_step(gan, config: TrainConfig, checkpoints: Checkpoints) -> int:
-    if config.resume:
-        return checkpoints.restore()
-    if config.init_from:
-        _init_from(gan, config.init_from)
-    checkpoints.save()
-    return 0
+    def __init__(self, config: TrainConfig, pictures: Pictures, strategy, machine: list[str], stop: Interruption):
+        self.config, self.pictures, self.strategy, self.machine, self.stop = config, pictures, strategy, machine, stop
+        self.gan = build_gan(config)
+
+    def start(self) -> pathlib.Path:
+        """A new run, from step 0."""
+        if self.config.init_from:
+            _init_from(self.gan, self.config.init_from)
+        prepared = self._prepared(0)
+        run = run_folder.create(self.config)
+        with run.locked():
+            return self._go(run, self._checkpoints(run), *prepared)
+
+    def resume(self) -> pathlib.Path:
+        """Go on from the newest checkpoint; from step 0 where the run ended before it wrote any."""
+        run = RunFolder(pathlib.Path(self.config.run))
+        with run.locked():
+            run.sweep()
+            checkpoints = self._checkpoints(run)
+            first = checkpoints.restore()
+            if first is None and self.config.init_from:
+                _init_from(self.gan, self.config.init_from)
+            first = first or 0
+            if first >= self._last():
+                return self._end(run, first, trained=False)
+            return self._go(run, checkpoints, *self._prepared(first))
+
+    def _last(self) -> int:
+        return min(self.config.steps, self.config.stop_after or self.config.steps)
+
+    def _checkpoints(self, run: RunFolder) -> Checkpoints:
+        return Checkpoints(self.gan, run.checkpoints, self.config.keep_checkpoints)
+
+    def _prepared(self, first: int) -> tuple[tf.data.Dataset, int, float]:
+        """The pictures from step `first` on, that step, and the seconds that one will take."""
+        dataset = training_dataset(self.pictures, self.config, first)
+        return dataset, first, _rehearse(self.gan, dataset, self.strategy)
+
+    def _go(self, run: RunFolder, checkpoints: Checkpoints, dataset, first: int, seconds: float) -> pathlib.Path:
+        try:
+            _announce(run, self.config, self.pictures, self.machine, first, self._last(), seconds)
+            run.trim_metrics(first if first else -1)  # the first grid's line comes with step 0
+            return self._end(run, self._fit(run, checkpoints, dataset, first), trained=True)
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; go on with: {_command(run.path)}") from None
+
+    def _fit(self, run: RunFolder, checkpoints: Checkpoints, dataset, first: int) -> int:
+        """Train to the last step of this call, or to a signal; returns the step reached, which is saved."""
+        config, last = self.config, self._last()
+        intervals = config.log_every, config.sample_every, config.checkpoint_every
+        clock = callbacks.Clock(first, last, intervals, self.stop)
+        samples = callbacks.Samples(self.gan, _test_pictures(self.pictures, config), _sampler(self.gan, config))
+        journal = callbacks.Journal(clock, run, samples, config.sample_every)
+        progress = callbacks.ProgressLine(clock, journal, config.batch_size, config.log_every)
+        saving = callbacks.Every(clock, config.checkpoint_every, checkpoints.save)
+        parts = [clock, callbacks.Guard(clock, checkpoints), journal, progress, saving]
+        with self.stop.held(), contextlib.closing(progress):
+            checkpoints.save()
+            called = callbacks.Callbacks(parts, add_history=True, model=self.gan)
+            self.gan.fit(dataset, steps_per_epoch=last - first, shuffle=False, verbose=0, callbacks=called)
+        return clock.step
+
+    def _end(self, run: RunFolder, step: int, trained: bool) -> pathlib.Path:
+        if step < self.config.steps:
+            print(f"stopped at step {step} of {self.config.steps}; go on with: {_command(run.path)}", flush=True)
+        elif trained or not run.is_exported():
+            export_all(self.gan.stylist, self.config, run)
+            print(f"done      {run.saved_model}, {run.litert(half=False)}", flush=True)
+        else:
+            print(f"done      {run.path} has reached step {step} and is exported already", flush=True)
+        return run.path
 
 
 def _init_from(gan, other: str) -> None:
@@ -133,31 +202,6 @@ def _announce(run, config, pictures: Pictures, machine, first, last, seconds) ->
     print(f"time      about {callbacks.duration((last - first) * seconds)} for steps {first} to {last}", flush=True)
 
 
-def _fit(gan, dataset, pictures, run, config, checkpoints, first, last) -> callbacks.Clock:
-    clock = callbacks.Clock(first, last)
-    journal = callbacks.Journal(clock, run)
-    test = _test_pictures(pictures, config)
-    samples = callbacks.Samples(gan, test, run, journal, _sampler(gan, config))
-    if first == 0:
-        samples()
-    gan.fit(
-        dataset,
-        epochs=-(-(last - first) // config.log_every),
-        steps_per_epoch=min(config.log_every, last - first),
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            clock,
-            callbacks.Guard(clock, checkpoints),
-            journal,
-            callbacks.ProgressLine(clock, config.batch_size),
-            callbacks.Every(clock, config.sample_every, samples),
-            callbacks.Every(clock, config.checkpoint_every, checkpoints.save),
-        ],
-    )
-    return clock
-
-
 def _test_pictures(pictures: Pictures, config: TrainConfig) -> dict[str, np.ndarray]:
     """{"content", "truth"}: the first test pictures, or training pictures where there are none; a full last batch."""
     content, truth = pictures.test_content, pictures.test_truth
@@ -191,19 +235,22 @@ def _sampler(gan, config: TrainConfig):
     return draw
 
 
-def _export(gan, run: RunFolder, config: TrainConfig) -> None:
-    export_all(gan.stylist, config, run)
-    print(f"done      {run.saved_model}, {run.litert(half=False)}", flush=True)
-
-
 @contextlib.contextmanager
-def _out_of_memory(config: TrainConfig):
+def _failures(config: TrainConfig):
+    """One clear line for what a machine can refuse: memory, room on the disk, writing."""
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
-        if "space" in error.message.lower():
-            raise RunError(f"disk full: {error.message.splitlines()[0]}") from None
+        if "space" in error.message.lower() or "quota" in error.message.lower():
+            raise RunError(_not_written(config, error.message.splitlines()[0])) from None
         smaller = max(config.devices, config.batch_size // 2)
         raise RunError(
             f"out of memory with --batch-size {config.batch_size} at --size {config.size}; try --batch-size {smaller}"
         ) from None
+    except OSError as error:
+        raise RunError(_not_written(config, f"{error.filename or 'a file'}: {error.strerror or error}")) from None
+
+
+def _not_written(config: TrainConfig, reason: str) -> str:
+    way = _command(config.run) if config.run else "--run FOLDER --resume"
+    return f"{reason}; mend that (what was saved is whole), then go on with: {way}"

@@ -1,0 +1,51 @@
+"""SIGTERM and Ctrl-C: at once while nothing would be lost, after the step and its checkpoint while training."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+from kgan.errors import UserError
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(UserError):
+    """The process was asked to end and could not bring its work to an end before. Exit status 130, as a shell's."""
+
+    status = 130
+
+
+class Interruption:
+    """Inside `with Interruption() as stop:` both signals raise KeyboardInterrupt, wherever the program is.
+
+    Inside `with stop.held():` they only set `stop.asked`, for a loop that ends by itself; asked twice, they raise.
+    Outside of the main thread, where Python allows no handlers, nothing changes.
+    """
+
+    def __init__(self):
+        self.asked = False
+        self._holding = False
+        self._former = {}
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():
+            self._former = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+
+    def _handle(self, number: int, frame) -> None:
+        again, self.asked = self.asked, True
+        if again or not self._holding:
+            raise KeyboardInterrupt

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import sys
+import tempfile
 
 import tyro
 from tyro.conf import Positional, UseAppendAction
@@ -139,11 +140,28 @@ def _run(args: list[str]) -> int:
         raise UserError(f"{name}: no such command; {f'did you mean {near[0]}? ' if near else ''}See kgan --help")
     options, target = COMMANDS[name]
     parsed = _parse_training(rest) if options is TrainConfig else parse(options, rest, f"kgan {name}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's own chatter hides ours
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own chatter hides ours
     module, function = target.split(":")
-    run = getattr(importlib.import_module(module), function)
+    run = getattr(_imported_quietly(module), function)
     result = run(parsed) if options is TrainConfig else run(**_fields(parsed))
     return result if isinstance(result, int) else 0
+
+
+def _imported_quietly(module: str):
+    """Import a module without what TensorFlow's C++ code says of itself before it reads any setting of its log."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            return importlib.import_module(module)
+        except BaseException:
+            said.seek(0)
+            os.write(terminal, said.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 def _overview() -> str:

@@ -77,6 +77,8 @@ def evaluate(
     Raises UserError for folders without pictures or pairs, and pairs of unequal size.
     """
     path = pathlib.Path(model)
+    if size is not None and size < metrics.SSIM_WINDOW:
+        raise UserError(f"--size should be at least {metrics.SSIM_WINDOW}, the window of SSIM. Received: {size}")
     loaded = load(path)
     is_run = (path / "config.json").is_file()
     if content is None and not is_run:

@@ -38,7 +38,7 @@ def generate(
     Raises UserError for models that take content, for bad numbers, and when a file is there already.
     """
     size = parse_size(size) if isinstance(size, str) and size else size or None
-    _check_numbers(count, size, truncation, between)
+    _check_numbers(seed, count, size, truncation, between)
     names = _names(pathlib.Path(output), count, seed, between)
     refuse_clashes(names, overwrite)
     loaded = load(model)
@@ -67,7 +67,9 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[-1])
 
 
-def _check_numbers(count: int, size, truncation: float | None, between) -> None:
+def _check_numbers(seed: int, count: int, size, truncation: float | None, between) -> None:
+    if not 0 <= seed < 2**31 - max(count, 0):
+        raise UserError(f"--seed should be at least 0 and below 2147483648 with the count. Received: {seed}")
     if count < 1:
         raise UserError(f"--count should be at least 1. Received: {count}")
     if between and count < 2:

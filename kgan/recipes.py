@@ -7,7 +7,9 @@ its loss terms; every other field is the default of the flag of the same name.
 import dataclasses
 import difflib
 import importlib
+import math
 import os
+import pathlib
 import sys
 from typing import Literal
 
@@ -216,6 +218,8 @@ def _parsed_weights(words: tuple[str, ...], recipe: Recipe) -> dict[str, float]:
             weights[name] = float(number)
         except ValueError:
             raise UserError(f"--weight {word}: should be TERM=NUMBER, as in cycle=10") from None
+        if not 0 <= weights[name] < math.inf:
+            raise UserError(f"--weight {word}: should be a number of at least 0")
         _check_term(word, name, recipe)
     return weights
 
@@ -273,26 +277,44 @@ def _with_derived_defaults(config: TrainConfig) -> TrainConfig:
     )
 
 
+_ABOVE_ZERO = ("size", "steps", "stop_after", "batch_size", "filters", "discriminator_filters", "learning_rate",
+               "discriminator_learning_rate", "truncation", "devices", "log_every", "sample_every", "checkpoint_every",
+               "keep_checkpoints")  # fmt: skip
+_NOT_NEGATIVE = ("blocks", "noise_channels", "image_pool", "seed", "generator_weight", "discriminator_weight",
+                 "wasserstein_weight", "mmd_weight")  # fmt: skip
+_LARGEST = 2**31 - 1
+
+
 def check(config: TrainConfig, recipe: Recipe) -> None:
     """Raise UserError for settings that cannot work."""
-    for name in ("size", "steps", "batch_size", "filters", "discriminator_filters", "log_every", "sample_every",
-                 "checkpoint_every", "keep_checkpoints", "learning_rate"):  # fmt: skip
-        if getattr(config, name) <= 0:
-            raise UserError(f"--{_flag(name)} should be above 0. Received: {getattr(config, name)}")
+    _check_numbers(config)
     if config.size % config.stride:
         below, above = config.size // config.stride * config.stride, -(-config.size // config.stride) * config.stride
         raise UserError(
             f"--size {config.size} should be a multiple of --stride {config.stride}: {below or above} or {above}"
         )
-    if not 0 < config.min_crop <= 1:
-        raise UserError(f"--min-crop should be above 0 and at most 1. Received: {config.min_crop}")
-    if not 0 <= config.ema < 1:
-        raise UserError(f"--ema should be at least 0 and below 1. Received: {config.ema}")
     if recipe.pictures == "style" and not config.noise_channels:
         raise UserError(f"--noise-channels should be above 0: recipe {recipe.name} draws pictures from noise alone")
     _check_sources(config, recipe)
     _check_names(config, recipe)
+    _check_files(config)
     term_weights(config, recipe)
+
+
+def _check_numbers(config: TrainConfig) -> None:
+    for name in (*_ABOVE_ZERO, *_NOT_NEGATIVE):
+        value = getattr(config, name)
+        if value is not None and not (0 <= value <= _LARGEST and (value or name in _NOT_NEGATIVE)):  # NaN too
+            bound = "at least 0" if name in _NOT_NEGATIVE else "above 0"
+            raise UserError(f"--{_flag(name)} should be {bound}{_upper(value)}. Received: {value}")
+    if not 0 < config.min_crop <= 1:
+        raise UserError(f"--min-crop should be above 0 and at most 1. Received: {config.min_crop}")
+    if not 0 <= config.ema < 1:
+        raise UserError(f"--ema should be at least 0 and below 1. Received: {config.ema}")
+
+
+def _upper(value: float) -> str:
+    return f" and at most {_LARGEST}" if value > _LARGEST else ""
 
 
 def _check_sources(config: TrainConfig, recipe: Recipe) -> None:
@@ -302,6 +324,13 @@ def _check_sources(config: TrainConfig, recipe: Recipe) -> None:
         raise UserError("--style is missing: a folder with pictures in the wanted style")
     if config.data is None and not config.content and recipe.pictures != "style":
         raise UserError("--content is missing: a folder with pictures to restyle")
+
+
+def _check_files(config: TrainConfig) -> None:
+    if config.feature_weights and not pathlib.Path(config.feature_weights).is_file():
+        raise UserError(f"--feature-weights {config.feature_weights}: no such file; give a .weights.h5 file")
+    if config.init_from and not (pathlib.Path(config.init_from) / "config.json").is_file():
+        raise UserError(f"--init-from {config.init_from}: no run folder there; it should hold config.json")
 
 
 CHOICES = {

@@ -1,5 +1,6 @@
 """Restyle picture files: any size in, the same size out; and `load`, the way to a model in Python."""
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -48,27 +49,47 @@ def stylize(
     Returns the files written. Raises UserError before any work when files would be overwritten, and at the end when
     some pictures could not be read (each has had its line on stderr, the others are done).
     """
-    if variants < 1:
-        raise UserError(f"--variants should be at least 1. Received: {variants}")
+    _check_numbers(seed, variants, memory)
     jobs = plan(pictures, pathlib.Path(output), variants)
     refuse_clashes([target for job in jobs for target in job.targets], overwrite)
     loaded = load(model)
     _check_model(loaded, variants)
-    make_folder(output)
+    created = make_folder(output)
+    try:
+        written, failed = _stylize_all(jobs, loaded, seed, memory * 1e9)
+    finally:
+        if created:
+            _remove_if_empty(output)
+    if failed:
+        raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
+    return written
+
+
+def _stylize_all(jobs: list[Job], model: Model, seed: int, memory: float) -> tuple[list[pathlib.Path], int]:
+    """The files written, and how many pictures failed; raises at once where that was the only picture."""
     written, failed = [], 0
     with progress(len(jobs), "stylize") as bar:
         for job in jobs:
             try:
-                written += _stylize_one(job, loaded, seed, memory * 1e9, bar.notice)
+                written += _stylize_one(job, model, seed, memory, bar.notice)
             except RunError:  # a full disk would fail for all the others too
                 raise
             except (UserError, MemoryError, tf.errors.ResourceExhaustedError) as error:
+                if len(jobs) == 1:
+                    raise UserError(_one_line(job.source, error)) from None
                 failed += 1
                 bar.notice(_one_line(job.source, error))
             bar.advance()
-    if failed:
-        raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
-    return written
+    return written, failed
+
+
+def _check_numbers(seed: int, variants: int, memory: float) -> None:
+    if not 0 <= seed < 2**31:
+        raise UserError(f"--seed should be at least 0 and below 2147483648. Received: {seed}")
+    if variants < 1:
+        raise UserError(f"--variants should be at least 1. Received: {variants}")
+    if not memory > 0:
+        raise UserError(f"--memory should be above 0. Received: {memory}")
 
 
 def plan(pictures: Sequence[str | os.PathLike], output: pathlib.Path, variants: int = 1) -> list[Job]:
@@ -112,12 +133,19 @@ def refuse_clashes(targets: Iterable[pathlib.Path], overwrite: bool) -> None:
         raise UserError(f"{clash}: exists already; name another --output folder, or give --overwrite")
 
 
-def make_folder(path: str | os.PathLike) -> None:
-    """Create the folder; UserError when it cannot be."""
+def make_folder(path: str | os.PathLike) -> bool:
+    """Create the folder; whether it was not there before. UserError when it cannot be."""
+    is_new = not pathlib.Path(path).exists()
     try:
         pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+        return is_new
     except OSError as error:
         raise UserError(f"--output {path}: cannot be written ({error.strerror})") from None
+
+
+def _remove_if_empty(path: str | os.PathLike) -> None:
+    with contextlib.suppress(OSError):
+        pathlib.Path(path).rmdir()
 
 
 def _check_model(model: Model, variants: int) -> None:
@@ -137,7 +165,7 @@ def _stylize_one(job: Job, model: Model, seed: int, memory: float, notice) -> li
             f"{scale:.0%} of its size and enlarged (--memory {math.ceil(need)} restyles it whole)"
         )
     for k, target in enumerate(job.targets):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         save_picture(_at_scale(model, picture, seed + k, scale), target)
     return list(job.targets)
 

@@ -5,6 +5,8 @@ import os
 import pathlib
 import zipfile
 
+from kgan.errors import UserError
+
 PARTS = {"trainA": "half1/flat", "trainB": "half2/3d", "testA": "test/flat", "testB": "test/3d"}
 """Folder of the root layout -> folder in the archive: the two training folders share no glyph."""
 
@@ -20,8 +22,15 @@ def write_sample(folder: str | os.PathLike) -> None:
     with open_archive() as archive:
         for part, inside in PARTS.items():
             target = pathlib.Path(folder) / part
-            target.mkdir(parents=True, exist_ok=True)
+            _make_folder(target, folder)
             for name in (name for name in archive.namelist() if name.startswith(inside + "/")):
                 (target / pathlib.PurePosixPath(name).name).write_bytes(archive.read(name))
                 count += 1
     print(f"wrote     {count} pictures to {folder}")
+
+
+def _make_folder(target: pathlib.Path, asked: str | os.PathLike) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{asked}: cannot be written ({error.strerror}); name another folder") from None

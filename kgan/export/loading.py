@@ -156,11 +156,14 @@ def read_config(run: pathlib.Path) -> TrainConfig:
     """The settings of a run folder; UserError when there are none or they are broken."""
     path = run / "config.json"
     try:
-        return TrainConfig.load(path)
-    except FileNotFoundError:
+        config = TrainConfig.load(path)
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{run}: is no run folder; it should hold config.json") from None
     except (json.JSONDecodeError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({_first_line(error)})") from None
+    if not isinstance(config.recipe, str) or None in (config.size, config.filters, config.blocks, config.stride):
+        raise UserError(f"{path}: should be the settings that a training wrote; it lacks some of them")
+    return config
 
 
 def restore_stylist(generator: keras.Model, checkpoint: str) -> None:

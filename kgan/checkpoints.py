@@ -5,12 +5,11 @@ import re
 import shutil
 import sys
 
+import keras
 import tensorflow as tf
 
 from kgan import tracking
 from kgan.errors import RunError, UserError
-
-_BROKEN = (tf.errors.OpError, ValueError, AssertionError, OSError)
 
 
 class Checkpoints:
@@ -28,7 +27,8 @@ class Checkpoints:
         self.state = tracking.checkpoint(gan=gan)
         self.manager = tf.train.CheckpointManager(self.state, str(folder), keep, checkpoint_name="ckpt")
         parts = tf.train.TrackableView(self.state).descendants()
-        self.numbers = [part for part in parts if isinstance(part, tf.Variable) and part.dtype.is_floating]
+        variables = [part for part in parts if isinstance(part, keras.Variable | tf.Variable)]
+        self.numbers = [variable for variable in variables if tf.as_dtype(variable.dtype).is_floating]
 
     def save(self) -> None:
         """Write a checkpoint of this step; RunError when it holds NaN or the disk does not take it.
@@ -52,7 +52,11 @@ class Checkpoints:
     def _check_finite(self, step: int) -> None:
         """Gradients can be NaN where the losses of the same step are not."""
         finite = tf.stack([tf.reduce_all(tf.math.is_finite(variable)) for variable in self.numbers]).numpy()
-        bad = [variable.name for variable, good in zip(self.numbers, finite, strict=True) if not good]
+        bad = [
+            getattr(variable, "path", variable.name)
+            for variable, good in zip(self.numbers, finite, strict=True)
+            if not good
+        ]
         if bad:
             raise RunError(f"{bad[0]} became NaN or infinite by step {step}; {self.way_back()}")
 
@@ -92,15 +96,19 @@ class Checkpoints:
         for path in found:
             try:
                 self.state.restore(str(path)).assert_existing_objects_matched()
-            except _BROKEN as error:
-                print(f"kgan: {path} is broken ({_first_line(error)}); trying the one before", file=sys.stderr)
+            except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
+                reason = _first_line(error)
+                print(f"kgan: {path} is broken ({reason}); trying the one before", file=sys.stderr, flush=True)
                 continue
             self.saved_step = int(self.step.numpy())
             return self.saved_step
         if found:
-            raise UserError(f"{self.folder}: none of its {len(found)} checkpoints can be read; start the run anew")
+            raise UserError(
+                f"{self.folder}: none of its {len(found)} checkpoints can be read ({reason}); start the run anew"
+            )
         return None
 
 
 def _first_line(error: Exception) -> str:
-    return str(getattr(error, "message", error)).strip().splitlines()[0]
+    text = str(getattr(error, "message", error)).strip() or type(error).__name__
+    return re.sub(r"^(\{\{.*?\}\} *)+", "", text.splitlines()[0])  # without the name of the operation

@@ -1,0 +1,135 @@
+"""Training runs that take seconds: what the tests of training share."""
+
+import atexit
+import contextlib
+import functools
+import io
+import json
+import multiprocessing
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tensorflow.python.framework import config as framework_config
+
+from kgan import recipes
+from kgan.config import TrainConfig
+
+SMALL = {
+    "size": 16,
+    "filters": 4,
+    "blocks": 1,
+    "discriminator_filters": 4,
+    "batch_size": 4,
+    "steps": 6,
+    "log_every": 2,
+    "sample_every": 100,
+    "checkpoint_every": 3,
+}
+
+
+@functools.cache
+def home() -> pathlib.Path:
+    """A folder for this process, gone with it."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="kgan-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def pictures() -> str:
+    """A root with trainA, trainB, testA and testB; equal names are pairs."""
+    draw = np.random.default_rng(3)
+    for part, count in {"trainA": 7, "trainB": 7, "testA": 3, "testB": 3}.items():
+        folder = home() / "pictures" / part
+        folder.mkdir(parents=True)
+        for index in range(count):
+            Image.fromarray(draw.integers(0, 256, (20, 24, 3), np.uint8)).save(folder / f"{index}.png")
+    return str(home() / "pictures")
+
+
+def settings(run: pathlib.Path, **changes) -> TrainConfig:
+    """Resolved settings of a tiny run in that folder."""
+    source = {"data": pictures(), "cache": str(home() / "cache"), "run": str(run)}
+    return recipes.resolve(TrainConfig(**{"recipe": "mmd", **SMALL, **source, **changes}))
+
+
+def arguments(config: TrainConfig) -> list[str]:
+    """The words of `kgan train` for those settings, where they differ from the defaults."""
+    words = []
+    for name, value in vars(config).items():
+        if value not in (None, (), getattr(TrainConfig(), name)):
+            flag = "--" + name.replace("_", "-")
+            words += [flag] if value is True else [flag, str(value)]
+    return ["train", *words]
+
+
+def weights(run: pathlib.Path, step: int) -> dict[str, np.ndarray]:
+    """Every variable in a run's checkpoint of that step: networks, average, optimizers, pools."""
+    reader = tf.train.load_checkpoint(str(run / "checkpoints" / f"ckpt-{step}"))
+    names = [name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
+    return {name: reader.get_tensor(name) for name in names if "save_counter" not in name}
+
+
+def same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(one[name].tobytes() == other[name].tobytes() for name in one)
+
+
+def lines(run: pathlib.Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def determinism_ends():
+    """Body of a fixture: training on a CPU switches TensorFlow's determinism on, for the rest of the process."""
+    yield
+    framework_config.disable_op_determinism()
+
+
+# --- processes that may die -------------------------------------------------------------------------------------------
+
+
+class Process:
+    """`kgan ARGUMENTS` in a process of its own. It is forked from one that has imported TensorFlow but not used it."""
+
+    def __init__(self, words: list[str], before=None):
+        """`before()` is called in the new process first; it must be importable."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["kgan.training", "kgan.cli"])
+        self.log = pathlib.Path(tempfile.mkstemp(dir=home(), suffix=".log")[1])
+        self.process = context.Process(target=_run, args=(words, str(self.log), before), daemon=True)
+        self.process.start()
+
+    def send(self, number: int) -> None:
+        os.kill(self.process.pid, number)
+
+    def wait(self, seconds: float = 60) -> int:
+        """The exit status; minus the signal's number if one killed it."""
+        self.process.join(seconds)
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise TimeoutError(f"still running after {seconds} s:\n{self.output}")
+        return self.process.exitcode
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+
+def _run(words: list[str], log: str, before) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True) for n in (1, 2))
+    if before:
+        before()
+    from kgan.cli import main
+
+    status = main(words)
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    sys.exit(status)

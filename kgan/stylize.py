@@ -106,6 +106,8 @@ def plan(pictures: Sequence[str | os.PathLike], output: pathlib.Path, variants: 
         if target in jobs:
             raise UserError(f"{source} and {jobs[target].source} would both become {target}; restyle them apart")
         jobs[target] = Job(source, tuple(_variant_names(target, variants)))
+    if not jobs:
+        raise UserError("pictures are missing: name files or folders to restyle")
     return list(jobs.values())
 
 

@@ -177,6 +177,8 @@ def test_no_model(place, capsys, command, model):
 
 
 USING = {
+    "stylize --model model --output out": "pictures are missing",
+    "check": "folders are missing",
     "stylize nowhere --model model --output out": "nowhere: no such file or folder",
     "stylize empty --model model --output out": "empty: no pictures",
     "stylize texts --model model --output out": "texts: no pictures",

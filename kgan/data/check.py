@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from kgan.data.decoding import PictureError, decode_picture, find_pictures
 from kgan.data.pool import map_in_processes
+from kgan.errors import UserError
 
 Problem = tuple[pathlib.Path, str]
 
@@ -31,6 +32,8 @@ def main(paths: Sequence[str | os.PathLike]) -> int:
 
 def _pictures(paths: Iterable[str | os.PathLike]) -> list[pathlib.Path]:
     paths = [pathlib.Path(path).expanduser() for path in paths]
+    if not paths:
+        raise UserError("folders are missing: name folders or files to check")
     return [picture for path in paths for picture in ([path] if path.is_file() else find_pictures(path))]
 
 

@@ -1,6 +1,7 @@
 # make demo: install, train the packaged sample on the CPU, measure, export, restyle.   make test: install, run the tests.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 RUN := runs/demo
 CHECK := $(if $(wildcard $(RUN)/config.json),--resume)
 
@@ -24,14 +25,15 @@ lint: $(BIN)/.installed-dev
 	$(BIN)/pre-commit run --all-files
 
 $(BIN)/.installed: setup.cfg pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kgan needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kgan needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	@echo "Installing TensorFlow and what else kgan needs into .venv: some minutes, 2.5 GB"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(PIP) --upgrade pip
+	$(PIP) --editable .
 	@touch $@
 
 $(BIN)/.installed-dev: $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(PIP) --editable '.[dev]'
 	@touch $@
 
 clean:

@@ -5,7 +5,7 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 RUN := runs/demo
 CHECK := $(if $(wildcard $(RUN)/config.json),--resume)
 
-.PHONY: demo test lint clean
+.PHONY: demo test soak lint clean
 
 demo: $(BIN)/.installed
 	$(BIN)/python scripts/train.py --run $(RUN) $(CHECK)
@@ -20,6 +20,11 @@ demo: $(BIN)/.installed
 
 test: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest
+
+# Kill a training 50 times, mostly while it saves: make soak ROUNDS=200
+ROUNDS := 50
+soak: $(BIN)/.installed-dev
+	$(BIN)/python scripts/soak.py --rounds $(ROUNDS)
 
 lint: $(BIN)/.installed-dev
 	$(BIN)/pre-commit run --all-files

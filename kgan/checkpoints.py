@@ -44,7 +44,7 @@ class Checkpoints:
         except (tf.errors.OpError, OSError) as error:
             self.sweep()  # what was written of it takes the room that the user needs
             raise RunError(
-                f"the checkpoint of step {step} could not be written ({_first_line(error)}); "
+                f"the checkpoint of step {step} could not be written ({first_line(error)}); "
                 f"{self._last_saved()}. Make room, then go on with: kgan train --run {self.folder.parent} --resume"
             ) from None
         self.saved_step = step
@@ -97,7 +97,7 @@ class Checkpoints:
             try:
                 self.state.restore(str(path)).assert_existing_objects_matched()
             except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
-                reason = _first_line(error)
+                reason = first_line(error)
                 print(f"kgan: {path} is broken ({reason}); trying the one before", file=sys.stderr, flush=True)
                 continue
             self.saved_step = int(self.step.numpy())
@@ -109,6 +109,7 @@ class Checkpoints:
         return None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of TensorFlow says, without the name of the operation before it."""
     text = str(getattr(error, "message", error)).strip() or type(error).__name__
-    return re.sub(r"^(\{\{.*?\}\} *)+", "", text.splitlines()[0])  # without the name of the operation
+    return re.sub(r"^(\{\{.*?\}\} *)+", "", text.splitlines()[0])

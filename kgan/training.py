@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgan import callbacks, recipes, run_folder, tracking
-from kgan.checkpoints import Checkpoints
+from kgan.checkpoints import Checkpoints, first_line
 from kgan.config import TrainConfig
 from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
 from kgan.devices import build_strategy, choose_devices, describe
@@ -166,10 +166,12 @@ def _init_from(gan, other: str) -> None:
         raise UserError(f"--init-from {other}: no run with a checkpoint there")
     root = tracking.checkpoint(gan=tracking.checkpoint(stylist=gan.stylist))
     try:
-        root.restore(newest).assert_existing_objects_matched().expect_partial()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        root.restore(newest).expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"--init-from {other}: its generator differs from this run's ({reason})") from None
+    except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
+        raise UserError(f"--init-from {other}: {newest} is broken ({first_line(error)})") from None
     gan.stylist_of.set_weights(gan.stylist.get_weights())
 
 

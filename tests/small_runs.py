@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from PIL import Image
 from tensorflow.python.framework import config as framework_config
@@ -65,7 +67,8 @@ def arguments(config: TrainConfig) -> list[str]:
     for name, value in vars(config).items():
         if value not in (None, (), getattr(TrainConfig(), name)):
             flag = "--" + name.replace("_", "-")
-            words += [flag] if value is True else [flag, str(value)]
+            for one in value if isinstance(value, tuple) else [value]:
+                words += [flag] if one is True else [flag, str(one)]
     return ["train", *words]
 
 
@@ -90,6 +93,22 @@ def determinism_ends():
     framework_config.disable_op_determinism()
 
 
+def mount(folder: pathlib.Path, kilobytes: int) -> None:
+    """A file system that can be filled; skips the test where that is not allowed."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("needs the command mount")
+    if done.returncode:
+        pytest.skip(f"needs the right to mount a small file system: {done.stderr.strip()}")
+
+
+def unmount(folder: pathlib.Path) -> None:
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # an event file may still be open
+
+
 # --- processes that may die -------------------------------------------------------------------------------------------
 
 
@@ -99,7 +118,7 @@ class Process:
     def __init__(self, words: list[str], before=None):
         """`before()` is called in the new process first; it must be importable."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["kgan.training", "kgan.cli"])
+        context.set_forkserver_preload(["kgan.training", "kgan.cli", "kgan.gan.one_way"])
         self.log = pathlib.Path(tempfile.mkstemp(dir=home(), suffix=".log")[1])
         self.process = context.Process(target=_run, args=(words, str(self.log), before), daemon=True)
         self.process.start()

@@ -150,20 +150,9 @@ def test_weights_that_are_nan_are_not_saved(gan, saved):
     assert reopened(gan, saved).restore() == 3
 
 
-def mounted(folder, kilobytes):
-    folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("needs the command mount")
-    if done.returncode:
-        pytest.skip(f"needs the right to mount a small file system: {done.stderr.strip()}")
-
-
 def test_a_full_disk_leaves_the_former_whole(gan, tmp_path):
     folder = tmp_path / "checkpoints"
-    mounted(folder, 700)
+    small_runs.mount(folder, kilobytes=1800)
     try:
         checkpoints = Checkpoints(gan, folder, keep=9)
         written = 0
@@ -178,7 +167,7 @@ def test_a_full_disk_leaves_the_former_whole(gan, tmp_path):
         assert reopened(gan, folder).restore() == written
         assert numbers(gan) == {written}
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        small_runs.unmount(folder)
 
 
 def test_a_read_only_folder(gan, saved):

@@ -1,0 +1,107 @@
+"""SIGTERM, Ctrl-C and kill -9 at the moments of a run where they could do harm."""
+
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import small_runs
+
+from kgan.interruption import Interruption
+
+pytestmark = pytest.mark.slow
+QUICK = {"weight": ("features=0",)}
+SOAK = pathlib.Path(__file__).parents[1] / "scripts" / "soak.py"
+
+
+def started(config):
+    return small_runs.Process(small_runs.arguments(config))
+
+
+def wait_for(process, text, seconds=90):
+    end = time.monotonic() + seconds
+    while not re.search(text, process.output):
+        if not process.process.is_alive() or time.monotonic() > end:
+            raise AssertionError(f"{text!r} never came:\n{process.output}")
+        time.sleep(0.01)
+
+
+def newest(run):
+    return max(int(path.stem[5:]) for path in (run / "checkpoints").glob("*.index"))
+
+
+def leftovers(folder):
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+    return [name for name in names if re.search(r"partial|_temp|\.tmp|(^|/)\.", name)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_while_training_it_saves_and_says_how_to_go_on(number, tmp_path):
+    config = small_runs.settings(tmp_path / "run", steps=5000, checkpoint_every=5000, sample_every=5000, **QUICK)
+    process = started(config)
+    wait_for(process, r"step 4/5000")
+    process.send(number)
+    assert process.wait() == 0
+    said = re.search(r"stopped at step (\d+) of 5000; go on with: kgan (train --run \S+ --resume)\n", process.output)
+    step = int(said[1])
+    assert newest(tmp_path / "run") == step
+    assert small_runs.lines(tmp_path / "run")[-1]["step"] == step
+    assert leftovers(tmp_path) == []
+    if number == signal.SIGTERM:
+        again = small_runs.Process([*said[2].split(), "--stop-after", str(step + 1)])
+        assert again.wait() == 0
+        assert f"stopped at step {step + 1} of 5000" in again.output
+
+
+def test_before_the_first_step_nothing_is_kept(tmp_path):
+    config = small_runs.settings(tmp_path / "run", cache=str(tmp_path / "cache"), **QUICK)
+    process = started(config)
+    wait_for(process, "preparing 7 pictures")
+    process.send(signal.SIGTERM)
+    assert process.wait() == 130
+    assert process.output.splitlines()[-1] == "kgan: error: interrupted; nothing of the run was kept"
+    assert not (tmp_path / "run").exists()
+    assert leftovers(tmp_path) == []
+
+
+def test_while_exporting_the_rest_can_be_had_later(tmp_path):
+    process = started(small_runs.settings(tmp_path / "run", steps=2, **QUICK))
+    wait_for(process, r"step 2/2 ")
+    while not list((tmp_path / "run").glob(".saved_model-*")) and process.process.is_alive():
+        time.sleep(0.005)
+    process.send(signal.SIGTERM)
+    assert process.wait() == 130
+    assert f"interrupted; go on with: kgan train --run {tmp_path / 'run'} --resume" in process.output
+    assert leftovers(tmp_path) == []
+    again = small_runs.Process(["train", "--run", str(tmp_path / "run"), "--resume"])
+    assert again.wait() == 0
+    assert (tmp_path / "run" / "saved_model" / "saved_model.pb").exists()
+    assert (tmp_path / "run" / "model_float16.tflite").exists()
+
+
+def test_killed_again_and_again(tmp_path):
+    done = subprocess.run([sys.executable, str(SOAK), "--rounds", "3"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 kills" in done.stdout
+
+
+class TestInterruption:
+    def test_at_once(self):
+        with Interruption(), pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+    def test_held_it_is_only_noted_and_a_second_one_raises(self):
+        with Interruption() as stop, stop.held():
+            signal.raise_signal(signal.SIGINT)
+            assert stop.asked
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+
+    def test_former_handlers_come_back(self):
+        before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+        with Interruption():
+            assert signal.getsignal(signal.SIGTERM) != before[0]
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before

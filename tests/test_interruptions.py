@@ -1,7 +1,9 @@
 """SIGTERM, Ctrl-C and kill -9 at the moments of a run where they could do harm."""
 
+import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +12,8 @@ import time
 import pytest
 import small_runs
 
+from kgan.data import prepared
+from kgan.data.sources import folder_source
 from kgan.interruption import Interruption
 
 pytestmark = pytest.mark.slow
@@ -65,6 +69,66 @@ def test_before_the_first_step_nothing_is_kept(tmp_path):
     assert process.output.splitlines()[-1] == "kgan: error: interrupted; nothing of the run was kept"
     assert not (tmp_path / "run").exists()
     assert leftovers(tmp_path) == []
+
+
+def test_preparing_that_was_killed_begins_anew(tmp_path, monkeypatch):
+    # Killed between the set's last file and the rename that gives it its name: nothing is cleaned up.
+    wanted = prepared.Wanted(64, 3, tmp_path)
+    source = folder_source(pathlib.Path(small_runs.pictures()) / "trainA")
+    rename = os.rename
+
+    def die(old, new):
+        if pathlib.Path(new).parent == wanted.home(source):
+            raise Killed
+        rename(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", die)
+        patch.setattr(shutil, "rmtree", lambda *args, **options: None)
+        with pytest.raises(Killed):
+            prepared.prepare(source, wanted)
+    assert leftovers(tmp_path)
+    assert len(prepared.prepare(source, wanted)) == 7
+    assert leftovers(tmp_path) == []
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 20
+    while alive(worker) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not alive(worker)
+
+
+PARENT = """
+import os, time
+from kgan.data import pool
+
+def work(item):
+    return os.getpid()
+
+if __name__ == "__main__":
+    pool._processors = lambda: 2
+    results = pool.map_in_processes(work, range(1000))
+    print(next(results), flush=True)
+    time.sleep(60)
+"""
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_while_exporting_the_rest_can_be_had_later(tmp_path):

@@ -4,6 +4,9 @@ import collections
 import itertools
 import multiprocessing
 import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -25,7 +28,7 @@ def map_in_processes(function: Callable, items: Iterable) -> Iterator:
         yield from map(function, itertools.chain(few, items))
         return
     context = multiprocessing.get_context("spawn")  # fork copies TensorFlow's threads' locks and hangs
-    with ProcessPoolExecutor(_processors(), mp_context=context) as pool:
+    with ProcessPoolExecutor(_processors(), context, _follow_parent, (os.getpid(),)) as pool:
         try:
             yield from _windowed(pool, function, itertools.chain(few, items))
         except BrokenProcessPool:
@@ -43,6 +46,18 @@ def _windowed(pool: ProcessPoolExecutor, function: Callable, items: Iterator) ->
         result = waiting.popleft().result()
         waiting.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
         yield result
+
+
+def _follow_parent(parent: int) -> None:
+    """In a worker: leave Ctrl-C to the parent, and end when it is gone. One that was killed cannot say so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _processors() -> int:

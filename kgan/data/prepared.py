@@ -106,6 +106,7 @@ def _write(source: Source, wanted: Wanted, folder: pathlib.Path) -> None:
     good, bad = [], []
     pictures = _first_at_once(_sorted_out(outcomes, good, bad), source, bad)
     partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)  # from a process that was killed: TFDS would take it for the whole
     try:
         written = builder.write(pictures, len(source.files), wanted.channels, partial)
         (written / INDEX).write_text(json.dumps({"files": good, "bad": bad}))

@@ -247,6 +247,7 @@ def test_check_lists_every_bad_file(place, capsys):
     assert out[2] == "6 pictures checked, 2 cannot be used"
 
 
+@pytest.mark.slow
 def test_the_real_command_has_no_traceback(place):
     """A process of its own, and the script: the same line and status that the tests above see from within."""
     script = pathlib.Path(__file__).parents[1] / "scripts" / "train.py"

@@ -244,11 +244,13 @@ def _failures(config: TrainConfig):
         yield
     except tf.errors.ResourceExhaustedError as error:
         if "space" in error.message.lower() or "quota" in error.message.lower():
-            raise RunError(_not_written(config, error.message.splitlines()[0])) from None
+            raise RunError(_not_written(config, first_line(error))) from None
         smaller = max(config.devices, config.batch_size // 2)
         raise RunError(
             f"out of memory with --batch-size {config.batch_size} at --size {config.size}; try --batch-size {smaller}"
         ) from None
+    except tf.errors.PermissionDeniedError as error:
+        raise RunError(_not_written(config, first_line(error))) from None
     except OSError as error:
         raise RunError(_not_written(config, f"{error.filename or 'a file'}: {error.strerror or error}")) from None
 

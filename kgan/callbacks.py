@@ -53,6 +53,18 @@ class Clock(keras.callbacks.Callback):
         return any(self.at(interval) for interval in self.intervals)
 
 
+class Settle(keras.callbacks.Callback):
+    """Gives the networks and the stylist their newest weights, for whoever looks at them at an interval's end."""
+
+    def __init__(self, clock: Clock):
+        super().__init__()
+        self.clock = clock
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.clock.interval_ends:
+            self.model.settle()
+
+
 class Guard(keras.callbacks.Callback):
     """Stops the run when a loss is NaN or infinite, before anything of it is saved."""
 

@@ -141,7 +141,7 @@ class Session:
         journal = callbacks.Journal(clock, run, samples, config.sample_every)
         progress = callbacks.ProgressLine(clock, journal, config.batch_size, config.log_every)
         saving = callbacks.Every(clock, config.checkpoint_every, checkpoints.save)
-        parts = [clock, callbacks.Guard(clock, checkpoints), journal, progress, saving]
+        parts = [clock, callbacks.Settle(clock), callbacks.Guard(clock, checkpoints), journal, progress, saving]
         with self.stop.held(), contextlib.closing(progress):
             checkpoints.save()
             called = callbacks.Callbacks(parts, add_history=True, model=self.gan)
@@ -181,6 +181,7 @@ def _rehearse(gan, dataset, strategy) -> float:
     with tempfile.TemporaryDirectory() as folder:
         before = state.write(f"{folder}/before")
         gan.make_train_function()
+        gan.take_up()
         batches = iter(strategy.experimental_distribute_dataset(dataset))
         for done in range(_REHEARSED_STEPS):
             if done == 1:  # the first one compiles

@@ -81,6 +81,7 @@ def time_training(config: TrainConfig, strategy, windows: int, window_steps: int
         dataset = training_dataset(pictures, config, 0)
         batches = iter(strategy.experimental_distribute_dataset(dataset))
         gan.make_train_function()
+        gan.take_up()
         began = time.perf_counter()
         wait(gan.train_function(batches))
         compiled = time.perf_counter() - began

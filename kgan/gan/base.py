@@ -1,5 +1,6 @@
 """What every GAN here has: two players, each with networks, an optimizer and an update; EMA; metrics; a guard."""
 
+import functools
 from collections.abc import Callable
 
 import keras
@@ -9,6 +10,7 @@ from kgan import losses, metrics, recipes
 from kgan.config import TrainConfig
 from kgan.gan import noise, replicas
 from kgan.gan.optimizers import build_optimizer
+from kgan.gan.player import Average, Player, joined
 from kgan.gan.terms import TERMS, Scene
 from kgan.networks import build_features, build_generator, build_regularizer
 
@@ -43,17 +45,20 @@ class GAN(keras.Model):
     def _needs(self, *names: str) -> bool:
         return any(name in self.weights_of for name in names)
 
-    def _finish(self, maker: list, judge: list, stylist_of) -> None:
-        """Call last in a subclass's __init__: optimizers are built before `fit`, as tf.distribute wants it."""
+    def _finish(self, maker: list, judge: list) -> None:
+        """Call last in a subclass's __init__; `maker[0]` is the network that the stylist follows."""
         if self.embedder is not None:
             trained = self.config.regularizer == "adversarial"
             self.embedder.trainable = trained
             judge = [*judge, self.embedder] if trained else judge
-        self.stylist_of = stylist_of
-        self.stylist.set_weights(stylist_of.get_weights())
-        self.maker, self.judge = maker, judge
-        self.maker_optimizer = build_optimizer(self.config, "generator", _trainable(maker))
-        self.judge_optimizer = build_optimizer(self.config, "discriminator", _trainable(judge)) if judge else None
+        self.stylist_of = maker[0]
+        self.stylist.set_weights(self.stylist_of.get_weights())
+        self.maker = Player(maker, functools.partial(build_optimizer, self.config, "generator"))
+        self.judge = Player(judge, functools.partial(build_optimizer, self.config, "discriminator")) if judge else None
+        self.average = Average(self.stylist, self.maker, self.config.ema)
+        # Keras and checkpoints see attributes; the flat variables are working copies and stay unseen.
+        self.maker_optimizer = self.maker.optimizer
+        self.judge_optimizer = self.judge.optimizer if self.judge else None
         self.loss_names = self._loss_names()
         self.loss_means = {name: keras.metrics.Mean(name) for name in self.loss_names}
         self.test_means = {name: keras.metrics.Mean(name) for name in self._test_names()}
@@ -71,7 +76,7 @@ class GAN(keras.Model):
         names = [f"{name}_loss" for name in self.weights_of]
         if self.judge:
             names += ["discriminator_loss"] if self.recipe.discriminator else []
-            names += ["discriminator_mmd_loss"] if self.embedder in self.judge else []
+            names += ["discriminator_mmd_loss"] if self.embedder in self.judge.networks else []
             names += ["gradient_penalty_loss"] if self.config.adversarial == "wasserstein" else []
         return names
 
@@ -82,37 +87,81 @@ class GAN(keras.Model):
 
     # --- one update -----------------------------------------------------------------------------------------------
 
-    def _update(self, player: list, optimizer, compute: Callable[[], tuple[Losses, object]]):
+    def fit(self, *args, **kwargs):
+        """As `keras.Model.fit`. Call `settle` before networks are used while it runs; at its end they are settled."""
+        self.take_up()
+        try:
+            return super().fit(*args, **kwargs)
+        finally:
+            self.settle()
+
+    def take_up(self) -> None:
+        """Before steps outside `fit`: copy the networks' weights to where steps move them."""
+        for holder in self._holders():
+            holder.take_up()
+
+    def settle(self) -> None:
+        """After steps: copy the moved weights back into the networks and the stylist."""
+        for holder in self._holders():
+            holder.settle()
+
+    def _holders(self) -> list:
+        return [holder for holder in (self.maker, self.judge, self.average) if holder is not None]
+
+    def _update(self, player: Player, compute: Callable[[], tuple[Losses, object]]):
         """One update of a player: gradients of the sum of `compute()`'s losses. Returns (losses, what else it gave)."""
-        variables = _trainable(player)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            parts, extra = compute()
-            total = optimizer.scale_loss(tf.add_n(list(parts.values())) / replicas.count())
-        optimizer.apply(tape.gradient(total, variables), variables)
+        work = functools.partial(self._gradient, player, compute)
+        if self._compiles_in_replicas:
+            # One program for each replica: a shared one would read the first replica's variables.
+            work = tf.function(work, jit_compile=True, autograph=False)
+        parts, extra, gradient, state = work()
+        for variable, value in zip(self._state(), state, strict=True):
+            variable.assign(value)
+        player.apply(gradient)
         return parts, extra
+
+    def _gradient(self, player: Player, compute):
+        """(losses, what else `compute` gave, flat gradient, new values of the state); changes no variable."""
+        values = player.values()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            with self._reading({player: values}) as scope:
+                parts, extra = compute()
+            total = player.optimizer.scale_loss(tf.add_n(list(parts.values())) / replicas.count())
+        gradients = tape.gradient(total, values, unconnected_gradients="zero")
+        new = [scope.get_current_value(variable) for variable in self._state()]
+        state = [variable.value if value is None else value for variable, value in zip(self._state(), new, strict=True)]
+        return parts, extra, joined(gradients), state
+
+    def _reading(self, values: dict) -> keras.StatelessScope:
+        """Networks called inside use the players' flat weights, or `values` of a player; their state is not changed."""
+        mapping = []
+        for player in (self.maker, self.judge):
+            if player is not None:
+                mapping += zip(player.weights, values.get(player) or player.values(), strict=True)
+        return keras.StatelessScope(state_mapping=mapping)
+
+    def _state(self) -> list:
+        """What a forward pass changes: statistics of norms, vectors of spectral norms."""
+        players = [player for player in (self.maker, self.judge) if player is not None]
+        return [v for player in players for network in player.networks for v in network.non_trainable_variables]
+
+    @property
+    def _compiles_in_replicas(self) -> bool:
+        """Under tf.distribute, XLA can take what needs no word from the other replicas."""
+        networks = [network for player in (self.maker, self.judge) if player for network in player.networks]
+        alone = self.embedder is None and not any(mixes_pictures(network) for network in networks)
+        return bool(self.config.jit) and replicas.count() > 1 and alone
 
     def _finish_step(self, parts: Losses) -> dict:
         """Count the step, move the average, book the losses."""
         self.step.assign_add(1)
-        self._move_stylist()
+        self.average.move(self.step.value)
         bad = [tf.reduce_any(~tf.math.is_finite(parts[name])) for name in self.loss_names]
         self.bad_steps.assign_add(tf.cast(tf.stack(bad), tf.float32))
         for name, value in parts.items():
             self.loss_means[name].update_state(value)
         return self.get_metrics_result()
-
-    def _move_stylist(self) -> None:
-        """The stylist follows the generator: weights by moving average, normalization statistics at once."""
-        trained = {id(variable) for variable in self.stylist_of.trainable_variables}
-        pairs = list(zip(self.stylist.weights, self.stylist_of.weights, strict=True))
-        average = [(mean.value, weight.value) for mean, weight in pairs if id(weight) in trained]
-        copied = [(mean.value, weight.value) for mean, weight in pairs if id(weight) not in trained]
-        # At first the average of few steps would be mostly the random start: grow into the full decay.
-        step = tf.cast(self.step.value, tf.float32)
-        decay = tf.minimum(self.config.ema, (1.0 + step) / (10.0 + step))
-        replicas.assign_everywhere(average, lambda a, w: decay * a + (1.0 - decay) * w)
-        replicas.assign_everywhere(copied, lambda a, w: w)
 
     # --- what the algorithms are written with ---------------------------------------------------------------------
 
@@ -153,7 +202,7 @@ class GAN(keras.Model):
         parts = {"discriminator_loss": discriminator_loss(real_logits, fake_logits, **weights)}
         if self.config.adversarial == "wasserstein":
             size = real.shape[0]
-            mix = tf.random.stateless_uniform((size * replicas.count(), 1, 1, 1), self._seed(use))
+            mix = tf.random.stateless_uniform((size * replicas.count(), 1, 1, 1), self._seed(use), alg="philox")
             penalty = losses.gradient_penalty(discriminator, real, fake, replicas.own_share(mix, size))
             parts["gradient_penalty_loss"] = 10.0 * self.config.wasserstein_weight * penalty
         return parts
@@ -180,7 +229,3 @@ def mixes_pictures(network) -> bool:
 
 def _as_list(outputs) -> list[tf.Tensor]:
     return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
-
-
-def _trainable(networks: list) -> list:
-    return [variable for network in networks for variable in network.trainable_variables]

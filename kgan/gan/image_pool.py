@@ -39,9 +39,9 @@ class ImagePool(keras.layers.Layer):
         total = batch.shape[0] or tf.shape(batch)[0]
         filled = tf.cast(step, tf.int32) * total
         filling = filled < self.size
-        order = tf.argsort(tf.random.stateless_uniform([self.size], seed))
+        order = tf.argsort(tf.random.stateless_uniform([self.size], seed, alg="philox"))
         slots = tf.where(filling, filled + tf.range(total), order[:total])
-        swap = tf.random.stateless_uniform([total, 1, 1, 1], seed + 1) < 0.5
+        swap = tf.random.stateless_uniform([total, 1, 1, 1], seed + 1, alg="philox") < 0.5
         old = tf.gather(self.pictures.value, slots)
         shown = tf.where(swap & ~filling, old, batch)
         kept = tf.where(swap | filling, batch, old)

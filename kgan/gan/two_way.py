@@ -26,15 +26,14 @@ class TwoWay(GAN):
         self._finish(
             maker=[self.forward, self.backward],
             judge=[self.style_judge, self.content_judge],
-            stylist_of=self.forward,
         )
 
     def train_step(self, batch: dict) -> dict:
         """One step on {"content": [N, H, W, C], "style": [N, H, W, C]} in [-1, 1]; returns the mean losses."""
         content, style = batch["content"], batch["style"]
-        made, fakes = self._update(self.maker, self.maker_optimizer, lambda: self._maker_losses(content, style))
+        made, fakes = self._update(self.maker, lambda: self._maker_losses(content, style))
         shown = self._from_pools(*(tf.stop_gradient(fake) for fake in fakes))
-        judged, _ = self._update(self.judge, self.judge_optimizer, lambda: self._judge_losses(content, style, *shown))
+        judged, _ = self._update(self.judge, lambda: self._judge_losses(content, style, *shown))
         return self._finish_step({**judged, **made})
 
     def test_step(self, batch: dict) -> dict:

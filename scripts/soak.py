@@ -21,9 +21,9 @@ import time
 import numpy as np
 from PIL import Image
 
-STEPS = 60
+STEPS = 30
 SETTINGS = f"""--recipe mmd --weight features=0 --size 16 --filters 4 --blocks 1 --batch-size 4 --steps {2 * STEPS}
-               --stop-after {STEPS} --checkpoint-every 1 --log-every 1 --sample-every 25""".split()
+               --stop-after {STEPS} --checkpoint-every 1 --log-every 1 --sample-every 12""".split()
 PATIENCE = 120.0
 
 

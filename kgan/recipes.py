@@ -121,13 +121,13 @@ PAIRED = Recipe(
     name="paired",
     topology="one_way",
     pictures="paired",
-    terms=(LossTerm("pixel", 10.0), LossTerm("features", 1.0)),
+    terms=(LossTerm("pixel", 10.0), LossTerm("ssim", 2.0), LossTerm("features", 1.0), LossTerm("adversarial", 0.25)),
     adversarial="hinge",
     residual=True,
     min_crop=1.0,
     batch_size=8,
 )
-"""Supervised translation of pairs, after pix2pix (Isola et al., https://arxiv.org/abs/1611.07004): L1 and feature
+"""Supervised translation of pairs, after pix2pix (Isola et al., https://arxiv.org/abs/1611.07004): L1, SSIM and feature
 distance to the truth, and a patch discriminator. Differs: the judge does not see the content; residual ResNet.
 
     kgan train --recipe paired --data ROOT       (equal file names in trainA and trainB are pairs)
@@ -148,8 +148,8 @@ decay. Differs: resize + convolution instead of transposed convolution (no check
 
 RECIPES = {recipe.name: recipe for recipe in (ARTICLE, MMD, SYNTHESIS, PAIRED, CYCLEGAN)}
 
-SAMPLE_DEFAULTS = {"size": 64, "filters": 32, "blocks": 4, "discriminator_filters": 32, "batch_size": 16,
-                   "steps": 1500, "ema": 0.995, "learning_rate": 3e-4, "min_crop": 1.0}  # fmt: skip
+SAMPLE_DEFAULTS = {"size": 64, "filters": 16, "blocks": 4, "discriminator_filters": 16, "batch_size": 16,
+                   "steps": 1000, "ema": 0.995, "learning_rate": 3e-4, "min_crop": 1.0}  # fmt: skip
 """What a CPU of two cores can train in five minutes on the packaged sample."""
 
 

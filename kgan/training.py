@@ -71,6 +71,7 @@ def _settings(config: TrainConfig) -> TrainConfig:
 
 
 def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
+    """The settings that depend on the devices: their number, XLA on GPUs, determinism on CPUs."""
     on_gpu = devices[0].startswith("GPU")
     return dataclasses.replace(
         config,

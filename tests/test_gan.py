@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +8,7 @@ import tensorflow as tf
 from kgan import recipes
 from kgan.config import TrainConfig
 from kgan.gan import build_gan
+from kgan.gan.player import joined, parted
 
 SMALL = {
     "size": 16,
@@ -24,8 +26,12 @@ VARIANTS = {
     **{name: {"recipe": name} for name in recipes.RECIPES},
     "wasserstein": {"recipe": "paired", "adversarial": "wasserstein"},
     "adversarial regularizer": {"recipe": "article", "regularizer": "adversarial", "regularizer_network": "dense"},
-    "multiscale": {"recipe": "paired", "discriminator": "multiscale", "weight": ("gram=1", "identity=1")},
-    "cyclegan with noise": {"recipe": "cyclegan", "noise_channels": 2, "weight": ("ssim=1",)},
+    "multiscale": {
+        "recipe": "paired",
+        "discriminator": "multiscale",
+        "weight": ("gram=1", "identity=1"),
+        "noise_channels": 2,
+    },
 }
 
 
@@ -42,32 +48,120 @@ def batches(config, count):
     return [{key: np.tanh(draw.normal(size=shape)).astype("float32") for key in keys} for _ in range(count)]
 
 
-def trained(config, steps, replicas):
-    """The GAN after `steps` steps of `fit` on the same global batches."""
-    import keras
-
+def make(config, replicas=1):
     keras.utils.set_random_seed(5)
     strategy = tf.distribute.get_strategy()
     if replicas > 1:
         names = [f"CPU:{index}" for index in range(replicas)]
         strategy = tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
     with strategy.scope():
-        gan = build_gan(config)
-        stacked = {key: np.concatenate([b[key] for b in batches(config, steps)]) for key in batches(config, 1)[0]}
-        dataset = tf.data.Dataset.from_tensor_slices(stacked).batch(config.batch_size, drop_remainder=True)
-        gan.fit(dataset, verbose=0)
+        return build_gan(config)
+
+
+def train(gan, given):
+    """`fit` on those global batches."""
+    with gan.distribute_strategy.scope():
+        stacked = {key: np.concatenate([batch[key] for batch in given]) for key in given[0]}
+        dataset = tf.data.Dataset.from_tensor_slices(stacked).batch(gan.config.batch_size, drop_remainder=True)
+        gan.fit(dataset, verbose=0, shuffle=False)
     return gan
 
 
-def weights(gan):
-    return {variable.path: np.asarray(variable) for variable in gan.variables if "metric" not in variable.path}
+def weights(*networks):
+    return [np.asarray(variable) for network in networks for variable in network.variables]
+
+
+def same(before, after):
+    return all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_two_replicas_train_the_weights_of_one(name):
     config = settings(**VARIANTS[name], **SGD)
-    for steps in (1, 3):
-        one, two = (list(weights(trained(config, steps, replicas)).values()) for replicas in (1, 2))
-        for a, b in zip(one, two, strict=True):
+    one, two = make(config), make(config, 2)
+    given = batches(config, 3)
+    for part in (given[:1], given[1:]):  # after one update, and after three
+        train(one, part), train(two, part)
+        for a, b in zip(weights(one), weights(two), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_step_compiled_by_xla_is_the_same_step():
+    config = settings(recipe="paired", **SGD)
+    plain, compiled = make(config), make(dataclasses.replace(config, jit=True))
+    mirrored = make(dataclasses.replace(config, jit=True), 2)
+    with mirrored.distribute_strategy.scope():
+        assert mirrored._compiles_in_replicas
+    for gan in (plain, compiled, mirrored):
+        train(gan, batches(config, 3))
+    for a, b, c in zip(weights(plain), weights(compiled), weights(mirrored), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+        np.testing.assert_allclose(a, c, atol=1e-5)
+
+
+def test_every_network_of_both_players_moves():
+    config = settings(recipe="cyclegan")
+    gan = make(config)
+    networks = [gan.forward, gan.backward, gan.style_judge, gan.content_judge, gan.stylist]
+    before = [weights(network) for network in networks]
+    train(gan, batches(config, 1))
+    assert not any(same(old, weights(network)) for old, network in zip(before, networks, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("still", "moving", "changes"),
+    [
+        ("discriminator", "generator", {"discriminator_learning_rate": 0.0}),
+        ("generator", "discriminator", {"learning_rate": 0.0}),
+    ],
+)
+def test_a_players_update_leaves_the_other_still(still, moving, changes):
+    config = dataclasses.replace(settings(recipe="paired", **SGD), **changes)
+    gan = make(config)
+    before = {name: [np.asarray(v) for v in getattr(gan, name).trainable_variables] for name in (still, moving)}
+    train(gan, batches(config, 1))
+    after = {name: [np.asarray(v) for v in getattr(gan, name).trainable_variables] for name in (still, moving)}
+    assert same(before[still], after[still])
+    assert not same(before[moving], after[moving])
+
+
+def test_without_a_moving_average_the_stylist_is_the_generator():
+    config = settings(recipe="article", ema=0.0)
+    gan = train(make(config), batches(config, 2))
+    for a, b in zip(weights(gan.stylist), weights(gan.generator), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+
+
+def test_the_moving_average_by_hand():
+    # After steps 1 and 2 the decay is min(0.5, (1 + step) / (10 + step)) = 2/11 and 3/12.
+    config = settings(recipe="paired", ema=0.5)
+    gan = make(config)
+    kernel = gan.generator.trainable_variables[0]
+    given, seen = batches(config, 2), [np.asarray(kernel)]
+    for batch in given:
+        train(gan, [batch])
+        seen.append(np.asarray(kernel))
+    first = 2 / 11 * seen[0] + 9 / 11 * seen[1]
+    np.testing.assert_allclose(gan.average.weights[0], 0.25 * first + 0.75 * seen[2], atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("symbol", ["generator_weight", "discriminator_weight", "wasserstein_weight", "mmd_weight"])
+def test_doubling_a_symbol_of_the_article_changes_the_update(symbol):
+    single, double = (settings(recipe="article", **{symbol: weight}, **SGD) for weight in (1.0, 2.0))
+    player = "generator" if symbol in ("generator_weight", "mmd_weight") else "discriminator"
+    one, two = (train(make(config), batches(config, 1)) for config in (single, double))
+    assert not same(weights(getattr(one, player)), weights(getattr(two, player)))
+
+
+def test_flat_weights_are_the_networks_weights_and_back():
+    gan = make(settings(recipe="cyclegan"))
+    before = weights(gan)
+    gan.take_up()
+    np.testing.assert_array_equal(joined([v.value for v in gan.maker.weights]), gan.maker.flat.value)
+    for value, weight in zip(parted(gan.maker.flat.value, gan.maker.weights), gan.maker.weights, strict=True):
+        np.testing.assert_array_equal(value, weight)
+    gan.settle()
+    assert same(before, weights(gan))

@@ -16,6 +16,8 @@ from kgan.errors import RunError
 FEW = 64
 """Up to so many items are done in this process: starting workers costs more."""
 
+_UNGUARDED = "In a script of your own, start kgan under `if __name__ == '__main__':`"
+
 
 def map_in_processes(function: Callable, items: Iterable) -> Iterator:
     """`map(function, items)`; `function` must be importable, items and results must pickle.
@@ -33,11 +35,19 @@ def map_in_processes(function: Callable, items: Iterable) -> Iterator:
             yield from _windowed(pool, function, itertools.chain(few, items))
         except BrokenProcessPool:
             raise RunError(
-                "a worker process died while reading pictures: is there enough memory? In a script of your own, "
-                "start kgan under `if __name__ == '__main__':`"
+                f"a worker process died while reading pictures: is there enough memory? {_UNGUARDED}"
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def refuse_inside_a_worker() -> None:
+    """RunError in a worker that is still importing its parent's main script: a script that trains when it is imported.
+
+    Without this the worker would wait for the parent's lock, and the parent for the worker.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RunError(_UNGUARDED)
 
 
 def _windowed(pool: ProcessPoolExecutor, function: Callable, items: Iterator) -> Iterator:

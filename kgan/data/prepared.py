@@ -23,7 +23,7 @@ import rich.console
 import rich.progress
 
 from kgan.data.normalising import Job, Outcome, normalise
-from kgan.data.pool import map_in_processes
+from kgan.data.pool import map_in_processes, refuse_inside_a_worker
 from kgan.data.stores import INDEX, File, Store
 from kgan.errors import RunError, UserError
 
@@ -65,6 +65,7 @@ def prepare(source: Source, wanted: Wanted) -> Store:
     Pictures that cannot be used are left out with one line on stderr. Raises UserError if none is left, RunError if
     the cache cannot be written.
     """
+    refuse_inside_a_worker()
     home = wanted.home(source)
     folder = home / _digest(source.files)
     try:

@@ -131,7 +131,7 @@ class TrainConfig:
     jit: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Compile the training step with XLA. Default: on a GPU."""
     deterministic: Annotated[bool | None, arg(metavar="{True,False}")] = None
-    """Equal runs give equal bytes. Default: on a CPU."""
+    """Equal runs give equal bytes. Default: on a CPU, without --jit."""
 
     # --- run folder -----------------------------------------------------------------------------------------------
     run: Text = None

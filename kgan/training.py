@@ -73,12 +73,10 @@ def _settings(config: TrainConfig) -> TrainConfig:
 def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
     """The settings that depend on the devices: their number, XLA on GPUs, determinism on CPUs."""
     on_gpu = devices[0].startswith("GPU")
-    return dataclasses.replace(
-        config,
-        devices=len(devices),
-        jit=on_gpu if config.jit is None else config.jit,
-        deterministic=not on_gpu if config.deterministic is None else config.deterministic,
-    )
+    jit = on_gpu if config.jit is None else config.jit
+    # Keras does not compile with XLA where determinism is asked for.
+    deterministic = not (on_gpu or jit) if config.deterministic is None else config.deterministic
+    return dataclasses.replace(config, devices=len(devices), jit=jit, deterministic=deterministic)
 
 
 class Session:

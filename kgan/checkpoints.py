@@ -76,23 +76,13 @@ class Checkpoints:
         for path in self.folder.glob("checkpoint.tmp*"):
             path.unlink(missing_ok=True)
 
-    def found(self) -> list[pathlib.Path]:
-        """Prefixes of all checkpoints in the folder, the newest first.
-
-        By their files: the manager's list leaves some out when the machine's clock was set back, or another machine
-        with a slower clock goes on with the run.
-        """
-        names = {re.sub(r"\.(index|data-.*)$", "", path.name) for path in self.folder.glob("ckpt-*.*")}
-        names = [name for name in names if re.fullmatch(r"ckpt-\d+", name)]
-        return [self.folder / name for name in sorted(names, key=lambda name: -int(name[5:]))]
-
     def restore(self) -> int | None:
         """Restore the newest checkpoint that can be read, saying so if it had to fall back.
 
         Returns its step, or None where no checkpoint was ever written. UserError when none of them can be read.
         """
         self.sweep()
-        found = self.found()
+        found = found_in(self.folder)
         for path in found:
             try:
                 self.state.restore(str(path)).assert_existing_objects_matched()
@@ -107,6 +97,17 @@ class Checkpoints:
                 f"{self.folder}: none of its {len(found)} checkpoints can be read ({reason}); start the run anew"
             )
         return None
+
+
+def found_in(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Prefixes of all checkpoints in a folder, the newest first.
+
+    By their files: TensorFlow's own list leaves some out when the machine's clock was set back, or another machine
+    with a slower clock goes on with the run.
+    """
+    names = {re.sub(r"\.(index|data-.*)$", "", path.name) for path in folder.glob("ckpt-*.*")}
+    names = [name for name in names if re.fullmatch(r"ckpt-\d+", name)]
+    return [folder / name for name in sorted(names, key=lambda name: -int(name[5:]))]
 
 
 def first_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Callable
 
 import keras
@@ -12,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kgan import pictures as arrays
 from kgan import tracking
+from kgan.checkpoints import first_line, found_in
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export import litert, saved_model
@@ -102,7 +104,7 @@ def _from_saved_model(path: pathlib.Path) -> Model:
     try:
         loaded = tf.saved_model.load(str(path))
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"{path}: cannot be read as a SavedModel ({_first_line(error)})") from None
+        raise UserError(f"{path}: cannot be read as a SavedModel ({first_line(error)})") from None
     function = loaded.signatures.get("from_noise", loaded.signatures.get("serving_default"))
     if function is None or "stylized" not in function.structured_outputs:
         raise UserError(f"{path}: is a SavedModel that kgan did not write; it should have an output named stylized")
@@ -119,15 +121,11 @@ def _from_litert(path: pathlib.Path) -> Model:
         interpreter = Interpreter(str(path), num_threads=os.cpu_count())
         runner = interpreter.get_signature_runner("serving_default")
     except (ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: cannot be read as a LiteRT model ({_first_line(error)})") from None
+        raise UserError(f"{path}: cannot be read as a LiteRT model ({first_line(error)})") from None
     if "stylized" not in runner.get_output_details():
         raise UserError(f"{path}: is a LiteRT model that kgan did not write; it should have an output named stylized")
     facts = litert.read_facts(path, interpreter)
     return Model(str(path), lambda inputs: runner(**inputs)["stylized"], facts, ALIVE_LITERT)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
@@ -140,9 +138,9 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
     run = pathlib.Path(run)
     config = read_config(run)
     generator = build_generator(config)
-    checkpoint = tf.train.latest_checkpoint(str(run / "checkpoints"))
-    if checkpoint:
-        restore_stylist(generator, checkpoint)
+    checkpoints = found_in(run / "checkpoints")
+    if checkpoints:
+        _restore_newest(generator, checkpoints)
     elif (run / "saved_model" / "saved_model.pb").is_file():
         _copy_weights(generator, run / "saved_model")
     else:
@@ -160,20 +158,35 @@ def read_config(run: pathlib.Path) -> TrainConfig:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{run}: is no run folder; it should hold config.json") from None
     except (json.JSONDecodeError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({_first_line(error)})") from None
+        raise UserError(f"{path}: cannot be read ({first_line(error)})") from None
     if not isinstance(config.recipe, str) or None in (config.size, config.filters, config.blocks, config.stride):
         raise UserError(f"{path}: should be the settings that a training wrote; it lacks some of them")
     return config
 
 
-def restore_stylist(generator: keras.Model, checkpoint: str) -> None:
-    """Fill a built generator from the part gan/stylist of a training checkpoint; UserError if they don't fit."""
+def _restore_newest(generator: keras.Model, checkpoints: list[pathlib.Path]) -> None:
+    """The newest checkpoint that can be read, saying so if it is not the newest of all."""
+    for path in checkpoints[:-1]:
+        try:
+            return restore_stylist(generator, path)
+        except UserError as error:
+            print(f"kgan: {error}; trying the one before", file=sys.stderr, flush=True)
+    return restore_stylist(generator, checkpoints[-1])
+
+
+def restore_stylist(generator: keras.Model, checkpoint: str | os.PathLike) -> None:
+    """Fill a built generator from the part gan/stylist of a training checkpoint.
+
+    UserError where the two don't fit, or the checkpoint is broken.
+    """
     gan = tf.Module()
     gan.stylist = generator
     try:
-        tracking.checkpoint(gan=gan).restore(checkpoint).expect_partial().assert_existing_objects_matched()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"{checkpoint}: does not fit the run's config.json ({_first_line(error)})") from None
+        tracking.checkpoint(gan=gan).restore(str(checkpoint)).expect_partial().assert_existing_objects_matched()
+    except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
+        raise UserError(
+            f"{checkpoint}: is broken or does not fit the run's config.json ({first_line(error)})"
+        ) from None
 
 
 def _copy_weights(generator: keras.Model, folder: pathlib.Path) -> None:

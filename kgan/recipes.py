@@ -138,12 +138,17 @@ CYCLEGAN = Recipe(
     topology="two_way",
     pictures="unpaired",
     terms=(LossTerm("cycle", 10.0), LossTerm("identity", 5.0)),
+    residual=True,
     image_pool=50,
 )
 """CycleGAN (Zhu et al., https://arxiv.org/abs/1703.10593): two generators, cycle consistency, image pool, linear
-decay. Differs: resize + convolution instead of transposed convolution (no checkerboard), EMA generator.
+decay. Differs: both generators start from the identity, so that colours are not inverted on the way; resize +
+convolution instead of transposed convolution (no checkerboard); EMA generator.
 
     kgan train --recipe cyclegan --content photos --style vangogh
+
+One H100, bfloat16: 106 images/s at 256x256, batch 8 (docs/benchmarks.md). Flat to 3D emoji, unpaired, 128x128, 4500 steps
+of batch 8 in 2 minutes: SSIM 0.799, PSNR 21.1 dB to the truth; the content itself 0.793 and 19.8.
 """
 
 RECIPES = {recipe.name: recipe for recipe in (ARTICLE, MMD, SYNTHESIS, PAIRED, CYCLEGAN)}

@@ -211,7 +211,8 @@ class GAN(keras.Model):
         """Update the streaming SSIM, PSNR and MSE called `what`_...; pictures in [-1, 1]."""
         expected, got = (tf.clip_by_value((x + 1.0) / 2.0, 0.0, 1.0) for x in (expected, got))
         for name in ("ssim", "psnr", "mse"):
-            self.test_means[f"{what}_{name}"].update_state(getattr(metrics, name)(expected, got))
+            # Equal pictures have an infinite PSNR, which is no JSON and no point of a curve: 100 dB stands for it.
+            self.test_means[f"{what}_{name}"].update_state(tf.minimum(getattr(metrics, name)(expected, got), 100.0))
 
 
 def apply_together(network, pictures: list[tf.Tensor]) -> list[list[tf.Tensor]]:

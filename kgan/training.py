@@ -11,12 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from kgan import callbacks, recipes, run_folder, tracking
-from kgan.checkpoints import Checkpoints, first_line
+from kgan.checkpoints import Checkpoints, first_line, found_in
 from kgan.config import TrainConfig
 from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
 from kgan.devices import build_strategy, choose_devices, describe
 from kgan.errors import RunError, UserError
 from kgan.export import export_all
+from kgan.export.loading import restore_newest
 from kgan.gan import build_gan, noise
 from kgan.interruption import Interrupted, Interruption
 from kgan.run_folder import RunFolder
@@ -159,18 +160,14 @@ class Session:
 
 
 def _init_from(gan, other: str) -> None:
-    """Start from the generator of another run's newest checkpoint (its moving average)."""
-    newest = tf.train.latest_checkpoint(str(pathlib.Path(other) / "checkpoints"))
-    if newest is None:
+    """Start from the generator of another run's newest checkpoint that can be read (its moving average)."""
+    checkpoints = found_in(pathlib.Path(other) / "checkpoints")
+    if not checkpoints:
         raise UserError(f"--init-from {other}: no run with a checkpoint there")
-    root = tracking.checkpoint(gan=tracking.checkpoint(stylist=gan.stylist))
     try:
-        root.restore(newest).expect_partial().assert_existing_objects_matched()
-    except (AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--init-from {other}: its generator differs from this run's ({reason})") from None
-    except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
-        raise UserError(f"--init-from {other}: {newest} is broken ({first_line(error)})") from None
+        restore_newest(gan.stylist, checkpoints)
+    except UserError as error:
+        raise UserError(f"--init-from {other}: its generator differs from this run's, or is broken: {error}") from None
     gan.stylist_of.set_weights(gan.stylist.get_weights())
 
 

@@ -252,7 +252,7 @@ def test_a_run_that_does_not_fit_its_settings(run):
     folder, _ = run
     settings = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**settings, "filters": 16}))
-    with pytest.raises(UserError, match="does not fit the run's config"):
+    with pytest.raises(UserError, match="does not fit the settings"):
         load(folder)
 
 

@@ -140,7 +140,7 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
     generator = build_generator(config)
     checkpoints = found_in(run / "checkpoints")
     if checkpoints:
-        _restore_newest(generator, checkpoints)
+        restore_newest(generator, checkpoints)
     elif (run / "saved_model" / "saved_model.pb").is_file():
         _copy_weights(generator, run / "saved_model")
     else:
@@ -164,7 +164,7 @@ def read_config(run: pathlib.Path) -> TrainConfig:
     return config
 
 
-def _restore_newest(generator: keras.Model, checkpoints: list[pathlib.Path]) -> None:
+def restore_newest(generator: keras.Model, checkpoints: list[pathlib.Path]) -> None:
     """The newest checkpoint that can be read, saying so if it is not the newest of all."""
     for path in checkpoints[:-1]:
         try:
@@ -184,9 +184,7 @@ def restore_stylist(generator: keras.Model, checkpoint: str | os.PathLike) -> No
     try:
         tracking.checkpoint(gan=gan).restore(str(checkpoint)).expect_partial().assert_existing_objects_matched()
     except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
-        raise UserError(
-            f"{checkpoint}: is broken or does not fit the run's config.json ({first_line(error)})"
-        ) from None
+        raise UserError(f"{checkpoint}: is broken or does not fit the settings ({first_line(error)})") from None
 
 
 def _copy_weights(generator: keras.Model, folder: pathlib.Path) -> None:

@@ -95,6 +95,22 @@ class GAN(keras.Model):
         finally:
             self.settle()
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing: all is built. Keras' own would fetch a batch for it, and fails on one of several workers."""
+
+    def _make_function(self, step_function):
+        """Keras' own reduces the logs over all workers and fails on scalars; a worker needs no other's logs."""
+        if not replicas.across_workers():
+            return super()._make_function(step_function)
+        strategy = self.distribute_strategy
+
+        @tf.function(autograph=False)
+        def step(batches):
+            logs = strategy.run(step_function, args=(next(batches),))
+            return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
+
+        return step
+
     def take_up(self) -> None:
         """Before steps outside `fit`: copy the networks' weights to where steps move them."""
         for holder in self._holders():

@@ -8,6 +8,11 @@ def count() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def across_workers() -> bool:
+    """Whether the replicas live in several processes."""
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+
+
 def gathered(rows: tf.Tensor) -> tf.Tensor:
     """[N, ...] of every replica, joined to [replicas * N, ...] in replica order; gradients flow back."""
     context = tf.distribute.get_replica_context()

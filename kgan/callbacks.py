@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kgan.checkpoints import Checkpoints
+from kgan.cluster import Cluster
+from kgan.data import Share
 from kgan.errors import RunError
 from kgan.gan.base import GAN
 from kgan.interruption import Interruption
@@ -32,16 +35,19 @@ class Clock(keras.callbacks.Callback):
 
     Losses are averaged over an interval: up to the next step that is a multiple of one of `intervals`, or the end. So
     a checkpoint always falls on an interval's end, and a resumed run writes the lines of an undisturbed one.
+
+    `interrupted(step)` says whether a signal came, on every worker alike.
     """
 
-    def __init__(self, first: int, last: int, intervals: tuple[int, ...], stop: Interruption):
+    def __init__(self, first: int, last: int, intervals: tuple[int, ...], interrupted: Callable[[int], bool]):
         super().__init__()
-        self.step, self.last, self.intervals, self.stop = first, last, intervals, stop
-        self.ended = False
+        self.step, self.last, self.intervals, self._asked = first, last, intervals, interrupted
+        self.interrupted = self.ended = False
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        self.ended = self.step >= self.last or self.stop.asked
+        self.interrupted = self._asked(self.step)
+        self.ended = self.step >= self.last or self.interrupted
         self.model.stop_training = self.ended
 
     def at(self, interval: int) -> bool:
@@ -51,6 +57,20 @@ class Clock(keras.callbacks.Callback):
     @property
     def interval_ends(self) -> bool:
         return any(self.at(interval) for interval in self.intervals)
+
+
+class Agreement:
+    """Whether a signal came to any worker, asked by all at the same steps: about once a second, if a step takes
+    `seconds`. Alone, whether one came."""
+
+    def __init__(self, stop: Interruption, cluster: Cluster, seconds: float):
+        self.stop, self.cluster = stop, cluster
+        self.every = max(1, round(1.0 / cluster.agree("seconds", max(seconds, 1e-6))[0]))
+
+    def __call__(self, step: int) -> bool:
+        if self.cluster.size == 1:
+            return self.stop.asked
+        return step % self.every == 0 and any(self.cluster.agree(f"step {step}", self.stop.asked))
 
 
 class Settle(keras.callbacks.Callback):
@@ -94,10 +114,16 @@ class Guard(keras.callbacks.Callback):
 
 
 class Samples:
-    """Grids of the fixed test pictures, and the metrics on them."""
+    """Grids of the fixed test pictures, and the metrics on them.
 
-    def __init__(self, gan: GAN, test: dict[str, np.ndarray], draw):
-        self.gan, self.test, self.draw = gan, test, draw
+    Args:
+        test: {"content", "truth"}, float32 [N, H, W, C] in [-1, 1]; N is a multiple of the number of replicas.
+        draw: content or None -> stylized pictures.
+        feed: a function that makes a share's dataset -> what `evaluate` reads.
+    """
+
+    def __init__(self, gan: GAN, test: dict[str, np.ndarray], draw, feed):
+        self.gan, self.test, self.draw, self.feed = gan, test, draw, feed
 
     def grid(self) -> np.ndarray:
         """Rows of content | stylized | truth, uint8 [H, W, 3]."""
@@ -110,11 +136,14 @@ class Samples:
         """What the recipe measures on test pictures; nothing for one that draws from noise alone."""
         if not self.gan.test_means:
             return {}
-        # One batch of a size known when the step is traced, as noise wants it.
-        count = len(self.test["content"])
-        dataset = tf.data.Dataset.from_tensor_slices(self.test).batch(count, drop_remainder=True)
-        results = self.gan.evaluate(dataset, return_dict=True, verbose=0)
+        results = self.gan.evaluate(self.feed(self._dataset), steps=1, return_dict=True, verbose=0)
         return {name: float(results[name]) for name in self.gan.test_means}
+
+    def _dataset(self, share: Share) -> tf.data.Dataset:
+        # One batch a replica, of a size known when the step is traced, as noise wants it.
+        rows = share.rows(len(self.test["content"]))
+        dataset = tf.data.Dataset.from_tensor_slices({name: batch[rows] for name, batch in self.test.items()})
+        return dataset.batch(len(rows) // share.batches, drop_remainder=True)
 
 
 def _to_uint8(pictures: np.ndarray) -> np.ndarray:
@@ -122,13 +151,16 @@ def _to_uint8(pictures: np.ndarray) -> np.ndarray:
 
 
 class Journal(keras.callbacks.Callback):
-    """A line of metrics.jsonl and TensorBoard's points for every interval; picture grids."""
+    """Means over every interval, and what the test pictures show; all workers compute it, the chief's `record` has it.
 
-    def __init__(self, clock: Clock, run: RunFolder, samples: Samples, sample_every: int):
+    Args:
+        record: None on the other workers.
+    """
+
+    def __init__(self, clock: Clock, samples: Samples, sample_every: int, record: "Record | None"):
         super().__init__()
-        self.clock, self.run, self.samples, self.sample_every = clock, run, samples, sample_every
+        self.clock, self.samples, self.sample_every, self.record = clock, samples, sample_every, record
         self.means = {}
-        self.writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def on_train_begin(self, logs=None):
         if self.clock.step == 0:
@@ -141,23 +173,40 @@ class Journal(keras.callbacks.Callback):
         self.means = {name: float(results[name]) for name in self.model.loss_names}
         self.model.reset_metrics()
         # A signal's sender does not wait for long: save first of all.
-        shown = self._shown() if self.clock.at(self.sample_every) and not self.clock.stop.asked else {}
+        shown = self._shown() if self.clock.at(self.sample_every) and not self.clock.interrupted else {}
         self._write(self.means | shown)
 
     def _shown(self) -> dict[str, float]:
         """Write the grid of this step; returns the metrics of its pictures."""
-        picture = self.samples.grid()
-        self.run.samples.mkdir(exist_ok=True)
-        save_picture(picture, self.run.samples / f"step-{self.clock.step:07d}.png")
-        with self.writer.as_default(step=self.clock.step):
-            tf.summary.image("samples", picture[None])
+        if self.record:
+            self.record.picture(self.clock.step, self.samples.grid())
         return self.samples.metrics()
 
     def _write(self, values: dict[str, float]) -> None:
-        line = {"step": self.clock.step, **{name: round(value, 6) for name, value in values.items()}}
+        if self.record:
+            self.record.values(self.clock.step, values)
+
+
+class Record:
+    """A line of metrics.jsonl and TensorBoard's points for every interval; picture grids."""
+
+    def __init__(self, run: RunFolder):
+        self.run = run
+        self.writer = tf.summary.create_file_writer(str(run.tensorboard))
+
+    def picture(self, step: int, picture: np.ndarray) -> None:
+        """A grid, uint8 [H, W, 3]."""
+        self.run.samples.mkdir(exist_ok=True)
+        save_picture(picture, self.run.samples / f"step-{step:07d}.png")
+        with self.writer.as_default(step=step):
+            tf.summary.image("samples", picture[None])
+
+    def values(self, step: int, values: dict[str, float]) -> None:
+        """Losses and metrics."""
+        line = {"step": step, **{name: round(value, 6) for name, value in values.items()}}
         with self.run.metrics_file.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        with self.writer.as_default(step=self.clock.step):
+        with self.writer.as_default(step=step):
             for name, value in values.items():
                 group = "losses" if name.endswith("_loss") else "metrics"
                 tf.summary.scalar(f"{group}/{name}", value)

@@ -18,14 +18,18 @@ class Checkpoints:
     TensorFlow writes a checkpoint's data first and its index last, under temporary names, so that a process killed at
     any moment leaves the former checkpoints whole; it keeps a checksum of every variable and verifies it when reading.
     The position in the data is the step itself.
+
+    Among several workers, reading the losses' sums needs them all: each saves, all but the chief into `scratch`, a
+    folder that nobody keeps.
     """
 
-    def __init__(self, gan, folder: pathlib.Path, keep: int):
+    def __init__(self, gan, folder: pathlib.Path, keep: int, scratch: str | None = None):
         self.step = gan.step
         self.folder = folder
         self.saved_step = None
         self.state = tracking.checkpoint(gan=gan)
-        self.manager = tf.train.CheckpointManager(self.state, str(folder), keep, checkpoint_name="ckpt")
+        place, keep = (scratch, 1) if scratch else (str(folder), keep)
+        self.manager = tf.train.CheckpointManager(self.state, place, keep, checkpoint_name="ckpt")
         parts = tf.train.TrackableView(self.state).descendants()
         variables = [part for part in parts if isinstance(part, keras.Variable | tf.Variable)]
         self.numbers = [variable for variable in variables if tf.as_dtype(variable.dtype).is_floating]
@@ -84,18 +88,30 @@ class Checkpoints:
         self.sweep()
         found = found_in(self.folder)
         for path in found:
-            try:
-                self.state.restore(str(path)).assert_existing_objects_matched()
-            except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
-                reason = first_line(error)
-                print(f"kgan: {path} is broken ({reason}); trying the one before", file=sys.stderr, flush=True)
-                continue
-            self.saved_step = int(self.step.numpy())
-            return self.saved_step
+            reason = self._read(path)
+            if reason is None:
+                return self.saved_step
+            print(f"kgan: {path} is broken ({reason}); trying the one before", file=sys.stderr, flush=True)
         if found:
             raise UserError(
                 f"{self.folder}: none of its {len(found)} checkpoints can be read ({reason}); start the run anew"
             )
+        return None
+
+    def restore_step(self, step: int) -> None:
+        """Restore the checkpoint of that very step, which another worker has read; UserError if this one cannot."""
+        path = self.folder / f"ckpt-{step}"
+        reason = self._read(path) if path in found_in(self.folder) else "it is not there"
+        if reason:
+            raise UserError(f"{path}: {reason}; all workers need the same run folder, on a file system that they share")
+
+    def _read(self, path: pathlib.Path) -> str | None:
+        """Restore a checkpoint; returns the reason if that was not possible."""
+        try:
+            self.state.restore(str(path)).assert_existing_objects_matched()
+        except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
+            return first_line(error)
+        self.saved_step = int(self.step.numpy())
         return None
 
 

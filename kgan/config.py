@@ -122,10 +122,11 @@ class TrainConfig:
     """Start from the weights of this run folder instead of random ones."""
 
     # --- machine --------------------------------------------------------------------------------------------------
-    strategy: Literal["none", "mirrored"] = "none"
-    """tf.distribute strategy: one device, or synchronous copies on several."""
+    strategy: Literal["none", "mirrored", "multi_worker"] = "none"
+    """tf.distribute strategy: one device, synchronous copies on several, or on several machines (by TF_CONFIG)."""
     devices: Whole = None
-    """The first N GPUs, or N logical CPU devices where there is no GPU. Default: 1, or all with mirrored."""
+    """The first N GPUs (of every machine), or N logical CPU devices where there is no GPU. Default: 1, or all GPUs with
+    mirrored and multi_worker."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Compute precision of the networks; losses, norms and weights stay in float32."""
     jit: Annotated[bool | None, arg(metavar="{True,False}")] = None

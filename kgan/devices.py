@@ -3,10 +3,13 @@
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from kgan.cluster import Cluster
 from kgan.config import TrainConfig
+from kgan.data import Share
 from kgan.errors import UserError
 
 
@@ -18,7 +21,7 @@ def choose_devices(config: TrainConfig) -> list[str]:
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         return _logical_cpus(config.devices or 1)
-    count = config.devices or (len(gpus) if config.strategy == "mirrored" else 1)
+    count = config.devices or (1 if config.strategy == "none" else len(gpus))
     if count > len(gpus):
         raise UserError(f"--devices {count}: this machine has {len(gpus)} GPU{'s' if len(gpus) > 1 else ''}")
     tf.config.set_visible_devices(gpus[:count], "GPU")
@@ -38,22 +41,60 @@ def _logical_cpus(count: int) -> list[str]:
     return [f"CPU:{index}" for index in range(count)]
 
 
-def build_strategy(config: TrainConfig, devices: list[str]) -> tf.distribute.Strategy:
-    """The strategy that --strategy names, over `devices`; the batch must divide evenly among them."""
-    if config.batch_size % len(devices):
-        raise UserError(f"--batch-size {config.batch_size} should be a multiple of the {len(devices)} devices")
+def build_strategy(config: TrainConfig, devices: list[str], cluster: Cluster | None = None) -> tf.distribute.Strategy:
+    """The strategy that --strategy names, over `devices` (of every worker); the batch must divide evenly among them."""
+    cluster = cluster or Cluster()
+    replicas = len(devices) * cluster.size
+    if config.batch_size % replicas:
+        workers = f" of {cluster.size} workers" if cluster.size > 1 else ""
+        raise UserError(f"--batch-size {config.batch_size} should be a multiple of the {replicas} devices{workers}")
+    on_gpus = devices[0].startswith("GPU")
+    if cluster.size > 1:
+        return _over_workers(cluster, len(devices), on_gpus)
     if config.strategy == "none":
         if len(devices) > 1:
             raise UserError(f"--devices {len(devices)} needs --strategy mirrored")
         return tf.distribute.get_strategy()
-    on_gpus = devices[0].startswith("GPU")
     # NCCL is the default on GPUs; between CPU devices the sums are made on the first of them.
     reduction = None if on_gpus else tf.distribute.ReductionToOneDevice()
     return tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
 
 
-def describe(devices: list[str]) -> list[str]:
+def _over_workers(cluster: Cluster, count: int, on_gpus: bool) -> tf.distribute.Strategy:
+    """Synchronous copies on `count` devices of every worker; waits until TensorFlow has reached them all."""
+    if count > 1 and not on_gpus:
+        raise UserError(
+            f"--devices {count}: on CPUs a worker of --strategy multi_worker is one device; start more workers"
+        )
+    cluster.agree_equal("devices", count)
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.members.addresses)}),
+        task_type="worker",
+        task_id=cluster.index,
+        num_accelerators={"GPU": count} if on_gpus else {},
+        rpc_layer="grpc",
+    )
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    options = tf.distribute.experimental.CommunicationOptions(implementation=kinds.NCCL if on_gpus else kinds.RING)
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+
+
+def fed(strategy: tf.distribute.Strategy, cluster: Cluster, make: Callable[[Share], tf.data.Dataset]):
+    """What `fit` and `evaluate` read: `make(share)`, where every worker reads its own share only, again and again."""
+    if cluster.size == 1:
+        return make(Share())
+    share = Share(cluster.index, cluster.size, strategy.num_replicas_in_sync // cluster.size)
+    # Without an end, or TensorFlow would ask all workers before every step whether one has come to it.
+    return strategy.distribute_datasets_from_function(lambda _: make(share).repeat())
+
+
+def describe(devices: list[str], workers: int = 1) -> list[str]:
     """Lines for the user: what trains, and whether a GPU lies idle that TensorFlow cannot see."""
+    first, *notes = _described(devices)
+    return [f"{workers} workers, each {first}" if workers > 1 else first, *notes]
+
+
+def _described(devices: list[str]) -> list[str]:
     if devices[0].startswith("GPU"):
         details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
         return [f"{len(devices)} x {details.get('device_name', 'GPU')}"]

@@ -2,9 +2,13 @@
 
 import contextlib
 import dataclasses
+import functools
+import hashlib
+import json
 import pathlib
 import tempfile
 import time
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -12,9 +16,10 @@ import tensorflow as tf
 
 from kgan import callbacks, recipes, run_folder, tracking
 from kgan.checkpoints import Checkpoints, first_line, found_in
+from kgan.cluster import Cluster, from_environment
 from kgan.config import TrainConfig
 from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
-from kgan.devices import build_strategy, choose_devices, describe
+from kgan.devices import build_strategy, choose_devices, describe, fed
 from kgan.errors import RunError, UserError
 from kgan.export import export_all
 from kgan.export.loading import restore_newest
@@ -25,6 +30,16 @@ from kgan.run_folder import RunFolder
 TEST_PICTURES = 16
 """Fixed test pictures that are stylized and scored while training."""
 _REHEARSED_STEPS = 3
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnknownError,
+)
+"""How TensorFlow says that another worker does not answer."""
 
 
 def train(config: TrainConfig) -> pathlib.Path:
@@ -51,17 +66,37 @@ def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
     config = _settings(config)
     if not config.resume:
         run_folder.check_free(config.run)
-    devices = choose_devices(config)
-    config = machine_defaults(config, devices)
-    strategy = build_strategy(config, devices)
-    pictures = open_pictures(config)
-    # After the pictures: preparing them for the first time must not change what is drawn.
-    keras.utils.set_random_seed(config.seed)
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    with strategy.scope(), _failures(config):
-        session = Session(config, pictures, strategy, describe(devices), stop)
-        return session.resume() if config.resume else session.start()
+    cluster = Cluster(from_environment() if config.strategy == "multi_worker" else None)
+    with cluster.joined(_shared_settings(config)):
+        devices = choose_devices(config)
+        config = machine_defaults(config, devices)
+        strategy = build_strategy(config, devices, cluster)
+        pictures = open_pictures(config)
+        cluster.agree_equal("pictures", _fingerprint(pictures))
+        # After the pictures: preparing them for the first time must not change what is drawn.
+        keras.utils.set_random_seed(config.seed)
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        with strategy.scope(), _failures(config, cluster), tempfile.TemporaryDirectory(prefix="kgan-") as scratch:
+            place = Place(strategy, cluster, describe(devices, cluster.size), scratch)
+            session = Session(config, pictures, place, stop)
+            return session.resume() if config.resume else session.start()
+
+
+def _shared_settings(config: TrainConfig) -> dict:
+    """What must be equal on all workers: not the folders, which machines may have in different places."""
+    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "run"}
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in own}
+    return json.loads(json.dumps(settings))
+
+
+def _fingerprint(pictures: Pictures) -> str:
+    """How many pictures there are, and a checksum of their names and sizes."""
+    stores = [pictures.content, pictures.style, pictures.test_content, pictures.test_truth]
+    files = [[file[:2] for file in store.files] for store in stores if store is not None]
+    return (
+        f"{'+'.join(str(len(each)) for each in files)} ({hashlib.sha256(json.dumps(files).encode()).hexdigest()[:8]})"
+    )
 
 
 def _settings(config: TrainConfig) -> TrainConfig:
@@ -80,14 +115,25 @@ def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
     return dataclasses.replace(config, devices=len(devices), jit=jit, deterministic=deterministic)
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where one call of `train` runs: strategy, workers, the machine in words, and a folder that ends with the call."""
+
+    strategy: tf.distribute.Strategy
+    cluster: Cluster
+    machine: list[str]
+    scratch: str
+
+
 class Session:
     """One call of `train`, once settings, pictures and devices are known; made inside the strategy's scope.
 
     What can fail does so before a new run's folder is made: networks, weights to start from, the compiled step.
     """
 
-    def __init__(self, config: TrainConfig, pictures: Pictures, strategy, machine: list[str], stop: Interruption):
-        self.config, self.pictures, self.strategy, self.machine, self.stop = config, pictures, strategy, machine, stop
+    def __init__(self, config: TrainConfig, pictures: Pictures, place: Place, stop: Interruption):
+        self.config, self.pictures, self.place, self.stop = config, pictures, place, stop
+        self.strategy, self.cluster = place.strategy, place.cluster
         self.gan = build_gan(config)
 
     def start(self) -> pathlib.Path:
@@ -95,17 +141,17 @@ class Session:
         if self.config.init_from:
             _init_from(self.gan, self.config.init_from)
         prepared = self._prepared(0)
-        run = run_folder.create(self.config)
-        with run.locked():
+        own = run_folder.create(self.config) if self.cluster.is_chief else None
+        run = RunFolder(pathlib.Path(self.cluster.agree("run", own and str(own.path))[0]))
+        with self._held(run):
             return self._go(run, self._checkpoints(run), *prepared)
 
     def resume(self) -> pathlib.Path:
         """Go on from the newest checkpoint; from step 0 where the run ended before it wrote any."""
         run = RunFolder(pathlib.Path(self.config.run))
-        with run.locked():
-            run.sweep()
+        with self._held(run):
             checkpoints = self._checkpoints(run)
-            first = checkpoints.restore()
+            first = self._restored(checkpoints)
             if first is None and self.config.init_from:
                 _init_from(self.gan, self.config.init_from)
             first = first or 0
@@ -113,42 +159,80 @@ class Session:
                 return self._end(run, first, trained=False)
             return self._go(run, checkpoints, *self._prepared(first))
 
+    @contextlib.contextmanager
+    def _held(self, run: RunFolder) -> Iterator[None]:
+        """The run folder is the chief's while it trains there."""
+        self.cluster.advice = f"start all workers again with: {_command(run.path)}"
+        with run.locked() if self.cluster.is_chief else contextlib.nullcontext():
+            if self.cluster.is_chief:
+                run.sweep()
+            yield
+
+    def _restored(self, checkpoints: Checkpoints) -> int | None:
+        """Every worker restores what the chief could read; returns its step, None where there is nothing yet."""
+        first = checkpoints.restore() if self.cluster.is_chief else None
+        first = self.cluster.agree("checkpoint", first)[0]
+        if first is not None and not self.cluster.is_chief:
+            checkpoints.restore_step(first)
+        return first
+
     def _last(self) -> int:
         return min(self.config.steps, self.config.stop_after or self.config.steps)
 
     def _checkpoints(self, run: RunFolder) -> Checkpoints:
-        return Checkpoints(self.gan, run.checkpoints, self.config.keep_checkpoints)
+        scratch = None if self.cluster.is_chief else self.place.scratch
+        return Checkpoints(self.gan, run.checkpoints, self.config.keep_checkpoints, scratch)
 
     def _prepared(self, first: int) -> tuple[tf.data.Dataset, int, float]:
         """The pictures from step `first` on, that step, and the seconds that one will take."""
-        dataset = training_dataset(self.pictures, self.config, first)
-        return dataset, first, _rehearse(self.gan, dataset, self.strategy)
+        dataset = self._fed(functools.partial(training_dataset, self.pictures, self.config, first))
+        return dataset, first, _rehearse(self.gan, dataset, self.strategy, self.place.scratch)
+
+    def _fed(self, make):
+        return fed(self.strategy, self.cluster, make)
 
     def _go(self, run: RunFolder, checkpoints: Checkpoints, dataset, first: int, seconds: float) -> pathlib.Path:
         try:
-            _announce(run, self.config, self.pictures, self.machine, first, self._last(), seconds)
-            run.trim_metrics(first if first else -1)  # the first grid's line comes with step 0
-            return self._end(run, self._fit(run, checkpoints, dataset, first), trained=True)
+            if self.cluster.is_chief:
+                _announce(run, self.config, self.pictures, self.place.machine, first, self._last(), seconds)
+                run.trim_metrics(first if first else -1)  # the first grid's line comes with step 0
+            else:
+                print(f"{self._name()} trains along; {self.cluster.members.name(0)} reports", flush=True)
+            return self._end(run, self._fit(run, checkpoints, dataset, first, seconds), trained=True)
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; go on with: {_command(run.path)}") from None
 
-    def _fit(self, run: RunFolder, checkpoints: Checkpoints, dataset, first: int) -> int:
+    def _name(self) -> str:
+        return self.cluster.members.name(self.cluster.index)
+
+    def _fit(self, run: RunFolder, checkpoints: Checkpoints, dataset, first: int, seconds: float) -> int:
         """Train to the last step of this call, or to a signal; returns the step reached, which is saved."""
         config, last = self.config, self._last()
         intervals = config.log_every, config.sample_every, config.checkpoint_every
-        clock = callbacks.Clock(first, last, intervals, self.stop)
-        samples = callbacks.Samples(self.gan, _test_pictures(self.pictures, config), _sampler(self.gan, config))
-        journal = callbacks.Journal(clock, run, samples, config.sample_every)
-        progress = callbacks.ProgressLine(clock, journal, config.batch_size, config.log_every)
+        clock = callbacks.Clock(first, last, intervals, callbacks.Agreement(self.stop, self.cluster, seconds))
+        test = _test_pictures(self.pictures, config, self.strategy.num_replicas_in_sync)
+        samples = callbacks.Samples(self.gan, test, _sampler(self.gan, config), self._fed)
+        record = callbacks.Record(run) if self.cluster.is_chief else None
+        journal = callbacks.Journal(clock, samples, config.sample_every, record)
         saving = callbacks.Every(clock, config.checkpoint_every, checkpoints.save)
-        parts = [clock, callbacks.Settle(clock), callbacks.Guard(clock, checkpoints), journal, progress, saving]
-        with self.stop.held(), contextlib.closing(progress):
+        parts = [clock, callbacks.Settle(clock), callbacks.Guard(clock, checkpoints), journal, saving]
+        with self.stop.held(), contextlib.ExitStack() as ending:
+            if self.cluster.is_chief:
+                progress = callbacks.ProgressLine(clock, journal, config.batch_size, config.log_every)
+                ending.callback(progress.close)
+                parts.insert(-1, progress)
             checkpoints.save()
             called = callbacks.Callbacks(parts, add_history=True, model=self.gan)
             self.gan.fit(dataset, steps_per_epoch=last - first, shuffle=False, verbose=0, callbacks=called)
         return clock.step
 
     def _end(self, run: RunFolder, step: int, trained: bool) -> pathlib.Path:
+        if self.cluster.is_chief:
+            self._finish(run, step, trained)
+        self.cluster.agree("end", step)  # workers that outlive the chief would take its end for a failure
+        return run.path
+
+    def _finish(self, run: RunFolder, step: int, trained: bool) -> None:
         if step < self.config.steps:
             print(f"stopped at step {step} of {self.config.steps}; go on with: {_command(run.path)}", flush=True)
         elif trained or not run.is_exported():
@@ -156,7 +240,6 @@ class Session:
             print(f"done      {run.saved_model}, {run.litert(half=False)}", flush=True)
         else:
             print(f"done      {run.path} has reached step {step} and is exported already", flush=True)
-        return run.path
 
 
 def _init_from(gan, other: str) -> None:
@@ -171,14 +254,15 @@ def _init_from(gan, other: str) -> None:
     gan.stylist_of.set_weights(gan.stylist.get_weights())
 
 
-def _rehearse(gan, dataset, strategy) -> float:
+def _rehearse(gan, dataset, strategy, scratch: str) -> float:
     """Seconds per step, from a few steps that are then undone: what they cost to compile is paid only once."""
     state = tracking.checkpoint(gan=gan)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         before = state.write(f"{folder}/before")
         gan.make_train_function()
         gan.take_up()
-        batches = iter(strategy.experimental_distribute_dataset(dataset))
+        whole = isinstance(dataset, tf.data.Dataset)
+        batches = iter(strategy.experimental_distribute_dataset(dataset) if whole else dataset)
         for done in range(_REHEARSED_STEPS):
             if done == 1:  # the first one compiles
                 began = time.perf_counter()
@@ -201,17 +285,17 @@ def _announce(run, config, pictures: Pictures, machine, first, last, seconds) ->
     print(f"time      about {callbacks.duration((last - first) * seconds)} for steps {first} to {last}", flush=True)
 
 
-def _test_pictures(pictures: Pictures, config: TrainConfig) -> dict[str, np.ndarray]:
+def _test_pictures(pictures: Pictures, config: TrainConfig, replicas: int) -> dict[str, np.ndarray]:
     """{"content", "truth"}: the first test pictures, or training pictures where there are none; a full last batch."""
     content, truth = pictures.test_content, pictures.test_truth
     if content is None:
         content, truth = pictures.content, pictures.style if pictures.paired else None
     if content is None:
         return {}
-    count = max(config.devices, min(TEST_PICTURES, len(content)) // config.devices * config.devices)
+    count = max(replicas, min(TEST_PICTURES, len(content)) // replicas * replicas)
     stores = {"content": content, "truth": truth if pictures.paired else None}
     batches = {name: fixed_batch(store, config, count) for name, store in stores.items() if store is not None}
-    # Fewer pictures than devices: show some twice, so that every device has one.
+    # Fewer pictures than replicas: show some twice, so that every replica has one.
     return {name: np.resize(batch, (count, *batch.shape[1:])) for name, batch in batches.items()}
 
 
@@ -235,14 +319,18 @@ def _sampler(gan, config: TrainConfig):
 
 
 @contextlib.contextmanager
-def _failures(config: TrainConfig):
-    """One clear line for what a machine can refuse: memory, room on the disk, writing."""
+def _failures(config: TrainConfig, cluster: Cluster):
+    """One clear line for what a machine can refuse: memory, room on the disk, writing; and for a lost worker."""
     try:
         yield
+    except _LOST as error:
+        if cluster.size == 1:
+            raise
+        raise cluster.why(error) from None
     except tf.errors.ResourceExhaustedError as error:
         if "space" in error.message.lower() or "quota" in error.message.lower():
             raise RunError(_not_written(config, first_line(error))) from None
-        smaller = max(config.devices, config.batch_size // 2)
+        smaller = max(config.devices * cluster.size, config.batch_size // 2)
         raise RunError(
             f"out of memory with --batch-size {config.batch_size} at --size {config.size}; try --batch-size {smaller}"
         ) from None

@@ -25,12 +25,22 @@ LAYERS = [
     {"data", "metrics", "networks", "losses", "tracking"},
     {"gan"},
     {"export", "checkpoints"},
-    {"devices", "callbacks", "interruption", "stylize", "generate", "evaluation", "training"},
+    {"cluster", "devices", "callbacks", "interruption", "stylize", "generate", "evaluation", "training"},
     {"cli"},
 ]
 """Parts of kgan from the bottom to the top: one may import from its own layer and from those before it."""
 
-WITHOUT_TENSORFLOW = {"errors", "config", "run_folder", "recipes", "progress", "pictures", "cli", "interruption"}
+WITHOUT_TENSORFLOW = {
+    "errors",
+    "config",
+    "run_folder",
+    "recipes",
+    "progress",
+    "pictures",
+    "cli",
+    "interruption",
+    "cluster",
+}
 """Parts that never import TensorFlow, so that a wrong word is answered at once."""
 
 

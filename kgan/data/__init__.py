@@ -12,6 +12,7 @@ _HOMES = {
     "Pictures": "sources",
     "open_pictures": "sources",
     "Store": "stores",
+    "Share": "training",
     "fixed_batch": "training",
     "training_dataset": "training",
 }

@@ -4,6 +4,7 @@ Batch k holds the samples k*B ... k*B+B-1; picture, crop and mirroring of a samp
 number). Paired pictures share all three.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -29,19 +30,37 @@ AHEAD = 4
 FOREVER = 2**62
 
 
-def training_dataset(pictures: Pictures, config: TrainConfig, start_step: int = 0) -> tf.data.Dataset:
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """What one worker reads of every global batch: part `index` of `count`, as `batches` batches (one a replica)."""
+
+    index: int = 0
+    count: int = 1
+    batches: int = 1
+
+    def rows(self, batch_size: int) -> np.ndarray:
+        """Places in the global batch, int64 [batch_size / count]."""
+        return np.arange(batch_size).reshape(self.count, -1)[self.index]
+
+
+def training_dataset(
+    pictures: Pictures, config: TrainConfig, start_step: int = 0, share: Share | None = None
+) -> tf.data.Dataset:
     """Batches {"content", "style"}, each float32 [B, S, S, C] in [-1, 1], from batch `start_step` on, without end.
 
-    Recipes without content get {"style"} alone.
+    Recipes without content get {"style"} alone. With a `share` only its rows of each batch are read and decoded, and
+    B is the share's batch size; it must divide the global one.
     """
+    share = share or Share()
+    rows = share.rows(config.batch_size)
     stores = {"style": (pictures.style, CONTENT if pictures.paired else STYLE)}
     if pictures.content is not None:
         stores = {"content": (pictures.content, CONTENT), **stores}
     dataset = tf.data.Dataset.range(start_step, FOREVER // config.batch_size)
-    read = functools.partial(_read, stores, config)
+    read = functools.partial(_read, stores, config, rows)
     dataset = dataset.map(read, num_parallel_calls=READERS, deterministic=True).unbatch()
     dataset = dataset.map(_decoder(stores, config), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(config.batch_size, drop_remainder=True).prefetch(AHEAD)
+    return dataset.batch(len(rows) // share.batches, drop_remainder=True).prefetch(AHEAD * share.batches)
 
 
 def fixed_batch(store: Store, config: TrainConfig, count: int) -> np.ndarray:
@@ -55,11 +74,13 @@ def _middle(encoded: bytes, config: TrainConfig) -> np.ndarray:
     return augmentation.to_range(augmentation.decode_window(encoded, window, config.size, config.channels)).numpy()
 
 
-def _read(stores: dict[str, tuple[Store, int]], config: TrainConfig, step: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The encoded pictures of one batch, string [B] per domain, and their sample numbers, int64 [B]."""
+def _read(
+    stores: dict[str, tuple[Store, int]], config: TrainConfig, rows: np.ndarray, step: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """The encoded pictures of those rows of a batch, string [B] per domain, and their sample numbers, int64 [B]."""
 
     def encoded(step: np.ndarray) -> list[np.ndarray]:
-        samples = int(step) * config.batch_size + np.arange(config.batch_size)
+        samples = int(step) * config.batch_size + rows
         return [samples] + [
             np.array(store.encoded(picture_indices(samples, len(store), config.seed, domain)), object)
             for store, domain in stores.values()
@@ -67,7 +88,7 @@ def _read(stores: dict[str, tuple[Store, int]], config: TrainConfig, step: tf.Te
 
     columns = tf.numpy_function(gated(encoded), [step], [tf.int64] + [tf.string] * len(stores))
     for column in columns:
-        column.set_shape([config.batch_size])
+        column.set_shape([len(rows)])
     return dict(zip(["sample", *stores], columns, strict=True))
 
 

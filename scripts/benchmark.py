@@ -1,17 +1,29 @@
 """How fast kgan trains and reads pictures here: python scripts/benchmark.py train|input [flags of kgan train]
 
-`train` times whole training steps, pictures included; compile time and peak memory are printed apart.
-`input` times the input pipeline alone. Each figure is a median over windows of steps, with the spread between the
-10th and the 90th percentile. Beside --windows and --window-steps, all flags are those of `kgan train`.
+`train` times whole training steps, pictures included, of kgan and of the same networks in a plain Keras step
+(scripts/plain_step.py), in windows that take turns. `input` times the input pipeline alone.
+
+A row: the median over the windows and their 10th to 90th percentile; pictures a second (pairs, where two are drawn);
+the first step, which compiles; the most GPU memory that training held; and the operations in convolutions and matrix
+products (scripts/arithmetic.py) per second, also as a share of what large matrix products reach here in the same run.
 """
 
 import argparse
+import contextlib
+import dataclasses
+import os
+import pathlib
 import statistics
 import sys
 import time
+from collections.abc import Callable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
+from arithmetic import operations
+from plain_step import PlainStep, missing
 
 from kgan import cli, recipes
 from kgan.config import TrainConfig
@@ -21,26 +33,42 @@ from kgan.errors import UserError
 from kgan.gan import build_gan
 from kgan.training import machine_defaults
 
+PROFILED_STEPS = 10
 
-def matrix_rate(dtype: str, size: int = 8192, repeats: int = 20) -> float:
-    """TFLOP/s of a square matrix product on the first device: what this chip really reaches."""
-    size = size if tf.config.list_logical_devices("GPU") else 1024
+
+@dataclasses.dataclass
+class Contender:
+    """A training step, ready to be timed; `step()` returns something to wait for."""
+
+    name: str
+    step: Callable
+    compiling: float
+    peak: str
+    operations: float
+    seconds: list[float] = dataclasses.field(default_factory=list)
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+def matrix_rate(dtype: str, repeats: int = 20) -> float:
+    """Operations per second of a square matrix product on the first device: what this chip really reaches."""
+    on_gpu = bool(tf.config.list_logical_devices("GPU"))
+    size = 8192 if on_gpu else 1024
     matrix = tf.cast(tf.random.normal((size, size)), dtype)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=on_gpu)
     def products(x):
         for _ in range(repeats):
             x = tf.matmul(x, matrix) * (1.0 / size**0.5)
         return tf.reduce_sum(tf.cast(x, tf.float32))
 
-    products(matrix).numpy()
-    began = time.perf_counter()
-    products(matrix).numpy()
-    return repeats * 2 * size**3 / (time.perf_counter() - began) / 1e12
+    seconds = windows_of(lambda: products(matrix), 6, 1)[1:]  # the first one compiles
+    return repeats * 2 * size**3 / statistics.median(seconds)
 
 
 def windows_of(step, windows: int, window_steps: int) -> list[float]:
-    """Seconds per step of each window; `step()` returns something to wait for."""
+    """Seconds per step of each window."""
     seconds = []
     for _ in range(windows):
         began = time.perf_counter()
@@ -56,68 +84,192 @@ def wait(logs) -> None:
     np.asarray(next(iter(logs.values())) if isinstance(logs, dict) else logs)
 
 
-def report(name: str, seconds: list[float], images: int, **more) -> None:
-    """One row of figures."""
-    middle = statistics.median(seconds)
-    low, high = np.percentile(seconds, [10, 90])
-    words = [f"{name:24} {middle * 1e3:8.1f} ms ({low * 1e3:.1f}-{high * 1e3:.1f})  {images / middle:8.1f} images/s"]
-    print("  ".join(words + [f"{key.replace('_', ' ')} {value}" for key, value in more.items()]), flush=True)
+def gpu_memory(what: str) -> int:
+    """Bytes on the fullest GPU, "current" or "peak"; 0 on a CPU, where TensorFlow does not count."""
+    gpus = [gpu.name.replace("/device:", "") for gpu in tf.config.list_logical_devices("GPU")]
+    return max((tf.config.experimental.get_memory_info(gpu)[what] for gpu in gpus), default=0)
 
 
-def peak_memory() -> str:
-    """GiB that TensorFlow has used on the fullest GPU, or "-" on a CPU."""
-    gpus = tf.config.list_logical_devices("GPU")
-    if not gpus:
-        return "-"
-    peaks = [tf.config.experimental.get_memory_info(gpu.name.replace("/device:", ""))["peak"] for gpu in gpus]
-    return f"{max(peaks) / 2**30:.1f} GiB"
+def forget_peak() -> None:
+    """Begin to look for the peak anew."""
+    for gpu in tf.config.list_logical_devices("GPU"):
+        tf.config.experimental.reset_memory_stats(gpu.name.replace("/device:", ""))
 
 
-def time_training(config: TrainConfig, strategy, windows: int, window_steps: int) -> None:
-    """Whole steps of the run that `config` describes."""
+def contender(name: str, config: TrainConfig, strategy, build: Callable, window_steps: int) -> Contender:
+    """The step that `build()` gives, with the function to count in, after it has been compiled and warmed up."""
+    forget_peak()
+    before = gpu_memory("current")
+    step, update = build()
+    began = time.perf_counter()
+    wait(step())
+    compiling = time.perf_counter() - began
+    windows_of(step, 1, window_steps)
+    peak = gpu_memory("peak") - before
+    count = operations(traced(update, config, strategy))
+    return Contender(name, step, compiling, f"{peak / 2**30:.1f} GiB" if peak else "-", count)
+
+
+def traced(update: Callable, config: TrainConfig, strategy):
+    """The concrete function of one update of all replicas; nothing is run."""
+    rows = config.batch_size // strategy.num_replicas_in_sync
+    picture = tf.TensorSpec((rows, config.size, config.size, config.channels))
+    domains = ["style"] if recipes.find(config.recipe).pictures == "style" else ["content", "style"]
+    one = tf.function(lambda batch: strategy.run(update, (batch,)), autograph=False)
+    return one.get_concrete_function(dict.fromkeys(domains, picture))
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+def time_training(config: TrainConfig, strategy, options: argparse.Namespace) -> None:
+    """Whole steps of the run that `config` describes, kgan's and plain ones in turns."""
     pictures = open_pictures(config)
     with strategy.scope():
-        gan = build_gan(config)
-        dataset = training_dataset(pictures, config, 0)
-        batches = iter(strategy.experimental_distribute_dataset(dataset))
-        gan.make_train_function()
-        gan.take_up()
-        began = time.perf_counter()
-        wait(gan.train_function(batches))
-        compiled = time.perf_counter() - began
-        windows_of(lambda: gan.train_function(batches), 1, window_steps)
-        seconds = windows_of(lambda: gan.train_function(batches), windows, window_steps)
-    name = f"{config.recipe} {config.size} b{config.batch_size} {config.precision}"
-    report(name, seconds, config.batch_size, first_step=f"{compiled:.1f} s", peak=peak_memory())
+        batches = iter(strategy.experimental_distribute_dataset(training_dataset(pictures, config, 0)))
+        builders = {"kgan": lambda: kgan_step(config, batches), "plain": lambda: plain_step(config, batches)}
+        lacking = missing(config, strategy.num_replicas_in_sync)
+        if lacking and options.only != "kgan":
+            print(f"no plain step beside it: it knows nothing of {lacking}", flush=True)
+            del builders["plain"]
+        chosen = [options.only] if options.only in builders else list(builders)
+        contenders = [contender(name, config, strategy, builders[name], options.window_steps) for name in chosen]
+        rate = matrix_rate(config.precision)
+        for _ in range(options.windows):
+            for one in contenders:
+                one.seconds += windows_of(one.step, 1, options.window_steps)
+        title(config)
+        for one in contenders:
+            report(one, config.batch_size, rate)
+        if len(contenders) == 2:
+            compare(*contenders)
+        if options.profile:
+            profile(contenders[0], options.profile)
 
 
-def time_input(config: TrainConfig, strategy, windows: int, window_steps: int) -> None:
+def kgan_step(config: TrainConfig, batches) -> tuple[Callable, Callable]:
+    """(one training step as `fit` makes it, the function inside it)."""
+    gan = build_gan(config)
+    gan.make_train_function()
+    gan.take_up()
+    return lambda: gan.train_function(batches), gan.train_step
+
+
+def plain_step(config: TrainConfig, batches) -> tuple[Callable, Callable]:
+    """The same of the plain Keras step."""
+    plain = PlainStep(config)
+    return lambda: plain(next(batches)), plain.make
+
+
+def time_input(config: TrainConfig, strategy, options: argparse.Namespace) -> None:
     """Batches of the input pipeline, with nothing trained."""
     batches = iter(training_dataset(open_pictures(config), config, 0))
-    windows_of(lambda: next(batches)["style"], 1, window_steps)
-    seconds = windows_of(lambda: next(batches)["style"], windows, window_steps)
-    report(f"input {config.size} b{config.batch_size}", seconds, config.batch_size)
+    windows_of(lambda: next(batches)["style"], 1, options.window_steps)
+    seconds = windows_of(lambda: next(batches)["style"], options.windows, options.window_steps)
+    title(config)
+    print(timing("input", seconds, config.batch_size), flush=True)
 
 
-def main() -> int:
-    """Read the words, run the measurement."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def profile(one: Contender, folder: str) -> None:
+    """Write what TensorBoard's profiler shows of a few steps."""
+    tf.profiler.experimental.start(folder)
+    for number in range(PROFILED_STEPS):
+        with tf.profiler.experimental.Trace("train", step_num=number, _r=1):
+            logs = one.step()
+    wait(logs)
+    tf.profiler.experimental.stop()
+    print(f"profile of {PROFILED_STEPS} steps of {one.name}: tensorboard --logdir {folder}", flush=True)
+
+
+# --- saying it --------------------------------------------------------------------------------------------------------
+
+
+def title(config: TrainConfig) -> None:
+    """What the rows below it are about."""
+    how = f"{config.precision}{', XLA' if config.jit else ''}{', deterministic' if config.deterministic else ''}"
+    print(f"{config.recipe} {config.size}x{config.size}, batch {config.batch_size}, {how}", flush=True)
+
+
+def timing(name: str, seconds: list[float], images: int) -> str:
+    """The first half of a row."""
+    middle = statistics.median(seconds)
+    low, high = np.percentile(seconds, [10, 90])
+    spread = f"({low * 1e3:.1f}-{high * 1e3:.1f})"
+    return f"{name:6} {middle * 1e3:8.1f} ms {spread:15} {images / middle:8.1f} images/s"
+
+
+def report(one: Contender, images: int, rate: float) -> None:
+    """One row of figures."""
+    reached = one.operations / statistics.median(one.seconds)
+    print(
+        f"{timing(one.name, one.seconds, images)}  first step {one.compiling:.1f} s  peak {one.peak}  "
+        f"{one.operations / 1e12:.3g} TFLOP a step, {reached / 1e12:.3g} TFLOP/s: "
+        f"{reached / rate:.0%} of the matrix rate of {rate / 1e12:.3g}",
+        flush=True,
+    )
+
+
+def compare(kgan: Contender, plain: Contender) -> None:
+    """The ratio of windows that stood side by side: what both lost to other work cancels."""
+    ratios = [own / other for own, other in zip(kgan.seconds, plain.seconds, strict=True)]
+    low, high = np.percentile(ratios, [10, 90])
+    print(f"kgan takes {statistics.median(ratios):.3f} ({low:.3f}-{high:.3f}) of the plain step's time", flush=True)
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def parsed(words: list[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
+    """This script's own options, and what is left for `kgan train`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("what", choices=["train", "input"])
-    parser.add_argument("--windows", type=int, default=10)
-    parser.add_argument("--window-steps", type=int, default=10)
-    own, rest = parser.parse_known_args()
+    parser.add_argument("--windows", type=positive, default=10, help="windows to take the median of (default: 10)")
+    parser.add_argument("--window-steps", type=positive, default=10, help="steps or batches a window (default: 10)")
+    parser.add_argument("--only", choices=["kgan", "plain"], help="time one of the two steps alone")
+    parser.add_argument(
+        "--profile", metavar="FOLDER", help=f"also write a TensorBoard profile of {PROFILED_STEPS} steps; to look at "
+        "it: pip install tensorboard-plugin-profile, then tensorboard --logdir FOLDER",
+    )  # fmt: skip
+    return parser.parse_known_args(words)
+
+
+def positive(word: str) -> int:
+    """A whole number of at least 1."""
+    if int(word) < 1:
+        raise ValueError
+    return int(word)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Read the words, run the measurement."""
+    options, rest = parsed(words)
     try:
         config = recipes.resolve(cli.parse(TrainConfig, rest, "benchmark.py"))
+        if options.profile:
+            with _said_in_one_line():
+                pathlib.Path(options.profile).mkdir(parents=True, exist_ok=True)
         devices = choose_devices(config)
         config = machine_defaults(config, devices)
+        if config.deterministic:  # as kgan train; it costs time
+            tf.config.experimental.enable_op_determinism()
+            tf.random.set_seed(config.seed)
         strategy = build_strategy(config, devices)
-        print(f"{describe(devices)[0]}; matrix products at {matrix_rate('bfloat16'):.0f} TFLOP/s bfloat16, "
-              f"{matrix_rate('float32'):.0f} float32", flush=True)  # fmt: skip
-        {"train": time_training, "input": time_input}[own.what](config, strategy, own.windows, own.window_steps)
+        print(describe(devices)[0], flush=True)
+        {"train": time_training, "input": time_input}[options.what](config, strategy, options)
     except UserError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return error.status
     return 0
+
+
+@contextlib.contextmanager
+def _said_in_one_line():
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"--profile {error.filename}: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,154 @@
+"""The training step as a Keras user would write it: what scripts/benchmark.py holds kgan's own step against.
+
+The same networks, losses, optimizers, image pools and moving average as kgan's; the step itself is that of the
+CycleGAN tutorials (https://keras.io/examples/generative/cyclegan, https://www.tensorflow.org/tutorials/generative/cyclegan):
+one persistent tape over everything, an optimizer for each network over the list of its variables, one `tf.function`.
+What the tutorials do twice is done once: one backward pass for both generators, one for both discriminators, and
+without an image pool one look of the discriminator at the stylized pictures. Neither guard nor metrics: what it returns
+are the bare losses.
+"""
+
+import tensorflow as tf
+
+from kgan import losses, recipes
+from kgan.config import TrainConfig
+from kgan.gan import noise
+from kgan.gan.image_pool import ImagePool
+from kgan.gan.optimizers import build_optimizer
+from kgan.gan.terms import TERMS, Scene
+from kgan.networks import build_discriminator, build_features, build_generator, build_regularizer
+
+
+def missing(config: TrainConfig, replicas: int) -> str | None:
+    """What of these settings the plain step does not know; None where it can stand beside kgan's."""
+    lacks = {
+        "several devices": replicas > 1,
+        "float16": config.precision == "float16",
+        "the gradient penalty": config.adversarial == "wasserstein",
+        "a trained regularizer": config.regularizer == "adversarial" and "mmd" in _weights(config),
+    }
+    return next((name for name, lack in lacks.items() if lack), None)
+
+
+def _weights(config: TrainConfig) -> dict[str, float]:
+    return recipes.term_weights(config, recipes.find(config.recipe))
+
+
+class PlainStep:
+    """Call it on {"content", "style"}, each [N, H, W, C] in [-1, 1]: makes one update, returns the losses."""
+
+    def __init__(self, config: TrainConfig):
+        self.config, self.recipe, self.weights = config, recipes.find(config.recipe), _weights(config)
+        directions = 2 if self.recipe.topology == "two_way" else 1
+        self.generators = [build_generator(config) for _ in range(directions)]
+        self.judges = [build_discriminator(config) for _ in range(directions if self.recipe.discriminator else 0)]
+        self.optimizers = [
+            *(build_optimizer(config, "generator", network.trainable_variables) for network in self.generators),
+            *(build_optimizer(config, "discriminator", network.trainable_variables) for network in self.judges),
+        ]
+        self.average = build_generator(config)
+        self.average.set_weights(self.generators[0].get_weights())
+        shape = (config.size, config.size, config.channels)
+        self.pools = [ImagePool(config.image_pool, shape, config.batch_size) for _ in self.judges if config.image_pool]
+        self.adversarial = losses.ADVERSARIAL[config.adversarial] if self.judges else None
+        self.extractor = build_features(config) if {"features", "gram"} & self.weights.keys() else None
+        self.embedder = build_regularizer(config) if "mmd" in self.weights else None
+        if self.embedder:
+            self.embedder.trainable = False
+        self.step = tf.Variable(0, dtype=tf.int64)
+        self.compiled = tf.function(self.make, jit_compile=config.jit)
+
+    def __call__(self, batch: dict) -> dict:
+        return self.compiled(batch)
+
+    def make(self, batch: dict) -> dict:
+        """One update, to be traced."""
+        with tf.GradientTape(persistent=True) as tape:
+            play = self._two_way if self.recipe.topology == "two_way" else self._one_way
+            made, judged = play(batch.get("content"), batch["style"])
+            total, judged_total = tf.add_n(list(made.values())), tf.add_n([0.0, *judged.values()])
+        variables = [network.trainable_variables for network in self.generators]
+        gradients = tape.gradient(total, variables)
+        if self.judges:
+            judge_variables = [network.trainable_variables for network in self.judges]
+            gradients += tape.gradient(judged_total, judge_variables)
+            variables += judge_variables
+        for optimizer, gradient, weights in zip(self.optimizers, gradients, variables, strict=True):
+            optimizer.apply_gradients(zip(gradient, weights, strict=True))
+        self.step.assign_add(1)
+        step = tf.cast(self.step, tf.float32)
+        decay = tf.minimum(self.config.ema, (1.0 + step) / (10.0 + step))
+        for mean, weight in zip(self.average.weights, self.generators[0].weights, strict=True):
+            mean.assign(decay * mean + (1.0 - decay) * weight)
+        return {**made, **judged}
+
+    def _one_way(self, content, style):
+        """(the generator's losses, the discriminator's)."""
+        generator, judge = self.generators[0], self.judges[0] if self.judges else None
+        fake = generator(self._noisy(content, style), training=True)
+        reference = style if self.recipe.pictures == "paired" else content
+        same = generator(self._noisy(style, style), training=True) if "identity" in self.weights else None
+        scene = self._scene(fake, style, reference, judge, same=same)
+        if not judge:
+            return self._terms(scene), {}
+        if self.recipe.fresh_noise:
+            other = tf.stop_gradient(generator(self._noisy(content, style), training=True))
+            return self._terms(scene), {"discriminator_loss": self._judged(judge, style, other)}
+        return self._terms(scene), {"discriminator_loss": self._judged(judge, style, fake, scene.fake_logits)}
+
+    def _two_way(self, content, style):
+        (there, back), (style_judge, content_judge) = self.generators, self.judges
+        fake_style = there(self._noisy(content, style), training=True)
+        fake_content = back(self._noisy(style, style), training=True)
+        cycled_content = back(self._noisy(fake_style, style), training=True)
+        cycled_style = there(self._noisy(fake_content, style), training=True)
+        same_style = same_content = None
+        if "identity" in self.weights:
+            same_style = there(self._noisy(style, style), training=True)
+            same_content = back(self._noisy(content, style), training=True)
+        scenes = [
+            self._scene(fake_style, style, content, style_judge,
+                        content=content, cycled=cycled_content, same=same_style),
+            self._scene(fake_content, content, style, content_judge,
+                        content=style, cycled=cycled_style, same=same_content),
+        ]  # fmt: skip
+        forth, home = (self._terms(scene) for scene in scenes)
+        judged = 0.0
+        for number, (judge, scene) in enumerate(zip(self.judges, scenes, strict=True)):
+            if self.pools:
+                seed = tf.stack([number, tf.cast(self.step, tf.int32)])
+                shown = self.pools[number].exchange(tf.stop_gradient(scene.fake), self.step, seed)
+                judged += 0.5 * self._judged(judge, scene.style, shown)
+            else:
+                judged += 0.5 * self._judged(judge, scene.style, scene.fake, scene.fake_logits)
+        return {name: forth[name] + home[name] for name in forth}, {"discriminator_loss": judged}
+
+    def _scene(self, fake, style, reference, judge, **more):
+        logits = judge(fake, training=True) if judge else None
+        loss = losses.over_scales(self.adversarial.generator) if judge else None
+        return Scene(fake, style, reference, fake_logits=logits, adversarial=loss, extractor=self.extractor,
+                     embedder=self.embedder, **more)  # fmt: skip
+
+    def _terms(self, scene):
+        return {f"{name}_loss": weight * TERMS[name](scene) for name, weight in self.weights.items()}
+
+    def _judged(self, judge, real, fake, fake_logits=None):
+        if fake_logits is None:
+            fake_logits = judge(fake, training=True)
+        weights = {}
+        if self.config.adversarial == "article":
+            weights = {
+                "discriminator_weight": self.config.discriminator_weight,
+                "wasserstein_weight": self.config.wasserstein_weight,
+            }
+        loss = losses.over_scales(self.adversarial.discriminator)
+        return loss(judge(real, training=True), fake_logits, **weights)
+
+    def _noisy(self, pictures, like):
+        """The generator's input: pictures (or none), with noise beside them where the recipe has any."""
+        if not self.config.noise_channels:
+            return pictures
+        shape = (*like.shape[:3], self.config.noise_channels)
+        seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        drawn = noise.sample(seed, shape, self.config.noise, self.config.truncation)
+        return drawn if pictures is None else tf.concat([pictures, drawn], axis=-1)

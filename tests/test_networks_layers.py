@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kgan import networks
-from kgan.networks import layers
+from kgan.networks import convolutions, layers, norms, padding
 
 GOLDEN = np.load(
     pathlib.Path(__file__).with_name("golden") / "instance_norm.npz"
@@ -14,7 +14,7 @@ GOLDEN = np.load(
 
 
 def golden_layer(dtype="float32"):
-    layer = layers.InstanceNormalization(dtype=dtype)
+    layer = norms.InstanceNormalization(dtype=dtype)
     layer.build((None, None, None, 3))
     layer.set_weights([GOLDEN["scale"], GOLDEN["offset"]])
     return layer
@@ -60,6 +60,24 @@ def test_instance_norm_computes_in_float32_inside_mixed_precision(dtype):
     np.testing.assert_allclose(tf.cast(outputs, tf.float32), expected, atol=0.03)
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+def test_the_norms_own_activation_is_a_leaky_relu_behind_it(slope, jit):
+    x = tf.random.stateless_normal([2, 5, 6, 3], [1, 2])
+    scale, offset, upstream = tf.constant([1.0, -2.0, 0.5]), tf.constant([0.0, 0.3, -1.0]), tf.reverse(x, [1, 2])
+
+    @tf.function(jit_compile=jit)
+    def forward_and_gradients(inside, behind):
+        with tf.GradientTape() as tape:
+            tape.watch([x, scale, offset])
+            y = norms.normalize_instances(x, scale, offset, negative_slope=inside)
+            y = tf.maximum(y, behind * y)
+        return y, *tape.gradient(y, [x, scale, offset], upstream)
+
+    for got, expected in zip(forward_and_gradients(slope, 1.0), forward_and_gradients(1.0, slope), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
 def test_double_nearest_repeats_pixels_and_its_gradient_sums_blocks():
     x = tf.reshape(tf.range(6.0), [1, 2, 3, 1])
 
@@ -67,7 +85,7 @@ def test_double_nearest_repeats_pixels_and_its_gradient_sums_blocks():
     def value_and_gradient(x, upstream):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = layers.double_nearest(x)
+            y = convolutions.double_nearest(x)
             total = tf.reduce_sum(y * upstream)
         return y, tape.gradient(total, x)
 
@@ -80,7 +98,7 @@ def test_double_nearest_repeats_pixels_and_its_gradient_sums_blocks():
 
 def test_reflection_padding_by_hand():
     row = tf.reshape([1.0, 2.0, 3.0], [1, 1, 3, 1])
-    padded = layers.ReflectionPadding2D(1)(tf.repeat(row, 2, axis=1))
+    padded = padding.ReflectionPadding2D(1)(tf.repeat(row, 2, axis=1))
     assert padded.shape == (1, 4, 5, 1)
     np.testing.assert_array_equal(padded[0, 0, :, 0], [2, 1, 2, 3, 2])
 
@@ -97,7 +115,7 @@ def test_pool_to_grid_averages_cells_and_shares_what_lies_between():
 @pytest.mark.parametrize("norm", ["", "layer"])
 def test_unknown_norm_is_refused(norm):
     with pytest.raises(ValueError, match="should be instance, batch or none"):
-        layers.normalization(norm)
+        norms.normalization(norm)
 
 
 @pytest.mark.parametrize("stride", [0, 1, 3, 6])
@@ -110,7 +128,7 @@ def test_a_stride_that_is_no_power_of_two_is_refused(stride):
 
 
 def spectral_dense(inputs=6, features=4):
-    layer = layers.SpectralNormalization(keras.layers.Dense(features, use_bias=False))
+    layer = norms.SpectralNormalization(keras.layers.Dense(features, use_bias=False))
     layer(tf.zeros([1, inputs]))
     return layer
 
@@ -129,7 +147,7 @@ def test_spectral_norm_makes_the_largest_singular_value_one():
 def test_spectral_norm_starts_near_one_in_every_layer_of_a_network():
     network = networks.DISCRIMINATORS["patch"](filters=4, norm="none", spectral=True)
     network(tf.zeros([1, 32, 32, 3]))
-    wrapped = [layer for layer in network._flatten_layers() if isinstance(layer, layers.SpectralNormalization)]
+    wrapped = [layer for layer in network._flatten_layers() if isinstance(layer, norms.SpectralNormalization)]
     assert len(wrapped) == 5
     for layer in wrapped:
         u, v = layer._power_iterations(0)
@@ -163,4 +181,4 @@ def test_spectral_norm_is_blind_to_the_kernels_scale_and_so_is_its_gradient():
 
 def test_spectral_norm_of_a_layer_with_a_bias_is_refused():
     with pytest.raises(ValueError, match="use_bias=False"):
-        layers.SpectralNormalization(keras.layers.Dense(3))
+        norms.SpectralNormalization(keras.layers.Dense(3))

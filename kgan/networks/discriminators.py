@@ -6,6 +6,7 @@ from keras import ops
 
 from kgan.networks import layers
 from kgan.networks.layers import ConvBlock
+from kgan.networks.norms import SpectralNormalization
 
 
 class Discriminator(keras.Model):
@@ -139,7 +140,7 @@ class ArticleDiscriminator(Discriminator):
         dense = keras.layers.Dense(
             1, use_bias=not self.spectral, kernel_initializer=initializer, dtype=self.dtype_policy, name="logit"
         )
-        return layers.SpectralNormalization(dense) if self.spectral else dense
+        return SpectralNormalization(dense) if self.spectral else dense
 
 
 DISCRIMINATORS = {"patch": PatchDiscriminator, "multiscale": MultiScaleDiscriminator, "article": ArticleDiscriminator}

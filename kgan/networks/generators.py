@@ -9,7 +9,10 @@ import tensorflow as tf
 from keras import ops
 
 from kgan.networks import layers
+from kgan.networks.convolutions import ThinConv2D
 from kgan.networks.layers import ConvBlock, ResidualBlock
+from kgan.networks.norms import normalization
+from kgan.networks.padding import ReflectionPadding2D
 
 
 class Generator(keras.Model):
@@ -74,13 +77,14 @@ class Generator(keras.Model):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def _make_head(self):
-        initializer = "zeros" if self.residual else layers.weights_init("instance")
-        padding = [layers.ReflectionPadding2D(self.head_kernel // 2, dtype=self.dtype_policy)]
-        convolution = keras.layers.Conv2D(
-            self.channels, self.head_kernel, padding="valid" if self.head_reflects else "same",
-            kernel_initializer=initializer, dtype=self.dtype_policy, name="head",
-        )  # fmt: skip
-        return [*(padding if self.head_reflects else []), convolution]
+        settings = {
+            "kernel_initializer": "zeros" if self.residual else layers.weights_init("instance"),
+            "dtype": self.dtype_policy, "name": "head",
+        }  # fmt: skip
+        if not self.head_reflects:
+            return [keras.layers.Conv2D(self.channels, self.head_kernel, padding="same", **settings)]
+        padding = ReflectionPadding2D(self.head_kernel // 2, dtype=self.dtype_policy)
+        return [padding, ThinConv2D(self.channels, self.head_kernel, **settings)]
 
     def _down_blocks(self):
         """One block per level: strided, or at full resolution and then averaged over 2x2."""
@@ -180,7 +184,7 @@ class NoiseCode(keras.layers.Layer):
         self.dense = keras.layers.Dense(
             self.grid**2 * filters, kernel_initializer=layers.weights_init(vector_norm), dtype=self.dtype_policy
         )
-        self.normalize = layers.normalization(vector_norm, self.dtype_policy)
+        self.normalize = normalization(vector_norm, self.dtype_policy)
 
     def build(self, noise_shape, size_shape=None):
         layers.build_in_order([self.dense, self.normalize], (noise_shape[0], noise_shape[-1]))

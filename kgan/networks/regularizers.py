@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from kgan.networks import layers
+from kgan.networks.norms import normalization
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -50,7 +51,7 @@ class DenseRegularizer(keras.Model):
                 keras.layers.Dense(
                     8 * filters, kernel_initializer="he_normal", dtype=self.dtype_policy, name=f"dense_{n}"
                 ),
-                layers.normalization("batch", self.dtype_policy),
+                normalization("batch", self.dtype_policy),
                 keras.layers.ReLU(dtype=self.dtype_policy),
             ]
 

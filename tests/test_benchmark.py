@@ -96,7 +96,7 @@ def test_what_is_called_counts_too():
 
 def test_the_cyclegan_generator():
     generator = build_generator(settings("cyclegan", size=256, filters=64, blocks=9))
-    assert RESNET9_PRODUCTS == pytest.approx(56.8e9, rel=1e-3)
+    assert round(RESNET9_PRODUCTS / 1e9, 1) == 56.8
     assert count(generator, (1, 256, 256, 3)) == 2 * RESNET9_PRODUCTS
 
 

@@ -117,7 +117,7 @@ class Samples:
     """Grids of the fixed test pictures, and the metrics on them.
 
     Args:
-        test: {"content", "truth"}, float32 [N, H, W, C] in [-1, 1]; N is a multiple of the number of replicas.
+        test: {"content", "truth"}, float32 [N, H, W, C] in [-1, 1].
         draw: content or None -> stylized pictures.
         feed: a function that makes a share's dataset -> what `evaluate` reads.
     """
@@ -140,10 +140,12 @@ class Samples:
         return {name: float(results[name]) for name in self.gan.test_means}
 
     def _dataset(self, share: Share) -> tf.data.Dataset:
-        # One batch a replica, of a size known when the step is traced, as noise wants it.
-        rows = share.rows(len(self.test["content"]))
-        dataset = tf.data.Dataset.from_tensor_slices({name: batch[rows] for name, batch in self.test.items()})
-        return dataset.batch(len(rows) // share.batches, drop_remainder=True)
+        # Every replica measures all pictures: the mean is that of one, whatever their number. One batch of a size known
+        # when the step is traced, as noise wants it.
+        replicas = self.gan.distribute_strategy.num_replicas_in_sync
+        dataset = tf.data.Dataset.from_tensor_slices(self.test).repeat(replicas)
+        count = len(self.test["content"]) * replicas // share.count // share.batches
+        return dataset.batch(count, drop_remainder=True)
 
 
 def _to_uint8(pictures: np.ndarray) -> np.ndarray:

@@ -26,6 +26,9 @@ PATIENCE = 600.0
 FIRST_WORD = 5.0
 """Seconds that whoever has connected may take to say who it is."""
 
+WAIT, COMPLETE = {"state": "wait"}, {"state": "complete"}
+"""What the chief says to a worker that has come, and when all have."""
+
 EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -108,7 +111,6 @@ class Cluster:
                 self._lines = {index: _Line(connection) for index, connection in sockets.items()}
                 for index, line in self._lines.items():
                     threading.Thread(target=self._listen, args=(index, line), daemon=True).start()
-                self.agree("joined", True)
             yield
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
@@ -250,10 +252,12 @@ def _gathered(members: Members, settings: dict) -> dict[int, socket.socket]:
             if not ready:
                 raise RunError(f"{_names(members, missing)} did not come within {PATIENCE / 60:.0f} min; "
                                "start all workers again")  # fmt: skip
-            # Nobody speaks before all are there: what is ready has ended, and may come again.
+            # Nobody speaks before all are there: who is ready has ended, and may come again.
             joined = {index: connection for index, connection in joined.items() if connection not in ready}
             if door in ready:
                 _let_in(door.accept()[0], members, settings, joined)
+    for connection in joined.values():
+        connection.sendall(_encoded(COMPLETE))
     return joined
 
 
@@ -282,7 +286,7 @@ def _let_in(connection: socket.socket, members: Members, settings: dict, joined:
                     other.sendall(_refusal(refusal))
             raise UserError(refusal)
         return
-    connection.sendall(_encoded({"welcome": True}))
+    connection.sendall(_encoded(WAIT))
     joined[index] = connection
 
 
@@ -303,21 +307,14 @@ def _difference(members: Members, index: int, addresses: tuple, ours: dict, thei
 
 
 def _entered(members: Members, settings: dict) -> socket.socket:
-    """On another worker: the connection to the chief, as soon as that one is there."""
+    """On another worker: the connection to the chief, once all workers are there."""
     _listening(members).close()  # is the port free?
-    hello = {"index": members.index, "addresses": members.addresses, "settings": settings}
     chief, end, told = members.name(0), time.monotonic() + PATIENCE, False
     while True:
         try:
-            connection = socket.create_connection(_split(members.addresses[0]), timeout=FIRST_WORD)
-            connection.sendall(_encoded(hello))
-            answer = _first_line(connection)
-        except (OSError, ValueError) as error:
+            return _asked(members, settings, max(FIRST_WORD, end - time.monotonic()))
+        except (OSError, ValueError) as error:  # not there yet, not kgan, or gone again
             reason = getattr(error, "strerror", None) or "no answer"
-        else:
-            if "over" in answer:
-                raise UserError(answer["over"])
-            return connection
         if time.monotonic() > end:
             raise RunError(
                 f"{chief} cannot be reached within {PATIENCE / 60:.0f} min ({reason}); start all workers again"
@@ -328,12 +325,29 @@ def _entered(members: Members, settings: dict) -> socket.socket:
         time.sleep(0.5)
 
 
-def _first_line(connection: socket.socket) -> dict:
-    """One JSON object; ValueError for anything else."""
-    connection.settimeout(FIRST_WORD)
+def _asked(members: Members, settings: dict, patience: float) -> socket.socket:
+    """One attempt to come in: OSError, ValueError if it fails, UserError if the chief refuses."""
+    connection = socket.create_connection(_split(members.addresses[0]), timeout=FIRST_WORD)
+    try:
+        connection.sendall(_encoded({"index": members.index, "addresses": members.addresses, "settings": settings}))
+        for state, seconds in ((WAIT, FIRST_WORD), (COMPLETE, patience)):
+            answer = _first_line(connection, seconds)
+            if "over" in answer:
+                raise UserError(answer["over"])
+            if answer != state:
+                raise ValueError("another protocol")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _first_line(connection: socket.socket, seconds: float = FIRST_WORD) -> dict:
+    """The next line, one JSON object; ValueError for anything else."""
+    connection.settimeout(seconds)
     received = b""
     while not received.endswith(b"\n"):
-        part = connection.recv(4096)
+        part = connection.recv(1)  # not a byte of what comes after
         if not part or len(received) > 2**20:
             raise ValueError("no line")
         received += part

@@ -210,7 +210,7 @@ class Session:
         config, last = self.config, self._last()
         intervals = config.log_every, config.sample_every, config.checkpoint_every
         clock = callbacks.Clock(first, last, intervals, callbacks.Agreement(self.stop, self.cluster, seconds))
-        test = _test_pictures(self.pictures, config, self.strategy.num_replicas_in_sync)
+        test = _test_pictures(self.pictures, config)
         samples = callbacks.Samples(self.gan, test, _sampler(self.gan, config), self._fed)
         record = callbacks.Record(run) if self.cluster.is_chief else None
         journal = callbacks.Journal(clock, samples, config.sample_every, record)
@@ -285,18 +285,15 @@ def _announce(run, config, pictures: Pictures, machine, first, last, seconds) ->
     print(f"time      about {callbacks.duration((last - first) * seconds)} for steps {first} to {last}", flush=True)
 
 
-def _test_pictures(pictures: Pictures, config: TrainConfig, replicas: int) -> dict[str, np.ndarray]:
-    """{"content", "truth"}: the first test pictures, or training pictures where there are none; a full last batch."""
+def _test_pictures(pictures: Pictures, config: TrainConfig) -> dict[str, np.ndarray]:
+    """{"content", "truth"}: the first test pictures, or training pictures where there are none."""
     content, truth = pictures.test_content, pictures.test_truth
     if content is None:
         content, truth = pictures.content, pictures.style if pictures.paired else None
     if content is None:
         return {}
-    count = max(replicas, min(TEST_PICTURES, len(content)) // replicas * replicas)
     stores = {"content": content, "truth": truth if pictures.paired else None}
-    batches = {name: fixed_batch(store, config, count) for name, store in stores.items() if store is not None}
-    # Fewer pictures than replicas: show some twice, so that every replica has one.
-    return {name: np.resize(batch, (count, *batch.shape[1:])) for name, batch in batches.items()}
+    return {name: fixed_batch(store, config, TEST_PICTURES) for name, store in stores.items() if store is not None}
 
 
 def _sampler(gan, config: TrainConfig):

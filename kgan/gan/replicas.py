@@ -18,7 +18,10 @@ def gathered(rows: tf.Tensor) -> tf.Tensor:
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return rows
-    return context.all_gather(rows, axis=0)
+    whole = context.all_gather(rows, axis=0)
+    if rows.shape[0] is not None:  # across workers TensorFlow forgets the number of rows, which the MMD needs
+        whole = tf.ensure_shape(whole, [rows.shape[0] * context.num_replicas_in_sync, *rows.shape[1:]])
+    return whole
 
 
 def own_share(rows: tf.Tensor, size: int) -> tf.Tensor:

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 LONG = 256
-"""Pixels that instance norm sums at once: on an H100 64x64 maps of 256 channels took 0.131 ms so, 0.144 by rows of 64."""
+"""Pixels that instance norm sums at once. On an H100 maps of 64x64x256 took 0.131 ms so, 0.144 by rows of 64."""
 
 
 def normalize_instances(x, scale, offset, epsilon: float = 1e-5, negative_slope: float = 1.0):

@@ -60,17 +60,24 @@ class Clock(keras.callbacks.Callback):
 
 
 class Agreement:
-    """Whether a signal came to any worker, asked by all at the same steps: about once a second, if a step takes
-    `seconds`. Alone, whether one came."""
+    """Whether a signal came to any worker: all ask each other at the same steps, about once a second. Alone, whether
+    one came."""
 
-    def __init__(self, stop: Interruption, cluster: Cluster, seconds: float):
+    def __init__(self, stop: Interruption, cluster: Cluster):
         self.stop, self.cluster = stop, cluster
-        self.every = max(1, round(1.0 / cluster.agree("seconds", max(seconds, 1e-6))[0]))
+        self.next, self.gap, self.since = 0, 1, time.monotonic()
 
     def __call__(self, step: int) -> bool:
         if self.cluster.size == 1:
             return self.stop.asked
-        return step % self.every == 0 and any(self.cluster.agree(f"step {step}", self.stop.asked))
+        if step < self.next:
+            return False
+        now = time.monotonic()
+        gap = int(self.gap / max(now - self.since, 0.1))  # at most tenfold: the next steps may be slow ones
+        answers = self.cluster.agree(f"step {step}", [self.stop.asked, max(1, gap)])
+        self.gap, self.since = answers[0][1], now  # the chief's word
+        self.next = step + self.gap
+        return any(asked for asked, _ in answers)
 
 
 class Settle(keras.callbacks.Callback):
@@ -93,18 +100,15 @@ class Guard(keras.callbacks.Callback):
         self.clock, self.checkpoints = clock, checkpoints
 
     def on_train_begin(self, logs=None):
-        self._forget()
+        self.model.bad_steps.clear()
 
     def on_train_batch_end(self, batch, logs=None):
         if self.clock.interval_ends:
             self._check()
-            self._forget()
-
-    def _forget(self) -> None:
-        self.model.bad_steps.assign(tf.zeros_like(self.model.bad_steps.value))
+            self.model.bad_steps.clear()
 
     def _check(self) -> None:
-        counts = np.asarray(self.model.bad_steps.value) / self.model.distribute_strategy.num_replicas_in_sync
+        counts = self.model.bad_steps.mean()
         worst = int(np.argmax(counts))
         if counts[worst] > 0:
             # A loss that is NaN stays NaN: the one that has been so for most steps was first.

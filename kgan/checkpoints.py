@@ -19,17 +19,17 @@ class Checkpoints:
     any moment leaves the former checkpoints whole; it keeps a checksum of every variable and verifies it when reading.
     The position in the data is the step itself.
 
-    Among several workers, reading the losses' sums needs them all: each saves, all but the chief into `scratch`, a
-    folder that nobody keeps.
+    Among several workers all hold the same; only the chief `writes`.
     """
 
-    def __init__(self, gan, folder: pathlib.Path, keep: int, scratch: str | None = None):
+    def __init__(self, gan, folder: pathlib.Path, keep: int, writes: bool = True):
         self.step = gan.step
         self.folder = folder
         self.saved_step = None
         self.state = tracking.checkpoint(gan=gan)
-        place, keep = (scratch, 1) if scratch else (str(folder), keep)
-        self.manager = tf.train.CheckpointManager(self.state, place, keep, checkpoint_name="ckpt")
+        _ = self.state.save_counter  # made now, on all workers: a variable that one makes alone never comes to be
+        self.writes = writes
+        self.manager = tf.train.CheckpointManager(self.state, str(folder), keep, checkpoint_name="ckpt")
         parts = tf.train.TrackableView(self.state).descendants()
         variables = [part for part in parts if isinstance(part, keras.Variable | tf.Variable)]
         self.numbers = [variable for variable in variables if tf.as_dtype(variable.dtype).is_floating]
@@ -44,7 +44,8 @@ class Checkpoints:
             return
         self._check_finite(step)
         try:
-            self.manager.save(checkpoint_number=step)
+            if self.writes:
+                self.manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
             self.sweep()  # what was written of it takes the room that the user needs
             raise RunError(

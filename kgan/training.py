@@ -77,8 +77,8 @@ def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
         keras.utils.set_random_seed(config.seed)
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        with strategy.scope(), _failures(config, cluster), tempfile.TemporaryDirectory(prefix="kgan-") as scratch:
-            place = Place(strategy, cluster, describe(devices, cluster.size), scratch)
+        with strategy.scope(), _failures(config, cluster):
+            place = Place(strategy, cluster, describe(devices, cluster.size))
             session = Session(config, pictures, place, stop)
             return session.resume() if config.resume else session.start()
 
@@ -117,12 +117,11 @@ def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where one call of `train` runs: strategy, workers, the machine in words, and a folder that ends with the call."""
+    """Where one call of `train` runs: strategy, workers, the machine in words."""
 
     strategy: tf.distribute.Strategy
     cluster: Cluster
     machine: list[str]
-    scratch: str
 
 
 class Session:
@@ -180,13 +179,12 @@ class Session:
         return min(self.config.steps, self.config.stop_after or self.config.steps)
 
     def _checkpoints(self, run: RunFolder) -> Checkpoints:
-        scratch = None if self.cluster.is_chief else self.place.scratch
-        return Checkpoints(self.gan, run.checkpoints, self.config.keep_checkpoints, scratch)
+        return Checkpoints(self.gan, run.checkpoints, self.config.keep_checkpoints, writes=self.cluster.is_chief)
 
     def _prepared(self, first: int) -> tuple[tf.data.Dataset, int, float]:
         """The pictures from step `first` on, that step, and the seconds that one will take."""
         dataset = self._fed(functools.partial(training_dataset, self.pictures, self.config, first))
-        return dataset, first, _rehearse(self.gan, dataset, self.strategy, self.place.scratch)
+        return dataset, first, _rehearse(self.gan, dataset, self.strategy)
 
     def _fed(self, make):
         return fed(self.strategy, self.cluster, make)
@@ -198,18 +196,18 @@ class Session:
                 run.trim_metrics(first if first else -1)  # the first grid's line comes with step 0
             else:
                 print(f"{self._name()} trains along; {self.cluster.members.name(0)} reports", flush=True)
-            return self._end(run, self._fit(run, checkpoints, dataset, first, seconds), trained=True)
+            return self._end(run, self._fit(run, checkpoints, dataset, first), trained=True)
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; go on with: {_command(run.path)}") from None
 
     def _name(self) -> str:
         return self.cluster.members.name(self.cluster.index)
 
-    def _fit(self, run: RunFolder, checkpoints: Checkpoints, dataset, first: int, seconds: float) -> int:
+    def _fit(self, run: RunFolder, checkpoints: Checkpoints, dataset, first: int) -> int:
         """Train to the last step of this call, or to a signal; returns the step reached, which is saved."""
         config, last = self.config, self._last()
         intervals = config.log_every, config.sample_every, config.checkpoint_every
-        clock = callbacks.Clock(first, last, intervals, callbacks.Agreement(self.stop, self.cluster, seconds))
+        clock = callbacks.Clock(first, last, intervals, callbacks.Agreement(self.stop, self.cluster))
         test = _test_pictures(self.pictures, config)
         samples = callbacks.Samples(self.gan, test, _sampler(self.gan, config), self._fed)
         record = callbacks.Record(run) if self.cluster.is_chief else None
@@ -254,10 +252,10 @@ def _init_from(gan, other: str) -> None:
     gan.stylist_of.set_weights(gan.stylist.get_weights())
 
 
-def _rehearse(gan, dataset, strategy, scratch: str) -> float:
+def _rehearse(gan, dataset, strategy) -> float:
     """Seconds per step, from a few steps that are then undone: what they cost to compile is paid only once."""
     state = tracking.checkpoint(gan=gan)
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         before = state.write(f"{folder}/before")
         gan.make_train_function()
         gan.take_up()

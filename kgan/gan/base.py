@@ -11,6 +11,7 @@ from kgan.config import TrainConfig
 from kgan.gan import noise, replicas
 from kgan.gan.optimizers import build_optimizer
 from kgan.gan.player import Average, Player, joined
+from kgan.gan.tally import Tally
 from kgan.gan.terms import TERMS, Scene
 from kgan.networks import build_features, build_generator, build_regularizer
 
@@ -62,13 +63,7 @@ class GAN(keras.Model):
         self.loss_names = self._loss_names()
         self.loss_means = {name: keras.metrics.Mean(name) for name in self.loss_names}
         self.test_means = {name: keras.metrics.Mean(name) for name in self._test_names()}
-        self.bad_steps = keras.Variable(
-            tf.zeros(len(self.loss_names)),
-            trainable=False,
-            synchronization="on_read",
-            aggregation="sum",
-            name="bad_steps",
-        )
+        self.bad_steps = Tally(len(self.loss_names))
         self.built = True
         self.compile(optimizer=None, jit_compile=bool(self.config.jit) and replicas.count() == 1)
 
@@ -99,17 +94,20 @@ class GAN(keras.Model):
         """Nothing: all is built. Keras' own would fetch a batch for it, and fails on one of several workers."""
 
     def _make_function(self, step_function):
-        """Keras' own reduces the logs over all workers and fails on scalars; a worker needs no other's logs."""
-        if not replicas.across_workers():
-            return super()._make_function(step_function)
+        """A function: iterator over batches -> the logs of one step on the next of them, this worker's first replica's.
+
+        Keras' own wraps the logs in an Optional and asks whether it has a value: each step, the host waits for the
+        device. It also reduces the logs over all workers and fails on scalars; a worker needs no other's logs.
+        """
         strategy = self.distribute_strategy
 
-        @tf.function(autograph=False)
-        def step(batches):
-            logs = strategy.run(step_function, args=(next(batches),))
+        def on_data(batch):
+            logs = strategy.run(step_function, args=(batch,))
             return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
 
-        return step
+        if self.jit_compile:
+            on_data = tf.function(on_data, jit_compile=True, autograph=False)
+        return tf.function(lambda batches: on_data(next(batches)), autograph=False, reduce_retracing=True)
 
     def take_up(self) -> None:
         """Before steps outside `fit`: copy the networks' weights to where steps move them."""
@@ -173,8 +171,7 @@ class GAN(keras.Model):
         """Count the step, move the average, book the losses."""
         self.step.assign_add(1)
         self.average.move(self.step.value)
-        bad = [tf.reduce_any(~tf.math.is_finite(parts[name])) for name in self.loss_names]
-        self.bad_steps.assign_add(tf.cast(tf.stack(bad), tf.float32))
+        self.bad_steps.add([tf.reduce_any(~tf.math.is_finite(parts[name])) for name in self.loss_names])
         for name, value in parts.items():
             self.loss_means[name].update_state(value)
         return self.get_metrics_result()

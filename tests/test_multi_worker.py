@@ -1,0 +1,359 @@
+"""--strategy multi_worker: real processes on localhost, each with its TF_CONFIG."""
+
+import dataclasses
+import functools
+import json
+import os
+import re
+import signal
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+import small_runs
+
+from kgan import cluster
+from kgan.cluster import Cluster, Members, from_environment
+from kgan.data import Share, open_pictures, training_dataset
+from kgan.data.stores import Store
+from kgan.errors import RunError, UserError
+from kgan.training import train
+
+SGD = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd"}
+QUICK = {"recipe": "mmd", "weight": ("features=0",), "strategy": "multi_worker"}
+
+
+def addresses(count):
+    """Free ports of this machine."""
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
+    found = tuple(f"localhost:{each.getsockname()[1]}" for each in sockets)
+    for each in sockets:
+        each.close()
+    return found
+
+
+def tf_config(workers, index):
+    return json.dumps({"cluster": {"worker": list(workers)}, "task": {"type": "worker", "index": index}})
+
+
+def set_environment(text):
+    os.environ["TF_CONFIG"] = text
+
+
+def started(config, count):
+    """(addresses, processes) of `kgan train` with those settings."""
+    workers, words = addresses(count), small_runs.arguments(config)
+    befores = [functools.partial(set_environment, tf_config(workers, index)) for index in range(count)]
+    return workers, [small_runs.Process(words, before) for before in befores]
+
+
+def wait_for(process, text, seconds=90):
+    end = time.monotonic() + seconds
+    while not re.search(text, process.output):
+        if not process.process.is_alive() or time.monotonic() > end:
+            raise AssertionError(f"{text!r} never came:\n{process.output}")
+        time.sleep(0.01)
+
+
+# --- the same weights as one process ----------------------------------------------------------------------------------
+
+
+def three_steps(run, **changes):
+    """Twelve pictures a step, so that one, two and three workers divide them."""
+    fixed = {"batch_size": 6, "steps": 10, "stop_after": 3, "log_every": 1, **SGD}
+    return small_runs.settings(run, **(fixed | changes))
+
+
+def trained_by(count, run, **changes):
+    workers, processes = started(three_steps(run, **(changes | {"strategy": "multi_worker"})), count)
+    assert [process.wait(120) for process in processes] == [0] * count, "\n".join(each.output for each in processes)
+    return workers, [process.output for process in processes]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """Run folders of a single process, by recipe."""
+
+    @functools.cache
+    def run_of(recipe, **changes):
+        run = tmp_path_factory.mktemp(recipe)
+        process = small_runs.Process(small_runs.arguments(three_steps(run, recipe=recipe, **changes)))
+        assert process.wait(120) == 0, process.output
+        return run
+
+    return run_of
+
+
+def differences(one, other):
+    assert one.keys() == other.keys()
+    pairs = [(one[name].astype(np.float64), other[name].astype(np.float64)) for name in one if one[name].size]
+    return max(np.abs(a - b).max() for a, b in pairs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "count"), [("cyclegan", 2), ("cyclegan", 3), ("article", 2)])
+def test_workers_train_what_one_process_trains(recipe, count, one, tmp_path):
+    alone, run = one(recipe), tmp_path / "run"
+    workers, outputs = trained_by(count, run, recipe=recipe)
+    start, weights = small_runs.weights(alone, 0), small_runs.weights(alone, 3)
+    assert differences(start, weights) > 1e-3
+    assert differences(weights, small_runs.weights(run, 3)) < 1e-5
+    for mine, theirs in zip(small_runs.lines(alone), small_runs.lines(run), strict=True):
+        assert mine.keys() == theirs.keys()
+        np.testing.assert_allclose(list(theirs.values()), list(mine.values()), atol=1e-3)
+    assert f"device    {count} workers, each CPU" in outputs[0]
+    for index in range(1, count):
+        lines = [line for line in outputs[index].splitlines() if not re.match("kgan: |[EWI]0000|WARNING", line)]
+        assert lines == [f"worker {index} ({workers[index]}) trains along; worker 0 ({workers[0]}) reports"]
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+
+
+def long_run(tmp_path):
+    return small_runs.settings(
+        tmp_path / "run", steps=5000, log_every=2, checkpoint_every=20, sample_every=5000, **QUICK
+    )
+
+
+def resumed(tmp_path, count, stop_after):
+    words = ["train", "--run", str(tmp_path / "run"), "--resume", "--stop-after", str(stop_after)]
+    workers = addresses(count)
+    return [
+        small_runs.Process(words, functools.partial(set_environment, tf_config(workers, index)))
+        for index in range(count)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_when_one_is_killed_the_others_end_and_all_can_go_on(victim, tmp_path):
+    workers, processes = started(long_run(tmp_path), 2)
+    wait_for(processes[0], r"step 24/5000")
+    processes[victim].send(signal.SIGKILL)
+    survivor = processes[1 - victim]
+    assert survivor.wait(60) == 1
+    said = f"kgan: error: worker {victim} ({workers[victim]}) is gone; start all workers again with: "
+    assert survivor.output.splitlines()[-1] == said + f"kgan train --run {tmp_path / 'run'} --resume"
+    assert processes[victim].wait() == -signal.SIGKILL
+    newest = max(int(path.stem[5:]) for path in (tmp_path / "run" / "checkpoints").glob("*.index"))
+    again = resumed(tmp_path, 2, newest + 2)
+    assert [process.wait() for process in again] == [0, 0], again[0].output + again[1].output
+    assert f"stopped at step {newest + 2} of 5000" in again[0].output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [0, 1])
+def test_a_signal_to_one_ends_all_at_the_same_step(asked, tmp_path):
+    _, processes = started(long_run(tmp_path), 2)
+    wait_for(processes[0], r"step 4/5000")
+    processes[asked].send(signal.SIGTERM)
+    assert [process.wait() for process in processes] == [0, 0], processes[0].output + processes[1].output
+    step = int(re.search(r"stopped at step (\d+) of 5000; go on with: kgan train --run", processes[0].output)[1])
+    assert small_runs.lines(tmp_path / "run")[-1]["step"] == step
+    assert (tmp_path / "run" / "checkpoints" / f"ckpt-{step}.index").exists()
+
+
+@pytest.mark.slow
+def test_resuming_gives_the_bits_of_a_run_that_never_stopped(tmp_path):
+    trained_by(2, tmp_path / "whole", stop_after=4, checkpoint_every=2, **QUICK)
+    trained_by(2, tmp_path / "run", stop_after=2, **QUICK)
+    again = resumed(tmp_path, 2, 4)
+    assert [process.wait() for process in again] == [0, 0], again[0].output + again[1].output
+    assert small_runs.same_bits(small_runs.weights(tmp_path / "whole", 4), small_runs.weights(tmp_path / "run", 4))
+
+
+# --- each reads its share ---------------------------------------------------------------------------------------------
+
+
+class TestShares:
+    @pytest.mark.parametrize(("count", "batches"), [(2, 1), (3, 1), (2, 3), (1, 2)])
+    def test_together_they_are_the_global_batch(self, count, batches, tmp_path):
+        config = small_runs.settings(tmp_path, recipe="cyclegan", batch_size=6)
+        pictures = open_pictures(config)
+        whole = next(iter(training_dataset(pictures, config, 5)))
+        parts = []
+        for index in range(count):
+            dataset = iter(training_dataset(pictures, config, 5, Share(index, count, batches)))
+            parts += [next(dataset) for _ in range(batches)]
+        for name in ("content", "style"):
+            assert all(len(part[name]) == 6 // count // batches for part in parts)
+            np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), whole[name])
+
+    def test_a_worker_reads_no_picture_of_another(self, tmp_path, monkeypatch):
+        config = small_runs.settings(tmp_path, recipe="cyclegan", batch_size=6)
+        pictures = open_pictures(config)
+        read, encoded = [], Store.encoded
+        monkeypatch.setattr(Store, "encoded", lambda store, rows: read.append(len(rows)) or encoded(store, rows))
+        batches = iter(training_dataset(pictures, config, 0, Share(1, 3)))
+        for _ in range(4):
+            next(batches)
+        assert set(read) == {2}
+
+
+# --- TF_CONFIG --------------------------------------------------------------------------------------------------------
+
+
+def described(jobs, kind="worker", index=0):
+    return json.dumps({"cluster": jobs, "task": {"type": kind, "index": index}})
+
+
+class TestEnvironment:
+    def test_a_chief_is_the_first_worker(self, monkeypatch):
+        jobs = {"worker": ["b:1", "c:1"], "chief": ["a:1"]}
+        for kind, index, expected in (("chief", 0, 0), ("worker", 0, 1), ("worker", 1, 2)):
+            monkeypatch.setenv("TF_CONFIG", described(jobs, kind, index))
+            assert from_environment() == Members(("a:1", "b:1", "c:1"), expected)
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("", "set TF_CONFIG for every worker, as in"),
+            ("{", "TF_CONFIG: Expecting property name"),
+            ("[]", "TF_CONFIG: list indices must be integers"),
+            ("{}", "TF_CONFIG: 'cluster' is missing; it should look like"),
+            ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG: 'task' is missing"),
+            (described({"worker": ["a:1", "b:1"]}, index=2), "the cluster has no task worker 2"),
+            (described({"worker": ["a:1", "b:1"]}, kind="chief"), "the cluster has no task chief 0"),
+            (described({"worker": ["a:1", "b:1", "a:1"]}), "a:1 stands there twice"),
+            (described({"worker": ["a", "b:1"]}), "'a' should be HOST:PORT"),
+            (described({"worker": ["a:1"], "ps": ["b:1"]}), "ps is no job of kgan's"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, text, reason, monkeypatch):
+        monkeypatch.setenv("TF_CONFIG", text)
+        with pytest.raises(UserError, match=re.escape(reason)):
+            from_environment()
+
+    def test_the_batch_must_divide(self, tmp_path):
+        _, processes = started(small_runs.settings(tmp_path / "run", batch_size=3, **QUICK), 2)
+        assert [process.wait() for process in processes] == [2, 2]
+        said = "kgan: error: --batch-size 3 should be a multiple of the 2 devices of 2 workers"
+        assert all(process.output.splitlines()[-1].endswith(said[13:]) for process in processes)
+        assert not (tmp_path / "run").exists()
+
+    def test_one_worker_alone_is_an_ordinary_training(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("TF_CONFIG", tf_config(addresses(1), 0))
+        config = small_runs.settings(tmp_path / "run", deterministic=False, **QUICK)
+        train(dataclasses.replace(config, steps=9, stop_after=1, sample_every=9, checkpoint_every=9))
+        assert small_runs.lines(tmp_path / "run")[-1]["step"] == 1
+
+
+# --- the line between them --------------------------------------------------------------------------------------------
+
+
+class Worker(threading.Thread):
+    """A member of a cluster in a thread: calls `work(cluster)` inside, keeps what that gave or raised."""
+
+    def __init__(self, workers, index, work, settings=None):
+        super().__init__(daemon=True)
+        self.cluster, self.work = Cluster(Members(workers, index)), work
+        self.settings, self.result, self.error = settings or {"size": 16}, None, None
+        self.start()
+
+    def run(self):
+        try:
+            with self.cluster.joined(self.settings):
+                self.result = self.work(self.cluster)
+        except (UserError, ZeroDivisionError) as error:
+            self.error = error
+
+    def outcome(self):
+        self.join(30)
+        assert not self.is_alive()
+        return self.error or self.result
+
+
+class TestLine:
+    def test_all_learn_what_all_say(self):
+        workers = addresses(3)
+
+        def work(member):
+            first = member.agree("first", f"a{member.index}")
+            return [first, member.agree("second", member.index)]
+
+        members = [Worker(workers, index, work) for index in (2, 0, 1)]
+        assert [member.outcome() for member in members] == [[["a0", "a1", "a2"], [0, 1, 2]]] * 3
+
+    def test_other_settings_are_refused_everywhere(self):
+        workers = addresses(2)
+        settings = {"size": 16, "batch_size": 4}, {"size": 16, "batch_size": 8}
+        members = [Worker(workers, index, lambda member: None, settings[index]) for index in range(2)]
+        said = (
+            f"worker 1 ({workers[1]}) has --batch-size 8, worker 0 ({workers[0]}) has 4; "
+            "start all workers by the same command"
+        )
+        assert [str(member.outcome()) for member in members] == [said] * 2
+        assert all(type(member.error) is UserError for member in members)
+
+    def test_an_error_of_one_reaches_all(self):
+        workers = addresses(3)
+
+        def work(member):
+            if member.index == 2:
+                raise RunError("disk full")
+            member.agree("never", None)
+
+        members = [Worker(workers, index, work) for index in range(3)]
+        said = f"worker 2 ({workers[2]}) ended: disk full"
+        assert [str(member.outcome()) for member in members] == [said, said, "disk full"]
+
+    def test_a_second_worker_of_the_same_index_is_sent_away(self, capsys):
+        workers = addresses(3)
+        ready = threading.Event()
+
+        def work(member):
+            ready.set()
+            return member.agree("here", member.index)
+
+        chief, first = Worker(workers, 0, work), Worker(workers, 1, work)
+        waited(lambda: f"waiting for 1 of 3 workers: worker 2 ({workers[2]})" in capsys.readouterr().err)
+        twin = Cluster(Members(workers, 1))
+        with pytest.raises(UserError, match="has joined already"), twin.joined({"size": 16}):
+            pass
+        third = Worker(workers, 2, work)
+        assert [member.outcome() for member in (chief, first, third)] == [[0, 1, 2]] * 3
+
+    def test_whoever_waits_says_so_and_gives_up(self, capsys, monkeypatch):
+        monkeypatch.setattr(cluster, "PATIENCE", 0.6)
+        workers = addresses(2)
+        chief = Worker(workers, 0, lambda member: None)
+        assert f"worker 1 ({workers[1]}) did not come within" in str(chief.outcome())
+        other = Worker(workers, 1, lambda member: None)
+        assert f"worker 0 ({workers[0]}) cannot be reached within" in str(other.outcome())
+        said = capsys.readouterr().err
+        assert f"kgan: waiting for 1 of 2 workers: worker 1 ({workers[1]})\n" in said
+        assert f"kgan: worker 1 of 2 is waiting for worker 0 ({workers[0]})\n" in said
+
+    def test_strangers_do_no_harm(self):
+        workers = addresses(2)
+        chief = Worker(workers, 0, lambda member: member.agree("here", 0))
+        host, port = workers[0].split(":")
+        for words in (b"", b"GET / HTTP/1.1\r\n\r\n", b"[1, 2]\n"):
+            waited(functools.partial(called, (host, int(port)), words))
+        other = Worker(workers, 1, lambda member: member.agree("here", 1))
+        assert [chief.outcome(), other.outcome()] == [[0, 1]] * 2
+
+    def test_a_port_in_use_is_said(self):
+        with socket.create_server(("", 0)) as taken:
+            workers = f"localhost:{taken.getsockname()[1]}", "localhost:1"
+            chief = Worker(workers, 0, lambda member: None)
+            assert "cannot listen on port" in str(chief.outcome())
+
+
+def called(address, words):
+    try:
+        with socket.create_connection(address) as stranger:
+            stranger.sendall(words)
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
+def waited(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -29,9 +29,18 @@ class Interruption:
         self._former = {}
 
     def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        self._former = self._listen()
         return self
+
+    def _listen(self) -> dict:
+        """Take the signals; returns the handlers they had."""
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+        return {number: signal.signal(number, self._handle) for number in SIGNALS}
+
+    def again(self) -> None:
+        """Take the signals back: TensorFlow takes SIGTERM for itself when it reaches out for other workers."""
+        self._listen()
 
     def __exit__(self, *_) -> None:
         for number, handler in self._former.items():
@@ -40,6 +49,7 @@ class Interruption:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         self._holding = True
+        self.again()
         try:
             yield
         finally:

@@ -71,6 +71,7 @@ def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
         devices = choose_devices(config)
         config = machine_defaults(config, devices)
         strategy = build_strategy(config, devices, cluster)
+        stop.again()
         pictures = open_pictures(config)
         cluster.agree_equal("pictures", _fingerprint(pictures))
         # After the pictures: preparing them for the first time must not change what is drawn.

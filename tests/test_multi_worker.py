@@ -4,9 +4,12 @@ import dataclasses
 import functools
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
+import subprocess
+import textwrap
 import threading
 import time
 
@@ -14,13 +17,16 @@ import numpy as np
 import pytest
 import small_runs
 
-from kgan import cluster
+import kgan
+from kgan import cli, cluster
 from kgan.cluster import Cluster, Members, from_environment
+from kgan.config import TrainConfig
 from kgan.data import Share, open_pictures, training_dataset
 from kgan.data.stores import Store
 from kgan.errors import RunError, UserError
 from kgan.training import train
 
+README = (pathlib.Path(kgan.__file__).parents[1] / "README.md").read_text()
 SGD = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd"}
 QUICK = {"recipe": "mmd", "weight": ("features=0",), "strategy": "multi_worker"}
 
@@ -242,6 +248,36 @@ class TestEnvironment:
         config = small_runs.settings(tmp_path / "run", deterministic=False, **QUICK)
         train(dataclasses.replace(config, steps=9, stop_after=1, sample_every=9, checkpoint_every=9))
         assert small_runs.lines(tmp_path / "run")[-1]["step"] == 1
+
+
+class TestManifest:
+    """The script of the README's Kubernetes manifest, with `kgan` replaced by one that tells how it was called."""
+
+    def run(self, tmp_path, index):
+        script = textwrap.dedent(re.search(r"args:\n +- \|\n(.*?)\n +resources:", README, re.DOTALL)[1])
+        script = script.replace("/data", str(tmp_path))
+        called = f'kgan() {{ echo "$TF_CONFIG" > {tmp_path}/config; echo "$@"; }}\n'
+        environment = {**os.environ, "JOB_COMPLETION_INDEX": str(index)}
+        done = subprocess.run(["bash", "-euc", called + script], env=environment, capture_output=True, text=True)
+        return done.stdout.split(), (tmp_path / "config").read_text(), done.returncode
+
+    def test_tf_config_is_understood(self, tmp_path, monkeypatch):
+        _, text, _ = self.run(tmp_path, 2)
+        monkeypatch.setenv("TF_CONFIG", text)
+        assert from_environment() == Members(tuple(f"kgan-{index}.kgan:2222" for index in range(3)), 2)
+
+    def test_it_starts_then_resumes_and_ends_well_only_at_the_end(self, tmp_path):
+        run = tmp_path / "run"
+        words, _, status = self.run(tmp_path, 0)
+        assert status == 1
+        assert words[:3] == ["train", "--strategy", "multi_worker"]
+        asked = cli.parse(TrainConfig, words[1:], "kgan train")
+        assert (asked.run, asked.batch_size) == (str(run), 24)
+        run.mkdir()
+        (run / "config.json").touch()
+        assert self.run(tmp_path, 0)[0] == ["train", "--run", str(run), "--resume"]
+        (run / "model_float16.tflite").touch()
+        assert self.run(tmp_path, 0)[2] == 0
 
 
 # --- the line between them --------------------------------------------------------------------------------------------

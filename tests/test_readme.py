@@ -20,7 +20,7 @@ ROOT = pathlib.Path(kgan.__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 ELSEWHERE = ("make", "pip", "docker", "curl", "tensorboard", "git")
 """First words of commands that need the network, a server or an installation of their own."""
-SHOWN = ("kotlin", "swift")
+SHOWN = ("kotlin", "swift", "yaml")
 """Languages that are shown and not run."""
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import pathlib
 import re
 import sys
@@ -104,8 +105,10 @@ def test_a_step_of_cyclegan():
     """Six translations and their gradients. Of the discriminators: in the generators' turn forth and back to the
     picture, in their own forth with two pictures and back to the weights, of which the first layer is the last."""
     config = settings("cyclegan", size=64)
-    generator = count(build_generator(config), (4, 64, 64, 3))
-    judge = count(build_discriminator(config), (4, 64, 64, 3))
+    generator, judge = (
+        count(functools.partial(build(config), training=True), (4, 64, 64, 3))
+        for build in (build_generator, build_discriminator)
+    )
     gan = build_gan(config)
     step = operations(benchmark.traced(gan.train_step, config, tf.distribute.get_strategy()))
     # No translation needs the gradient of what went in, except on the second leg of the way there and back.

@@ -65,10 +65,11 @@ def arguments(config: TrainConfig) -> list[str]:
     """The words of `kgan train` for those settings, where they differ from the defaults."""
     words = []
     for name, value in vars(config).items():
-        if value not in (None, (), getattr(TrainConfig(), name)):
+        default = getattr(TrainConfig(), name)
+        if value not in (None, (), default):
             flag = "--" + name.replace("_", "-")
             for one in value if isinstance(value, tuple) else [value]:
-                words += [flag] if one is True else [flag, str(one)]
+                words += [flag] if default is False else [flag, str(one)]
     return ["train", *words]
 
 

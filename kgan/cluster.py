@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import queue
+import re
 import select
 import socket
 import sys
@@ -144,8 +145,11 @@ class Cluster:
         end = time.monotonic() + FIRST_WORD  # a connection breaks at about the same time
         while self.loss is None and time.monotonic() < end:
             time.sleep(0.05)
-        reason = str(getattr(error, "message", error)).strip().splitlines()[0]
-        return self.loss or RunError(f"a worker does not answer any more ({reason}); {self.advice}")
+        text = str(getattr(error, "message", error)).strip()
+        named = re.search(r"reported from /job:worker/task:(\d+)", text)
+        who = self.members.name(int(named[1])) if named else "a worker"
+        reason = "" if named else f" ({text.splitlines()[0]})"
+        return self.loss or RunError(f"{who} does not answer any more{reason}; {self.advice}")
 
     # --- the line -------------------------------------------------------------------------------------------------
 

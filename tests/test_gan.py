@@ -104,6 +104,19 @@ def test_a_step_compiled_by_xla_is_the_same_step():
         np.testing.assert_allclose(a, c, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", recipes.RECIPES)
+def test_compiled_bfloat16_losses_follow_those_in_float32(recipe):
+    disable_op_determinism()
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        gan = make(dataclasses.replace(settings(recipe=recipe, precision=precision), jit=True))
+        train(gan, batches(gan.config, 4))
+        losses[precision] = [float(gan.loss_means[name].result()) for name in gan.loss_names]
+    # A generator's hinge loss is a mean of logits of about 1 that nearly cancel.
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.03, atol=0.03)
+
+
 def test_every_network_of_both_players_moves():
     config = settings(recipe="cyclegan")
     gan = make(config)

@@ -78,20 +78,6 @@ def test_the_norms_own_activation_is_a_leaky_relu_behind_it(slope, jit):
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("shape", "expected"), [
-    ((2, 64, 64, 3), (2, 16, 256, 3)),  # 4 rows of 64 in each
-    ((2, 31, 31, 3), (2, 31, 31, 3)),  # no 8 equal strips in a prime
-    ((2, 30, 31, 3), (2, 5, 186, 3)),
-    ((1, 4, 512, 3), (1, 4, 512, 3)),  # longer already
-])  # fmt: skip
-def test_short_rows_are_joined_to_long_ones_and_the_norm_stays(shape, expected):
-    x = tf.random.stateless_normal(shape, [1, 2])
-    assert norms.in_long_rows(x).shape == expected
-    layer = norms.InstanceNormalization()
-    layer.build(shape)
-    np.testing.assert_allclose(layer(x, training=True), layer(x, training=False), atol=1e-5)
-
-
 def test_double_nearest_repeats_pixels_and_its_gradient_sums_blocks():
     x = tf.reshape(tf.range(6.0), [1, 2, 3, 1])
 

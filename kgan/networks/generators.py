@@ -192,7 +192,7 @@ class NoiseCode(keras.layers.Layer):
     def call(self, noise, size, training=False):
         pixels = ops.cast(tf.reduce_prod(tf.shape(noise)[1:3]), "float32")
         pooled = ops.mean(ops.cast(noise, "float32"), axis=(1, 2)) * ops.sqrt(pixels)  # [N, Nz]
-        code = ops.relu(self.normalize(self.dense(pooled), training=training))
+        code = ops.relu(ops.cast(self.normalize(self.dense(pooled), training=training), "float32"))
         code = ops.reshape(code, (-1, self.grid, self.grid, self.filters))
         return ops.cast(tf.image.resize(code, size, "bilinear"), self.compute_dtype)
 

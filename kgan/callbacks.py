@@ -1,6 +1,5 @@
 """What happens beside the updates: the guard, the journal, pictures, checkpoints, progress, a clean end."""
 
-import json
 import math
 import sys
 import time
@@ -18,8 +17,8 @@ from kgan.data import Share
 from kgan.errors import RunError
 from kgan.gan.base import GAN
 from kgan.interruption import Interruption
-from kgan.pictures import grid, save_picture
-from kgan.run_folder import RunFolder
+from kgan.pictures import grid
+from kgan.record import Record
 
 
 class Callbacks(keras.callbacks.CallbackList):
@@ -163,7 +162,7 @@ class Journal(keras.callbacks.Callback):
         record: None on the other workers.
     """
 
-    def __init__(self, clock: Clock, samples: Samples, sample_every: int, record: "Record | None"):
+    def __init__(self, clock: Clock, samples: Samples, sample_every: int, record: Record | None):
         super().__init__()
         self.clock, self.samples, self.sample_every, self.record = clock, samples, sample_every, record
         self.means = {}
@@ -191,32 +190,6 @@ class Journal(keras.callbacks.Callback):
     def _write(self, values: dict[str, float]) -> None:
         if self.record:
             self.record.values(self.clock.step, values)
-
-
-class Record:
-    """A line of metrics.jsonl and TensorBoard's points for every interval; picture grids."""
-
-    def __init__(self, run: RunFolder):
-        self.run = run
-        self.writer = tf.summary.create_file_writer(str(run.tensorboard))
-
-    def picture(self, step: int, picture: np.ndarray) -> None:
-        """A grid, uint8 [H, W, 3]."""
-        self.run.samples.mkdir(exist_ok=True)
-        save_picture(picture, self.run.samples / f"step-{step:07d}.png")
-        with self.writer.as_default(step=step):
-            tf.summary.image("samples", picture[None])
-
-    def values(self, step: int, values: dict[str, float]) -> None:
-        """Losses and metrics."""
-        line = {"step": step, **{name: round(value, 6) for name, value in values.items()}}
-        with self.run.metrics_file.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        with self.writer.as_default(step=step):
-            for name, value in values.items():
-                group = "losses" if name.endswith("_loss") else "metrics"
-                tf.summary.scalar(f"{group}/{name}", value)
-        self.writer.flush()
 
 
 class Every(keras.callbacks.Callback):

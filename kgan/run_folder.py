@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
-import json
 import pathlib
 import shutil
 from collections.abc import Iterator
@@ -71,26 +70,9 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what a killed process left half written; every file gets its own name only when it is whole."""
-        for pattern in (".saved_model-*", ".model-*", ".model_float16-*", "*.partial", "samples/.*.partial"):
+        for pattern in (".saved_model-*", ".model-*", ".model_float16-*", "*.partial", "*/.*.partial"):
             for path in self.path.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def trim_metrics(self, step: int) -> None:
-        """Forget lines past `step`: a resumed run writes them again."""
-        if not self.metrics_file.exists():
-            return
-        lines = self.metrics_file.read_text().splitlines()
-        kept = [line for line in lines if (at := _step_of(line)) is not None and at <= step]
-        partial = self.metrics_file.with_suffix(".partial")
-        partial.write_text("".join(f"{line}\n" for line in kept))
-        partial.replace(self.metrics_file)
-
-
-def _step_of(line: str) -> int | None:
-    try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError):  # the last line of a killed run may be half written
-        return None
 
 
 def check_free(path: str | None) -> None:

@@ -25,6 +25,7 @@ from kgan.export import export_all
 from kgan.export.loading import restore_newest
 from kgan.gan import build_gan, noise
 from kgan.interruption import Interrupted, Interruption
+from kgan.record import Record
 from kgan.run_folder import RunFolder
 
 TEST_PICTURES = 16
@@ -194,7 +195,6 @@ class Session:
         try:
             if self.cluster.is_chief:
                 _announce(run, self.config, self.pictures, self.place.machine, first, self._last(), seconds)
-                run.trim_metrics(first if first else -1)  # the first grid's line comes with step 0
             else:
                 print(f"{self._name()} trains along; {self.cluster.members.name(0)} reports", flush=True)
             return self._end(run, self._fit(run, checkpoints, dataset, first), trained=True)
@@ -211,7 +211,7 @@ class Session:
         clock = callbacks.Clock(first, last, intervals, callbacks.Agreement(self.stop, self.cluster))
         test = _test_pictures(self.pictures, config)
         samples = callbacks.Samples(self.gan, test, _sampler(self.gan, config), self._fed)
-        record = callbacks.Record(run) if self.cluster.is_chief else None
+        record = Record(run, first) if self.cluster.is_chief else None
         journal = callbacks.Journal(clock, samples, config.sample_every, record)
         saving = callbacks.Every(clock, config.checkpoint_every, checkpoints.save)
         parts = [clock, callbacks.Settle(clock), callbacks.Guard(clock, checkpoints), journal, saving]

@@ -6,7 +6,6 @@ import pytest
 from kgan import recipes, run_folder
 from kgan.config import TrainConfig
 from kgan.errors import UserError
-from kgan.run_folder import RunFolder
 
 
 def config(**settings):
@@ -61,10 +60,3 @@ def test_a_changed_setting_is_refused_with_both_values():
     run_folder.refuse_changes(saved, dataclasses.replace(saved, stop_after=10, run="x", resume=True))
     with pytest.raises(UserError, match=r"--batch-size 8: this run was started with 4"):
         run_folder.refuse_changes(saved, dataclasses.replace(saved, batch_size=8))
-
-
-def test_metrics_past_the_checkpoint_are_forgotten(tmp_path):
-    run = RunFolder(tmp_path)
-    run.metrics_file.write_text('{"step": 10, "a": 1}\n{"step": 20, "a": 2}\n{"step": 30, "a"')
-    run.trim_metrics(10)
-    assert run.metrics_file.read_text() == '{"step": 10, "a": 1}\n'

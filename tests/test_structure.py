@@ -22,7 +22,7 @@ MEGABYTE = 2**20
 
 LAYERS = [
     {"errors", "config", "run_folder", "recipes", "progress", "pictures"},
-    {"data", "metrics", "networks", "losses", "tracking", "record"},
+    {"data", "metrics", "fidelity", "bootstrap", "networks", "losses", "tracking", "record"},
     {"gan"},
     {"export", "checkpoints"},
     {"cluster", "devices", "callbacks", "interruption", "stylize", "generate", "evaluation", "training"},

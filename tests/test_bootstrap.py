@@ -1,0 +1,49 @@
+"""Bootstrap intervals: their coverage on a known distribution, determinism, pairing."""
+
+import numpy as np
+import pytest
+
+from kgan import bootstrap
+
+
+def test_draws_are_resamples_with_replacement():
+    counts = bootstrap.draws(30, 4000, seed=1)
+    assert counts.shape == (4000, 30)
+    assert (counts.sum(axis=1) == 30).all()
+    assert (counts == 0).mean() == pytest.approx((1 - 1 / 30) ** 30, abs=0.01)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    values = np.random.default_rng(0).normal(size=40)
+    first, again, other = (bootstrap.mean_interval(values, seed) for seed in (3, 3, 4))
+    assert first == again != other
+    assert first["value"] == pytest.approx(values.mean())
+
+
+def test_an_interval_holds_the_mean_19_times_in_20():
+    random = np.random.default_rng(0)
+    samples = random.exponential(2.0, (400, 50))
+    made = [bootstrap.mean_interval(sample, seed=0, resamples=400) for sample in samples]
+    held = np.mean([one["low"] <= 2.0 <= one["high"] for one in made])
+    assert 0.88 < held < 0.97  # 50 skewed values: a little below 0.95
+    # The width is that of the normal approximation, 2 * 1.96 * deviation / sqrt(n).
+    assert np.mean([one["high"] - one["low"] for one in made]) == pytest.approx(3.92 * 2 / np.sqrt(50), rel=0.1)
+
+
+def test_differences_are_paired():
+    """What all pictures share cancels: the difference is certain though each mean is not."""
+    random = np.random.default_rng(0)
+    shared = random.normal(size=60)
+    gain = bootstrap.mean_interval((shared + 0.1 + random.normal(0, 0.01, 60)) - shared, seed=0)
+    alone = bootstrap.mean_interval(shared, seed=0)
+    assert 0.09 < gain["low"] < gain["high"] < 0.11
+    assert alone["low"] < -0.1 < 0.1 < alone["high"]
+
+
+def test_biased_replicates_are_moved_to_the_value():
+    made = bootstrap.interval(1.0, np.linspace(4.0, 6.0, 201))
+    assert made == {"value": 1.0, "low": pytest.approx(0.05), "high": pytest.approx(1.95)}
+
+
+def test_one_picture_has_no_spread():
+    assert bootstrap.mean_interval(np.array([0.5]), seed=0) == {"value": 0.5, "low": 0.5, "high": 0.5}

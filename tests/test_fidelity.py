@@ -1,0 +1,99 @@
+"""FID's and KID's statistics: torch-fidelity's numbers, values worked by hand, unbiasedness, counts."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from kgan import fidelity
+
+GOLDEN = np.load(pathlib.Path(__file__).with_name("golden") / "fidelity.npz")  # scripts/make_fidelity_golden.py
+
+
+@pytest.fixture(params=["many", "few"])
+def golden(request):
+    return {
+        name: GOLDEN[f"{request.param}_{name}"] for name in ("real", "fake", "frechet", "kernel_mean", "kernel_std")
+    }
+
+
+def test_frechet_distance_is_torch_fidelitys(golden):
+    assert golden["frechet"] > 0.5
+    # Their general eigenvalues of a singular product are exact to the root of float64's rounding only.
+    assert fidelity.frechet_distance(golden["real"], golden["fake"]) == pytest.approx(golden["frechet"], rel=1e-5)
+
+
+def test_kernel_distance_is_torch_fidelitys(golden):
+    settings = {"subset_size": GOLDEN["subset"], "subsets": GOLDEN["subsets"], "seed": GOLDEN["seed"]}
+    mean, std = fidelity.kernel_inception_distance(golden["real"], golden["fake"], **settings)
+    assert mean == pytest.approx(golden["kernel_mean"], rel=1e-10)
+    assert std == pytest.approx(golden["kernel_std"], rel=1e-10)
+
+
+def test_frechet_distance_by_hand():
+    # One dimension: (mean - mean)^2 + (std - std)^2, with variances 2 and 8 (unbiased).
+    assert fidelity.frechet_distance([[0.0], [2.0]], [[3.0], [7.0]]) == pytest.approx(16 + 2)
+    # Independent columns add up; the second column of y has no spread at all.
+    x, y = [[0.0, 0.0], [2.0, 2.0], [0.0, 2.0], [2.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]
+    assert fidelity.frechet_distance(x, y) == pytest.approx(4 / 3 * 2)
+    assert fidelity.frechet_distance(x, x) == pytest.approx(0, abs=1e-12)
+
+
+def test_polynomial_mmd_by_hand():
+    # D = 2. k(x, x') = (3/2 + 1)^3, k(y, y') = (0 + 1)^3; both x against y[0]: 1, against y[1]: (2/2 + 1)^3 = 8.
+    x, y = np.array([[1.0, 1.0], [1.0, 2.0]]), np.array([[0.0, 0.0], [2.0, 0.0]])
+    assert fidelity.polynomial_mmd(x, y) == pytest.approx(2.5**3 + 1.0 - 2 * (1 + 8 + 1 + 8) / 4)
+
+
+def test_counts_are_rows_again():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(6, 4)), random.normal(1, 2, size=(5, 4))
+    counts = np.array([0, 2, 1, 0, 3, 0])
+    again = fidelity.frechet_distance(np.repeat(x, counts, axis=0), y)
+    assert fidelity.frechet_distance(x, y, counts) == pytest.approx(again)
+    assert fidelity.frechet_distance(y, x, None, counts) == pytest.approx(again)
+    # Rows compared with their own copies would be a bias: left out, unlike in a set that holds the row thrice.
+    kernel = (x @ x.T / 4 + 1) ** 3
+    within = (2 * 1 * kernel[1, 2] + 2 * 3 * kernel[1, 4] + 1 * 3 * kernel[2, 4]) / (2 + 6 + 3)
+    between = np.mean((np.repeat(x, counts, axis=0) @ y.T / 4 + 1) ** 3)
+    other = fidelity.polynomial_mmd(y, y) / 2 + np.mean((y @ y.T / 4 + 1) ** 3)  # the mean of y's pairs
+    assert fidelity.polynomial_mmd(x, y, counts) == pytest.approx(within + other - 2 * between)
+
+
+def test_one_row_drawn_again_and_again_is_a_number():
+    x, y = np.array([[1.0], [2.0]]), np.array([[0.0], [0.0]])
+    assert fidelity.polynomial_mmd(x, y, np.array([0, 2])) == 125 + 1 - 2
+    assert fidelity.frechet_distance(x, y, np.array([0, 2])) == 4
+
+
+def test_kid_is_unbiased_and_grows_with_the_shift():
+    random = np.random.default_rng(0)
+    real, same = random.normal(size=(2, 600, 8))
+    mean, std = fidelity.kernel_inception_distance(real, same, subset_size=100, subsets=50, seed=1)
+    assert abs(mean) < 3 * std / np.sqrt(6)  # about 6 independent subsets
+    near, far = (fidelity.kernel_inception_distance(real, same + shift, 100)[0] for shift in (0.3, 0.6))
+    assert 0 < near < far
+
+
+def test_kid_is_a_function_of_its_seed():
+    random = np.random.default_rng(0)
+    real, fake = random.normal(size=(2, 60, 4))
+    first, again, other = (fidelity.kernel_inception_distance(real, fake, 20, 5, seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_kid_with_few_pictures_uses_what_there_is():
+    random = np.random.default_rng(0)
+    real, fake = random.normal(size=(12, 4)), random.normal(size=(7, 4))
+    mean, std = fidelity.kernel_inception_distance(real, fake, subset_size=100)
+    assert np.isfinite(mean)
+    assert std > 0
+    whole, no_spread = fidelity.kernel_inception_distance(real[:7], fake, subset_size=100)
+    assert whole == pytest.approx(fidelity.polynomial_mmd(real[:7], fake))
+    assert np.isnan(no_spread)
+
+
+@pytest.mark.parametrize("distance", [fidelity.frechet_distance, fidelity.kernel_inception_distance])
+def test_one_picture_is_no_set(distance):
+    with pytest.raises(ValueError, match="at least 2 pictures"):
+        distance(np.ones((5, 3)), np.ones((1, 3)))

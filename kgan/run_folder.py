@@ -26,6 +26,11 @@ class RunFolder:
         return self.path / "config.json"
 
     @property
+    def pictures_file(self) -> pathlib.Path:
+        """How many pictures the run began with, and a checksum of their names and sizes."""
+        return self.path / "pictures.txt"
+
+    @property
     def checkpoints(self) -> pathlib.Path:
         return self.path / "checkpoints"
 

@@ -164,10 +164,20 @@ class Session:
     def _held(self, run: RunFolder) -> Iterator[None]:
         """The run folder is the chief's while it trains there."""
         self.cluster.advice = f"start all workers again with: {_command(run.path)}"
-        with run.locked() if self.cluster.is_chief else contextlib.nullcontext():
+        named = dataclasses.replace(self.config, run=str(run.path))
+        with run.locked() if self.cluster.is_chief else contextlib.nullcontext(), _failures(named, self.cluster):
             if self.cluster.is_chief:
                 run.sweep()
+                self._compare_pictures(run)
             yield
+
+    def _compare_pictures(self, run: RunFolder) -> None:
+        """Say so where a run goes on with other pictures than it began with; it may, but repeats no other run then."""
+        now = _fingerprint(self.pictures)
+        if not run.pictures_file.exists():
+            run.pictures_file.write_text(f"{now}\n")
+        elif (began := run.pictures_file.read_text().strip()) != now:
+            callbacks.warn(f"the pictures have changed since the run began: {began} then, {now} now")
 
     def _restored(self, checkpoints: Checkpoints) -> int | None:
         """Every worker restores what the chief could read; returns its step, None where there is nothing yet."""

@@ -1,6 +1,8 @@
 """A run that is stopped and goes on ends with the weights of one that never stopped, bit for bit."""
 
 import dataclasses
+import re
+import shutil
 
 import keras
 import pytest
@@ -66,3 +68,16 @@ def test_equal_weights_after_a_stop(tmp_path, capsys):
     assert [line["step"] for line in expected] == [0, 2, 3, 4, 6]
     assert "content_ssim" in got[3]
     assert [{name: line[name] for name in other} for line, other in zip(got, expected, strict=True)] == expected
+
+
+@pytest.mark.slow
+def test_going_on_with_other_pictures_is_noted(tmp_path, capsys):
+    folder = tmp_path / "pictures"
+    shutil.copytree(small_runs.pictures(), folder)
+    config = small_runs.settings(tmp_path / "run", data=str(folder), steps=10, stop_after=1)
+    train(config)
+    train(dataclasses.replace(config, resume=True, stop_after=2))
+    assert "have changed" not in capsys.readouterr().err
+    (folder / "trainA" / "0.png").unlink()
+    train(dataclasses.replace(config, resume=True, stop_after=3))
+    assert re.search(r"pictures have changed since the run began: 7\+7\S* .* then, 6\+7", capsys.readouterr().err)

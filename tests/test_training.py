@@ -77,8 +77,8 @@ class TestFinishedRun:
 
     def test_nothing_else(self, finished):
         assert {path.name for path in finished.iterdir()} == {
-            "config.json", "checkpoints", "metrics.jsonl", "samples", "tensorboard", "saved_model", "model.tflite",
-            "model_float16.tflite",
+            "config.json", "pictures.txt", "checkpoints", "metrics.jsonl", "samples", "tensorboard", "saved_model",
+            "model.tflite", "model_float16.tflite",
         }  # fmt: skip
 
     def test_resuming_it_does_nothing(self, finished, capsys):

@@ -54,6 +54,6 @@ def _placed(pool: tf.Tensor, pictures: tf.Tensor, slots: tf.Tensor) -> tf.Tensor
 
     Written as a choice for each slot: TensorFlow's scatter took 12 ms for 44 MB on an H100, outside XLA.
     """
-    hits = tf.range(len(pool))[:, None] == slots  # [P, N]
+    hits = tf.range(pool.shape[0])[:, None] == slots  # [P, N]
     new = tf.gather(pictures, tf.argmax(hits, axis=1))
     return tf.where(tf.reduce_any(hits, axis=1)[:, None, None, None], new, pool)

@@ -37,6 +37,14 @@ class Stylize:
     """Replace pictures that are in the output folder already."""
     memory: float = 8.0
     """GB that one picture may take; a larger one is restyled smaller and enlarged again."""
+    mask: pathlib.Path | None = None
+    """Restyle only where this picture is white; or a folder with a mask of the same name for every picture."""
+    feather: float | None = None
+    """Width of the mask's soft edge in percent of the shorter side (default 1); 0: as the mask is."""
+    strength: float = 1.0
+    """From 0, the picture as it is, to 1, all stylized."""
+    keep_colour: bool = False
+    """Take the brushwork alone and keep the picture's colours."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +71,7 @@ class Generate:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Measure a model: SSIM, PSNR, MSE, and KID on packaged features. Without folders: on the run's test pictures."""
+    """Measure a model: SSIM, PSNR, MSE, FID and KID, with intervals. Without folders: on the run's test pictures."""
 
     model: Positional[str]
     """A run folder, a SavedModel folder or a .tflite file."""
@@ -72,11 +80,15 @@ class Evaluate:
     truth: pathlib.Path | None = None
     """What they should become; the same file name is the same scene."""
     style: pathlib.Path | None = None
-    """Pictures in the wanted style, for KID."""
+    """Pictures in the wanted style, for FID and KID; beside --truth, for what real pictures get there."""
     size: int | None = None
     """Score at this size; default: the size of training for a run, else the pictures' own."""
     output: pathlib.Path | None = None
     """Write the numbers to this JSON file too."""
+    fail_under: tuple[str, ...] = ()
+    """Exit with status 1 when a metric is below a number, as in: --fail-under content_ssim=0.6."""
+    fail_over: tuple[str, ...] = ()
+    """The same for metrics of which less is better, as in: --fail-over kid_mobilenet=0.1."""
 
 
 @dataclasses.dataclass(frozen=True)

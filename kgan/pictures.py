@@ -6,6 +6,8 @@ Public arrays are HWC or NHWC, uint8 in 0..255 or float in [0, 1].
 import os
 import pathlib
 import tempfile
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
@@ -17,6 +19,9 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 GUTTER = 2
 """White pixels between the cells of a grid."""
+
+HOLDS_ALPHA = frozenset({".png", ".webp"})
+"""Suffixes of the formats that can be written with transparency."""
 
 _SAVE_OPTIONS = {
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
@@ -73,6 +78,27 @@ def over_white(pictures: np.ndarray) -> np.ndarray:
     """Float RGBA in [0, 1] (straight alpha) -> RGB over a white ground."""
     alpha = pictures[..., 3:]
     return pictures[..., :3] * alpha + (1.0 - alpha)
+
+
+def has_alpha(path: str | os.PathLike) -> bool:
+    """Whether a picture file has transparency, by its header; False for what is no picture."""
+    return _by_header(path, lambda image: image.has_transparency_data)
+
+
+def is_animated(path: str | os.PathLike) -> bool:
+    """Whether a picture file (PNG, WebP) holds several frames, by its header; False for what is no picture."""
+    # Phones write a second, hidden picture into JPEG files; that is no animation.
+    return _by_header(path, lambda image: image.format != "MPO" and getattr(image, "is_animated", False))
+
+
+def _by_header(path: str | os.PathLike, question: Callable[[Image.Image], bool]) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata and large sizes, which decoding judges
+            with Image.open(path) as image:
+                return bool(question(image))
+    except Exception:  # Pillow's parsers raise nearly anything; decoding says what is wrong
+        return False
 
 
 def save_picture(picture: np.ndarray, path: str | os.PathLike) -> None:

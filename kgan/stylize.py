@@ -1,4 +1,4 @@
-"""Restyle picture files: any size in, the same size out; and `load`, the way to a model in Python."""
+"""Restyle picture files, whole or in part: any size in, the same size out; and `load`, the way to a model in Python."""
 
 import contextlib
 import dataclasses
@@ -11,10 +11,12 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from kgan.data.decoding import decode_picture, find_pictures
+from kgan import blending
+from kgan.data.decoding import PictureError, decode_picture, find_pictures
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load
-from kgan.pictures import save_picture
+from kgan.masks import Masks, fits, scaled
+from kgan.pictures import HOLDS_ALPHA, has_alpha, save_picture, to_float, to_uint8
 from kgan.progress import progress
 
 __all__ = ["load", "stylize"]
@@ -23,12 +25,42 @@ SUFFIXES = {".jpg": ".jpg", ".jpeg": ".jpeg", ".jpe": ".jpg", ".jfif": ".jpg", "
 """Suffix in -> suffix out; others become .png."""
 
 
+FEATHER = 1.0
+"""Width of a mask's soft edge in percent of the picture's shorter side."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One picture to restyle, and a file for each variant."""
+    """One picture to restyle, a file for each variant, and the file of its mask if it has one."""
 
     source: pathlib.Path
     targets: tuple[pathlib.Path, ...]
+    mask: pathlib.Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Finish:
+    """What becomes of a stylized picture: how much of it is taken, where, and in whose colours."""
+
+    masks: Masks | None = None
+    feather: float = FEATHER
+    strength: float = 1.0
+    keep_colour: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the stylized picture is taken as it is."""
+        return self.masks is None and self.strength == 1 and not self.keep_colour
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+    """The model, and all that holds for every picture; `memory` in bytes."""
+
+    model: Model
+    seed: int
+    memory: float
+    finish: Finish
 
 
 def stylize(
@@ -39,24 +71,33 @@ def stylize(
     variants: int = 1,
     overwrite: bool = False,
     memory: float = 8.0,
+    mask: str | os.PathLike | None = None,
+    feather: float | None = None,
+    strength: float = 1.0,
+    keep_colour: bool = False,
 ) -> list[pathlib.Path]:
-    """Restyle files and folders into the folder `output`, keeping names, formats, folder structure and sizes.
+    """Restyle files and folders into the folder `output`, keeping names, formats, folder structure, sizes and alpha.
 
     Pictures are turned upright by their EXIF orientation first. With `variants` above 1 every picture becomes
     name-1, name-2, ... from the seeds `seed`, `seed` + 1, ... A picture that would take more than `memory` GB is
     restyled smaller and the result enlarged, with a notice.
 
+    `mask`, one picture for all or a folder with one of the same name for each, restyles only where it is white; its
+    edge is softened over `feather` percent of the shorter side (default 1). `strength` in [0, 1] blends between the
+    picture as it is and stylized; `keep_colour` takes only the luma of what is stylized (`kgan.blending`).
+
     Returns the files written. Raises UserError before any work when files would be overwritten, and at the end when
     some pictures could not be read (each has had its line on stderr, the others are done).
     """
     _check_numbers(seed, variants, memory)
-    jobs = plan(pictures, pathlib.Path(output), variants)
+    finish = _finish(mask, feather, strength, keep_colour)
+    jobs = plan(pictures, pathlib.Path(output), variants, finish.masks)
     refuse_clashes([target for job in jobs for target in job.targets], overwrite)
     loaded = load(model)
     _check_model(loaded, variants)
     created = make_folder(output)
     try:
-        written, failed = _stylize_all(jobs, loaded, seed, memory * 1e9)
+        written, failed = _stylize_all(jobs, Maker(loaded, seed, memory * 1e9, finish))
     finally:
         if created:
             _remove_if_empty(output)
@@ -65,13 +106,13 @@ def stylize(
     return written
 
 
-def _stylize_all(jobs: list[Job], model: Model, seed: int, memory: float) -> tuple[list[pathlib.Path], int]:
+def _stylize_all(jobs: list[Job], maker: Maker) -> tuple[list[pathlib.Path], int]:
     """The files written, and how many pictures failed; raises at once where that was the only picture."""
     written, failed = [], 0
     with progress(len(jobs), "stylize") as bar:
         for job in jobs:
             try:
-                written += _stylize_one(job, model, seed, memory, bar.notice)
+                written += _stylize_one(job, maker, bar.notice)
             except RunError:  # a full disk would fail for all the others too
                 raise
             except (UserError, MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -92,11 +133,25 @@ def _check_numbers(seed: int, variants: int, memory: float) -> None:
         raise UserError(f"--memory should be above 0. Received: {memory}")
 
 
-def plan(pictures: Sequence[str | os.PathLike], output: pathlib.Path, variants: int = 1) -> list[Job]:
-    """Every picture in `pictures` (files, or folders at any depth) and where it goes.
+def _finish(mask: str | os.PathLike | None, feather: float | None, strength: float, keep_colour: bool) -> Finish:
+    """The wishes, checked; reads the mask if it is one for all."""
+    if not 0 <= strength <= 1:
+        raise UserError(f"--strength should be from 0 to 1. Received: {strength:g}")
+    if feather is not None and mask is None:
+        raise UserError(f"--feather {feather:g}: softens the edge of a mask; give --mask too, or leave it out")
+    if feather is not None and not 0 <= feather <= 100:
+        raise UserError(f"--feather should be from 0 to 100, in percent of the shorter side. Received: {feather:g}")
+    masks = None if mask is None else Masks(pathlib.Path(mask))
+    return Finish(masks, FEATHER if feather is None else feather, strength, keep_colour)
 
-    Raises UserError for missing paths, folders without pictures, two pictures with the same target, and a target
-    that is its own source.
+
+def plan(
+    pictures: Sequence[str | os.PathLike], output: pathlib.Path, variants: int = 1, masks: Masks | None = None
+) -> list[Job]:
+    """Every picture in `pictures` (files, or folders at any depth), its mask, and where it goes.
+
+    Raises UserError for missing paths, folders without pictures, two pictures with the same target, a target that is
+    its own source, and a picture without mask where `masks` is a folder.
     """
     jobs: dict[pathlib.Path, Job] = {}
     for source, relative in _sources(pictures):
@@ -105,7 +160,7 @@ def plan(pictures: Sequence[str | os.PathLike], output: pathlib.Path, variants: 
             raise UserError(f"--output {output}: {target} is the picture itself; name another folder")
         if target in jobs:
             raise UserError(f"{source} and {jobs[target].source} would both become {target}; restyle them apart")
-        jobs[target] = Job(source, tuple(_variant_names(target, variants)))
+        jobs[target] = Job(source, tuple(_variant_names(target, variants)), masks and masks.file_for(relative))
     if not jobs:
         raise UserError("pictures are missing: name files or folders to restyle")
     return list(jobs.values())
@@ -157,19 +212,60 @@ def _check_model(model: Model, variants: int) -> None:
         raise UserError(f"--variants {variants}: {model.name} takes no noise, so that all would be equal; leave it out")
 
 
-def _stylize_one(job: Job, model: Model, seed: int, memory: float, notice) -> list[pathlib.Path]:
-    picture = decode_picture(job.source, model.facts.channels)
-    scale = affordable_scale(picture.shape[:2], model.bytes_per_pixel, memory)
+def _stylize_one(job: Job, maker: Maker, notice) -> list[pathlib.Path]:
+    model = maker.model
+    picture = _read(job)
+    weight = _weight(job, maker.finish, picture.shape[:2], notice)
+    scale = affordable_scale(picture.shape[:2], model.bytes_per_pixel, maker.memory)
     if scale < 1:
         need = picture.shape[0] * picture.shape[1] * model.bytes_per_pixel / 1e9
         notice(
             f"{job.source}: {picture.shape[1]}x{picture.shape[0]} would take about {need:.0f} GB; restyled at "
             f"{scale:.0%} of its size and enlarged (--memory {math.ceil(need)} restyles it whole)"
         )
+    # A model without alpha sees the colours themselves: laid over white they would bring white edges back.
+    seen = picture if model.facts.channels == 4 else picture[..., :3]
     for k, target in enumerate(job.targets):
+        made = _at_scale(model, seen, maker.seed + k, scale)
         make_folder(target.parent)
-        save_picture(_at_scale(model, picture, seed + k, scale), target)
+        save_picture(_finished(picture, made, weight, maker.finish), target)
     return list(job.targets)
+
+
+def _read(job: Job) -> np.ndarray:
+    """uint8 [H, W, 4] where the file has alpha and its targets can hold it, else [H, W, 3], laid over white."""
+    keeps = job.targets[0].suffix.lower() in HOLDS_ALPHA and has_alpha(job.source)
+    return decode_picture(job.source, 4 if keeps else 3)
+
+
+def _weight(job: Job, finish: Finish, size: tuple[int, int], notice) -> float | np.ndarray:
+    """How much of the stylized picture to take: a number, or for every pixel float32 [H, W, 1]."""
+    if job.mask is None:
+        return finish.strength
+    mask = finish.masks.read(job.mask)
+    given, wanted = f"{mask.shape[1]}x{mask.shape[0]}", f"{size[1]}x{size[0]}"
+    if not fits(mask, size):
+        raise PictureError(str(job.mask), f"is {given}, another shape than {job.source} ({wanted}); cut it like that")
+    if mask.shape != size:
+        notice(f"{job.source}: its mask {job.mask} is {given}, scaled to {wanted}")
+    if not mask.any():
+        notice(f"{job.source}: its mask {job.mask} is black or transparent all over: nothing is restyled")
+    soft = blending.feather(to_float(scaled(mask, size)), min(size) * finish.feather / 100)
+    return soft[..., None] * np.float32(finish.strength)
+
+
+def _finished(picture: np.ndarray, made: np.ndarray, weight: float | np.ndarray, finish: Finish) -> np.ndarray:
+    """uint8 [H, W, C] of the picture as it is and of the stylized one -> what is written, uint8 [H, W, C]."""
+    if finish.is_plain and picture.shape[-1] < 4:
+        return made
+    if made.shape[-1] == 1 and picture.shape[-1] == 3 and (picture == picture[..., :1]).all():
+        picture = picture[..., :1]  # gray stays gray
+    result = np.empty((*made.shape[:2], max(picture.shape[-1], made.shape[-1])), np.uint8)
+    for rows in blending.strips(*made.shape[:2]):  # whole, the floats of a large picture would need gigabytes
+        share = weight[rows] if isinstance(weight, np.ndarray) else weight
+        mixed = blending.blend(to_float(picture[rows]), to_float(made[rows]), share, finish.keep_colour)
+        result[rows] = to_uint8(mixed)
+    return result
 
 
 def affordable_scale(size: tuple[int, int], bytes_per_pixel: float, memory: float) -> float:

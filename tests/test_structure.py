@@ -21,8 +21,8 @@ LONGEST = 60
 MEGABYTE = 2**20
 
 LAYERS = [
-    {"errors", "config", "run_folder", "recipes", "progress", "pictures"},
-    {"data", "metrics", "fidelity", "bootstrap", "networks", "losses", "tracking", "record"},
+    {"errors", "config", "run_folder", "recipes", "progress", "pictures", "blending"},
+    {"data", "metrics", "fidelity", "bootstrap", "networks", "losses", "tracking", "record", "masks"},
     {"gan"},
     {"export", "checkpoints"},
     {"cluster", "devices", "callbacks", "interruption", "stylize", "generate", "evaluation", "training"},
@@ -37,6 +37,8 @@ WITHOUT_TENSORFLOW = {
     "recipes",
     "progress",
     "pictures",
+    "blending",
+    "masks",
     "cli",
     "interruption",
     "cluster",

@@ -41,8 +41,8 @@ class TrainConfig:
 
     # --- method ---------------------------------------------------------------------------------------------------
     recipe: Text = None
-    """article, mmd, synthesis, paired, cyclegan, or your own as module:RECIPE. Default: paired on the packaged
-    sample, else cyclegan."""
+    """article, mmd, synthesis, paired, cyclegan, cut, fastcut, or your own as module:RECIPE. Default: paired on the
+    packaged sample, else cyclegan."""
     adversarial: Text = None
     """Adversarial loss: cross_entropy, least_squares, hinge, wasserstein or article."""
     weight: tuple[str, ...] = ()

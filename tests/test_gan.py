@@ -33,6 +33,8 @@ VARIANTS = {
         "weight": ("gram=1", "identity=1"),
         "noise_channels": 2,
     },
+    "contrastive article": {"recipe": "article", "weight": ("nce=1", "nce_identity=1")},
+    "identity by contrast alone": {"recipe": "paired", "weight": ("identity=1", "nce_identity=1"), "noise_channels": 2},
 }
 
 
@@ -124,6 +126,29 @@ def test_every_network_of_both_players_moves():
     before = [weights(network) for network in networks]
     train(gan, batches(config, 1))
     assert not any(same(old, weights(network)) for old, network in zip(before, networks, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("weight", "moves"), [((), True), (("adversarial=0",), True), (("nce=0", "nce_identity=0"), None)], ids=str
+)
+def test_the_generator_and_what_embeds_its_patches_move_together(weight, moves):
+    config = settings(recipe="cut", weight=weight, residual=False)
+    gan = make(config)
+    assert (gan.patch_embedder is None) == (moves is None)
+    networks = [gan.generator, gan.stylist] + ([gan.patch_embedder] if moves else [])
+    before = [weights(network) for network in networks]
+    train(gan, batches(config, 1))
+    assert not any(same(old, weights(network)) for old, network in zip(before, networks, strict=True))
+    assert len(weights(gan.stylist)) == len(weights(gan.generator))  # the average has no patches
+
+
+def test_an_untouched_picture_matches_itself_better_than_one_restyled():
+    # With `residual` the first stylized pictures are the content; without, they are noise.
+    start = {}
+    for residual in (True, False):
+        gan = train(make(settings(recipe="fastcut", residual=residual, **SGD)), batches(settings(recipe="fastcut"), 1))
+        start[residual] = float(gan.loss_means["nce_loss"].result()) / 10
+    assert start[True] < 0.8 * start[False]
 
 
 @pytest.mark.parametrize(

@@ -262,3 +262,44 @@ def test_mmd_of_equal_rows_is_zero_with_a_finite_gradient(rows, unbiased):
 def test_unbiased_mmd_of_one_row_is_refused():
     with pytest.raises(ValueError, match="Received: 1 and 3"):
         losses.mmd(tf.ones([1, 2]), tf.ones([3, 2]), unbiased=True)
+
+
+# --- contrastive --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temperature", [0.07, 1.0])
+def test_patch_nce_of_orthonormal_places_by_hand(temperature):
+    # Each place is 1 to itself and 0 to the three others: -log(e^(1/t) / (e^(1/t) + 3)) = log(1 + 3 e^(-1/t))
+    places = tf.tile(tf.eye(4)[None], [2, 1, 1])
+    got = losses.patch_nce(places, places, temperature)
+    assert float(got) == pytest.approx(math.log(1 + 3 * math.exp(-1 / temperature)), rel=1e-4, abs=1e-7)
+    # Each place's own is one of the three others: 1/t more
+    got = losses.patch_nce(places, tf.roll(places, 1, axis=1), temperature)
+    assert float(got) == pytest.approx(math.log(1 + 3 * math.exp(-1 / temperature)) + 1 / temperature, rel=1e-5)
+
+
+def test_patch_nce_is_the_logarithm_of_the_places_where_all_look_alike():
+    places = tf.fill([2, 8, 4], 0.5)
+    assert float(losses.patch_nce(places, places)) == pytest.approx(math.log(8), abs=1e-5)
+
+
+def test_patch_nce_compares_with_places_of_the_same_picture_alone():
+    draw = np.random.default_rng(4)
+    queries, keys = (tf.math.l2_normalize(tf.constant(draw.normal(size=(3, 5, 4)), tf.float32), -1) for _ in "qk")
+    alone = [float(losses.patch_nce(queries[n : n + 1], keys[n : n + 1])) for n in range(3)]
+    assert max(alone) - min(alone) > 0.1
+    assert float(losses.patch_nce(queries, keys)) == pytest.approx(np.mean(alone), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float32])
+def test_patch_nce_is_float32_and_its_gradient_reaches_what_is_not_stopped(dtype):
+    queries = tf.Variable(tf.cast(tf.math.l2_normalize([[[1.0, 0.5], [0.0, 1.0]]], -1), dtype))
+    keys = tf.Variable(tf.cast(tf.eye(2)[None], dtype))
+    with tf.GradientTape(persistent=True) as tape:
+        both = losses.patch_nce(queries, keys)
+        stopped = losses.patch_nce(queries, tf.stop_gradient(keys))
+    assert both.dtype == tf.float32
+    assert float(both) == float(stopped) > 0.0
+    assert float(tf.reduce_max(tf.abs(tf.cast(tape.gradient(stopped, queries), tf.float32)))) > 1e-3
+    assert tape.gradient(stopped, keys) is None
+    assert tape.gradient(both, keys) is not None

@@ -9,6 +9,7 @@ from kgan import networks, recipes
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.networks.generators import NoiseCode
+from kgan.networks.patches import draw_places, values_at
 
 
 def settings(recipe="cyclegan", **changes) -> TrainConfig:
@@ -301,3 +302,92 @@ def test_generator_survives_a_keras_file(tmp_path):
     model.save(tmp_path / "generator.keras")
     inputs = noise_like(model, 32, 32)
     np.testing.assert_allclose(keras.models.load_model(tmp_path / "generator.keras")(inputs), model(inputs), atol=1e-6)
+
+
+# --- features of the layers, for the contrastive loss -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("blocks", "ends"), [(0, []), (1, [1]), (2, [1, 2]), (4, [1, 3]), (9, [1, 5])])
+@pytest.mark.parametrize("arguments", [{}, {"stride": 8, "noise_channels": 2}], ids=str)
+@pytest.mark.parametrize("name", sorted(networks.GENERATORS))
+def test_layer_features_are_those_of_the_pass_that_makes_the_picture(name, arguments, blocks, ends):
+    model = awake(generator(name, blocks=blocks, residual=True, **arguments))
+    inputs = noise_like(model, 32, 48)
+    maps = model.layer_features(inputs)
+    assert [one.shape[-1] for one in maps] == model.layer_channels
+    scales = [1, *(2**level for level in range(1, len(model.down) + 1)), *(model.stride for _ in ends)]
+    assert [tuple(one.shape[1:3]) for one in maps] == [(32 // scale, 48 // scale) for scale in scales]
+    np.testing.assert_array_equal(maps[0], inputs[..., :3])
+    for place, end in enumerate(ends, len(model.down) + 1):
+        done = maps[len(model.down)]
+        for block in model.body[:end]:
+            done = block(done)
+        np.testing.assert_allclose(maps[place], done, atol=1e-5)
+    np.testing.assert_array_equal(model.finish(inputs, maps), model(inputs))
+
+
+def test_without_content_the_first_layer_is_the_first_way_down():
+    model = generator("article", takes_content=False, noise_channels=2)
+    maps = model.layer_features(noise_like(model, 32, 32))
+    assert [one.shape[-1] for one in maps] == model.layer_channels == [8, 16, 16]
+
+
+@pytest.mark.parametrize(("size", "count"), [(16 * 16, 256), (24 * 24, 256), (64 * 64, 256), (9, 256), (1, 4)])
+def test_places_are_different_spread_and_repeatable(size, count):
+    (first,), (again,), (other,) = (draw_places(tf.constant(seed), [size], count) for seed in ([3, 5], [3, 5], [3, 6]))
+    assert first.dtype == tf.int32
+    assert len(set(first.numpy())) == min(size, count)
+    run = size / min(size, count)
+    np.testing.assert_array_less(np.abs(first - (np.arange(min(size, count)) + 0.5) * run), run + 1)
+    np.testing.assert_array_equal(first, again)
+    assert size <= count or not np.array_equal(first, other)
+
+
+def test_every_place_of_a_map_is_drawn():
+    seen = set(np.concatenate([draw_places(tf.constant([1, n]), [30], 4)[0] for n in range(200)]))
+    assert seen == set(range(30))
+
+
+def test_values_at_places_by_hand():
+    maps = tf.reshape(tf.range(2 * 2 * 3 * 2, dtype=tf.float32), [2, 2, 3, 2])
+    # Place 4 is row 1, column 1; place 2 is row 0, column 2.
+    np.testing.assert_array_equal(values_at(maps, tf.constant([4, 2])), [[[8, 9], [4, 5]], [[20, 21], [16, 17]]])
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_patch_embedder_contract(policy):
+    model = networks.PatchEmbedder([3, 4], units=8, dtype=policy)
+    model.build()
+    maps = [tf.random.uniform([2, 8, 8, 3], -1, 1), tf.nn.relu(tf.random.normal([2, 4, 4, 4]))]
+    places = draw_places(tf.constant([1, 2]), [64, 16], 32)
+    with tf.GradientTape() as tape:
+        vectors = model(maps, places)
+        total = sum(tf.reduce_sum(one[..., 0]) for one in vectors)
+    assert [tuple(one.shape) for one in vectors] == [(2, 32, 8), (2, 16, 8)]
+    assert all(one.dtype == tf.float32 for one in vectors)
+    for one in vectors:
+        np.testing.assert_allclose(tf.norm(one, axis=-1), 1.0, atol=1e-3)
+    assert all(gradient is not None for gradient in tape.gradient(total, model.trainable_variables))
+    assert len(model.trainable_variables) == 8
+    again = type(model).from_config(model.get_config())
+    again.build()
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again(maps, places)[1], vectors[1])
+
+
+def test_patch_embedder_tells_light_from_dark_of_the_same_hue():
+    model = networks.PatchEmbedder([3])
+    model.build()
+    grays = tf.reshape(tf.repeat(tf.constant([0.1, 0.9]), 3), [1, 1, 2, 3])
+    light, dark = tf.unstack(model([grays], [tf.constant([0, 1])])[0][0])
+    assert float(tf.reduce_sum(light * dark)) < 0.98
+
+
+def test_a_vector_of_zeros_has_a_bounded_gradient():
+    model = networks.PatchEmbedder([2], units=4)
+    model.build()
+    model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(model([tf.zeros([1, 1, 1, 2])], [tf.constant([0])])[0])
+    gradient = tape.gradient(total, model.last[0].bias)
+    assert 0.0 < float(tf.reduce_max(tf.abs(gradient))) <= 1001.0

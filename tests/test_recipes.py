@@ -61,6 +61,12 @@ def test_weight_flags_change_add_and_remove_terms():
     assert recipes.term_weights(config, recipes.CYCLEGAN) == {"cycle": 3.0, "adversarial": 1.0, "gram": 1e-3}
 
 
+def test_cut_and_fastcut_hold_the_content_by_the_papers_weights():
+    weights = {name: recipes.term_weights(resolved(recipe=name), recipes.find(name)) for name in ("cut", "fastcut")}
+    assert weights["cut"] == {"nce": 1.0, "nce_identity": 1.0, "adversarial": 1.0}
+    assert weights["fastcut"] == {"nce": 10.0, "adversarial": 1.0}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -72,6 +78,8 @@ def test_weight_flags_change_add_and_remove_terms():
         ({"weight": ("cycel=1",)}, "did you mean cycle"),
         ({"weight": ("cycle",)}, "TERM=NUMBER"),
         ({"recipe": "paired", "weight": ("cycle=1",)}, "no such term in recipe paired"),
+        ({"recipe": "cyclegan", "weight": ("nce=1",)}, "no such term in recipe cyclegan"),
+        ({"recipe": "synthesis", "weight": ("nce=1",)}, "no such term in recipe synthesis"),
         ({"generator": "resnest"}, "did you mean resnet"),
         ({"adversarial": "least-squares"}, "did you mean least_squares"),
         ({"data": "root"}, "either --data or"),

@@ -228,11 +228,15 @@ class GAN(keras.Model):
             self.test_means[f"{what}_{name}"].update_state(tf.minimum(getattr(metrics, name)(expected, got), 100.0))
 
 
-def apply_together(network, pictures: list[tf.Tensor]) -> list[list[tf.Tensor]]:
-    """The network's list of outputs for each batch of pictures; in one call where it treats every picture alone."""
-    if mixes_pictures(network):
-        return [_as_list(network(batch, training=True)) for batch in pictures]
-    joined = _as_list(network(tf.concat(pictures, axis=0), training=True))
+def apply_together(network, pictures: list[tf.Tensor], use: Callable | None = None) -> list[list[tf.Tensor]]:
+    """The network's list of outputs for each batch of pictures; in one call where it treats every picture alone.
+
+    `use(batch)` is what runs the network, where that is not its call.
+    """
+    use = use or functools.partial(network, training=True)
+    if mixes_pictures(network) or len(pictures) == 1:
+        return [_as_list(use(batch)) for batch in pictures]
+    joined = _as_list(use(tf.concat(pictures, axis=0)))
     return [list(parts) for parts in zip(*(tf.split(x, len(pictures)) for x in joined), strict=True)]
 
 

@@ -17,14 +17,17 @@ class Scene:
         style: real pictures of the style.
         cycled, content: the way there and back, and where it began (two_way only).
         same: stylized style pictures, for the identity term.
+        patches, same_patches: (queries, keys) for the contrastive terms: places of `fake` and of its content, of `same`
+            and of the style picture; unit vectors [N, P, D] for each layer.
         fake_logits: what the discriminator says of `fake`.
         extractor, embedder: the pretrained features and the regularization network.
     """
 
-    def __init__(self, fake, style, reference=None, *, content=None, cycled=None, same=None, fake_logits=None,
-                 adversarial=None, extractor=None, embedder=None):  # fmt: skip
+    def __init__(self, fake, style, reference=None, *, content=None, cycled=None, same=None, patches=None,
+                 same_patches=None, fake_logits=None, adversarial=None, extractor=None, embedder=None):  # fmt: skip
         self.fake, self.style, self.reference = fake, style, reference
         self.content, self.cycled, self.same = content, cycled, same
+        self.patches, self.same_patches = patches, same_patches
         self.fake_logits, self.adversarial = fake_logits, adversarial
         self.extractor, self.embedder = extractor, embedder
         self._maps = {}
@@ -42,6 +45,8 @@ class Scene:
         return losses.mmd(real, fake)
 
 
+_nce = losses.over_scales(losses.patch_nce)  # the mean over the layers
+
 TERMS: dict[str, Callable[[Scene], tf.Tensor]] = {
     "adversarial": lambda scene: scene.adversarial(scene.fake_logits),
     "pixel": lambda scene: losses.pixel_loss(scene.reference, scene.fake),
@@ -51,5 +56,7 @@ TERMS: dict[str, Callable[[Scene], tf.Tensor]] = {
     "mmd": lambda scene: scene.mmd(),
     "cycle": lambda scene: losses.cycle_loss(scene.content, scene.cycled),
     "identity": lambda scene: losses.identity_loss(scene.style, scene.same),
+    "nce": lambda scene: _nce(*scene.patches),
+    "nce_identity": lambda scene: _nce(*scene.same_patches),
     "total_variation": lambda scene: losses.total_variation_loss(scene.fake),
 }

@@ -2,6 +2,7 @@
 
 from kgan.losses.adversarial import ADVERSARIAL, AdversarialLoss, gradient_penalty, over_scales
 from kgan.losses.consistency import cycle_loss, identity_loss, pixel_loss, total_variation_loss
+from kgan.losses.contrastive import patch_nce
 from kgan.losses.mmd import mmd
 from kgan.losses.perceptual import feature_loss, gram_loss, gram_matrix, ssim_loss
 
@@ -16,6 +17,7 @@ __all__ = [
     "identity_loss",
     "mmd",
     "over_scales",
+    "patch_nce",
     "pixel_loss",
     "ssim_loss",
     "total_variation_loss",

@@ -7,6 +7,7 @@ from kgan.networks.discriminators import DISCRIMINATORS, Discriminator
 from kgan.networks.features import FeatureExtractor
 from kgan.networks.features import build as _build_features
 from kgan.networks.generators import GENERATORS, Generator
+from kgan.networks.patches import PatchEmbedder
 from kgan.networks.regularizers import REGULARIZERS
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "Discriminator",
     "FeatureExtractor",
     "Generator",
+    "PatchEmbedder",
     "build_discriminator",
     "build_features",
     "build_generator",
+    "build_patch_embedder",
     "build_regularizer",
 ]
 
@@ -69,6 +72,13 @@ def build_regularizer(config: TrainConfig, name: str = "regularizer"):
     """The regularization network R of the settings, built."""
     cls = _find(REGULARIZERS, "regularizer-network", config.regularizer_network)
     return _built(cls(dtype=POLICIES[config.precision], name=name), config.channels)
+
+
+def build_patch_embedder(config: TrainConfig, generator: Generator, name: str = "patch_embedder") -> PatchEmbedder:
+    """The network that makes comparable vectors of the generator's layers, built."""
+    embedder = PatchEmbedder(generator.layer_channels, dtype=POLICIES[config.precision], name=name)
+    embedder.build()
+    return embedder
 
 
 def build_features(config: TrainConfig) -> FeatureExtractor:

@@ -4,6 +4,8 @@ One tensor goes in, content and noise side by side: [N, H, W, (channels if takes
 multiples of `stride`, at least `minimum_size`. Out comes [N, H, W, channels] float32 in [-1, 1].
 """
 
+import itertools
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -59,13 +61,52 @@ class Generator(keras.Model):
         """The smallest H and W that work."""
         return self.stride
 
+    @property
+    def layer_channels(self) -> list[int]:
+        """Channels of each map of `layer_features`."""
+        body = [self.level_filters[-1]] * len(self._body_ends())
+        return [self.channels] * self.takes_content + self.level_filters[1:] + body
+
+    def layer_features(self, inputs, training=False) -> list:
+        """What the layers up to the middle of the network make of the inputs, a map [N, h, w, c] each.
+
+        They are the content picture, every level on the way down, the first block and the middle one (of 9, the fifth),
+        like CUT's (https://arxiv.org/abs/2007.15651). The other half of the network is not run: `finish` goes on.
+        """
+        maps = [inputs[..., : self.channels]] if self.takes_content else []
+        x = layers.run([self.stem], inputs, training)
+        for level, block in enumerate(self.down, 1):
+            x = layers.run([block], x, training)
+            maps.append(self._enriched(x, inputs, training) if level == len(self.down) else x)
+        for first, end in itertools.pairwise([0, *self._body_ends()]):
+            maps.append(layers.run(self.body[first:end], maps[-1], training))
+        return maps
+
+    def finish(self, inputs, maps, training=False):
+        """The picture [N, H, W, channels] from `maps = layer_features(inputs)`: together they are one call."""
+        last = ops.cast(layers.run(self.head, self._features_after(maps, training), training), "float32")
+        return self._picture(inputs, ops.tanh(last))
+
     def features(self, inputs, training=False):
         """The feature map F before the last layer: [N, H, W, filters]."""
-        raise NotImplementedError
+        return self._features_after(self.layer_features(inputs, training=training), training)
 
     def call(self, inputs, training=False):
-        last = ops.cast(layers.run(self.head, self.features(inputs, training=training), training), "float32")
-        correction = ops.tanh(last)
+        return self.finish(inputs, self.layer_features(inputs, training=training), training=training)
+
+    def _features_after(self, maps, training):
+        done = max(self._body_ends(), default=0)
+        return layers.run([*self.body[done:], *self.up], maps[-1], training)
+
+    def _body_ends(self) -> list[int]:
+        """After how many blocks `layer_features` looks."""
+        return sorted({1, self.blocks // 2 + 1}) if self.blocks else []
+
+    def _enriched(self, coarse, inputs, training):
+        """The map at the coarsest resolution, before the body."""
+        return coarse
+
+    def _picture(self, inputs, correction):
         if not self.residual:
             return correction
         content = ops.cast(inputs[..., : self.channels], "float32")
@@ -128,9 +169,6 @@ class ResNetGenerator(Generator):
         features_shape = layers.build_in_order([self.stem, *self.down, *self.body, *self.up], input_shape)
         layers.build_in_order(self.head, features_shape)
 
-    def features(self, inputs, training=False):
-        return layers.run([self.stem, *self.down, *self.body, *self.up], inputs, training)
-
 
 @keras.saving.register_keras_serializable(package="kgan")
 class ArticleGenerator(Generator):
@@ -159,12 +197,11 @@ class ArticleGenerator(Generator):
         features_shape = layers.build_in_order([self.stem, *self.down, *self.body, *self.up], input_shape)
         layers.build_in_order(self.head, features_shape)
 
-    def features(self, inputs, training=False):
-        coarse = layers.run([self.stem, *self.down], inputs, training)
-        if self.code:
-            noise = inputs[..., self.input_channels - self.noise_channels :]
-            coarse = coarse + self.code(noise, tf.shape(coarse)[1:3], training=training)
-        return layers.run([*self.body, *self.up], coarse, training)
+    def _enriched(self, coarse, inputs, training):
+        if not self.code:
+            return coarse
+        noise = inputs[..., self.input_channels - self.noise_channels :]
+        return coarse + self.code(noise, tf.shape(coarse)[1:3], training=training)
 
 
 @keras.saving.register_keras_serializable(package="kgan")

@@ -1,61 +1,35 @@
 """Numbers for a trained model: how far stylized pictures are from their content, from the truth, and from the style.
 
-Every number has its baseline beside it, `identity_...`: the same number for the content itself, left as it is.
+Every number has an interval, and beside it the same number for the content as it is and for real pictures.
 """
 
-import dataclasses
-import functools
-import io
-import json
-import math
+import collections
 import os
 import pathlib
-from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image, ImageOps
 
-from kgan import metrics
-from kgan.config import TrainConfig
-from kgan.data.decoding import decode_picture, find_pictures
-from kgan.errors import UserError
+from kgan import fidelity, metrics, picture_features
+from kgan.bootstrap import Interval, draws, interval, mean_interval
+from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, read_config
-from kgan.networks import build_features
-from kgan.pictures import to_float
+from kgan.picture_features import PictureFeatures, style_reached
+from kgan.pictures import to_float, with_channels
 from kgan.progress import progress
+from kgan.report import Report, missed, table, thresholds, write
+from kgan.scored import Item, Named, Scored, folder_pictures, run_pictures
 
 PSNR_CAP = 100.0
 """dB given to equal pictures, whose PSNR is infinite: a mean must stay a number."""
 
-KID_SUBSET = 100
-"""Pictures in each of KID's subsets, where there are as many."""
+RESAMPLES = 200
+"""Of FID and KID, which are dear; means are resampled ten times as often."""
 
-LIMIT = 500
-"""Pictures of each kind that are looked at, at most: the first by name."""
+ENOUGH = {"pairs": 50, "kid": 100}
+"""Pictures from which on intervals of means and of KID can be trusted; FID wants more than it has features."""
 
-Report = dict[str, float | int | str | None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Item:
-    """A picture by name, decoded when asked: `read(channels)` -> uint8 [H, W, channels]."""
-
-    name: str
-    read: Callable[[int], np.ndarray]
-
-    @property
-    def stem(self) -> str:
-        return pathlib.PurePath(self.name).stem
-
-
-@dataclasses.dataclass(frozen=True)
-class Scored:
-    """What is scored: `content` (or nothing, for synthesis), its `truth` in the same order, and `style`."""
-
-    content: list[Item]
-    truth: list[Item]
-    style: list[Item]
+Numbers = dict[str, float]
 
 
 def evaluate(
@@ -66,17 +40,22 @@ def evaluate(
     size: int | None = None,
     output: str | os.PathLike | None = None,
     seed: int = 0,
+    fail_under: tuple[str, ...] = (),
+    fail_over: tuple[str, ...] = (),
 ) -> Report:
-    """Restyle the pictures in `content` and compare; print a table, write JSON to `output`, return the numbers.
+    """Restyle the pictures in `content` and compare; print a table, write JSON to `output`, return the report.
 
-    content_*: stylized against content. truth_*: stylized against the truth of the same file stem.
-    kid_mobilenet: stylized against the style pictures (without them: the truth). identity_*: the content as it is.
-    With `size`, every picture is cropped to its central square and resized to that side first. A run folder without
-    `content` is scored on its own test pictures, at its own size; its JSON goes to evaluation.json in the run.
+    content_*: stylized against content. truth_*: against the truth of the same file stem. FID, KID and style_reached:
+    against the truths, or without them the style pictures. With `size`, every picture is cropped to its central square
+    and resized to that side first. A run folder without `content` is scored on its own test pictures, at its own size;
+    its JSON goes to evaluation.json in the run. `kgan.report` describes the report. `fail_under`, `fail_over`:
+    METRIC=NUMBER.
 
-    Raises UserError for folders without pictures or pairs, and pairs of unequal size.
+    Raises UserError for folders without pictures or pairs, pairs of unequal size, unknown metrics; RunError, once all
+    is written, for a metric on the wrong side of its bound.
     """
     path = pathlib.Path(model)
+    bounds = thresholds(fail_under, fail_over)
     if size is not None and size < metrics.SSIM_WINDOW:
         raise UserError(f"--size should be at least {metrics.SSIM_WINDOW}, the window of SSIM. Received: {size}")
     loaded = load(path)
@@ -84,55 +63,137 @@ def evaluate(
     if content is None and not is_run:
         raise UserError(f"--content is missing: {path} is no run folder, so that it has no test pictures of its own")
     config = read_config(path) if is_run else None
-    scored = _run_pictures(config) if content is None else _folder_pictures(content, truth, style)
+    scored = run_pictures(config) if content is None else folder_pictures(content, truth, style)
     size = size or (config.size if config and content is None else None)
     report = {"model": str(path), "size": size, "seed": seed, **score(loaded, scored, size, seed)}
+    failures = missed(report, bounds)
     target = output or (path / "evaluation.json" if is_run else None)
     if target:
-        _write(report, pathlib.Path(target))
+        write(report, pathlib.Path(target))
     print(table(report), flush=True)
+    if failures:
+        raise RunError(failures)
     return report
+
+
+class Gathered:
+    """What was measured picture by picture: numbers of the rows model, identity and truth, and features of sets."""
+
+    def __init__(self):
+        self.names: list[str] = []
+        self.numbers: dict[str, list[Numbers]] = {"model": [], "identity": [], "truth": []}
+        self.features: dict[str, PictureFeatures] = collections.defaultdict(PictureFeatures)
+        self.real_style: np.ndarray | None = None
+
+    def means(self, row: str, seed: int) -> dict[str, Interval]:
+        """Of every number of a row."""
+        columns = self._columns(row)
+        if row == "truth" and self.real_style is not None:
+            columns["style_reached"] = self.real_style
+        return {name: mean_interval(values, seed) for name, values in columns.items()}
+
+    def gains(self, seed: int) -> dict[str, Interval]:
+        """The model's numbers less those of the content as it is, picture by picture; none of content_*, which is
+        perfect for the content."""
+        before, after = self._columns("identity"), self._columns("model")
+        names = [name for name in after if name in before and not name.startswith("content_")]
+        return {name: mean_interval(after[name] - before[name], seed) for name in names}
+
+    def _columns(self, row: str) -> dict[str, np.ndarray]:
+        rows = self.numbers[row]
+        return {name: np.array([numbers[name] for numbers in rows]) for name in (rows[0] if rows else ())}
 
 
 def score(model: Model, scored: Scored, size: int | None, seed: int = 0) -> Report:
     """All numbers that these pictures allow."""
-    if not scored.content:
-        return _score_synthesis(model, scored.style, size, seed)
-    rows, fake, identity, true, real = [], *(Pooled() for _ in range(4))
+    gathered = Gathered()
+    (_restyle if scored.content else _generate)(model, scored, size, seed, gathered)
+    report: Report = {"pictures": len(gathered.names), "warnings": _few_pairs(len(gathered.names))}
+    rows, gain = {"model": {}, "identity": {}, "truth": {}}, {}
+    if min(len(scored.reference.items), len(gathered.names)) >= 2:
+        report |= _look_at_real(model, scored, size, gathered)
+        rows, gain = set_numbers(gathered.features, bool(scored.truth), seed)
+        report["warnings"] += _few_for_sets(report, bool(scored.content))
+    rows = {row: gathered.means(row, seed) | numbers for row, numbers in rows.items()}
+    each = [{"name": name, **one} for name, one in zip(gathered.names, gathered.numbers["model"], strict=True)]
+    return report | {"rows": rows, "gain": gathered.gains(seed) | gain, "each": each}
+
+
+def _restyle(model: Model, scored: Scored, size: int | None, seed: int, gathered: Gathered) -> None:
+    """Every content picture: stylized, as it is, and its truth."""
     with progress(len(scored.content), "evaluate") as bar:
         for k, item in enumerate(scored.content):
-            content = fitted(item.read(model.facts.channels), size)
-            stylized = model(content, seed + k)
-            row = compared("content", stylized, content, item.name)
-            fake.add(stylized)
-            identity.add(content)
+            content = _read(item, model, size)
+            pictures = {"model": model(content, seed + k), "identity": content}
             if scored.truth:
-                truth = fitted(scored.truth[k].read(model.facts.channels), size)
-                row |= compared("truth", stylized, truth, item.name)
-                row |= compared("identity_truth", content, truth, item.name)
-                true.add(truth)
-            rows.append(row)
+                pictures["truth"] = _read(scored.truth[k], model, size)
+            for row, picture in pictures.items():
+                gathered.numbers[row].append(measured(picture, content, pictures.get("truth"), item.name))
+            for row in ("model", "identity"):
+                gathered.features[row].add(pictures[row])
+            gathered.names.append(item.name)
             bar.advance()
-    report = {"pictures": len(rows), **{name: float(np.mean([row[name] for row in rows])) for name in rows[0]}}
-    for item in scored.style:
-        real.add(fitted(item.read(model.facts.channels), size))
-    reference = ("style", real) if scored.style else ("truth", true)
-    return report | _kid(*reference, {"": fake, "identity_": identity})
 
 
-def _score_synthesis(model: Model, style: list[Item], size: int | None, seed: int) -> Report:
-    """KID alone, of as many pictures from noise as there are style pictures."""
+def _generate(model: Model, scored: Scored, size: int | None, seed: int, gathered: Gathered) -> None:
+    """As many pictures from noise as there are real ones."""
     size = size or 256
-    real, fake = Pooled(), Pooled()
-    with progress(len(style), "evaluate") as bar:
-        for k, item in enumerate(style):
-            real.add(fitted(item.read(model.facts.channels), size))
-            fake.add(model.from_noise(model.noise(seed + k, 1, size, size))[0])
+    with progress(len(scored.reference.items), "evaluate") as bar:
+        for k in range(len(scored.reference.items)):
+            made = model.from_noise(model.noise(seed + k, 1, size, size))[0]
+            gathered.numbers["model"].append({})
+            gathered.features["model"].add(made)
+            gathered.names.append(f"seed {seed + k}")
             bar.advance()
-    return {"pictures": len(style)} | _kid("style", real, {"": fake})
 
 
-def compared(kind: str, pictures: np.ndarray, reference: np.ndarray, name: str) -> Report:
+def _look_at_real(model: Model, scored: Scored, size: int | None, gathered: Gathered) -> Report:
+    """Features of the real pictures, and how near each stylized one came to their style; says what they are."""
+    sets = {"reference": scored.reference, "real": scored.real or Named("", [])}
+    for name, named in sets.items():
+        for item in named.items:
+            gathered.features[name].add(_read(item, model, size or (None if scored.content else 256)))
+    if scored.content:
+        _add_style(gathered)
+    reference, real = scored.reference, scored.real
+    halves = f"in one half of them, against the other {len(reference.items) - len(reference.items) // 2}"
+    return {
+        "features": {
+            "network": picture_features.NETWORK,
+            "side": picture_features.SIDE,
+            "dimensions": gathered.features["reference"].pooled().shape[1],
+        },
+        "reference": {"what": reference.what, "pictures": len(reference.items), "pairs": bool(scored.truth)},
+        "real": {"what": real.what, "pictures": len(real.items)}
+        if real
+        else {"what": halves, "pictures": len(reference.items) // 2},
+    }
+
+
+def _add_style(gathered: Gathered) -> None:
+    """style_reached of every picture; for real ones, which are no pairs, as numbers of their own."""
+    content, reference = (gathered.features[name].style() for name in ("identity", "reference"))
+    for row in ("model", "identity"):
+        reached = style_reached(gathered.features[row].style(), content, reference)
+        for numbers, value in zip(gathered.numbers[row], reached, strict=True):
+            numbers["style_reached"] = float(value)
+    if "real" in gathered.features:
+        gathered.real_style = style_reached(gathered.features["real"].style(), content, reference)
+
+
+def _read(item: Item, model: Model, size: int | None) -> np.ndarray:
+    return fitted(item.read(model.facts.channels), size)
+
+
+def measured(picture: np.ndarray, content: np.ndarray, truth: np.ndarray | None, name: str) -> Numbers:
+    """Every number of one picture [H, W, C] that needs no other pictures than its content and its truth."""
+    numbers = compared("content", picture, content, name)
+    gray = [with_channels(to_float(side), 1)[None] for side in (picture, content)]
+    numbers["content_structure"] = float(metrics.structure(*gray)[0])
+    return numbers if truth is None else numbers | compared("truth", picture, truth, name)
+
+
+def compared(kind: str, pictures: np.ndarray, reference: np.ndarray, name: str) -> Numbers:
     """{kind_ssim, kind_psnr, kind_mse} of two uint8 or float pictures [H, W, C]; UserError when sizes differ."""
     if pictures.shape != reference.shape:
         sizes = f"{pictures.shape[1]}x{pictures.shape[0]} and {reference.shape[1]}x{reference.shape[0]}"
@@ -156,158 +217,69 @@ def fitted(picture: np.ndarray, size: int | None) -> np.ndarray:
     return made[..., None] if made.ndim == 2 else made
 
 
-class Pooled:
-    """Features [N, 1024] of the packaged MobileNet, gathered picture by picture, computed in batches of equal size."""
+# --- numbers of sets --------------------------------------------------------------------------------------------------
 
-    batch = 16
-
-    def __init__(self):
-        self._waiting, self._done = [], []
-
-    def add(self, picture: np.ndarray) -> None:
-        """One more picture [H, W, C], uint8 or float in [0, 1]."""
-        if self._waiting and (len(self._waiting) == self.batch or picture.shape != self._waiting[0].shape):
-            self._flush()
-        self._waiting.append(picture)
-
-    def features(self) -> np.ndarray:
-        """[N, 1024], in the order of adding."""
-        if self._waiting:
-            self._flush()
-        return np.concatenate(self._done) if self._done else np.zeros((0, 1024), np.float32)
-
-    def _flush(self) -> None:
-        pictures = to_float(np.stack(self._waiting)) * 2.0 - 1.0
-        self._done.append(_mobilenet()(tf.constant(pictures)).numpy())
-        self._waiting = []
+DISTANCES = {"fid_mobilenet": fidelity.frechet_distance, "kid_mobilenet": fidelity.polynomial_mmd}
+"""KID over all pictures at once: the mean over all subsets, of any size, that could be drawn from them."""
 
 
-@functools.cache
-def _mobilenet():
-    return tf.function(build_features(TrainConfig()).pooled, reduce_retracing=True)
+def set_numbers(features: dict[str, PictureFeatures], paired: bool, seed: int) -> tuple[dict, dict]:
+    """FID and KID of the rows, and the model's less the identity's.
+
+    The features' sets: model, reference; identity and real, or not. `paired`: picture k of the model and of the
+    reference show the same, so that a resample has both or neither.
+    """
+    pooled = {name: gathered.pooled() for name, gathered in features.items()}
+    reference = pooled["reference"]
+    reference_draws = draws(len(reference), RESAMPLES, seed if paired else seed + 1)
+    rows, gain = {"model": {}, "identity": {}, "truth": {}}, {}
+    for name, distance in DISTANCES.items():
+        replicates = {}
+        for row in ("model", "identity"):
+            if row in pooled:
+                drawn = draws(len(pooled[row]), RESAMPLES, seed)
+                rows[row][name], replicates[row] = _resampled(distance, pooled[row], reference, drawn, reference_draws)
+        if "identity" in replicates:
+            difference = rows["model"][name]["value"] - rows["identity"][name]["value"]
+            gain[name] = interval(difference, replicates["model"] - replicates["identity"])
+        rows["truth"] |= _of_real(name, distance, pooled, reference_draws, seed)
+    return rows, gain
 
 
-def _kid(reference: str, real: Pooled, fakes: dict[str, Pooled]) -> Report:
-    """KID of each set of fakes; nothing where a side has fewer than two pictures."""
-    true, made = real.features(), {prefix: fake.features() for prefix, fake in fakes.items()}
-    count = min(len(true), *(len(features) for features in made.values()))
-    if count < 2:
+def _of_real(name: str, distance, pooled: dict[str, np.ndarray], reference_draws: np.ndarray, seed: int) -> dict:
+    """Other real pictures against the reference; without any, every second picture of it against the rest."""
+    real, reference = pooled.get("real"), pooled["reference"]
+    if real is None:
+        real, reference = reference[1::2], reference[::2]
+        reference_draws = draws(len(reference), RESAMPLES, seed + 1)
+    if len(real) < 2:
         return {}
-    report = {
-        "kid_reference": reference,
-        "kid_reference_pictures": len(true),
-        "kid_subset_size": min(count, KID_SUBSET),
-    }
-    for prefix, features in made.items():
-        mean, deviation = metrics.kernel_inception_distance(true, features, KID_SUBSET)
-        report[f"{prefix}kid_mobilenet"] = mean
-        report[f"{prefix}kid_mobilenet_std"] = None if math.isnan(deviation) else deviation
-    return report
+    return {name: _resampled(distance, real, reference, draws(len(real), RESAMPLES, seed + 2), reference_draws)[0]}
 
 
-# --- which pictures ---------------------------------------------------------------------------------------------------
+def _resampled(distance, made, reference, made_draws, reference_draws) -> tuple[Interval, np.ndarray]:
+    value = distance(made, reference)
+    values = [distance(made, reference, *counts) for counts in zip(made_draws, reference_draws, strict=True)]
+    return interval(value, np.array(values)), np.array(values)
 
 
-def _folder_pictures(content, truth, style) -> Scored:
-    items = _in_folder(content)
-    pairs = ([], []) if truth is None else _pairs(items, _in_folder(truth), str(truth))
-    return Scored(
-        content=(pairs[0] if truth else items)[:LIMIT],
-        truth=pairs[1][:LIMIT],
-        style=_in_folder(style)[:LIMIT] if style else [],
-    )
+# --- warnings ---------------------------------------------------------------------------------------------------------
 
 
-def _in_folder(folder: str | os.PathLike) -> list[Item]:
-    root = pathlib.Path(folder)
-    return [
-        Item(str(path.relative_to(root)), lambda channels, path=path: decode_picture(path, channels))
-        for path in find_pictures(root)
-    ]
-
-
-def _pairs(content: list[Item], truth: list[Item], where: str) -> tuple[list[Item], list[Item]]:
-    """Content and truth with equal stems, in the order of the content; says how many have no partner."""
-    by_stem = {item.stem: item for item in truth}
-    paired = [item for item in content if item.stem in by_stem]
-    if not paired:
-        raise UserError(f"--truth {where}: should have the file names of the content, as in {content[0].stem}")
-    if len(paired) < len(content):
-        print(f"{len(content) - len(paired)} of {len(content)} pictures have no truth and are left out", flush=True)
-    return paired, [by_stem[item.stem] for item in paired]
-
-
-def _run_pictures(config: TrainConfig) -> Scored:
-    """The test pictures of a run, or the first it was trained on where it has none, and its style pictures."""
-    from kgan.data import open_pictures
-
-    pictures = open_pictures(config)
-    content, style = pictures.test_content, _in_store(pictures.style)
-    if content is None and pictures.content is not None:
-        print("the run has no test pictures: scored on the first pictures that it was trained on", flush=True)
-        content = pictures.content
-    items = _in_store(content)
-    truth = _in_store(pictures.test_truth)
-    if not truth:
-        return Scored(items, [], style)
-    return Scored(*_pairs(items, truth, "of the run"), style)
-
-
-def _in_store(store) -> list[Item]:
-    if store is None:
+def _few_pairs(pictures: int) -> list[str]:
+    if pictures >= ENOUGH["pairs"]:
         return []
-    return [
-        Item(name, lambda channels, k=k: decode_picture(io.BytesIO(store.encoded(np.array([k]))[0]), channels))
-        for k, name in enumerate(store.names[:LIMIT])
-    ]
+    return [f"{pictures} pictures are few: below {ENOUGH['pairs']} the intervals of means are too narrow"]
 
 
-# --- the numbers shown ------------------------------------------------------------------------------------------------
-
-_ROWS = (
-    ("SSIM to the content", "content_ssim", None),
-    ("PSNR to the content, dB", "content_psnr", None),
-    ("MSE to the content", "content_mse", None),
-    ("SSIM to the truth", "truth_ssim", "identity_truth_ssim"),
-    ("PSNR to the truth, dB", "truth_psnr", "identity_truth_psnr"),
-    ("MSE to the truth", "truth_mse", "identity_truth_mse"),
-    ("KID (MobileNet) x 1000", "kid_mobilenet", "identity_kid_mobilenet"),
-)
-
-
-def table(report: Report) -> str:
-    """The numbers as text: what, the stylized pictures, the content as it is."""
-    pictures = f"{report['pictures']} pictures" + (f" at {report['size']}x{report['size']}" if report["size"] else "")
-    lines = [f"{pictures:28}{'stylized':>18}{'content as it is':>18}"]
-    for label, name, baseline in _ROWS:
-        if name in report:
-            lines.append(f"{label:28}{_shown(report, name):>18}{_shown(report, baseline):>18}")
-    if "kid_reference" in report:
-        lines.append(_kid_remark(report))
-    return "\n".join(lines)
-
-
-def _shown(report: Report, name: str | None) -> str:
-    if name is None or name not in report:
-        return "-"
-    if name.endswith("kid_mobilenet"):
-        deviation = report[f"{name}_std"]
-        return f"{report[name] * 1000:.2f}" + (f" ± {deviation * 1000:.2f}" if deviation is not None else "")
-    return f"{report[name]:.2f}" if name.endswith("psnr") else f"{report[name]:.4f}"
-
-
-def _kid_remark(report: Report) -> str:
-    text = f"KID against {report['kid_reference_pictures']} {report['kid_reference']} pictures"
-    size = report["kid_subset_size"]
-    few = f"; subsets of only {size}: there are no more pictures" if size < KID_SUBSET else f"; subsets of {size}"
-    return text + few
-
-
-def _write(report: Report, path: pathlib.Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(f"--output {path}: cannot be written ({error.strerror})") from None
+def _few_for_sets(report: Report, has_content: bool) -> list[str]:
+    count, dimensions = min(report["pictures"], report["reference"]["pictures"]), report["features"]["dimensions"]
+    said = []
+    if count < ENOUGH["kid"]:
+        said.append(f"{count} pictures are few for KID: below {ENOUGH['kid']} compare it by its intervals alone")
+    if count <= dimensions:
+        said.append(
+            f"{count} pictures are too few for FID on {dimensions} features: it is biased upwards; compare it only "
+            f"with rows of this table that have as many"
+        )
+    return said

@@ -1,7 +1,4 @@
-"""Distances between pictures and between sets of pictures: pure functions, one value a picture or a set.
-
-Pictures are float32 [N, H, W, C] in [0, 1]; features are float [N, D].
-"""
+"""Distances between pictures: pure functions, one value a picture. Pictures are float32 [N, H, W, C] in [0, 1]."""
 
 import numpy as np
 import tensorflow as tf
@@ -37,52 +34,29 @@ def ssim(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
     return tf.image.ssim(pictures, reference, max_val=1.0, filter_size=SSIM_WINDOW, filter_sigma=1.5)
 
 
-def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Unbiased squared MMD of two sets of features [N, D] under the kernel (x.y / D + 1)^3; may be below zero.
+def structure(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
+    """SSIM without its luminance term, mean over windows, of gray pictures [N, H, W, 1] in [0, 1] -> [N] in [-1, 1].
 
-    >>> polynomial_mmd(np.array([[1.0], [1.0]]), np.array([[0.0], [0.0]]))  # 8 + 1 - 2 * 1
-    7.0
+    (2 cov + C2) / (var + var + C2) of each window: other light or other colours of the same luminance leave it at 1,
+    another contrast lowers it a little, lost or invented shapes much, inverted ones make it negative. The bare
+    correlation would give 1 to a window whose shapes were wiped out.
+
+    Raises ValueError for pictures smaller than the 11x11 window, and for more than one channel.
+
+    Reference: cs(x, y) of [Wang et al., multiscale SSIM](https://doi.org/10.1109/ACSSC.2003.1292216), C2 = 0.03^2.
     """
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    return _mean_off_diagonal(_kernel(x, x)) + _mean_off_diagonal(_kernel(y, y)) - 2.0 * float(_kernel(x, y).mean())
+    if pictures.shape[-1] != 1 or min(pictures.shape[1:3]) < SSIM_WINDOW:
+        raise ValueError(f"pictures should be gray, {SSIM_WINDOW} pixels and more a side. Received: {pictures.shape}")
+    x, y = (tf.cast(side, tf.float32) - 0.5 for side in (pictures, reference))  # centred: squares lose fewer digits
+    x_mean, y_mean, xx, yy, xy = (_windowed(map_) for map_ in (x, y, x * x, y * y, x * y))
+    c2 = 0.03**2
+    variances = tf.maximum(xx - x_mean**2, 0.0) + tf.maximum(yy - y_mean**2, 0.0)
+    return tf.reduce_mean((2.0 * (xy - x_mean * y_mean) + c2) / (variances + c2), axis=[1, 2, 3])
 
 
-def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return (x @ y.T / x.shape[1] + 1.0) ** 3
-
-
-def _mean_off_diagonal(square: np.ndarray) -> float:
-    # A picture compared with itself is what makes the plain mean biased.
-    n = len(square)
-    return float((square.sum() - np.trace(square)) / (n * (n - 1)))
-
-
-def kernel_inception_distance(
-    features_real: np.ndarray, features_fake: np.ndarray, subset_size: int = 100, subsets: int = 20, seed: int = 0
-) -> tuple[float, float]:
-    """Mean and standard deviation of `polynomial_mmd` over random subsets, drawn without replacement.
-
-    With fewer pictures than `subset_size` the subsets are as large as the smaller set; `kid_subset` tells. When a
-    subset is both sets whole there is nothing to vary, and the deviation is NaN.
-
-    Reference: [Demystifying MMD GANs](https://arxiv.org/abs/1801.01401).
-    """
-    size = kid_subset(len(features_real), len(features_fake), subset_size)
-    if size == len(features_real) == len(features_fake):
-        return polynomial_mmd(features_real, features_fake), float("nan")
-    random = np.random.default_rng(seed)
-    values = [
-        polynomial_mmd(_draw(random, features_real, size), _draw(random, features_fake, size)) for _ in range(subsets)
-    ]
-    return float(np.mean(values)), float(np.std(values))
-
-
-def _draw(random: np.random.Generator, features: np.ndarray, size: int) -> np.ndarray:
-    return features[random.choice(len(features), size, replace=False)]
-
-
-def kid_subset(real: int, fake: int, subset_size: int) -> int:
-    """The subset size that two sets of these lengths allow; ValueError when one has fewer than two pictures."""
-    if min(real, fake) < 2:
-        raise ValueError(f"KID should have at least 2 pictures on each side. Received: {real} and {fake}")
-    return min(real, fake, subset_size)
+def _windowed(maps: tf.Tensor) -> tf.Tensor:
+    """Means of [N, H, W, 1] under SSIM's Gaussian window, where it lies inside."""
+    weights = np.exp(-((np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2) ** 2) / (2 * 1.5**2)).astype(np.float32)
+    weights /= weights.sum()
+    along_rows = tf.nn.conv2d(maps, weights.reshape(1, -1, 1, 1), 1, "VALID")
+    return tf.nn.conv2d(along_rows, weights.reshape(-1, 1, 1, 1), 1, "VALID")

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kgan import recipes
+from kgan import cli, recipes
 from kgan.config import TrainConfig
 from kgan.errors import UserError
-from kgan.evaluation import compared, evaluate, fitted, table
+from kgan.evaluation import compared, evaluate, fitted
 from kgan.export import export_saved_model
 from kgan.networks import build_generator
 from kgan.networks.generators import ResNetGenerator
+from kgan.picture_features import PictureFeatures, style_reached
 
 
 @pytest.fixture(scope="module")
@@ -30,32 +31,97 @@ def fill(folder, names, value=None, size=(40, 32)):
     return folder
 
 
+def value(report, name, row="model"):
+    return report["rows"][row][name]["value"]
+
+
 def test_numbers_by_hand(identity, tmp_path, capsys):
     content = fill(tmp_path / "content", ["a.png", "b.png"], 102)
     truth = fill(tmp_path / "truth", ["a.png", "b.png"], 153)
     report = evaluate(identity, content, truth, output=tmp_path / "numbers.json")
     assert report["pictures"] == 2
-    assert report["content_ssim"] == pytest.approx(1, abs=1e-6)
-    assert report["content_psnr"] == 100  # equal pictures
-    assert report["truth_mse"] == pytest.approx(0.04, rel=1e-4)  # (51 / 255)^2
-    assert report["truth_psnr"] == pytest.approx(10 * np.log10(25), abs=1e-3)
-    for name in ("ssim", "psnr", "mse"):
-        assert report[f"identity_truth_{name}"] == report[f"truth_{name}"]
-    assert report["kid_reference"] == "truth"
-    assert report["kid_mobilenet"] == report["identity_kid_mobilenet"] > 0
+    assert value(report, "content_ssim") == pytest.approx(1, abs=1e-6)
+    assert value(report, "content_structure") == pytest.approx(1, abs=1e-4)
+    assert value(report, "content_psnr") == 100  # equal pictures
+    assert value(report, "truth_mse") == pytest.approx(0.04, rel=1e-4)  # (51 / 255)^2
+    assert value(report, "truth_psnr") == pytest.approx(10 * np.log10(25), abs=1e-3)
+    for name in ("truth_ssim", "truth_psnr", "truth_mse", "fid_mobilenet", "kid_mobilenet"):
+        assert report["rows"]["identity"][name] == report["rows"]["model"][name]
+        assert report["gain"][name] == {"value": 0, "low": 0, "high": 0}
+    assert value(report, "truth_ssim", "truth") == pytest.approx(1, abs=1e-4)
+    assert report["reference"] == {"what": "truths", "pictures": 2, "pairs": True}
+    assert report["features"] == {"network": "mobilenet", "side": 224, "dimensions": 1024}
     assert json.loads((tmp_path / "numbers.json").read_text()) == report
     shown = capsys.readouterr().out
-    assert "subsets of only 2" in shown
-    assert "13.98" in shown
+    assert "warning: 2 pictures are few: below 50" in shown
+    assert "too few for FID on 1024 features" in shown
+    assert "13.98 [13.98, 13.98]" in shown
 
 
-def test_style_is_the_reference_of_kid(identity, tmp_path):
+def test_style_is_the_reference_of_fid_and_kid(identity, tmp_path):
     content = fill(tmp_path / "content", ["a.png", "b.png", "c.png"])
-    report = evaluate(identity, content, style=fill(tmp_path / "style", ["x.png", "y.png"], 80), size=32)
-    assert report["kid_reference"] == "style"
-    assert report["kid_reference_pictures"] == report["kid_subset_size"] == 2
-    assert report["kid_mobilenet_std"] > 0  # two of three pictures, drawn again and again
-    assert not any(name.startswith("truth") for name in report)
+    style = fill(tmp_path / "style", ["w.png", "x.png", "y.png", "z.png"])
+    report = evaluate(identity, content, style=style, size=32)
+    assert report["reference"] == {"what": "style pictures", "pictures": 4, "pairs": False}
+    assert report["real"]["pictures"] == 2  # one half against the other
+    assert report["rows"]["truth"].keys() >= {"fid_mobilenet", "kid_mobilenet"}
+    kid = report["rows"]["model"]["kid_mobilenet"]
+    assert kid["low"] < kid["value"] < kid["high"]
+    assert not any(name.startswith("truth") for name in report["rows"]["model"])
+
+
+def test_style_beside_truth_is_what_real_pictures_get(identity, tmp_path):
+    content, truth = (fill(tmp_path / name, ["a.png", "b.png"]) for name in ("content", "truth"))
+    report = evaluate(identity, content, truth, style=fill(tmp_path / "style", ["x.png", "y.png", "z.png"], 200))
+    assert report["reference"]["what"] == "truths"
+    assert report["real"] == {"what": "style pictures", "pictures": 2}  # no more than the reference has
+    assert value(report, "kid_mobilenet", "truth") > value(report, "kid_mobilenet")  # the truth is the content here
+
+
+def test_the_same_pictures_give_the_same_report(identity, tmp_path):
+    content, truth = (fill(tmp_path / name, ["a.png", "b.png", "c.png"], v) for name, v in (("a", None), ("b", 90)))
+    first, again, other = (evaluate(identity, content, truth, seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first["rows"]["model"]["truth_ssim"]["value"] == other["rows"]["model"]["truth_ssim"]["value"]
+    assert first["rows"]["model"]["truth_ssim"] != other["rows"]["model"]["truth_ssim"]
+
+
+def test_without_style_and_truth_there_are_no_sets(identity, tmp_path):
+    report = evaluate(identity, fill(tmp_path / "content", ["a.png"]))
+    assert "reference" not in report
+    assert set(report["rows"]["model"]) == {"content_structure", "content_ssim", "content_psnr", "content_mse"}
+    assert report["each"][0]["name"] == "a.png"
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ({"fail_under": ("content_sim=0.6",)}, "did you mean content_ssim"),
+        ({"fail_under": ("content_ssim=high",)}, "should be METRIC=NUMBER"),
+        ({"fail_under": ("kid_mobilenet=0.1",)}, "less is better; use --fail-over"),
+        ({"fail_over": ("content_ssim=0.1",)}, "more is better; use --fail-under"),
+        ({"fail_under": ("truth_ssim=0.1",)}, "is not measured on these pictures. Measured: content_ssim"),
+    ],
+)
+def test_bounds_that_make_no_sense(identity, tmp_path, option, text):
+    content = fill(tmp_path / "content", ["a.png"])
+    with pytest.raises(UserError, match=text) as raised:
+        evaluate(identity, content, output=tmp_path / "x.json", **option)
+    assert raised.value.status == 2
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_bounds_end_a_pipeline(identity, tmp_path, capsys):
+    content, truth = (fill(tmp_path / name, ["a.png", "b.png"], v) for name, v in (("content", 102), ("truth", 153)))
+    words = ["evaluate", str(identity), "--content", str(content), "--truth", str(truth)]
+    assert cli.main([*words, "--fail-under", "truth_psnr=13.5", "--fail-over", "truth_mse=0.05"]) == 0
+    capsys.readouterr()
+    output = ["--output", str(tmp_path / "numbers.json")]
+    failing = ["--fail-under", "truth_psnr=20", "--fail-under", "content_ssim=0.6", "--fail-over", "truth_mse=0.03"]
+    assert cli.main([*words, *failing, *output]) == 1
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert line == "kgan: error: truth_psnr is 13.98, 6.021 under 20; truth_mse is 0.04, 0.01 over 0.03"
+    assert (tmp_path / "numbers.json").exists()
 
 
 def test_pairs_by_stem(identity, tmp_path, capsys):
@@ -92,9 +158,25 @@ def test_a_file_alone_has_no_test_pictures(identity):
         evaluate(identity)
 
 
-def test_table_shows_a_dash_where_there_is_no_baseline():
-    shown = table({"pictures": 1, "size": None, "content_ssim": 0.5, "content_psnr": 20.0, "content_mse": 0.01})
-    assert shown.splitlines()[1].split() == ["SSIM", "to", "the", "content", "0.5000", "-"]
+def test_features_follow_the_pictures_whatever_their_sizes():
+    random = np.random.default_rng(0)
+    pictures = [random.integers(0, 255, size, np.uint8) for size in ((32, 40, 3), (32, 40, 3), (50, 32, 1))]
+    together, alone = PictureFeatures(), [PictureFeatures() for _ in pictures]
+    for picture, one in zip(pictures, alone, strict=True):
+        together.add(picture)
+        one.add(picture)
+    for name in ("pooled", "style"):
+        expected = np.concatenate([getattr(one, name)() for one in alone])
+        assert np.allclose(getattr(together, name)(), expected, atol=1e-3)
+    assert together.pooled().shape == (3, 1024)
+
+
+def test_style_reached_by_hand():
+    # The second column never varies and counts for nothing; in the first the content's mean is 1, the reference's 3.
+    content, reference = np.array([[0.0, 5.0], [2.0, 5.0]]), np.array([[2.0, 5.0], [4.0, 5.0]])
+    reached = style_reached(np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0], [5.0, 5.0]]), content, reference)
+    assert reached == pytest.approx([0, 0.5, 1, 2])
+    assert style_reached(content, content, content).tolist() == [0, 0]
 
 
 def run_folder(folder, config):
@@ -110,16 +192,18 @@ def test_a_run_is_scored_on_its_own_test_pictures(tmp_path):
     run = run_folder(tmp_path / "run", recipes.resolve(settings))
     report = evaluate(run)
     assert report["pictures"] == 52
-    assert report["truth_psnr"] == pytest.approx(report["identity_truth_psnr"], abs=0.05)  # it starts as the identity
+    assert abs(report["gain"]["truth_psnr"]["value"]) < 0.05  # it starts as the identity
+    assert report["reference"] == {"what": "test truths", "pictures": 52, "pairs": True}
+    assert report["real"] == {"what": "style pictures of the training", "pictures": 52}
     assert json.loads((run / "evaluation.json").read_text()) == report
 
 
 @pytest.mark.slow
-def test_a_synthesis_run_has_kid_alone(tmp_path):
+def test_a_synthesis_run_has_fid_and_kid_alone(tmp_path):
     style = fill(tmp_path / "style", ["a.png", "b.png", "c.png"])
     settings = TrainConfig(recipe="synthesis", style=str(style), size=32, filters=4, blocks=1, noise_channels=2,
                            cache=str(tmp_path / "cache"))  # fmt: skip
     report = evaluate(run_folder(tmp_path / "run", recipes.resolve(settings)))
     assert report["pictures"] == 3
-    assert report["kid_mobilenet"] > 0
-    assert "content_ssim" not in report
+    assert value(report, "kid_mobilenet") > 0
+    assert "content_ssim" not in report["rows"]["model"]

@@ -25,7 +25,19 @@ LAYERS = [
     {"data", "metrics", "fidelity", "bootstrap", "networks", "losses", "tracking", "record", "masks"},
     {"gan"},
     {"export", "checkpoints"},
-    {"cluster", "devices", "callbacks", "interruption", "stylize", "generate", "evaluation", "training"},
+    {
+        "cluster",
+        "devices",
+        "callbacks",
+        "interruption",
+        "stylize",
+        "generate",
+        "evaluation",
+        "scored",
+        "picture_features",
+        "report",
+        "training",
+    },
     {"cli"},
 ]
 """Parts of kgan from the bottom to the top: one may import from its own layer and from those before it."""

@@ -1,0 +1,153 @@
+"""What an evaluation found, as a table, as JSON, and as a verdict for pipelines.
+
+A report is plain data: `rows` holds {"value", "low", "high"} of each metric for "model", "identity" (the content as it
+is) and "truth" (real pictures); `gain` the model's less the identity's, paired; `each` the model's by picture.
+"""
+
+import dataclasses
+import difflib
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterable
+
+from kgan.bootstrap import Interval
+from kgan.errors import UserError
+
+Report = dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """How a number is shown: times `scale`, with so many digits; and whether more of it is better."""
+
+    label: str
+    digits: int
+    higher_is_better: bool = True
+    scale: float = 1.0
+
+
+METRICS = {
+    "content_structure": Metric("Structure kept", 3),
+    "content_ssim": Metric("SSIM to the content", 3),
+    "content_psnr": Metric("PSNR to the content, dB", 2),
+    "content_mse": Metric("MSE to the content", 4, False),
+    "truth_ssim": Metric("SSIM to the truth", 3),
+    "truth_psnr": Metric("PSNR to the truth, dB", 2),
+    "truth_mse": Metric("MSE to the truth", 4, False),
+    "style_reached": Metric("Style reached", 3),
+    "fid_mobilenet": Metric("FID (MobileNet)", 2, False),
+    "kid_mobilenet": Metric("KID (MobileNet) x 1000", 1, False, 1000.0),
+}
+
+WIDTH = 29
+"""Of a column of the table."""
+
+COLUMNS = (("stylized", "model"), ("content as it is", "identity"), ("real", "truth"))
+
+
+def table(report: Report) -> str:
+    """Metrics down, rows of the report across, each with its interval; then what was compared, and warnings."""
+    rows, gain = report["rows"], report["gain"]
+    size = f" at {report['size']}x{report['size']}" if report["size"] else ""
+    columns = [(label, rows[row]) for label, row in COLUMNS if rows.get(row)]
+    columns += [("stylized - content", gain)] if gain else []
+    lines = [f"{report['pictures']} pictures{size}".ljust(26) + "".join(f"{label:>{WIDTH}}" for label, _ in columns)]
+    for name, metric in METRICS.items():
+        if name in rows["model"]:
+            cells = [_shown(metric, numbers.get(name), numbers is gain) for _, numbers in columns]
+            lines.append(f"{metric.label:26}" + "".join(f"{cell:>{WIDTH}}" for cell in cells))
+    return "\n".join([*lines, *remarks(report), *(f"warning: {text}" for text in report["warnings"])])
+
+
+def _shown(metric: Metric, number: Interval | None, signed: bool = False) -> str:
+    if number is None:
+        return "-"
+    value, low, high = (
+        f"{round(number[key] * metric.scale, metric.digits) + 0.0:{'+' if signed else ''}.{metric.digits}f}"
+        for key in ("value", "low", "high")  # + 0.0: no minus before zero
+    )
+    return f"{value} [{low}, {high}]"
+
+
+def remarks(report: Report) -> list[str]:
+    """What FID, KID and style were measured with and against."""
+    if "reference" not in report:
+        return ["In brackets: 95% bootstrap intervals."]
+    network, reference, real = report["features"], report["reference"], report["real"]
+    pairs = (
+        ["The truths show what the content shows, other real pictures do not: their FID and KID are higher for that."]
+        if report["reference"]["pairs"]
+        else []
+    )
+    return [
+        f"FID, KID: {network['network']} at {network['side']}x{network['side']}, {network['dimensions']} features, "
+        f"against {reference['pictures']} {reference['what']}; real: {real['pictures']} {real['what']}.",
+        *pairs,
+        "In brackets: 95% bootstrap intervals. FID, KID and MSE: less is better.",
+    ]
+
+
+def write(report: Report, path: pathlib.Path) -> None:
+    """The report as JSON, whole or not at all; UserError where it cannot be written."""
+    write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", path)
+
+
+def write_text(text: str, path: pathlib.Path) -> None:
+    """Atomically; UserError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+            partial = pathlib.Path(folder, path.name)
+            partial.write_text(text)
+            os.replace(partial, path)
+    except OSError as error:
+        raise UserError(f"--output {path}: cannot be written ({error.strerror})") from None
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """`--fail-under content_ssim=0.6`: the option, the metric, the bound."""
+
+    option: str
+    metric: str
+    bound: float
+
+    def missed(self, rows: dict) -> str | None:
+        """What is wrong, in words, or None; UserError where the evaluation has no such number."""
+        if self.metric not in rows["model"]:
+            have = ", ".join(rows["model"])
+            raise UserError(f"{self.option} {self.metric}: is not measured on these pictures. Measured: {have}")
+        value = rows["model"][self.metric]["value"]
+        by = self.bound - value if self.option == "--fail-under" else value - self.bound
+        side = self.option.removeprefix("--fail-")
+        return f"{self.metric} is {value:.4g}, {by:.4g} {side} {self.bound:.4g}" if by > 0 else None
+
+
+def thresholds(under: Iterable[str], over: Iterable[str]) -> list[Threshold]:
+    """Those of the words METRIC=NUMBER; UserError for unknown metrics and for the wrong side of a metric."""
+    return [_threshold("--fail-under", word) for word in under] + [_threshold("--fail-over", word) for word in over]
+
+
+def _threshold(option: str, word: str) -> Threshold:
+    name, _, number = word.partition("=")
+    if name not in METRICS:
+        near = difflib.get_close_matches(name, METRICS, 1, 0.5)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"{option} {word}: no such metric; {hint}There are {', '.join(METRICS)}")
+    right = "--fail-under" if METRICS[name].higher_is_better else "--fail-over"
+    if option != right:
+        raise UserError(f"{option} {word}: {'more' if right == '--fail-under' else 'less'} is better; use {right}")
+    try:
+        return Threshold(option, name, float(number))
+    except ValueError:
+        raise UserError(f"{option} {word}: should be METRIC=NUMBER, as in {name}=0.6") from None
+
+
+def missed(report: Report, bounds: list[Threshold]) -> str:
+    """Which numbers are on the wrong side of their bounds, and by how much; empty where none is."""
+    return "; ".join(text for bound in bounds if (text := bound.missed(report["rows"])))

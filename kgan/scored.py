@@ -1,0 +1,117 @@
+"""Which pictures an evaluation looks at: those of folders, or a run's own."""
+
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from kgan.config import TrainConfig
+from kgan.data import open_pictures
+from kgan.data.decoding import decode_picture, find_pictures
+from kgan.errors import UserError
+
+LIMIT = 500
+"""Pictures of each kind that are looked at, at most: the first by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """A picture by name, decoded when asked: `read(channels)` -> uint8 [H, W, channels]."""
+
+    name: str
+    read: Callable[[int], np.ndarray]
+
+    @property
+    def stem(self) -> str:
+        return pathlib.PurePath(self.name).stem
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A set of pictures and what it is, as in "test truths"."""
+
+    what: str
+    items: list[Item]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """`content` is empty for synthesis; `truth` is empty or in the order of the content.
+
+    `reference`: the real pictures that FID, KID and style compare with, `truth` where there is one. `real`: other
+    real ones, which show what a perfect model would get; None where there are none.
+    """
+
+    content: list[Item]
+    truth: list[Item]
+    reference: Named
+    real: Named | None
+
+
+def folder_pictures(content, truth=None, style=None) -> Scored:
+    """Those of one, two or three folders; UserError for folders without pictures or without pairs."""
+    items = _in_folder(content)
+    styled = _in_folder(style)[:LIMIT] if style else []
+    if truth is None:
+        return Scored(items[:LIMIT], [], Named("style pictures", styled), None)
+    items, truths = (side[:LIMIT] for side in _pairs(items, _in_folder(truth), str(truth)))
+    return Scored(items, truths, *_beside(Named("truths", truths), Named("style pictures", styled)))
+
+
+def run_pictures(config: TrainConfig) -> Scored:
+    """The test pictures of a run, or the first it was trained on where it has none, and its style pictures."""
+    pictures = open_pictures(config)
+    style = Named("style pictures of the training", _in_store(pictures.style))
+    content = pictures.test_content
+    if content is None and pictures.content is not None:
+        print("the run has no test pictures: scored on the first pictures that it was trained on", flush=True)
+        content = pictures.content
+    items, truth, others = _in_store(content), _in_store(pictures.test_truth), _test_style(config)
+    if truth:
+        items, truth = _pairs(items, truth, "of the run")
+        return Scored(items, truth, *_beside(Named("test truths", truth), style))
+    if others:
+        return Scored(items, [], *_beside(Named("test style pictures", others), style))
+    return Scored(items, [], style, None)
+
+
+def _beside(reference: Named, real: Named) -> tuple[Named, Named | None]:
+    """The reference, and at most as many other real pictures: FID's bias depends on the number."""
+    return reference, Named(real.what, real.items[: len(reference.items)]) if real.items else None
+
+
+def _test_style(config: TrainConfig) -> list[Item]:
+    """testB of a folder of unpaired sets."""
+    folder = pathlib.Path(config.data or "").expanduser() / "testB"
+    return _in_folder(folder)[:LIMIT] if config.data and folder.is_dir() else []
+
+
+def _in_folder(folder: str | os.PathLike) -> list[Item]:
+    root = pathlib.Path(folder)
+    return [
+        Item(str(path.relative_to(root)), lambda channels, path=path: decode_picture(path, channels))
+        for path in find_pictures(root)
+    ]
+
+
+def _pairs(content: list[Item], truth: list[Item], where: str) -> tuple[list[Item], list[Item]]:
+    """Content and truth with equal stems, in the order of the content; says how many have no partner."""
+    by_stem = {item.stem: item for item in truth}
+    paired = [item for item in content if item.stem in by_stem]
+    if not paired:
+        raise UserError(f"--truth {where}: should have the file names of the content, as in {content[0].stem}")
+    if len(paired) < len(content):
+        print(f"{len(content) - len(paired)} of {len(content)} pictures have no truth and are left out", flush=True)
+    return paired, [by_stem[item.stem] for item in paired]
+
+
+def _in_store(store) -> list[Item]:
+    if store is None:
+        return []
+    return [
+        Item(name, lambda channels, k=k: decode_picture(io.BytesIO(store.encoded(np.array([k]))[0]), channels))
+        for k, name in enumerate(store.names[:LIMIT])
+    ]

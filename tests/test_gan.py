@@ -91,9 +91,10 @@ def test_two_replicas_train_the_weights_of_one(name):
 
 
 @pytest.mark.slow
-def test_a_step_compiled_by_xla_is_the_same_step():
+@pytest.mark.parametrize("recipe", ["paired", "cut"])
+def test_a_step_compiled_by_xla_is_the_same_step(recipe):
     disable_op_determinism()  # another test's training may have asked for it, and Keras then compiles nothing
-    config = settings(recipe="paired", **SGD)
+    config = settings(recipe=recipe, **SGD)
     plain, compiled = make(config), make(dataclasses.replace(config, jit=True))
     mirrored = make(dataclasses.replace(config, jit=True), 2)
     assert compiled.jit_compile

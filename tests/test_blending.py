@@ -143,7 +143,9 @@ def test_black_white_and_gray():
     assert (with_colours_of(picture(0), np.zeros((13, 17, 3), np.float32)) == 0).all()
     assert with_colours_of(picture(0), np.ones((13, 17, 3), np.float32)) == pytest.approx(np.ones((13, 17, 3)))
     gray = picture(0, 1)
-    assert with_colours_of(np.repeat(gray, 3, -1), picture(1)) == pytest.approx(luma(picture(1)).repeat(3, -1), abs=1e-6)
+    assert with_colours_of(np.repeat(gray, 3, -1), picture(1)) == pytest.approx(
+        luma(picture(1)).repeat(3, -1), abs=1e-6
+    )
     assert luma(with_colours_of(picture(1), gray)) == pytest.approx(gray, abs=1e-6)
 
 

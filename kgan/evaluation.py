@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageOps
 
-from kgan import fidelity, metrics, picture_features
+from kgan import artefacts, fidelity, metrics, picture_features
 from kgan.bootstrap import Interval, draws, interval, mean_interval
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, read_config
@@ -141,7 +141,7 @@ def _generate(model: Model, scored: Scored, size: int | None, seed: int, gathere
     with progress(len(scored.reference.items), "evaluate") as bar:
         for k in range(len(scored.reference.items)):
             made = model.from_noise(model.noise(seed + k, 1, size, size))[0]
-            gathered.numbers["model"].append({})
+            gathered.numbers["model"].append(artefacts.measured(made, None))
             gathered.features["model"].add(made)
             gathered.names.append(f"seed {seed + k}")
             bar.advance()
@@ -152,7 +152,10 @@ def _look_at_real(model: Model, scored: Scored, size: int | None, gathered: Gath
     sets = {"reference": scored.reference, "real": scored.real or Named("", [])}
     for name, named in sets.items():
         for item in named.items:
-            gathered.features[name].add(_read(item, model, size or (None if scored.content else 256)))
+            picture = _read(item, model, size or (None if scored.content else 256))
+            gathered.features[name].add(picture)
+            if name == "reference" and not scored.truth:
+                gathered.numbers["truth"].append(artefacts.measured(picture, None))
     if scored.content:
         _add_style(gathered)
     reference, real = scored.reference, scored.real
@@ -190,6 +193,7 @@ def measured(picture: np.ndarray, content: np.ndarray, truth: np.ndarray | None,
     numbers = compared("content", picture, content, name)
     gray = [with_channels(to_float(side), 1)[None] for side in (picture, content)]
     numbers["content_structure"] = float(metrics.structure(*gray)[0])
+    numbers |= artefacts.measured(picture, content)
     return numbers if truth is None else numbers | compared("truth", picture, truth, name)
 
 

@@ -39,6 +39,10 @@ METRICS = {
     "style_reached": Metric("Style reached", 3),
     "fid_mobilenet": Metric("FID (MobileNet)", 2, False),
     "kid_mobilenet": Metric("KID (MobileNet) x 1000", 1, False, 1000.0),
+    "checkerboard": Metric("Checkerboard", 3, False),
+    "droplets": Metric("Droplets", 3, False),
+    "haloes": Metric("Haloes", 3, False),
+    "inversion": Metric("Inversion", 3, False),
 }
 
 WIDTH = 29
@@ -85,7 +89,7 @@ def remarks(report: Report) -> list[str]:
         f"FID, KID: {network['network']} at {network['side']}x{network['side']}, {network['dimensions']} features, "
         f"against {reference['pictures']} {reference['what']}; real: {real['pictures']} {real['what']}.",
         *pairs,
-        "In brackets: 95% bootstrap intervals. FID, KID and MSE: less is better.",
+        "In brackets: 95% bootstrap intervals. FID, KID, MSE and artefacts (from checkerboard on): less is better.",
     ]
 
 

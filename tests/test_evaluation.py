@@ -89,7 +89,9 @@ def test_the_same_pictures_give_the_same_report(identity, tmp_path):
 def test_without_style_and_truth_there_are_no_sets(identity, tmp_path):
     report = evaluate(identity, fill(tmp_path / "content", ["a.png"]))
     assert "reference" not in report
-    assert set(report["rows"]["model"]) == {"content_structure", "content_ssim", "content_psnr", "content_mse"}
+    content = {"content_structure", "content_ssim", "content_psnr", "content_mse"}
+    assert set(report["rows"]["model"]) == content | {"checkerboard", "droplets", "haloes", "inversion"}
+    assert all(value(report, name) == pytest.approx(0, abs=1e-3) for name in ("droplets", "haloes", "inversion"))
     assert report["each"][0]["name"] == "a.png"
 
 

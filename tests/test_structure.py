@@ -22,7 +22,7 @@ MEGABYTE = 2**20
 
 LAYERS = [
     {"errors", "config", "run_folder", "recipes", "progress", "pictures", "blending"},
-    {"data", "metrics", "fidelity", "bootstrap", "networks", "losses", "tracking", "record", "masks"},
+    {"data", "metrics", "fidelity", "bootstrap", "artefacts", "networks", "losses", "tracking", "record", "masks"},
     {"gan"},
     {"export", "checkpoints"},
     {

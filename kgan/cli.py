@@ -84,7 +84,7 @@ class Evaluate:
     size: int | None = None
     """Score at this size; default: the size of training for a run, else the pictures' own."""
     output: pathlib.Path | None = None
-    """Write the numbers to this JSON file too."""
+    """Write the numbers to this JSON file, and beside it an HTML page with the pictures, worst first."""
     fail_under: tuple[str, ...] = ()
     """Exit with status 1 when a metric is below a number, as in: --fail-under content_ssim=0.6."""
     fail_over: tuple[str, ...] = ()

@@ -14,10 +14,11 @@ from kgan import artefacts, fidelity, metrics, picture_features
 from kgan.bootstrap import Interval, draws, interval, mean_interval
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, read_config
+from kgan.gallery import page, thumbnail
 from kgan.picture_features import PictureFeatures, style_reached
 from kgan.pictures import to_float, with_channels
 from kgan.progress import progress
-from kgan.report import Report, missed, table, thresholds, write
+from kgan.report import Report, missed, table, thresholds, write, write_text
 from kgan.scored import Item, Named, Scored, folder_pictures, run_pictures
 
 PSNR_CAP = 100.0
@@ -43,13 +44,13 @@ def evaluate(
     fail_under: tuple[str, ...] = (),
     fail_over: tuple[str, ...] = (),
 ) -> Report:
-    """Restyle the pictures in `content` and compare; print a table, write JSON to `output`, return the report.
+    """Restyle the pictures in `content` and compare; print a table, write JSON and a page, return the report.
 
     content_*: stylized against content. truth_*: against the truth of the same file stem. FID, KID and style_reached:
     against the truths, or without them the style pictures. With `size`, every picture is cropped to its central square
     and resized to that side first. A run folder without `content` is scored on its own test pictures, at its own size;
-    its JSON goes to evaluation.json in the run. `kgan.report` describes the report. `fail_under`, `fail_over`:
-    METRIC=NUMBER.
+    its JSON goes to evaluation.json in the run, the page beside it as .html. `kgan.report` describes the report.
+    `fail_under`, `fail_over`: METRIC=NUMBER.
 
     Raises UserError for folders without pictures or pairs, pairs of unequal size, unknown metrics; RunError, once all
     is written, for a metric on the wrong side of its bound.
@@ -65,15 +66,25 @@ def evaluate(
     config = read_config(path) if is_run else None
     scored = run_pictures(config) if content is None else folder_pictures(content, truth, style)
     size = size or (config.size if config and content is None else None)
-    report = {"model": str(path), "size": size, "seed": seed, **score(loaded, scored, size, seed)}
+    numbers, thumbnails = score(loaded, scored, size, seed)
+    report = {"model": str(path), "size": size, "seed": seed, **numbers}
     failures = missed(report, bounds)
     target = output or (path / "evaluation.json" if is_run else None)
-    if target:
-        write(report, pathlib.Path(target))
     print(table(report), flush=True)
+    if target:
+        _write(report, thumbnails, pathlib.Path(target))
     if failures:
         raise RunError(failures)
     return report
+
+
+def _write(report: Report, thumbnails: list[dict[str, str]], target: pathlib.Path) -> None:
+    """The JSON file, and the page beside it."""
+    if target.suffix == ".html":
+        raise UserError(f"--output {target}: should be a JSON file; the page is written beside it, as .html")
+    write(report, target)
+    write_text(page(report, thumbnails), target.with_suffix(".html"))
+    print(f"written: {target}, {target.with_suffix('.html')}", flush=True)
 
 
 class Gathered:
@@ -84,6 +95,7 @@ class Gathered:
         self.numbers: dict[str, list[Numbers]] = {"model": [], "identity": [], "truth": []}
         self.features: dict[str, PictureFeatures] = collections.defaultdict(PictureFeatures)
         self.real_style: np.ndarray | None = None
+        self.thumbnails: list[dict[str, str]] = []
 
     def means(self, row: str, seed: int) -> dict[str, Interval]:
         """Of every number of a row."""
@@ -104,8 +116,8 @@ class Gathered:
         return {name: np.array([numbers[name] for numbers in rows]) for name in (rows[0] if rows else ())}
 
 
-def score(model: Model, scored: Scored, size: int | None, seed: int = 0) -> Report:
-    """All numbers that these pictures allow."""
+def score(model: Model, scored: Scored, size: int | None, seed: int = 0) -> tuple[Report, list[dict[str, str]]]:
+    """All numbers that these pictures allow, and thumbnails of every picture by caption."""
     gathered = Gathered()
     (_restyle if scored.content else _generate)(model, scored, size, seed, gathered)
     report: Report = {"pictures": len(gathered.names), "warnings": _few_pairs(len(gathered.names))}
@@ -116,7 +128,7 @@ def score(model: Model, scored: Scored, size: int | None, seed: int = 0) -> Repo
         report["warnings"] += _few_for_sets(report, bool(scored.content))
     rows = {row: gathered.means(row, seed) | numbers for row, numbers in rows.items()}
     each = [{"name": name, **one} for name, one in zip(gathered.names, gathered.numbers["model"], strict=True)]
-    return report | {"rows": rows, "gain": gathered.gains(seed) | gain, "each": each}
+    return report | {"rows": rows, "gain": gathered.gains(seed) | gain, "each": each}, gathered.thumbnails
 
 
 def _restyle(model: Model, scored: Scored, size: int | None, seed: int, gathered: Gathered) -> None:
@@ -132,6 +144,9 @@ def _restyle(model: Model, scored: Scored, size: int | None, seed: int, gathered
             for row in ("model", "identity"):
                 gathered.features[row].add(pictures[row])
             gathered.names.append(item.name)
+            captions = {"identity": "content", "model": "stylized", "truth": "truth"}
+            shown = {caption: thumbnail(pictures[row]) for row, caption in captions.items() if row in pictures}
+            gathered.thumbnails.append(shown)
             bar.advance()
 
 
@@ -144,6 +159,7 @@ def _generate(model: Model, scored: Scored, size: int | None, seed: int, gathere
             gathered.numbers["model"].append(artefacts.measured(made, None))
             gathered.features["model"].add(made)
             gathered.names.append(f"seed {seed + k}")
+            gathered.thumbnails.append({"made": thumbnail(made)})
             bar.advance()
 
 

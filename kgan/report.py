@@ -60,12 +60,13 @@ def table(report: Report) -> str:
     lines = [f"{report['pictures']} pictures{size}".ljust(26) + "".join(f"{label:>{WIDTH}}" for label, _ in columns)]
     for name, metric in METRICS.items():
         if name in rows["model"]:
-            cells = [_shown(metric, numbers.get(name), numbers is gain) for _, numbers in columns]
+            cells = [shown(metric, numbers.get(name), numbers is gain) for _, numbers in columns]
             lines.append(f"{metric.label:26}" + "".join(f"{cell:>{WIDTH}}" for cell in cells))
     return "\n".join([*lines, *remarks(report), *(f"warning: {text}" for text in report["warnings"])])
 
 
-def _shown(metric: Metric, number: Interval | None, signed: bool = False) -> str:
+def shown(metric: Metric, number: Interval | None, signed: bool = False) -> str:
+    """A number as text, "0.812 [0.790, 0.833]", or a dash; `signed` for differences."""
     if number is None:
         return "-"
     value, low, high = (

@@ -1,6 +1,9 @@
 """Evaluation: numbers worked by hand on pictures whose distances are known, pairing, and what is written."""
 
+import base64
+import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.evaluation import compared, evaluate, fitted
 from kgan.export import export_saved_model
+from kgan.gallery import thumbnail
 from kgan.networks import build_generator
 from kgan.networks.generators import ResNetGenerator
 from kgan.picture_features import PictureFeatures, style_reached
@@ -95,6 +99,35 @@ def test_without_style_and_truth_there_are_no_sets(identity, tmp_path):
     assert report["each"][0]["name"] == "a.png"
 
 
+def test_the_page_has_every_picture_worst_first(identity, tmp_path):
+    content = fill(tmp_path / "content", ["a.png", "b<i>.png", "c.png"])
+    truth = fill(tmp_path / "truth", ["c.png", "a.png", "b<i>.png"])  # the noise is the place's in the list
+    report = evaluate(identity, content, truth, output=tmp_path / "numbers.json")
+    text = (tmp_path / "numbers.html").read_text()
+    order = re.findall(r'<dt class="name">(.*?)</dt>', text)
+    by_score = sorted(report["each"], key=lambda one: one["truth_ssim"])
+    assert order == [one["name"].replace("<", "&lt;").replace(">", "&gt;") for one in by_score]
+    urls = re.findall(r'src="([^"]*)"', text)
+    assert len(urls) == 9
+    pictures = [Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/jpeg;base64,")))) for url in urls]
+    assert {picture.size for picture in pictures} == {(32, 40)}
+    worst = Image.open(content / by_score[0]["name"])
+    assert np.abs(np.asarray(pictures[0], float) - np.asarray(worst)).mean() < 20  # noise, through JPEG
+    assert "http" not in text  # nothing is fetched
+    assert f"{by_score[0]['truth_psnr']:.2f}" in text
+
+
+def test_the_page_is_no_json(identity, tmp_path):
+    with pytest.raises(UserError, match="should be a JSON file"):
+        evaluate(identity, fill(tmp_path / "content", ["a.png"]), output=tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_large_pictures_have_small_thumbnails():
+    url = thumbnail(np.random.default_rng(0).random((300, 900, 4)))
+    assert Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size == (192, 64)
+
+
 @pytest.mark.parametrize(
     ("option", "text"),
     [
@@ -110,7 +143,7 @@ def test_bounds_that_make_no_sense(identity, tmp_path, option, text):
     with pytest.raises(UserError, match=text) as raised:
         evaluate(identity, content, output=tmp_path / "x.json", **option)
     assert raised.value.status == 2
-    assert not (tmp_path / "x.json").exists()
+    assert not list(tmp_path.glob("x.*"))
 
 
 def test_bounds_end_a_pipeline(identity, tmp_path, capsys):

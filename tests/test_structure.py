@@ -36,6 +36,7 @@ LAYERS = [
         "scored",
         "picture_features",
         "report",
+        "gallery",
         "training",
     },
     {"cli"},

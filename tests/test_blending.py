@@ -160,31 +160,32 @@ def test_colours_are_kept_at_every_strength(weight):
 # --- masks ------------------------------------------------------------------------------------------------------------
 
 
-def test_feather_by_hand():
-    step = np.float32([[0, 0, 1, 1, 1, 1, 1, 1]] * 3)
-    assert feather(step, 4)[1].tolist() == [0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
-    assert feather(step.T, 4)[:, 1].tolist() == [0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
-    assert feather(step[:, ::-1], 4)[1].tolist() == [1, 1, 1, 0.75, 0.5, 0.25, 0, 0]
+@pytest.mark.parametrize("degrees", [0, 20, 45, 70, 90])
+def test_a_soft_edge_rises_inwards_alike_at_every_slant(degrees):
+    rows, columns = np.mgrid[:120, :120] - 59.5
+    inside = np.cos(np.radians(degrees)) * columns + np.sin(np.radians(degrees)) * rows  # pixels from the edge
+    mask = (inside > 0).astype(np.float32)
+    soft = feather(mask, 12)
+    middle = np.hypot(rows, columns) < 40
+    for distance, expected in [(2, 0.37), (4, 0.68), (6, 0.87), (12, 1.0)]:  # 2 * Phi(distance / 4) - 1
+        near = middle & (np.abs(inside - distance) < 0.51)
+        assert soft[near].mean() == pytest.approx(expected, abs=0.03)
+        assert np.ptp(soft[near]) < 0.25  # a pixel's width of the rise, no comb
 
 
-def test_feather_is_the_cone_below_the_mask():
-    """Against the definition: the least of every pixel's value plus its distance by radius."""
-    mask = picture(4, 1, 9, 11)[..., 0] ** 0.2
-    rows, columns = np.mgrid[:9, :11]
-    expected = np.array(
-        [
-            [(mask + (abs(rows - r) + abs(columns - c)) / 5.5).clip(max=mask[r, c]).min() for c in range(11)]
-            for r in range(9)
-        ]
-    )
-    assert feather(mask, 5.5) == pytest.approx(expected, abs=1e-6)
+def test_between_two_grays_the_edge_is_continuous():
+    mask = np.float32([[0.2] * 40 + [0.8] * 40]) * np.ones((40, 1), np.float32)
+    soft = feather(mask, 10)[20]
+    assert (soft[:40] == np.float32(0.2)).all()
+    assert np.abs(np.diff(soft)).max() < 0.15
+    assert soft[60] == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("radius", [0, 0.5, 1, 3, 40, 1e6])
 @pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
 def test_an_even_mask_stays(radius, value):
-    mask = np.full((30, 3000), value, np.float32)
-    assert (feather(mask, radius) == value).all()
+    mask = np.full((30, 3000), round(value * 255) / 255, np.float32)
+    assert feather(mask, radius) == pytest.approx(mask, abs=1e-6)
 
 
 @pytest.mark.parametrize("radius", [1, 2.5, 8])
@@ -194,14 +195,12 @@ def test_black_stays_black_and_the_inside_white(radius):
     soft = feather(mask, radius)
     assert (soft[mask == 0] == 0).all()
     assert (soft[19:31, 1009:2991] == 1).all()
-    assert (np.abs(np.diff(soft, axis=1)) <= 1 / radius + 1e-6).all()
     assert (soft <= mask).all()
 
 
 def test_no_radius_is_the_mask():
     mask = (picture(3, 1)[..., 0] > 0.5).astype(np.float32)
     assert (feather(mask, 0) == mask).all()
-    assert (feather(mask, 1) == mask).all()
 
 
 def test_strips_cover_all():
@@ -209,13 +208,3 @@ def test_strips_cover_all():
         covered = np.concatenate([np.arange(count)[part] for part in strips(count, length)])
         assert covered.tolist() == list(range(count))
     assert max(part.stop - part.start for part in strips(5000, 4000)) * 4000 <= 2**20
-
-
-def test_a_large_mask_is_feathered_across_its_strips():
-    mask = np.ones((1500, 1100), np.float32)
-    mask[700:710, 500:510] = 0
-    soft = feather(mask, 100)
-    assert soft[709 + 50, 505] == pytest.approx(0.5)
-    assert soft[705, 499 - 24] == pytest.approx(0.25)
-    assert soft[709 + 30, 509 + 40] == pytest.approx(0.7)
-    assert soft[0, 0] == 1

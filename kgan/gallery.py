@@ -19,7 +19,7 @@ MOST = 100
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #222;
   background: #fff; }
-table { border-collapse: collapse; margin: 1rem 0; }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
 th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; }
 small { color: #666; white-space: nowrap; }
@@ -28,8 +28,8 @@ small { color: #666; white-space: nowrap; }
 figure { margin: 0; }
 figure img { display: block; width: 12rem; max-width: 100%; }
 figcaption { color: #666; font-size: 13px; }
-dl { display: grid; grid-template-columns: repeat(2, auto auto); gap: 0 1rem; margin: 0; font-size: 13px; align-content: start;
-  font-variant-numeric: tabular-nums; }
+dl { display: grid; grid-template-columns: repeat(2, auto auto); gap: 0 1rem; margin: 0; font-size: 13px;
+  align-content: start; font-variant-numeric: tabular-nums; }
 dt.name { grid-column: 1 / 5; font-weight: bold; overflow-wrap: anywhere; }
 dd { margin: 0; text-align: right; }
 """

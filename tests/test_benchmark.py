@@ -163,6 +163,7 @@ def test_every_recipe_has_one(recipe):
 def test_what_it_does_not_know():
     assert missing(settings("paired"), 1) is None
     assert missing(settings("paired"), 2) == "several devices"
+    assert missing(settings("cut"), 1) == missing(settings("fastcut"), 1) == "contrastive terms"
     assert missing(settings("paired", adversarial="wasserstein"), 1) == "the gradient penalty"
     assert missing(settings("article", regularizer="adversarial"), 1) == "a trained regularizer"
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kgan import artefacts
 from kgan.checkpoints import Checkpoints
 from kgan.cluster import Cluster
 from kgan.data import Share
@@ -117,7 +118,7 @@ class Guard(keras.callbacks.Callback):
 
 
 class Samples:
-    """Grids of the fixed test pictures, and the metrics on them.
+    """The fixed test pictures as the stylist makes them: grids, metrics, and meters of artefacts.
 
     Args:
         test: {"content", "truth"}, float32 [N, H, W, C] in [-1, 1].
@@ -128,12 +129,21 @@ class Samples:
     def __init__(self, gan: GAN, test: dict[str, np.ndarray], draw, feed):
         self.gan, self.test, self.draw, self.feed = gan, test, draw, feed
 
-    def grid(self) -> np.ndarray:
+    def stylized(self) -> np.ndarray:
+        """uint8 [N, H, W, C], with the same noise every time."""
+        return _to_uint8(self.draw(self.test.get("content")))
+
+    def grid(self, stylized: np.ndarray) -> np.ndarray:
         """Rows of content | stylized | truth, uint8 [H, W, 3]."""
-        stylized = self.draw(self.test.get("content"))
-        columns = [self.test[name] for name in ("content",) if name in self.test]
-        columns += [stylized, *(self.test[name] for name in ("truth",) if name in self.test)]
-        return grid(list(zip(*map(_to_uint8, columns), strict=True)))
+        given = {name: _to_uint8(pictures) for name, pictures in self.test.items()}
+        columns = [given.get("content"), stylized, given.get("truth")]
+        return grid(list(zip(*(column for column in columns if column is not None), strict=True)))
+
+    def artefacts(self, stylized: np.ndarray) -> dict[str, float]:
+        """The mean of every meter in `kgan.artefacts`."""
+        contents = _to_uint8(self.test["content"]) if "content" in self.test else [None] * len(stylized)
+        each = [artefacts.measured(picture, content) for picture, content in zip(stylized, contents, strict=True)]
+        return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
 
     def metrics(self) -> dict[str, float]:
         """What the recipe measures on test pictures; nothing for one that draws from noise alone."""
@@ -182,10 +192,13 @@ class Journal(keras.callbacks.Callback):
         self._write(self.means | shown)
 
     def _shown(self) -> dict[str, float]:
-        """Write the grid of this step; returns the metrics of its pictures."""
-        if self.record:
-            self.record.picture(self.clock.step, self.samples.grid())
-        return self.samples.metrics()
+        """What the test pictures show now; the chief also writes their grid and meters their artefacts."""
+        metrics = self.samples.metrics()
+        if not self.record:
+            return metrics
+        stylized = self.samples.stylized()
+        self.record.picture(self.clock.step, self.samples.grid(stylized))
+        return metrics | self.samples.artefacts(stylized)
 
     def _write(self, values: dict[str, float]) -> None:
         if self.record:

@@ -23,9 +23,9 @@ class TrainConfig:
 
     # --- pictures -------------------------------------------------------------------------------------------------
     content: Text = None
-    """Pictures to restyle: a folder (any nesting, any sizes) or tfds:NAME[/CONFIG]."""
+    """Pictures to restyle: a folder (any nesting, any sizes), one picture, or tfds:NAME[/CONFIG]."""
     style: Text = None
-    """Pictures in the wanted style: a folder or tfds:NAME[/CONFIG]."""
+    """Pictures in the wanted style: a folder, one picture, or tfds:NAME[/CONFIG]."""
     data: Text = None
     """Instead of the two: a folder with trainA, trainB (and testA, testB), tfds:NAME[/CONFIG], or "sample"."""
     cache: str = "~/.cache/kgan"

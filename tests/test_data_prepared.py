@@ -304,6 +304,18 @@ def config(tmp_path, recipe="cyclegan", **settings):
     return TrainConfig(cache=str(tmp_path / "cache"), recipe=recipe, size=32, **settings)
 
 
+def test_a_single_picture_is_a_set_of_one(tmp_path):
+    one, other = save(tmp_path / "a" / "photo.png", pixels(1)), save(tmp_path / "painting.png", pixels(2))
+    save(tmp_path / "a" / "neighbour.png", pixels(3))
+    pictures = open_pictures(config(tmp_path, content=str(one), style=str(other)))
+    assert (pictures.content.names, pictures.style.names) == (["picture.png"], ["picture.png"])
+    assert not pictures.paired
+    # Of two single pictures it is plain what belongs together.
+    assert open_pictures(config(tmp_path, "paired", content=str(one), style=str(other))).paired
+    np.testing.assert_array_equal(decoded(pictures.content, 0), pixels(1))
+    np.testing.assert_array_equal(decoded(pictures.style, 0), pixels(2))
+
+
 @pytest.fixture
 def root(tmp_path):
     """trainA and trainB share 1 and 2 (of other suffixes); testA and testB share both."""

@@ -51,10 +51,15 @@ def find_pictures(folder: str | os.PathLike) -> list[pathlib.Path]:
         raise UserError(f"{root}: no such folder; check the path")
     if not root.is_dir():
         raise UserError(f"{root}: should be a folder of pictures. Received: a file")
-    found = sorted(path for path in _visible_files(root) if path.suffix.lower() in READ_SUFFIXES | REFUSED_SUFFIXES)
+    found = sorted(filter(is_named_as_picture, _visible_files(root)))
     if not found:
         raise UserError(f"{root}: no pictures in this folder; give one that holds JPEG, PNG or WebP files")
     return found
+
+
+def is_named_as_picture(path: pathlib.Path) -> bool:
+    """Whether the suffix is that of a picture, also of one that kgan refuses by its format."""
+    return path.suffix.lower() in READ_SUFFIXES | REFUSED_SUFFIXES
 
 
 def _visible_files(root: pathlib.Path) -> Iterable[pathlib.Path]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kgan import recipes
 from kgan.config import TrainConfig
-from kgan.data.decoding import find_pictures
+from kgan.data.decoding import find_pictures, is_named_as_picture
 from kgan.data.prepared import Source, Wanted, prepare
 from kgan.data.stores import File, Store
 from kgan.errors import UserError
@@ -116,6 +116,13 @@ def folder_source(folder: str | os.PathLike) -> Source:
     return Source(str(folder), str(root.resolve()), files, root.joinpath, f"; to list them all: kgan check {folder}")
 
 
+def file_source(file: str | os.PathLike) -> Source:
+    """A set of one picture. Its name in the set is always the same, so that two such sets are a pair."""
+    path = pathlib.Path(file).expanduser()
+    name = f"picture{path.suffix}"
+    return Source(str(file), str(path.resolve()), [File(name, *_stamp(path))], lambda _: path)
+
+
 def _stamp(path: pathlib.Path) -> tuple[int, int]:
     try:
         status = path.stat()
@@ -129,7 +136,8 @@ def _single(name: str | None, wanted: Wanted) -> Store | None:
         return None
     if name.startswith("tfds:"):
         return prepare(_named_root(name)("train"), wanted)
-    return prepare(folder_source(name), wanted)
+    alone = pathlib.Path(name).expanduser().is_file() and is_named_as_picture(pathlib.Path(name))
+    return prepare(file_source(name) if alone else folder_source(name), wanted)
 
 
 def _from_root(part, wanted: Wanted, kind: str) -> Pictures:

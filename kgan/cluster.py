@@ -158,8 +158,10 @@ class Cluster:
             line.send(message)
 
     def _heard(self, index: int, what: str):
-        message = self._lines[index].inbox.get() if self.loss is None else None
+        # What came before a loss still counts: the chief leaves as soon as it has said the last word.
+        message = self._lines[index].inbox.get()
         if message is None:
+            self._lines[index].inbox.put(None)
             raise self.loss
         if message["what"] != what:
             raise RunError(f"{self.members.name(index)} is at {message['what']!r}, this one at {what!r}; {self.advice}")

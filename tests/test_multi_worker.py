@@ -345,6 +345,18 @@ class TestLine:
         said = f"worker 2 ({workers[2]}) ended: disk full"
         assert [str(member.outcome()) for member in members] == [said, said, "disk full"]
 
+    def test_the_last_word_of_one_who_has_left_counts(self):
+        workers = addresses(2)
+        chief = Worker(workers, 0, lambda member: member.agree("end", "chief"))
+
+        def work(member):
+            member._tell({"what": "end", "value": "other"})
+            waited(lambda: member.loss)  # busy, it sees only that the chief is gone
+            return member._heard(0, "end")
+
+        other = Worker(workers, 1, work)
+        assert chief.outcome() == other.outcome() == ["chief", "other"]
+
     def test_a_second_worker_of_the_same_index_is_sent_away(self, capsys):
         workers = addresses(3)
         ready = threading.Event()

@@ -8,10 +8,12 @@ import json
 import multiprocessing
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 import pytest
@@ -138,6 +140,20 @@ class Process:
     @property
     def output(self) -> str:
         return self.log.read_text()
+
+
+def wait_for(process: Process, text: str, seconds: float = 90) -> None:
+    """Until a process has printed what the regular expression `text` finds."""
+    end = time.monotonic() + seconds
+    while not re.search(text, process.output):
+        if not process.process.is_alive() or time.monotonic() > end:
+            raise AssertionError(f"{text!r} never came:\n{process.output}")
+        time.sleep(0.01)
+
+
+def newest(run: pathlib.Path) -> int:
+    """The step of a run's newest checkpoint."""
+    return max(int(path.stem[5:]) for path in (run / "checkpoints").glob("*.index"))
 
 
 def _run(words: list[str], log: str, before) -> None:

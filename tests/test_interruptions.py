@@ -11,6 +11,7 @@ import time
 
 import pytest
 import small_runs
+from small_runs import newest, wait_for
 
 from kgan.data import prepared
 from kgan.data.sources import folder_source
@@ -23,18 +24,6 @@ SOAK = pathlib.Path(__file__).parents[1] / "scripts" / "soak.py"
 
 def started(config):
     return small_runs.Process(small_runs.arguments(config))
-
-
-def wait_for(process, text, seconds=90):
-    end = time.monotonic() + seconds
-    while not re.search(text, process.output):
-        if not process.process.is_alive() or time.monotonic() > end:
-            raise AssertionError(f"{text!r} never came:\n{process.output}")
-        time.sleep(0.01)
-
-
-def newest(run):
-    return max(int(path.stem[5:]) for path in (run / "checkpoints").glob("*.index"))
 
 
 def leftovers(folder):

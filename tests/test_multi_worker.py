@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import signal
 import socket
 import subprocess
 import textwrap
@@ -16,6 +15,7 @@ import time
 import numpy as np
 import pytest
 import small_runs
+from worker_runs import QUICK, addresses, started, tf_config, three_steps, trained_by
 
 import kgan
 from kgan import cli, cluster
@@ -27,55 +27,7 @@ from kgan.errors import RunError, UserError
 from kgan.training import train
 
 README = (pathlib.Path(kgan.__file__).parents[1] / "README.md").read_text()
-SGD = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd"}
-QUICK = {"recipe": "mmd", "weight": ("features=0",), "strategy": "multi_worker"}
-
-
-def addresses(count):
-    """Free ports of this machine."""
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    found = tuple(f"localhost:{each.getsockname()[1]}" for each in sockets)
-    for each in sockets:
-        each.close()
-    return found
-
-
-def tf_config(workers, index):
-    return json.dumps({"cluster": {"worker": list(workers)}, "task": {"type": "worker", "index": index}})
-
-
-def set_environment(text):
-    os.environ["TF_CONFIG"] = text
-
-
-def started(config, count):
-    """(addresses, processes) of `kgan train` with those settings."""
-    workers, words = addresses(count), small_runs.arguments(config)
-    befores = [functools.partial(set_environment, tf_config(workers, index)) for index in range(count)]
-    return workers, [small_runs.Process(words, before) for before in befores]
-
-
-def wait_for(process, text, seconds=90):
-    end = time.monotonic() + seconds
-    while not re.search(text, process.output):
-        if not process.process.is_alive() or time.monotonic() > end:
-            raise AssertionError(f"{text!r} never came:\n{process.output}")
-        time.sleep(0.01)
-
-
 # --- the same weights as one process ----------------------------------------------------------------------------------
-
-
-def three_steps(run, **changes):
-    """Six pictures a step, which one, two and three workers divide."""
-    fixed = {"batch_size": 6, "steps": 10, "stop_after": 3, "log_every": 1, **SGD}
-    return small_runs.settings(run, **(fixed | changes))
-
-
-def trained_by(count, run, **changes):
-    workers, processes = started(three_steps(run, **(changes | {"strategy": "multi_worker"})), count)
-    assert [process.wait(120) for process in processes] == [0] * count, "\n".join(each.output for each in processes)
-    return workers, [process.output for process in processes]
 
 
 @pytest.fixture(scope="module")
@@ -119,65 +71,6 @@ def test_workers_train_what_one_process_trains(recipe, count, size, rate, one, t
     for index in range(1, count):
         lines = [line for line in outputs[index].splitlines() if not re.match("kgan: |[EWI]0000|WARNING", line)]
         assert lines == [f"worker {index} ({workers[index]}) trains along; worker 0 ({workers[0]}) reports"]
-
-
-# --- ends -------------------------------------------------------------------------------------------------------------
-
-
-def long_run(tmp_path):
-    return small_runs.settings(
-        tmp_path / "run", steps=5000, log_every=2, checkpoint_every=20, sample_every=5000, **QUICK
-    )
-
-
-def resumed(tmp_path, count, stop_after):
-    words = ["train", "--run", str(tmp_path / "run"), "--resume", "--stop-after", str(stop_after)]
-    workers = addresses(count)
-    return [
-        small_runs.Process(words, functools.partial(set_environment, tf_config(workers, index)))
-        for index in range(count)
-    ]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_when_one_is_killed_the_others_end_and_all_can_go_on(victim, tmp_path):
-    workers, processes = started(long_run(tmp_path), 2)
-    wait_for(processes[0], r"step 24/5000")
-    processes[victim].send(signal.SIGKILL)
-    survivor = processes[1 - victim]
-    assert survivor.wait(60) == 1
-    said = f"kgan: error: worker {victim} ({workers[victim]}) is gone; start all workers again with: "
-    assert survivor.output.splitlines()[-1] == said + f"kgan train --run {tmp_path / 'run'} --resume"
-    assert processes[victim].wait() == -signal.SIGKILL
-    if victim == 0:
-        return
-    newest = max(int(path.stem[5:]) for path in (tmp_path / "run" / "checkpoints").glob("*.index"))
-    again = resumed(tmp_path, 2, newest + 2)
-    assert [process.wait() for process in again] == [0, 0], again[0].output + again[1].output
-    assert f"stopped at step {newest + 2} of 5000" in again[0].output
-
-
-@pytest.mark.slow
-def test_a_signal_to_one_ends_all_at_the_same_step(tmp_path):
-    _, processes = started(long_run(tmp_path), 2)
-    wait_for(processes[0], r"step 4/5000")
-    processes[1].send(signal.SIGTERM)
-    assert [process.wait() for process in processes] == [0, 0], processes[0].output + processes[1].output
-    step = int(re.search(r"stopped at step (\d+) of 5000; go on with: kgan train --run", processes[0].output)[1])
-    assert small_runs.lines(tmp_path / "run")[-1]["step"] == step
-    assert (tmp_path / "run" / "checkpoints" / f"ckpt-{step}.index").exists()
-
-
-@pytest.mark.slow
-def test_resuming_gives_the_bits_of_a_run_that_never_stopped(tmp_path):
-    trained_by(2, tmp_path / "run", stop_after=4, checkpoint_every=2, **QUICK)
-    whole = small_runs.weights(tmp_path / "run", 4)
-    for path in (tmp_path / "run" / "checkpoints").glob("ckpt-4*"):
-        path.unlink()
-    again = resumed(tmp_path, 2, 4)
-    assert [process.wait() for process in again] == [0, 0], again[0].output + again[1].output
-    assert small_runs.same_bits(small_runs.weights(tmp_path / "run", 4), whole)
 
 
 # --- each reads its share ---------------------------------------------------------------------------------------------

@@ -1,0 +1,56 @@
+"""Workers of --strategy multi_worker that are killed, asked to end, and started again."""
+
+import re
+import signal
+
+import pytest
+import small_runs
+from small_runs import newest, wait_for
+from worker_runs import QUICK, resumed, started, trained_by
+
+
+def long_run(tmp_path):
+    return small_runs.settings(
+        tmp_path / "run", steps=5000, log_every=2, checkpoint_every=20, sample_every=5000, **QUICK
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_when_one_is_killed_the_others_end_and_all_can_go_on(victim, tmp_path):
+    workers, processes = started(long_run(tmp_path), 2)
+    wait_for(processes[0], r"step 24/5000")
+    processes[victim].send(signal.SIGKILL)
+    survivor = processes[1 - victim]
+    assert survivor.wait(60) == 1
+    said = f"kgan: error: worker {victim} ({workers[victim]}) is gone; start all workers again with: "
+    assert survivor.output.splitlines()[-1] == said + f"kgan train --run {tmp_path / 'run'} --resume"
+    assert processes[victim].wait() == -signal.SIGKILL
+    if victim == 0:
+        return
+    saved = newest(tmp_path / "run")
+    again = resumed(tmp_path, 2, saved + 2)
+    assert [process.wait() for process in again] == [0, 0], again[0].output + again[1].output
+    assert f"stopped at step {saved + 2} of 5000" in again[0].output
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_ends_all_at_the_same_step(tmp_path):
+    _, processes = started(long_run(tmp_path), 2)
+    wait_for(processes[0], r"step 4/5000")
+    processes[1].send(signal.SIGTERM)
+    assert [process.wait() for process in processes] == [0, 0], processes[0].output + processes[1].output
+    step = int(re.search(r"stopped at step (\d+) of 5000; go on with: kgan train --run", processes[0].output)[1])
+    assert small_runs.lines(tmp_path / "run")[-1]["step"] == step
+    assert (tmp_path / "run" / "checkpoints" / f"ckpt-{step}.index").exists()
+
+
+@pytest.mark.slow
+def test_resuming_gives_the_bits_of_a_run_that_never_stopped(tmp_path):
+    trained_by(2, tmp_path / "run", stop_after=4, checkpoint_every=2, **QUICK)
+    whole = small_runs.weights(tmp_path / "run", 4)
+    for path in (tmp_path / "run" / "checkpoints").glob("ckpt-4*"):
+        path.unlink()
+    again = resumed(tmp_path, 2, 4)
+    assert [process.wait() for process in again] == [0, 0], again[0].output + again[1].output
+    assert small_runs.same_bits(small_runs.weights(tmp_path / "run", 4), whole)

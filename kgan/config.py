@@ -61,7 +61,7 @@ class TrainConfig:
     generator: Text = None
     """Generator network: resnet or article."""
     discriminator: Text = None
-    """Discriminator network: patch, multiscale or article."""
+    """Discriminator network: patch, multiscale, projected (on pretrained features) or article."""
     filters: Whole = None
     """Filters of the generator's first layer."""
     blocks: Whole = None
@@ -74,6 +74,9 @@ class TrainConfig:
     """Strided convolution or pooling on the way down."""
     upsample: Annotated[Literal["resize", "transpose"] | None, arg(metavar="{resize,transpose}")] = None
     """Resize + convolution (no checkerboard) or transposed convolution (the article's) on the way up."""
+    augment: Text = None
+    """What the discriminator sees is changed by any of colour, translation and cutout, with commas between; "" for
+    nothing. Helps where pictures are few."""
     norm: Annotated[Literal["instance", "batch", "none"] | None, arg(metavar="{instance,batch,none}")] = None
     """Normalization in the generator."""
     residual: Annotated[bool | None, arg(metavar="{True,False}")] = None

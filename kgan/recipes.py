@@ -55,6 +55,7 @@ class Recipe:
     norm: str = "instance"
     residual: bool = False
     discriminator_filters: int = 64
+    augment: str = ""
     noise_channels: int = 0
     # optimization
     size: int = 256
@@ -369,22 +370,27 @@ def _check_files(config: TrainConfig) -> None:
 
 CHOICES = {
     "generator": ("resnet", "article"),
-    "discriminator": ("patch", "multiscale", "article"),
+    "discriminator": ("patch", "multiscale", "projected", "article"),
     "adversarial": ("cross_entropy", "least_squares", "hinge", "wasserstein", "article"),
+    "augment": ("colour", "translation", "cutout"),
     "generator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "discriminator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
 }
 """Names that kgan resolves in a registry; a test holds them against the registries."""
 
+SEVERAL = ("augment",)
+"""Settings that take more than one name, with commas between."""
+
 
 def _check_names(config: TrainConfig, recipe: Recipe) -> None:
     for setting, names in CHOICES.items():
-        value = getattr(config, setting)
-        if value is None or value in names:
-            continue
-        near = difflib.get_close_matches(value, names, 1, 0.4)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"--{_flag(setting)} {value}: no such choice; {hint}There are {', '.join(names)}")
+        given = getattr(config, setting)
+        for value in given.split(",") if given and setting in SEVERAL else [given]:
+            if value is None or value in names or (setting in SEVERAL and not given):
+                continue
+            near = difflib.get_close_matches(value, names, 1, 0.4)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UserError(f"--{_flag(setting)} {value}: no such choice; {hint}There are {', '.join(names)}")
     if recipe.discriminator is None and config.discriminator is not None:
         raise UserError(f"--discriminator {config.discriminator}: recipe {recipe.name} trains without a discriminator")
 

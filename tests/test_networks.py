@@ -149,6 +149,7 @@ JUDGES = [
     ("patch", {"norm": "none", "spectral": True, "depth": 2}),
     ("multiscale", {"scales": 2}),
     ("multiscale", {"scales": 1, "norm": "none", "spectral": True}),
+    ("projected", {"norm": "none", "spectral": True}),
     ("article", {}),
     ("article", {"downsample": "pool", "kernel": 5, "norm": "none", "depth": 3}),
 ]
@@ -166,7 +167,7 @@ def test_discriminator_contract(name, arguments):
     count = len(model.weights)
     logits = model(pictures, training=True)
     assert isinstance(logits, list)
-    assert len(logits) == arguments.get("scales", 1)
+    assert len(logits) == (5 if name == "projected" else arguments.get("scales", 1))  # pixels and four maps
     assert all(scale.dtype == tf.float32 and scale.shape[0] == 3 and scale.shape[-1] == 1 for scale in logits)
     p_real, p_fake = model.probabilities(pictures)
     assert p_real.shape == p_fake.shape == (3,)

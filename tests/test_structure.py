@@ -12,7 +12,7 @@ import pytest
 import kgan
 from kgan import gan, losses, networks, recipes
 from kgan.config import TrainConfig
-from kgan.gan import optimizers, terms
+from kgan.gan import optimizers, terms, views
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
 MODULES = sorted((ROOT / "kgan").rglob("*.py"))
@@ -153,6 +153,7 @@ def test_choices_are_the_registries():
         "generator": networks.GENERATORS,
         "discriminator": networks.DISCRIMINATORS,
         "adversarial": losses.ADVERSARIAL,
+        "augment": views.CHANGES,
         "generator_optimizer": optimizers.OPTIMIZERS,
         "discriminator_optimizer": optimizers.OPTIMIZERS,
     }
@@ -181,7 +182,9 @@ def test_every_name_of_a_recipe_resolves(name):
     recipe = recipes.RECIPES[name]
     assert recipe.topology in gan._TOPOLOGIES
     for setting, choices in recipes.CHOICES.items():
-        assert getattr(recipe, setting) in (*choices, *((None,) if name == "mmd" else ()))
+        given = getattr(recipe, setting)
+        names = [word for word in given.split(",") if word] if setting in recipes.SEVERAL else [given]
+        assert set(names) <= {*choices, *((None,) if name == "mmd" else ())}
     assert {term.name for term in recipe.terms} <= terms.TERMS.keys()
     settings = {field.name for field in dataclasses.fields(TrainConfig)}
     own = {"name", "topology", "pictures", "terms", "fresh_noise"}

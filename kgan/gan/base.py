@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kgan import losses, metrics, recipes
 from kgan.config import TrainConfig
-from kgan.gan import noise, replicas
+from kgan.gan import noise, replicas, views
 from kgan.gan.optimizers import build_optimizer
 from kgan.gan.player import Average, Player, joined
 from kgan.gan.tally import Tally
@@ -181,7 +181,7 @@ class GAN(keras.Model):
     def _seed(self, use: int) -> tf.Tensor:
         """An int32 pair for stateless randomness: a function of (seed, step, use), so that resuming repeats it."""
         step = tf.cast(self.step.value, tf.int32)
-        return tf.stack([tf.constant(self.config.seed, tf.int32), step * 16 + use])
+        return tf.stack([tf.constant(self.config.seed, tf.int32), step * 32 + use])
 
     def _with_noise(self, content: tf.Tensor | None, size: int, use: int) -> tf.Tensor:
         """The generator's input: content pictures with fresh noise channels beside them."""
@@ -196,15 +196,16 @@ class GAN(keras.Model):
     def _weighted_terms(self, scene: Scene) -> Losses:
         return {f"{name}_loss": weight * TERMS[name](scene) for name, weight in self.weights_of.items()}
 
-    def _scene(self, fake, style, reference, discriminator, **more) -> Scene:
-        logits = discriminator(fake, training=True) if discriminator is not None else None
+    def _scene(self, fake, style, reference, discriminator, use: int, **more) -> Scene:
+        logits = discriminator(self._seen(fake, use), training=True) if discriminator is not None else None
         generator_loss = losses.over_scales(self.adversarial.generator) if self.adversarial else None
         return Scene(fake, style, reference, fake_logits=logits, adversarial=generator_loss,
                      extractor=self.extractor, embedder=self.embedder, **more)  # fmt: skip
 
     def _judged(self, discriminator, real: tf.Tensor, fake: tf.Tensor, use: int) -> Losses:
         """The discriminator's losses on real and stylized pictures."""
-        real_logits, fake_logits = apply_together(discriminator, [real, fake])
+        shown = [self._seen(real, use), self._seen(fake, use + 1)]
+        real_logits, fake_logits = apply_together(discriminator, shown)
         weights = {}
         if self.config.adversarial == "article":
             weights = {
@@ -219,6 +220,14 @@ class GAN(keras.Model):
             penalty = losses.gradient_penalty(discriminator, real, fake, replicas.own_share(mix, size))
             parts["gradient_penalty_loss"] = 10.0 * self.config.wasserstein_weight * penalty
         return parts
+
+    def _seen(self, pictures: tf.Tensor, use: int) -> tf.Tensor:
+        """The pictures as a discriminator sees them."""
+        if not self.config.augment:
+            return pictures
+        size = pictures.shape[0]
+        draws = views.draw(self._seed(use), size * replicas.count())
+        return views.seen(pictures, self.config.augment, replicas.own_share(draws, size))
 
     def _book_test(self, what: str, expected: tf.Tensor, got: tf.Tensor) -> None:
         """Update the streaming SSIM, PSNR and MSE called `what`_...; pictures in [-1, 1]."""

@@ -54,9 +54,9 @@ class OneWay(GAN):
         return self._update(self.judge, lambda: self._judge_losses(tf.stop_gradient(make_fake()), style))[0]
 
     def _judge_losses(self, fake, style):
-        parts = self._judged(self.discriminator, style, fake, use=3) if self.discriminator is not None else {}
+        parts = self._judged(self.discriminator, style, fake, use=8) if self.discriminator is not None else {}
         if "discriminator_mmd_loss" in self.loss_names:
-            scene = self._scene(fake, style, None, None)
+            scene = self._scene(fake, style, None, None, use=6)
             parts["discriminator_mmd_loss"] = -self.config.mmd_weight * scene.mmd()
         return parts, None
 
@@ -71,7 +71,7 @@ class OneWay(GAN):
         made = apply_together(self.generator, inputs, self._drawn)
         fake, same = made[0][0], made[1][0] if len(made) > 1 else None
         reference = style if self.recipe.pictures == "paired" else content
-        scene = self._scene(fake, style, reference, self.discriminator, same=same, **self._contrasts(made))
+        scene = self._scene(fake, style, reference, self.discriminator, use=7, same=same, **self._contrasts(made))
         return self._weighted_terms(scene), fake
 
     def _drawn(self, inputs):

@@ -51,9 +51,9 @@ class TwoWay(GAN):
         fake_content, same_content = to_content
         cycled_content = self.backward(self._noisy(fake_style, use=6), training=True)
         cycled_style = self.forward(self._noisy(fake_content, use=7), training=True)
-        there = self._scene(fake_style, style, content, self.style_judge,
+        there = self._scene(fake_style, style, content, self.style_judge, use=16,
                             content=content, cycled=cycled_content, same=same_style)  # fmt: skip
-        back = self._scene(fake_content, content, style, self.content_judge,
+        back = self._scene(fake_content, content, style, self.content_judge, use=17,
                            content=style, cycled=cycled_style, same=same_content)  # fmt: skip
         there, back = self._weighted_terms(there), self._weighted_terms(back)
         return {name: there[name] + back[name] for name in there}, (fake_style, fake_content)
@@ -80,6 +80,6 @@ class TwoWay(GAN):
         )
 
     def _judge_losses(self, content, style, shown_style, shown_content):
-        of_style = self._judged(self.style_judge, style, shown_style, use=12)
-        of_content = self._judged(self.content_judge, content, shown_content, use=13)
+        of_style = self._judged(self.style_judge, style, shown_style, use=18)
+        of_content = self._judged(self.content_judge, content, shown_content, use=20)
         return {name: 0.5 * (of_style[name] + of_content[name]) for name in of_style}, None

@@ -51,6 +51,8 @@ def build_discriminator(config: TrainConfig, name: str = "discriminator") -> Dis
     arguments = {"filters": config.discriminator_filters, **judging_norms(config.discriminator, config.adversarial)}
     if config.discriminator == "article":
         arguments |= {"kernel": config.kernel, "downsample": config.downsample}
+    if config.discriminator == "projected":
+        arguments |= {"features": config.features, "feature_weights": config.feature_weights}
     if config.discriminator == "multiscale":
         arguments["scales"] = sum(config.size >> scale >= 32 for scale in range(3)) or 1
     return _built(cls(dtype=POLICIES[config.precision], name=name, **arguments), config.channels)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kgan.networks import features as pretrained
 from kgan.networks import layers
 from kgan.networks.layers import ConvBlock
 from kgan.networks.norms import SpectralNormalization
@@ -143,4 +144,52 @@ class ArticleDiscriminator(Discriminator):
         return SpectralNormalization(dense) if self.spectral else dense
 
 
-DISCRIMINATORS = {"patch": PatchDiscriminator, "multiscale": MultiScaleDiscriminator, "article": ArticleDiscriminator}
+class ProjectedDiscriminator(Discriminator):
+    """The patch discriminator on the pixels, and a small head on every map of a frozen feature network.
+
+    The heads know objects and textures from the start and cannot learn a few pictures by heart as soon as a network of
+    their own could; the pixels keep an eye on what ImageNet's features pass over, as fine patterns.
+
+    Reference: [Projected GANs](https://arxiv.org/abs/2111.01007). Differs: no random mixing of channels and scales;
+    the pixels are judged too.
+
+    Args:
+        features, feature_weights: the frozen network, as in `kgan.networks.features.build`.
+    """
+
+    def __init__(self, features: str = "mobilenet", feature_weights: str | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.features, self.feature_weights = features, feature_weights
+        self.extractor = pretrained.build(features, feature_weights)
+        shared = {"norm": "none", "spectral": self.spectral, "dtype": self.dtype_policy}
+        self.pixels = PatchDiscriminator(filters=self.filters, norm=self.norm, spectral=self.spectral,
+                                         dtype=self.dtype_policy, name="pixels")  # fmt: skip
+        scales = range(len(self.extractor.widths))
+        self.hidden = [
+            ConvBlock(2 * self.filters, 3, activation="leaky_relu", name=f"head_{scale}", **shared) for scale in scales
+        ]
+        self.last = [ConvBlock(1, 3, activation="linear", name=f"logits_{scale}", **shared) for scale in scales]
+
+    def build(self, input_shape):
+        self.pixels.build(input_shape)
+        for head, width in zip(self._heads(), self.extractor.widths, strict=True):
+            layers.build_in_order(head, (None, None, None, width))
+
+    def call(self, pictures, training=False):
+        maps = [ops.cast(x, self.compute_dtype) for x in self.extractor(pictures)]
+        logits = [layers.run(head, x, training) for head, x in zip(self._heads(), maps, strict=True)]
+        return self.pixels(pictures, training=training) + [ops.cast(x, "float32") for x in logits]
+
+    def get_config(self):
+        return {**super().get_config(), "features": self.features, "feature_weights": self.feature_weights}
+
+    def _heads(self):
+        return list(zip(self.hidden, self.last, strict=True))
+
+
+DISCRIMINATORS = {
+    "patch": PatchDiscriminator,
+    "multiscale": MultiScaleDiscriminator,
+    "projected": ProjectedDiscriminator,
+    "article": ArticleDiscriminator,
+}

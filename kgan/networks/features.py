@@ -41,6 +41,7 @@ class MobileNetFeatures(FeatureExtractor):
     """MobileNet 1.0; `pooled` gives D = 1024. `weights` is a file for `keras.applications.MobileNet` without top."""
 
     perceptual = ("conv_pw_1", "conv_pw_3", "conv_pw_5", "conv_pw_11")
+    widths = (64, 128, 256, 512)
 
     def __init__(self, weights: str | None = None):
         arrays = _folded_from_file(weights) if weights else read_folded(PACKAGED)
@@ -74,6 +75,7 @@ class VGG19Features(FeatureExtractor):
     """VGG19 of keras.applications, downloaded with its hash unless `weights` is given; `pooled` gives D = 512."""
 
     perceptual = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1")
+    widths = (64, 128, 256, 512, 512)
 
     def __init__(self, weights: str | None = None):
         self.model = _application(keras.applications.VGG19, "vgg19", weights)

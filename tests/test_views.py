@@ -1,0 +1,59 @@
+"""Differentiable augmentation: each change by hand, and what real and stylized pictures have in common."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kgan.gan import views
+
+PICTURES = tf.random.stateless_uniform([3, 16, 24, 3], [1, 2], -1.0, 1.0)
+
+
+def draws(**places):
+    """[1, 7], 0.5 everywhere but at the named places: which change nothing but the cutout's middle."""
+    values = np.full((1, 7), 0.5, np.float32)
+    for place, value in places.items():
+        values[0, int(place[1:])] = value
+    return tf.constant(values)
+
+
+def test_the_middle_of_all_draws_changes_neither_place_nor_colour():
+    one = PICTURES[:1]
+    np.testing.assert_allclose(views.seen(one, "colour,translation", draws()), one, atol=1e-6)
+
+
+def test_translation_moves_by_an_eighth_of_each_side_and_fills_with_gray():
+    moved = views.seen(PICTURES[:1], "translation", draws(_3=0.999, _4=0.0)).numpy()
+    assert (moved[:, :, :3] == 0).all()
+    assert (moved[:, -2:] == 0).all()
+    np.testing.assert_array_equal(moved[0, :-2, 3:], PICTURES[0, 2:, :-3])
+
+
+def test_cutout_makes_a_gray_rectangle_of_half_of_each_side():
+    cut = views.seen(PICTURES[:1], "cutout", draws()).numpy()
+    assert (cut[0, 4:12, 6:18] == 0).all()
+    kept = np.ones((16, 24), bool)
+    kept[4:12, 6:18] = False
+    np.testing.assert_array_equal(cut[0][kept], PICTURES[0].numpy()[kept])
+
+
+def test_colour_by_hand():
+    picture = tf.reshape(tf.constant([0.0, 0.2, 0.4, -0.2, 0.0, 0.2]), [1, 1, 2, 3])
+    np.testing.assert_allclose(views.seen(picture, "colour", draws(_0=0.75)), picture + 0.25, atol=1e-6)
+    grays = views.seen(picture, "colour", draws(_1=0.0)).numpy()  # no saturation: every pixel its own mean
+    np.testing.assert_allclose(grays[0, 0], [[0.2] * 3, [0.0] * 3], atol=1e-6)
+    contrast = views.seen(picture, "colour", draws(_2=0.0)).numpy()  # half as far from the picture's mean, 0.1
+    np.testing.assert_allclose(contrast, 0.1 + (picture - 0.1) * 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [*views.CHANGES, "colour,translation,cutout"])
+def test_pictures_change_by_themselves_alike_compiled_and_with_a_gradient(changes):
+    drawn = views.draw(tf.constant([3, 4]), 3)
+    whole = views.seen(PICTURES, changes, drawn)
+    compiled = tf.function(views.seen, jit_compile=True)(PICTURES, changes, drawn)
+    np.testing.assert_allclose(whole[1:2], views.seen(PICTURES[1:2], changes, drawn[1:2]), atol=1e-6)
+    np.testing.assert_allclose(whole, compiled, atol=1e-6)
+    with tf.GradientTape() as tape:
+        tape.watch(PICTURES)
+        total = tf.reduce_sum(tf.square(views.seen(PICTURES, changes, drawn)))
+    assert float(tf.reduce_sum(tf.abs(tape.gradient(total, PICTURES)))) > 1.0

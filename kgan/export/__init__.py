@@ -2,6 +2,7 @@
 
 from kgan.export.command import export_all, export_run
 from kgan.export.litert import export_litert
+from kgan.export.litert_fixed import export_fixed
 from kgan.export.loading import Model, load, load_generator
 from kgan.export.saved_model import export_saved_model
 from kgan.export.stylist import Stylist
@@ -10,6 +11,7 @@ __all__ = [
     "Model",
     "Stylist",
     "export_all",
+    "export_fixed",
     "export_litert",
     "export_run",
     "export_saved_model",

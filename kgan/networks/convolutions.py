@@ -1,6 +1,7 @@
 """Convolutions that give what Keras' give, but in forms that train faster; weights are Keras' own. Maps are NHWC."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 FEW = 8
@@ -57,20 +58,33 @@ class UpsampledConv2D(keras.layers.Conv2D):
     """Doubles H and W by repeating pixels, then convolves (padding "same", stride 1): no checkerboard.
 
     While training, the two are one transposed convolution, whose kernel is the layer's own blurred by 2x2 ones: 4/9 of
-    the multiplications of a 3x3 kernel, and the doubled map is never written. Exports keep resize and convolution.
+    the multiplications of a 3x3 kernel, and the doubled map is never written. Exports of free size keep resize and
+    convolution, those of a fixed size (after `fold`) have the transposed one.
 
     Reference: [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard).
     """
 
+    folded: np.ndarray | None = None
+    """The blurred kernel, worked out once by `fold`."""
+
+    def fold(self):
+        """From now on infer by the transposed convolution too; the kernel must not change any more."""
+        if self._is_odd():
+            self.folded = blurred_kernel(tf.convert_to_tensor(self.kernel)).numpy()
+
     def call(self, inputs, training=False):
-        if not training or 0 in (side % 2 for side in self.kernel_size):  # even kernels sit half a pixel off
+        if not (training or self.folded is not None) or not self._is_odd():
             return super().call(double_nearest(inputs))
         inputs = tf.convert_to_tensor(inputs)
         count, height, width, _ = (known or tf.shape(inputs)[axis] for axis, known in enumerate(inputs.shape))
         shape = [count, 2 * height, 2 * width, self.filters]
-        kernel = blurred_kernel(tf.cast(tf.convert_to_tensor(self.kernel), inputs.dtype))
-        outputs = tf.nn.conv2d_transpose(inputs, kernel, shape, 2, "SAME")
+        kernel = self.folded if self.folded is not None else blurred_kernel(tf.convert_to_tensor(self.kernel))
+        outputs = tf.nn.conv2d_transpose(inputs, tf.cast(kernel, inputs.dtype), shape, 2, "SAME")
         return outputs + tf.cast(self.bias, outputs.dtype) if self.use_bias else outputs
+
+    def _is_odd(self) -> bool:
+        """Even kernels sit half a pixel off: doubled maps are convolved by them as they are."""
+        return all(side % 2 for side in self.kernel_size)
 
     def compute_output_shape(self, input_shape):
         count, *sides, _ = input_shape

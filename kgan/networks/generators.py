@@ -201,7 +201,8 @@ class ArticleGenerator(Generator):
         if not self.code:
             return coarse
         noise = inputs[..., self.input_channels - self.noise_channels :]
-        return coarse + self.code(noise, tf.shape(coarse)[1:3], training=training)
+        size = tf.shape(coarse)[1:3] if None in coarse.shape[1:3] else tuple(coarse.shape[1:3])
+        return coarse + self.code(noise, size=size, training=training)
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -217,6 +218,7 @@ class NoiseCode(keras.layers.Layer):
     def __init__(self, filters: int, norm: str = "batch", **kwargs):
         super().__init__(**kwargs)
         self.filters, self.norm = filters, norm
+        self.folded = False
         vector_norm = "batch" if norm == "batch" else "none"  # a vector has no H and W for an instance norm
         self.dense = keras.layers.Dense(
             self.grid**2 * filters, kernel_initializer=layers.weights_init(vector_norm), dtype=self.dtype_policy
@@ -226,15 +228,31 @@ class NoiseCode(keras.layers.Layer):
     def build(self, noise_shape, size_shape=None):
         layers.build_in_order([self.dense, self.normalize], (noise_shape[0], noise_shape[-1]))
 
+    def fold(self):
+        """From now on resize by matrix products, as files of a fixed size want it; H and W must be known."""
+        self.folded = True
+
     def call(self, noise, size, training=False):
         pixels = ops.cast(tf.reduce_prod(tf.shape(noise)[1:3]), "float32")
         pooled = ops.mean(ops.cast(noise, "float32"), axis=(1, 2)) * ops.sqrt(pixels)  # [N, Nz]
         code = ops.relu(ops.cast(self.normalize(self.dense(pooled), training=training), "float32"))
         code = ops.reshape(code, (-1, self.grid, self.grid, self.filters))
-        return ops.cast(tf.image.resize(code, size, "bilinear"), self.compute_dtype)
+        return ops.cast(self._resized(code, size), self.compute_dtype)
+
+    def _resized(self, code, size):
+        if not self.folded:
+            return tf.image.resize(code, size, "bilinear")
+        rows, columns = (_interpolation(self.grid, side) for side in size)
+        return tf.einsum("nghc,ig,jh->nijc", code, rows, columns)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "norm": self.norm}
+
+
+def _interpolation(grid: int, side: int):
+    """[side, grid]: the bilinear weights of the grid's cells in each pixel, as `tf.image.resize` has them."""
+    with tf.init_scope():
+        return tf.image.resize(tf.eye(grid)[None, ..., None], (side, grid))[0, ..., 0].numpy()
 
 
 GENERATORS = {"resnet": ResNetGenerator, "article": ArticleGenerator}

@@ -1,0 +1,75 @@
+"""Files of fixed sizes: equal to Keras, small, and made of operations that every runtime has."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from test_export import GENERATORS, make_generator
+
+from kgan.errors import UserError
+from kgan.export import export_fixed
+from kgan.export.litert_fixed import example_inputs, folded
+from kgan.export.stylist import Stylist
+from kgan.networks.convolutions import UpsampledConv2D
+from kgan.networks.padding import reflect, reflect_by_slices
+
+
+@pytest.mark.parametrize("kind", sorted(GENERATORS))
+def test_every_generator_gives_what_keras_gives_at_each_size(tmp_path, kind):
+    generator = make_generator(kind)
+    before = [weight.numpy() for weight in generator.weights]
+    interpreter = Interpreter(str(export_fixed(generator, tmp_path / "m.tflite", (48, 32), half=False)))
+    inputs = [name for name, used in (("image", generator.takes_content), ("noise", generator.noise_channels)) if used]
+    signature = {"inputs": inputs, "outputs": ["stylized"]}
+    assert interpreter.get_signature_list() == {"s32": signature, "s48": signature}
+    stylist = Stylist(generator)
+    for size in (32, 48):
+        given = example_inputs(stylist, size, seed=1)
+        expected = stylist(**given).numpy()
+        assert expected.shape == (1, size, size, generator.channels)
+        assert expected.std() > 0.01
+        assert np.abs(interpreter.get_signature_runner(f"s{size}")(**given)["stylized"] - expected).max() < 1e-4
+    assert all((one == other.numpy()).all() for one, other in zip(before, generator.weights, strict=True))
+
+
+def test_a_second_size_costs_no_second_set_of_weights(tmp_path):
+    generator = make_generator("gray_pool")
+    one = export_fixed(generator, tmp_path / "one.tflite", (32,)).stat().st_size
+    two = export_fixed(generator, tmp_path / "two.tflite", (32, 64)).stat().st_size
+    weights = 2 * generator.count_params()
+    assert weights < one < 1.6 * weights
+    assert two - one < 0.5 * weights
+
+
+@pytest.mark.parametrize("sizes", [(), (30,), (8,), (256, 255)])
+def test_sizes_that_would_need_padding_are_refused(tmp_path, sizes):
+    with pytest.raises(UserError, match="--sizes"):
+        export_fixed(make_generator("content"), tmp_path / "m.tflite", sizes)
+    assert not list(tmp_path.iterdir())
+
+
+# --- the forms that layers take ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("padding", [1, 3])
+def test_mirroring_by_slices_is_mirroring(padding):
+    maps = tf.random.normal((2, 5, 6, 3))
+    assert (reflect_by_slices(maps, padding).numpy() == reflect(maps, padding).numpy()).all()
+
+
+@pytest.mark.parametrize(("kernel", "bias"), [(3, True), (5, False)])
+def test_a_folded_upsampling_is_the_same_upsampling(kernel, bias):
+    layer = UpsampledConv2D(4, kernel, padding="same", use_bias=bias, bias_initializer="normal")
+    maps = tf.random.normal((1, 6, 7, 3))
+    expected = layer(maps).numpy()
+    layer.fold()
+    assert np.abs(layer(maps).numpy() - expected).max() < 1e-5
+    assert layer.folded.shape == (kernel + 1, kernel + 1, 4, 3)
+
+
+def test_the_generator_itself_is_not_folded():
+    generator = make_generator("content")
+    copy = folded(generator)
+    assert any(getattr(layer, "folded", None) is not None for layer in copy._flatten_layers())
+    changed = [x for x in generator._flatten_layers() if getattr(x, "folded", None) not in (None, False)]
+    assert not changed

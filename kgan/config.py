@@ -59,13 +59,13 @@ class TrainConfig:
 
     # --- networks -------------------------------------------------------------------------------------------------
     generator: Text = None
-    """Generator network: resnet or article."""
+    """Generator network: resnet, article, or mobile (small and fast on phones)."""
     discriminator: Text = None
     """Discriminator network: patch, multiscale, projected (on pretrained features) or article."""
     filters: Whole = None
     """Filters of the generator's first layer."""
     blocks: Whole = None
-    """Residual blocks (resnet) or convolutions at the coarsest resolution (article)."""
+    """Residual blocks (resnet, mobile) or convolutions at the coarsest resolution (article)."""
     stride: Annotated[Literal[2, 4, 8] | None, arg(metavar="{2,4,8}")] = None
     """How coarse the generator works: larger invents more and keeps less detail."""
     kernel: Annotated[Literal[3, 5] | None, arg(metavar="{3,5}")] = None

@@ -369,7 +369,7 @@ def _check_files(config: TrainConfig) -> None:
 
 
 CHOICES = {
-    "generator": ("resnet", "article"),
+    "generator": ("resnet", "article", "mobile"),
     "discriminator": ("patch", "multiscale", "projected", "article"),
     "adversarial": ("cross_entropy", "least_squares", "hinge", "wasserstein", "article"),
     "augment": ("colour", "translation", "cutout"),

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kgan import tracking
-from kgan.networks.generators import GENERATORS
+from kgan.networks import GENERATORS
 
 
 class Nested(keras.Model):

@@ -6,7 +6,8 @@ from kgan.errors import UserError
 from kgan.networks.discriminators import DISCRIMINATORS, Discriminator
 from kgan.networks.features import FeatureExtractor
 from kgan.networks.features import build as _build_features
-from kgan.networks.generators import GENERATORS, Generator
+from kgan.networks.generators import ArticleGenerator, Generator, ResNetGenerator
+from kgan.networks.mobile import MobileGenerator
 from kgan.networks.patches import PatchEmbedder
 from kgan.networks.regularizers import REGULARIZERS
 
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+GENERATORS = {"resnet": ResNetGenerator, "article": ArticleGenerator, "mobile": MobileGenerator}
 
 UNBOUNDED = ("hinge", "wasserstein", "article")
 """Adversarial losses without a floor: their discriminators need spectral norm."""

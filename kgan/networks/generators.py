@@ -253,6 +253,3 @@ def _interpolation(grid: int, side: int):
     """[side, grid]: the bilinear weights of the grid's cells in each pixel, as `tf.image.resize` has them."""
     with tf.init_scope():
         return tf.image.resize(tf.eye(grid)[None, ..., None], (side, grid))[0, ..., 0].numpy()
-
-
-GENERATORS = {"resnet": ResNetGenerator, "article": ArticleGenerator}

@@ -1,0 +1,167 @@
+"""A generator for phones and browsers: LiteRT runs every operation of it on its fast paths, at any size."""
+
+import math
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from kgan.networks import layers
+from kgan.networks.generators import Generator
+from kgan.networks.layers import ConvBlock
+from kgan.networks.norms import normalization
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class MobileGenerator(Generator):
+    """Strided convolutions down, inverted residuals, sub-pixel convolutions up; only pictures have full resolution.
+
+    The finest maps have half the picture's resolution: `filters` channels there, twice as many below, and on the way up
+    what each level had on the way down is added. The correction's pixels come four at a time (`SubPixelConv2D`).
+    Convolutions, depthwise convolutions, additions, ReLU and depth to space: no resizing, no padding by reflection;
+    `downsample` and `upsample` are not asked. `norm` stands once in each block, where there are fewest channels:
+    instance norm is worth what it costs (`recipes.DISTILL`), batch norm disappears in the exported convolutions.
+
+    Reference: [MobileNetV2](https://arxiv.org/abs/1801.04381), [sub-pixel convolution](https://arxiv.org/abs/1609.05158).
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.level_filters = [self.filters, *(min(width, 2 * self.filters) for width in self.level_filters[:-1])]
+        shared = {"kernel": self.kernel, "norm": self.norm, "dtype": self.dtype_policy}
+        self.stem = keras.layers.Identity(dtype=self.dtype_policy, name="stem")
+        self.down = [
+            ConvBlock(filters, 3, stride=2, norm=self.norm, dtype=self.dtype_policy, name=f"down_{level}")
+            for level, filters in enumerate(self.level_filters[1:], 1)
+        ]
+        coarse = self.level_filters[-1]
+        self.body = [InvertedResidual(coarse, name=f"block_{n}", **shared) for n in range(1, self.blocks + 1)]
+        self.up = [
+            Joined(filters, name=f"up_{level}", **shared)
+            for level, filters in reversed(list(enumerate(self.level_filters[1:-1], 1)))
+        ]
+
+    def build(self, input_shape):
+        shape = layers.build_in_order([self.stem, *self.down, *self.body], input_shape)
+        layers.build_in_order([*self.up, *self.head], shape)
+
+    def _features_after(self, maps, training):
+        """The feature map F before the last layer: [N, H/2, W/2, filters]."""
+        x = layers.run(self.body[max(self._body_ends(), default=0) :], maps[-1], training)
+        finer = maps[self.takes_content :][: len(self.up)]
+        for up, skipped in zip(self.up, reversed(finer), strict=True):
+            x = up(x, skipped, training=training)
+        return x
+
+    def _make_head(self):
+        initializer = "zeros" if self.residual else layers.weights_init("instance")
+        return [SubPixelConv2D(self.channels, 3, kernel_initializer=initializer, dtype=self.dtype_policy, name="head")]
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class SubPixelConv2D(keras.layers.Layer):
+    """[N, H, W, C] -> [N, 2H, 2W, filters]: a convolution to 4 x filters channels, each four of them 2x2 pixels."""
+
+    def __init__(self, filters: int, kernel: int = 3, kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.convolution = keras.layers.Conv2D(
+            4 * filters, kernel, padding="same", kernel_initializer=kernel_initializer, dtype=self.dtype_policy,
+            name="convolution",
+        )  # fmt: skip
+
+    @property
+    def kernel(self):
+        return self.convolution.kernel
+
+    @property
+    def bias(self):
+        return self.convolution.bias
+
+    def build(self, input_shape):
+        self.convolution.build(input_shape)
+
+    def call(self, inputs):
+        return tf.nn.depth_to_space(self.convolution(inputs), 2)
+
+    def compute_output_shape(self, input_shape):
+        count, *sides, _ = input_shape
+        return (count, *(side and 2 * side for side in sides), self.filters)
+
+    def get_config(self):
+        given = {"filters": self.filters, "kernel": self.convolution.kernel_size[0]}
+        return {**super().get_config(), **given, "kernel_initializer": self.convolution.kernel_initializer}
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class InvertedResidual(keras.layers.Layer):
+    """x + norm(project(relu(depthwise(relu(expand(x)))))): 1x1 to twice the channels, kernel x kernel in each, 1x1."""
+
+    expansion = 2
+
+    def __init__(self, filters: int, kernel: int = 3, norm: str = "instance", **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.kernel, self.norm = filters, kernel, norm
+        dtype = self.dtype_policy
+        self.sequence = [
+            _pointwise(self.expansion * filters, "expand", dtype, activation="relu"),
+            _depthwise(kernel, "depthwise", dtype, activation="relu"),
+            _pointwise(filters, "project", dtype, use_bias=norm == "none"),
+            normalization(norm, dtype),
+        ]
+
+    def build(self, input_shape):
+        layers.build_in_order(self.sequence, input_shape)
+
+    def call(self, inputs, training=False):
+        return inputs + layers.run(self.sequence, inputs, training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "norm": self.norm}
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class Joined(keras.layers.Layer):
+    """A coarse map, doubled in H and W, plus the finer map that was there on the way down, then mixed by a convolution
+    that is depthwise and 1x1: [N, h, w, C], [N, 2h, 2w, filters] -> [N, 2h, 2w, filters]."""
+
+    def __init__(self, filters: int, kernel: int = 3, norm: str = "instance", **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.kernel, self.norm = filters, kernel, norm
+        dtype = self.dtype_policy
+        self.double = SubPixelConv2D(filters, 1, dtype=dtype, name="double")
+        self.mix = [
+            _depthwise(kernel, "depthwise", dtype, activation="relu"),
+            _pointwise(filters, "pointwise", dtype, use_bias=norm == "none"),
+            normalization(norm, dtype),
+            keras.layers.ReLU(dtype=dtype),
+        ]
+
+    def build(self, input_shape):
+        layers.build_in_order([self.double, *self.mix], input_shape)
+
+    def call(self, coarse, skipped, training=False):
+        return layers.run(self.mix, ops.relu(self.double(coarse) + skipped), training)
+
+    def compute_output_shape(self, input_shape):
+        return self.double.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "norm": self.norm}
+
+
+def _pointwise(filters: int, name: str, dtype, activation=None, use_bias=True) -> keras.layers.Conv2D:
+    return keras.layers.Conv2D(
+        filters, 1, activation=activation, use_bias=use_bias, kernel_initializer="he_normal", dtype=dtype, name=name
+    )
+
+
+def _depthwise(kernel: int, name: str, dtype, activation=None) -> keras.layers.DepthwiseConv2D:
+    # Keras' He initializer takes all channels for inputs of each: the signal would fade.
+    initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2.0) / kernel)
+    return keras.layers.DepthwiseConv2D(
+        kernel, padding="same", activation=activation, depthwise_initializer=initializer, dtype=dtype, name=name
+    )

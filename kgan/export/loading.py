@@ -17,15 +17,14 @@ from kgan.checkpoints import first_line, found_in
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export import litert, saved_model
-from kgan.export.stylist import Facts, Stylist, from_noise
+from kgan.export.stylist import ALIVE_TENSORFLOW, Facts, Stylist, from_noise
 from kgan.gan import noise as noises
 
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 """Inputs by name (image, noise: float32 NHWC) -> stylized pictures, float32 NHWC in [0, 1]."""
 
-ALIVE_TENSORFLOW, ALIVE_LITERT = 5, 13
-"""Measured on ResNets of 64 filters with 2 and 9 blocks: 4.65 and 12.5 feature maps [H, W, filters] at the peak
-(1190 and 3210 bytes a pixel). LiteRT gives tensors of dynamic shape no shared memory."""
+ALIVE_LITERT = 13
+"""Measured as ALIVE_TENSORFLOW was: 12.5 feature maps, since LiteRT gives tensors of dynamic shape no shared memory."""
 
 
 class Model:
@@ -105,8 +104,8 @@ def _from_saved_model(path: pathlib.Path) -> Model:
         loaded = tf.saved_model.load(str(path))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{path}: cannot be read as a SavedModel ({first_line(error)})") from None
-    function = loaded.signatures.get("from_noise", loaded.signatures.get("serving_default"))
-    if function is None or "stylized" not in function.structured_outputs:
+    function = saved_model.float_function(loaded)
+    if function is None:
         raise UserError(f"{path}: is a SavedModel that kgan did not write; it should have an output named stylized")
     function.owner = loaded  # its variables live as long as it does
     return Model(str(path), _graph(function), saved_model.read_facts(path, loaded), ALIVE_TENSORFLOW)

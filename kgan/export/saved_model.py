@@ -11,16 +11,21 @@ import keras
 import tensorflow as tf
 
 from kgan.errors import UserError
-from kgan.export.stylist import Facts, Stylist, signatures
+from kgan.export.signatures import MEMORY, signatures
+from kgan.export.stylist import Facts, Stylist
 
 FACTS = pathlib.Path("assets.extra", "kgan.json")
 """Where a SavedModel keeps files that TensorFlow itself does not read."""
 
 
 def export_saved_model(
-    generator: keras.Model, folder: str | os.PathLike, distribution: str = "normal", truncation: float = 2.0
+    generator: keras.Model,
+    folder: str | os.PathLike,
+    distribution: str = "normal",
+    truncation: float = 2.0,
+    memory: float = MEMORY,
 ) -> pathlib.Path:
-    """Write the generator as a SavedModel with the signatures of `kgan.export.stylist.signatures`.
+    """Write the generator as a SavedModel with the signatures of `kgan.export.signatures`; `memory` in bytes is theirs.
 
     It is written beside `folder` and renamed when whole; only then is a former one removed. Returns the folder.
     Raises UserError when `folder` is there and is no SavedModel.
@@ -31,7 +36,7 @@ def export_saved_model(
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        write(Stylist(generator, distribution, truncation), partial / "new")
+        write(Stylist(generator, distribution, truncation), partial / "new", memory)
         _swap(partial / "new", folder, partial / "former")
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -50,9 +55,9 @@ def _swap(new: pathlib.Path, folder: pathlib.Path, former: pathlib.Path) -> None
         raise
 
 
-def write(stylist: Stylist, folder: pathlib.Path) -> None:
+def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> None:
     """Write a stylist to a new folder, its facts beside it."""
-    functions = signatures(stylist)
+    functions = signatures(stylist, memory)
     # The functions' captures are all that is needed: saving the Keras model itself would add its training state.
     root = tf.Module()
     root.weights = [variable.value for variable in stylist.generator.variables]
@@ -61,11 +66,21 @@ def write(stylist: Stylist, folder: pathlib.Path) -> None:
     (folder / FACTS).write_text(json.dumps(dataclasses.asdict(stylist.facts), indent=2) + "\n")
 
 
+def float_function(loaded: object) -> tf.types.experimental.ConcreteFunction | None:
+    """The signature whose pictures are float32 and whose noise, if it takes any, is the caller's; None without one."""
+    # What kgan wrote before it had serving_float is still read.
+    for name in ("from_noise", "serving_float", "serving_default"):
+        function = loaded.signatures.get(name)
+        if function is not None and "stylized" in function.structured_outputs:
+            return function
+    return None
+
+
 def read_facts(folder: pathlib.Path, loaded: object) -> Facts:
     """The facts of a SavedModel: its file, or without it what the signatures tell."""
     if (folder / FACTS).exists():
         return Facts(**json.loads((folder / FACTS).read_text()))
-    function = loaded.signatures.get("from_noise") or loaded.signatures["serving_default"]
+    function = float_function(loaded)
     inputs = function.structured_input_signature[1]
     channels = function.structured_outputs["stylized"].shape[-1]
     return Facts(channels, inputs["noise"].shape[-1] if "noise" in inputs else 0, "image" in inputs)

@@ -1,0 +1,173 @@
+"""What a SavedModel offers to those who serve it, by name:
+
+- `serving_default`: `image`, uint8 [N, H, W, C] -> `stylized`, the same. For callers whose pictures are of one size.
+- `serving_float`: the same in float32 in [0, 1].
+- `serving_bytes`: `image_bytes`, N files (JPEG, PNG, WebP), each of its own size -> `stylized_bytes`, N PNGs of those
+  sizes, and `error`, N strings, empty when all went well. Rows know nothing of each other, whatever one of them holds.
+- `from_noise`, only of models with noise: float32 `image` and `noise` [N, H, W, Nz].
+
+Models with noise take `seed`, int32 [N], too: a row's noise depends on its own seed alone. Models without content take
+`seed`, `height` and `width`, int32 [N], instead of pictures. So every input has one entry a row, as batching wants it.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from kgan.data.decoding import MAX_PIXELS
+from kgan.export import picture_ops
+from kgan.export.stylist import ALIVE_TENSORFLOW, MINIMUM_CELLS, Stylist, from_noise
+
+MEMORY = 2e9
+"""Bytes that one picture of `serving_bytes` may take."""
+
+Function = tf.types.experimental.ConcreteFunction
+
+
+def signatures(stylist: Stylist, memory: float = MEMORY) -> dict[str, Function]:
+    """The functions by their names. A picture that would take more than `memory` bytes inside the network is restyled
+    smaller and enlarged again by `serving_bytes`; one that would take as much as a bare picture is refused.
+    """
+    make = _from_pictures if stylist.facts.takes_content else _from_numbers
+    functions = make(stylist, memory)
+    return functions | ({"from_noise": from_noise(stylist)} if stylist.facts.noise_channels else {})
+
+
+def _from_pictures(stylist: Stylist, memory: float) -> dict[str, Function]:
+    facts = stylist.facts
+    limit = int(min(MAX_PIXELS, memory / picture_ops.BYTES_PER_PIXEL))
+
+    def in_floats(image, seed=None):
+        return {"stylized": stylist(image, None if seed is None else _noise(stylist, seed, tf.shape(image)[1:3]))}
+
+    def in_bytes(image_bytes, seed=None):
+        seeds = tf.zeros_like(image_bytes, tf.int32) if seed is None else seed
+        return _rows(lambda data, one: _stylized_file(stylist, data, one, limit, memory), (image_bytes, seeds))
+
+    pictures = (None, None, None, facts.channels)
+    seed = _numbers("seed") if facts.noise_channels else ()
+    return {
+        "serving_default": _traced(_in_uint8(in_floats), tf.TensorSpec(pictures, tf.uint8, "image"), *seed),
+        "serving_float": _traced(in_floats, tf.TensorSpec(pictures, tf.float32, "image"), *seed),
+        "serving_bytes": _traced(in_bytes, tf.TensorSpec((None,), tf.string, "image_bytes"), *seed),
+    }
+
+
+def _from_numbers(stylist: Stylist, memory: float) -> dict[str, Function]:
+    limit = _affordable_pixels(stylist, memory)
+
+    def in_floats(seed, height, width):
+        alike = (height == height[0]) & (width == width[0]) & _fits(height, width, limit)
+        check = tf.debugging.Assert(
+            tf.reduce_all(alike), [f"height and width should be alike in all rows, at most {limit} pixels"]
+        )
+        with tf.control_dependencies([check]):
+            return {"stylized": stylist(None, _noise(stylist, seed, tf.stack([height[0], width[0]])))}
+
+    def in_bytes(seed, height, width):
+        return _rows(lambda *row: _made_file(stylist, *row, limit), (seed, height, width))
+
+    numbers = _numbers("seed", "height", "width")
+    return {
+        "serving_default": _traced(_in_uint8(in_floats), *numbers),
+        "serving_float": _traced(in_floats, *numbers),
+        "serving_bytes": _traced(in_bytes, *numbers),
+    }
+
+
+def _traced(function: Callable, *inputs: tf.TensorSpec) -> Function:
+    return tf.function(function, autograph=False).get_concrete_function(*inputs)
+
+
+def _numbers(*names: str) -> tuple[tf.TensorSpec, ...]:
+    return tuple(tf.TensorSpec((None,), tf.int32, name) for name in names)
+
+
+def _in_uint8(function: Callable) -> Callable:
+    """The same function of uint8 pictures, with uint8 pictures as its result."""
+
+    def wrapped(first, *others):
+        given = tf.cast(first, tf.float32) / 255.0 if first.dtype == tf.uint8 else first
+        return {"stylized": picture_ops.to_uint8(function(given, *others)["stylized"] * 255.0)}
+
+    return wrapped
+
+
+def _noise(stylist: Stylist, seeds: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Noise maps [N, *size, Nz], each drawn by its own seed."""
+    spec = tf.TensorSpec((None, None, stylist.facts.noise_channels), tf.float32)
+    return tf.map_fn(lambda seed: stylist.noise(seed, 1, size[0], size[1])[0], seeds, fn_output_signature=spec)
+
+
+# --- rows of files ----------------------------------------------------------------------------------------------------
+
+
+def _rows(one: Callable, columns: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+    """`one(*row)` -> (bytes, error) for every row. One after the other: together they would need N times the memory."""
+    made, error = tf.map_fn(
+        lambda row: one(*row), columns, parallel_iterations=1, fn_output_signature=(tf.string, tf.string)
+    )
+    return {"stylized_bytes": made, "error": error}
+
+
+def _stylized_file(
+    stylist: Stylist, data: tf.Tensor, seed: tf.Tensor, limit: int, memory: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A picture file -> (PNG of the same size, "") or ("", what is wrong with it)."""
+    picture, problem = picture_ops.decode(data, stylist.facts.channels, limit)
+
+    def made():
+        return picture_ops.encode(_at_affordable_size(stylist, picture, seed, _affordable_pixels(stylist, memory)))
+
+    return tf.cond(tf.equal(problem, ""), made, lambda: tf.constant(b"")), problem
+
+
+def _at_affordable_size(stylist: Stylist, picture: tf.Tensor, seed: tf.Tensor, pixels: int) -> tf.Tensor:
+    """uint8 [H, W, C] -> the same, restyled with at most `pixels` pixels (padding counted) and enlarged again."""
+    size = tf.shape(picture)[:2]
+    height, width = affordable_size(size[0], size[1], pixels, _least(stylist))
+    fits = tf.reduce_all(tf.stack([height, width]) == size)
+    small = tf.cond(fits, lambda: picture, lambda: picture_ops.resized(picture, height, width))
+    image = tf.cast(small[tf.newaxis], tf.float32) / 255.0
+    noise = stylist.noise(seed, 1, height, width) if stylist.facts.noise_channels else None
+    made = picture_ops.to_uint8(stylist(image, noise)[0] * 255.0)
+    return tf.cond(fits, lambda: made, lambda: picture_ops.resized(made, size[0], size[1]))
+
+
+def affordable_size(height: tf.Tensor, width: tf.Tensor, pixels: int, least: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """int32 height and width, made smaller by one factor so that they have at most `pixels` pixels.
+
+    Sides are counted as at least `least`, to which the network pads; so a very long picture loses some of its shape.
+    """
+    area = tf.cast(tf.maximum(height, least), tf.float64) * tf.cast(tf.maximum(width, least), tf.float64)
+    scale = tf.minimum(tf.sqrt(pixels / area), 1.0)
+    high, wide = (tf.maximum(tf.cast(tf.cast(side, tf.float64) * scale, tf.int32), 1) for side in (height, width))
+    high = tf.minimum(high, pixels // tf.maximum(wide, least))
+    return high, tf.minimum(wide, pixels // tf.maximum(high, least))
+
+
+def _made_file(
+    stylist: Stylist, seed: tf.Tensor, height: tf.Tensor, width: tf.Tensor, limit: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """(PNG, "") or ("", what is wrong with the size)."""
+
+    def made():
+        return picture_ops.encode(picture_ops.to_uint8(stylist(None, stylist.noise(seed, 1, height, width))[0] * 255.0))
+
+    fits = _fits(height, width, limit)
+    problem = tf.where(fits, "", f"height and width should be above 0, and at most {limit} pixels together")
+    return tf.cond(fits, made, lambda: tf.constant(b"")), problem
+
+
+def _fits(height: tf.Tensor, width: tf.Tensor, limit: int) -> tf.Tensor:
+    return (height > 0) & (width > 0) & (tf.cast(height, tf.int64) * tf.cast(width, tf.int64) <= limit)
+
+
+def _least(stylist: Stylist) -> int:
+    """The shortest side that a network sees."""
+    return MINIMUM_CELLS * stylist.generator.stride
+
+
+def _affordable_pixels(stylist: Stylist, memory: float) -> int:
+    """How many pixels a picture may have inside the network."""
+    return max(int(memory / (ALIVE_TENSORFLOW * 4 * stylist.facts.filters)), _least(stylist) ** 2)

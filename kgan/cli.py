@@ -102,6 +102,30 @@ class Export:
 
 
 @dataclasses.dataclass(frozen=True)
+class Request:
+    """Restyle pictures by a model that TensorFlow Serving serves, on this machine or another."""
+
+    pictures: Positional[tuple[pathlib.Path, ...]]
+    """Picture files and folders."""
+    server: str
+    """http://HOST:8501 (REST) or grpc://HOST:8500; https:// and grpcs:// for TLS."""
+    name: str
+    """The model's name on the server."""
+    output: pathlib.Path
+    """Folder for the stylized pictures, all PNG."""
+    version: int | None = None
+    """A version of the model; default: the newest."""
+    label: str | None = None
+    """Or the version that has this label, as in: --label canary."""
+    seed: int = 0
+    """Seed of the noise, for models that take noise."""
+    timeout: float = 60.0
+    """Seconds that one picture may take."""
+    overwrite: bool = False
+    """Replace pictures that are in the output folder already."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Check:
     """List every file in folders of pictures that cannot be used, with the reason."""
 
@@ -123,6 +147,7 @@ COMMANDS = {
     "generate": (Generate, "kgan.generate:generate"),
     "evaluate": (Evaluate, "kgan.evaluation:evaluate"),
     "export": (Export, "kgan.export:export_run"),
+    "request": (Request, "kgan.serving.request:request"),
     "sample": (Sample, "kgan.data.sample:write_sample"),
     "check": (Check, "kgan.data.check:main"),
 }

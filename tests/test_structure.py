@@ -22,7 +22,7 @@ MEGABYTE = 2**20
 
 LAYERS = [
     {"errors", "config", "run_folder", "recipes", "progress", "pictures", "blending"},
-    {"data", "metrics", "fidelity", "bootstrap", "artefacts", "networks", "losses", "tracking", "record", "masks"},
+    {"data", "metrics", "fidelity", "bootstrap", "artefacts", "networks", "losses", "tracking", "record", "masks", "targets"},
     {"gan"},
     {"export", "checkpoints"},
     {
@@ -38,6 +38,7 @@ LAYERS = [
         "report",
         "gallery",
         "training",
+        "serving",
     },
     {"cli"},
 ]
@@ -52,6 +53,7 @@ WITHOUT_TENSORFLOW = {
     "pictures",
     "blending",
     "masks",
+    "targets",
     "cli",
     "interruption",
     "cluster",

@@ -1,0 +1,76 @@
+"""What a client asks: which server, which model, which of its versions."""
+
+import dataclasses
+import urllib.parse
+
+from kgan.errors import UserError
+
+PORTS = {"http": 80, "https": 443, "grpc": 8500, "grpcs": 443}
+"""Scheme -> port where none is given."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """Where it listens. `path` is what stands before /v1 behind a proxy, for REST."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether it is spoken to by HTTP and JSON; else by gRPC."""
+        return self.scheme in ("http", "https")
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether by TLS."""
+        return self.scheme in ("https", "grpcs")
+
+    @property
+    def authority(self) -> str:
+        """host:port, an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+
+def parse_server(text: str) -> Server:
+    """`http://host:8501`, `https://host/prefix`, `grpc://host:8500` or `grpcs://host`. Raises UserError for others."""
+    try:
+        parts = urllib.parse.urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise UserError(f"--server {text}: {error}; give http://HOST:8501 or grpc://HOST:8500") from None
+    if parts.scheme not in PORTS or not host or parts.query or parts.fragment or parts.username:
+        raise UserError(f"--server {text}: no such address; give http://HOST:8501 or grpc://HOST:8500")
+    path = parts.path.rstrip("/")
+    if path and parts.scheme.startswith("grpc"):
+        raise UserError(f"--server {text}: gRPC takes no path; leave out {path}")
+    return Server(parts.scheme, host, port or PORTS[parts.scheme], path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A model by name; a version, a label, or neither for the newest."""
+
+    name: str
+    version: int | None = None
+    label: str | None = None
+
+    def __post_init__(self):
+        if not self.name or "/" in self.name or ":" in self.name:
+            raise UserError(f"--name should be a model's name without / and : in it. Received: {self.name!r}")
+        if self.version is not None and self.label is not None:
+            raise UserError("give --version or --label, not both")
+        if self.version is not None and self.version < 0:
+            raise UserError(f"--version should be at least 0. Received: {self.version}")
+        if self.label is not None and (not self.label or "/" in self.label or ":" in self.label):
+            raise UserError(f"--label should be a label without / and : in it. Received: {self.label!r}")
+
+    def __str__(self) -> str:
+        chosen = [f"version {self.version}"] * (self.version is not None) + [f"label {self.label}"] * bool(self.label)
+        return " ".join([f"model {self.name}", *chosen])

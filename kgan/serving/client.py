@@ -1,0 +1,213 @@
+"""The client of a model that TensorFlow Serving serves. It needs no TensorFlow."""
+
+import io
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image
+
+from kgan.errors import UserError
+from kgan.pictures import to_float
+from kgan.serving.address import Model, parse_server
+from kgan.serving.errors import ModelUnknown, PicturesRefused, RequestRefused, ServerAway, ServerFailed, TimedOut
+from kgan.serving.rest import Rest
+
+PAUSE = 0.2
+"""Seconds before the first new try; twice as long before each further one, and shortened by chance so that clients
+that lost their server together do not come back together."""
+
+
+class Client:
+    """One model on one server. Threads may share it.
+
+    >>> with Client("http://localhost:8501", "vangogh") as client:      # doctest: +SKIP
+    ...     stylized = client.stylize(photo)                            # uint8 [H, W, 3] -> uint8 [H, W, 3]
+
+    `server`: `http://`, `https://` (REST) or `grpc://`, `grpcs://` with host and port. `version` or `label`: which of
+    the model's versions; by default whatever is newest at each request. `timeout`: seconds for one question to the
+    server, new tries included. `retries`: how often it is asked again when it is not reachable or says that it is
+    unavailable; other failures are never tried again. `max_message_bytes`: the largest request and reply; the server's
+    own limit may be lower.
+
+    Raises UserError for arguments that make no sense, and from every method the errors of `kgan.serving.errors`, each
+    with one line.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        name: str,
+        version: int | None = None,
+        *,
+        label: str | None = None,
+        timeout: float = 60.0,
+        retries: int = 3,
+        max_message_bytes: int = 256 * 2**20,
+    ):
+        self.server, self.model = parse_server(server), Model(name, version, label)
+        if not timeout > 0:
+            raise UserError(f"--timeout should be above 0 seconds. Received: {timeout:g}")
+        if retries < 0 or not 0 < max_message_bytes < 2**31:
+            raise UserError(
+                "retries should be at least 0 and max_message_bytes from 1 to 2147483647. "
+                f"Received: {retries} and {max_message_bytes}"
+            )
+        self._timeout, self._retries = timeout, retries
+        self._transport = self._connected(max_message_bytes)
+        self._inputs: dict[str, set[str]] = {}
+
+    def _connected(self, max_message_bytes: int):
+        if self.server.is_rest:
+            return Rest(self.server, max_message_bytes)
+        try:
+            from kgan.serving.rpc import Rpc
+        except ModuleNotFoundError as error:
+            raise UserError(f"{self.server}: gRPC needs {error.name}; pip install grpcio protobuf") from None
+        return Rpc(self.server, max_message_bytes)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        self._transport.close()
+
+    def stylize(self, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Pictures [H, W, C] or [N, H, W, C], uint8 or float in [0, 1] -> stylized, of the same shape and kind.
+
+        Floats come back as float32. `seed` is that of the noise, for models that take noise. Over REST, uint8 with
+        three channels travels as PNG, which loses nothing; anything else as decimal numbers, some ten bytes each.
+        """
+        array = np.asarray(pictures)
+        if array.ndim not in (3, 4) or not array.size or array.shape[-1] not in (1, 3, 4):
+            raise UserError(f"pictures should be [H, W, C] or [N, H, W, C] with 1, 3 or 4 channels. Got {array.shape}")
+        if array.ndim == 3:
+            return self.stylize(array[None], seed)[0]
+        if array.dtype != np.uint8:
+            made = self._predict("serving_float", {"image": to_float(array)}, ["stylized"], seed)
+            return np.asarray(made["stylized"], np.float32)
+        if self.server.is_rest and array.shape[-1] == 3:
+            return np.stack([from_png(row) for row in self.stylize_bytes([to_png(row) for row in array], seed)])
+        made = self._predict("serving_default", {"image": array}, ["stylized"], seed)
+        return np.asarray(made["stylized"], np.uint8)
+
+    def stylize_bytes(self, pictures: Sequence[bytes], seed: int = 0) -> list[bytes]:
+        """JPEG, PNG or WebP files as bytes, each of any size -> PNG files of the same sizes, in the same order.
+
+        The server decodes them: it ignores EXIF orientation and drops alpha; `kgan.serving.request.upload` mends both
+        first. Raises PicturesRefused, which holds the reasons and the results of the others, if some were refused.
+        """
+        if not pictures:
+            return []
+        rows = [bytes(picture) for picture in pictures]
+        made = self._predict("serving_bytes", {"image_bytes": rows}, ["stylized_bytes", "error"], seed)
+        results, errors = made["stylized_bytes"], made["error"]
+        if not len(rows) == len(results) == len(errors):
+            raise ServerFailed(f"{self.server}: {len(rows)} pictures were sent, {len(results)} came back")
+        reasons = {k: error.decode(errors="replace") for k, error in enumerate(errors) if error}
+        if reasons:
+            raise PicturesRefused(reasons, [None if k in reasons else result for k, result in enumerate(results)])
+        return results
+
+    def status(self) -> dict[int, str]:
+        """Version -> state, for all versions of the model that the server knows, or for the one that was asked for.
+
+        States are those of TensorFlow Serving: START, LOADING, AVAILABLE, UNLOADING, END; with the reason after a colon
+        where loading failed.
+        """
+        rows = self._ask(self._transport.status, self.model)
+        return {version: f"{state}: {error}" if error else state for version, (state, error) in sorted(rows.items())}
+
+    def metadata(self) -> dict:
+        """{"version": 3, "signatures": {name: {"inputs": {name: {"dtype": "uint8", "shape": [None, ...]}}, ...}}}.
+
+        Of the version that a request would meet now. A shape of unknown rank is None.
+        """
+        version, signatures = self._ask(self._transport.metadata, self.model)
+        described = {
+            name: {
+                side: {key: {"dtype": dtype, "shape": shape} for key, (dtype, shape) in tensors.items()}
+                for side, tensors in one.items()
+            }
+            for name, one in signatures.items()
+        }
+        return {"version": version, "signatures": described}
+
+    def _predict(self, signature: str, inputs: dict, outputs: list[str], seed: int) -> dict:
+        if not 0 <= seed < 2**31:
+            raise UserError(f"--seed should be at least 0 and below 2147483648. Received: {seed}")
+        known = self._inputs_of(signature)
+        try:
+            return self._predict_once(signature, inputs, outputs, seed)
+        except RequestRefused:
+            # A version that came meanwhile may take a seed where its forerunner took none, or the other way round.
+            self._inputs.pop(signature, None)
+            if self._inputs_of(signature) == known:
+                raise
+            return self._predict_once(signature, inputs, outputs, seed)
+
+    def _predict_once(self, signature: str, inputs: dict, outputs: list[str], seed: int) -> dict:
+        noise = {"seed": seed} if "seed" in self._inputs_of(signature) else {}
+        return self._ask(self._transport.predict, self.model, signature, inputs | noise, outputs)
+
+    def _inputs_of(self, signature: str) -> set[str]:
+        """Names of its inputs; asked once and remembered. Raises ModelUnknown if the model has no such signature."""
+        if (known := self._inputs.get(signature)) is not None:
+            return known
+        signatures = self.metadata()["signatures"]
+        if signature not in signatures:
+            has = ", ".join(sorted(name for name in signatures if not name.startswith("__")))
+            raise ModelUnknown(f"{self.server}: {self.model} has no signature {signature}, only {has}")
+        return self._inputs.setdefault(signature, set(signatures[signature]["inputs"]))
+
+    def _ask(self, question: Callable, *words):
+        """One question to the server, asked again while it is away, within the time allowed; errors name the model."""
+        end = time.monotonic() + self._timeout
+        for attempt in range(self._retries + 1):
+            pause = PAUSE * 2**attempt * random.uniform(0.5, 1.0)
+            try:
+                return question(*words, end - time.monotonic())
+            except ServerAway:
+                # Nothing was computed, or nothing that leaves a trace: a second request does no harm.
+                if attempt == self._retries or time.monotonic() + pause >= end:
+                    raise
+            except TimedOut:
+                raise TimedOut(f"{self.server}: no answer within {self._timeout:g} s") from None
+            except (ModelUnknown, RequestRefused) as error:
+                raise self._explained(error) from None
+            time.sleep(pause)
+
+    def _explained(self, error: ModelUnknown | RequestRefused) -> Exception:
+        """The error itself, or one that says which of name, version and label the server does not have."""
+        if self.model.label is not None and "version label" in str(error):
+            return ModelUnknown(f"{self.server}: model {self.model.name} has no label {self.model.label}")
+        if not isinstance(error, ModelUnknown):
+            return error
+        try:
+            versions = self._transport.status(Model(self.model.name), self._timeout)
+        except ModelUnknown:
+            return ModelUnknown(f"{self.server}: no model {self.model.name} there")
+        has = ", ".join(str(version) for version, (state, _) in sorted(versions.items()) if state == "AVAILABLE")
+        return ModelUnknown(f"{self.server}: no {self.model} there; available: {has or 'none yet'}")
+
+
+def to_png(picture: np.ndarray) -> bytes:
+    """uint8 [H, W, 1|3|4] -> a PNG file, compressed little and fast."""
+    file = io.BytesIO()
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def from_png(png: bytes) -> np.ndarray:
+    """A PNG file as the server writes it -> uint8 [H, W, C]."""
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            array = np.asarray(image)
+    except Exception as error:  # Pillow's parsers raise nearly anything
+        raise ServerFailed(f"what the server sent is no PNG ({error})") from None
+    return array[..., None] if array.ndim == 2 else array

@@ -1,0 +1,133 @@
+"""The few messages of TensorFlow Serving's gRPC protocol that a client needs, without TensorFlow.
+
+Built at import from the table below instead of generated code, which holds only for some versions of protobuf. Field
+numbers and types are those of tensorflow_serving/apis (PredictionService, ModelService) and of TensorFlow's
+tensor.proto; the package and the messages have names of our own, so that both can be loaded into one process. Enums are
+int32: the same bytes. Fields that our client does not read are left out; protobuf skips them.
+"""
+
+import math
+import re
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from kgan.serving.errors import ServerFailed
+
+PACKAGE = "kgan.serving"
+
+MESSAGES = {
+    "Int64": "int64 value = 1",
+    "ModelSpec": "string name = 1; Int64 version = 2; string signature_name = 3; string version_label = 4",
+    "Dim": "int64 size = 1",
+    "Shape": "repeated Dim dim = 2; bool unknown_rank = 3",
+    "Tensor": (
+        "int32 dtype = 1; Shape tensor_shape = 2; bytes tensor_content = 4; repeated float float_val = 5; "
+        "repeated int32 int_val = 7; repeated bytes string_val = 8"
+    ),
+    "PredictRequest": "ModelSpec model_spec = 1; map Tensor inputs = 2; repeated string output_filter = 3",
+    "PredictResponse": "map Tensor outputs = 1; ModelSpec model_spec = 2",
+    "GetModelStatusRequest": "ModelSpec model_spec = 1",
+    "Status": "int32 error_code = 1; string error_message = 2",
+    "ModelVersionStatus": "int64 version = 1; int32 state = 2; Status status = 3",
+    "GetModelStatusResponse": "repeated ModelVersionStatus model_version_status = 1",
+    "GetModelMetadataRequest": "ModelSpec model_spec = 1; repeated string metadata_field = 2",
+    "Any": "string type_url = 1; bytes value = 2",
+    "GetModelMetadataResponse": "ModelSpec model_spec = 1; map Any metadata = 2",
+    "TensorInfo": "string name = 1; int32 dtype = 2; Shape tensor_shape = 3",
+    "SignatureDef": "map TensorInfo inputs = 1; map TensorInfo outputs = 2; string method_name = 3",
+    "SignatureDefMap": "map SignatureDef signature_def = 1",
+}
+"""Message -> its fields as in a .proto file; `map T` is `map<string, T>`."""
+
+STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+"""ModelVersionStatus.State by number."""
+
+DTYPES = {1: "float32", 3: "int32", 4: "uint8", 7: "string"}
+"""TensorFlow's DataType by number, those that kgan's signatures use."""
+
+_NUMBERS = {name: number for number, name in DTYPES.items()}
+_FIELD = re.compile(r"(repeated |map |)(\w+) (\w+) = (\d+)")
+_Field = descriptor_pb2.FieldDescriptorProto
+
+
+def _file() -> descriptor_pb2.FileDescriptorProto:
+    file = descriptor_pb2.FileDescriptorProto(name="kgan/serving.proto", package=PACKAGE, syntax="proto3")
+    for name, fields in MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for kind, type_name, field, number in _FIELD.findall(fields):
+            repeated = kind != ""
+            if kind == "map ":
+                type_name = _map_entry(message, field, type_name)
+            _add_field(message, type_name, field, int(number), repeated)
+    return file
+
+
+def _map_entry(message: descriptor_pb2.DescriptorProto, field: str, type_name: str) -> str:
+    """A map is a repeated message of key and value on the wire; its name is prescribed by protobuf."""
+    name = field.title().replace("_", "") + "Entry"
+    entry = message.nested_type.add(name=name)
+    entry.options.map_entry = True
+    _add_field(entry, "string", "key", 1, False)
+    _add_field(entry, type_name, "value", 2, False)
+    return f"{message.name}.{name}"
+
+
+def _add_field(
+    message: descriptor_pb2.DescriptorProto, type_name: str, field: str, number: int, repeated: bool
+) -> None:
+    label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
+    added = message.field.add(name=field, number=number, label=label)
+    scalar = getattr(_Field, f"TYPE_{type_name.upper()}", None) if type_name.islower() else None
+    if scalar is None:
+        added.type, added.type_name = _Field.TYPE_MESSAGE, f".{PACKAGE}.{type_name}"
+    else:
+        added.type = scalar
+
+
+def _classes() -> dict[str, type]:
+    pool = descriptor_pool.DescriptorPool()  # our own: nothing else can clash with it
+    pool.Add(_file())
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in MESSAGES}
+
+
+_CLASSES = _classes()
+
+
+def message(kind: str, /, **fields):
+    """A new message of `MESSAGES`."""
+    return _CLASSES[kind](**fields)
+
+
+def parser(name: str):
+    """The function from bytes to that message."""
+    return _CLASSES[name].FromString
+
+
+def to_tensor(value: np.ndarray | list[bytes] | int):
+    """A uint8, float32 or int32 array, strings [N], or one int32 -> Tensor."""
+    if isinstance(value, list):
+        shape = message("Shape", dim=[message("Dim", size=len(value))])
+        return message("Tensor", dtype=_NUMBERS["string"], tensor_shape=shape, string_val=value)
+    array = np.asarray(value, None if isinstance(value, np.ndarray) else np.int32)
+    shape = message("Shape", dim=[message("Dim", size=size) for size in array.shape])
+    # TensorFlow's tensor_content is little-endian, as is every machine that it runs on.
+    return message("Tensor", dtype=_NUMBERS[array.dtype.name], tensor_shape=shape, tensor_content=array.tobytes())
+
+
+def from_tensor(tensor) -> np.ndarray | list[bytes]:
+    """Tensor -> array, or for strings [N] a list of bytes. Raises ServerFailed for other kinds and for broken ones."""
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    kind = DTYPES.get(tensor.dtype)
+    if kind == "string":
+        return list(tensor.string_val)
+    if kind is None:
+        raise ServerFailed(f"the reply holds a tensor of a kind that kgan does not know: DataType {tensor.dtype}")
+    if tensor.tensor_content:
+        values = np.frombuffer(tensor.tensor_content, kind)
+    else:
+        values = np.array(tensor.float_val if kind == "float32" else tensor.int_val, kind)
+    missing = math.prod(shape) - values.size
+    if missing < 0 or (missing and not values.size):
+        raise ServerFailed(f"the reply holds a broken tensor: {values.size} values for the shape {shape}")
+    return np.pad(values, (0, missing), "edge").reshape(shape)  # the format leaves out what repeats the last value

@@ -1,0 +1,154 @@
+"""TensorFlow Serving's REST interface, as https://www.tensorflow.org/tfx/serving/api_rest describes it.
+
+Requests are in column form ("inputs"), the one in which a scalar such as a seed fits beside a batch. Strings are
+{"b64": ...} both ways: the server decodes those of a request, and gives outputs named ..._bytes in that form.
+"""
+
+import base64
+import binascii
+import http.client
+import json
+import socket
+import time
+import urllib.parse
+
+import numpy as np
+
+from kgan.serving.address import Model, Server
+from kgan.serving.errors import ModelUnknown, RequestRefused, ServerAway, ServerFailed, TimedOut, TooLarge
+
+CHUNK = 1 << 16
+
+ERRORS = {404: ModelUnknown, 408: TimedOut, 413: TooLarge, 429: ServerFailed, 503: ServerAway, 504: TimedOut}
+"""HTTP status -> error; other 4xx are RequestRefused, other 5xx ServerFailed."""
+
+
+class Rest:
+    """One server over HTTP/1.1; every request has a connection of its own, so threads may share this."""
+
+    def __init__(self, server: Server, max_message_bytes: int):
+        self._server, self._limit = server, max_message_bytes
+
+    def predict(self, model: Model, signature: str, inputs: dict, outputs: list[str], seconds: float) -> dict:
+        """Run a signature; `inputs` and what is returned map names to arrays, lists of bytes, or an int."""
+        columns = {name: _to_json(value) for name, value in inputs.items()}
+        body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
+        reply = self._ask("POST", f"{_path(model)}:predict", body, seconds)
+        try:
+            made = reply["outputs"]
+            made = made if len(outputs) > 1 else {outputs[0]: made}  # the name of an only output is left out
+            return {name: _from_json(made[name]) for name in outputs}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ServerFailed(
+                f"{self._server}: a reply in another form than TensorFlow Serving's ({error!r})"
+            ) from None
+
+    def status(self, model: Model, seconds: float) -> dict[int, tuple[str, str]]:
+        """Version -> (state, message of its error)."""
+        reply = self._ask("GET", _path(model), None, seconds)
+        rows = reply.get("model_version_status", [])
+        return {int(row["version"]): (row["state"], row.get("status", {}).get("error_message", "")) for row in rows}
+
+    def metadata(self, model: Model, seconds: float) -> tuple[int, dict]:
+        """(version, signature -> {"inputs" or "outputs": {name: (dtype, shape)}})."""
+        reply = self._ask("GET", f"{_path(model)}/metadata", None, seconds)
+        try:
+            signatures = reply["metadata"]["signature_def"]["signature_def"]
+            described = {
+                name: {
+                    side: {key: _described(info) for key, info in one[side].items()} for side in ("inputs", "outputs")
+                }
+                for name, one in signatures.items()
+            }
+            return int(reply["model_spec"]["version"]), described
+        except (KeyError, TypeError, ValueError) as error:
+            raise ServerFailed(
+                f"{self._server}: metadata in another form than TensorFlow Serving's ({error!r})"
+            ) from None
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _ask(self, method: str, path: str, body: bytes | None, seconds: float) -> dict:
+        if body is not None and len(body) > self._limit:
+            raise TooLarge(f"the request has {len(body)} bytes; the client's limit is {self._limit}")
+        end = time.monotonic() + seconds
+        kind = http.client.HTTPSConnection if self._server.is_secure else http.client.HTTPConnection
+        connection = kind(self._server.host, self._server.port, timeout=seconds)
+        try:
+            connection.request(method, self._server.path + path, body, {"Content-Type": "application/json"})
+            wire = connection.sock  # the connection forgets it when the server wants to close
+            with connection.getresponse() as response:
+                return self._answer(response.status, self._read(response, wire, end))
+        except TimeoutError:
+            raise TimedOut(f"{self._server}: no answer in time") from None
+        except (ConnectionError, socket.gaierror) as error:
+            raise ServerAway(f"{self._server}: nobody answers ({error})") from None
+        except (http.client.HTTPException, OSError) as error:
+            raise ServerFailed(f"{self._server}: does not speak HTTP as a REST port does ({error!r})") from None
+        finally:
+            connection.close()
+
+    def _read(self, response: http.client.HTTPResponse, wire: socket.socket, end: float) -> bytes:
+        """The whole reply, within the time and the size allowed, however slowly it comes."""
+        parts, count = [], 0
+        while True:
+            wire.settimeout(max(1e-3, end - time.monotonic()))
+            chunk = response.read1(CHUNK)
+            if not chunk:
+                break
+            parts.append(chunk)
+            count += len(chunk)
+            if count > self._limit:
+                raise TooLarge(f"{self._server}: the reply is larger than the client's limit of {self._limit} bytes")
+        if response.length:
+            raise ConnectionError(f"the reply was cut off after {count} bytes")
+        return b"".join(parts)
+
+    def _answer(self, status: int, text: bytes) -> dict:
+        try:
+            reply = json.loads(text)
+            said = None if status == http.client.OK else reply["error"]
+        except (ValueError, KeyError, TypeError):
+            reply, said = None, text.decode(errors="replace")[:200] or "nothing"
+        if status == http.client.OK and isinstance(reply, dict):
+            return reply
+        kind = ERRORS.get(status, RequestRefused if 400 <= status < 500 else ServerFailed)
+        if reply is None and kind is not TooLarge and kind is not ServerAway:
+            kind, said = ServerFailed, f"answers {status} without JSON; is it TensorFlow Serving? It says: {said}"
+        raise kind(f"{self._server}: {said}")
+
+
+def _path(model: Model) -> str:
+    chosen = "" if model.version is None else f"/versions/{model.version}"
+    chosen = f"/labels/{urllib.parse.quote(model.label, safe='')}" if model.label is not None else chosen
+    return f"/v1/models/{urllib.parse.quote(model.name, safe='')}{chosen}"
+
+
+def _to_json(value: np.ndarray | list[bytes] | int):
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [{"b64": base64.b64encode(row).decode()} for row in value] if isinstance(value, list) else value
+
+
+def _from_json(value: list) -> np.ndarray | list[bytes]:
+    """Numbers become an array (int64 or float64), strings and {"b64": ...} bytes."""
+    if not value or isinstance(value[0], str | dict):
+        return [row.encode() if isinstance(row, str) else _decoded(row["b64"]) for row in value]
+    return np.array(value)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"not base64: {error}") from None
+
+
+def _described(info: dict) -> tuple[str, list[int | None] | None]:
+    """DT_UINT8 and a shape whose sizes are strings, as protobuf writes int64 in JSON -> ("uint8", [None, 4])."""
+    kind = {"DT_FLOAT": "float32"}.get(info["dtype"], info["dtype"].removeprefix("DT_").lower())
+    shape = info["tensor_shape"]
+    if shape.get("unknown_rank"):
+        return kind, None
+    return kind, [None if int(dim["size"]) < 0 else int(dim["size"]) for dim in shape.get("dim", [])]

@@ -5,7 +5,7 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 RUN := runs/demo
 CHECK := $(if $(wildcard $(RUN)/config.json),--resume)
 
-.PHONY: demo test soak lint clean
+.PHONY: demo test soak lint web clean
 
 demo: $(BIN)/.installed
 	$(BIN)/python scripts/train.py --run $(RUN) $(CHECK)
@@ -18,8 +18,16 @@ demo: $(BIN)/.installed
 	@echo "Curves       tensorboard --logdir runs"
 	@echo "Your own     kgan train --content PHOTOS --style PAINTINGS"
 
-test: $(BIN)/.installed-dev
+# The tests of the page run where there is a Chromium
+test: $(BIN)/.installed-dev $(if $(and $(shell command -v chromium),$(shell command -v npm)),web)
 	$(BIN)/python -m pytest
+
+# LiteRT.js and its WebAssembly for the page of kgan web, as pinned by kgan/web/package-lock.json (needs npm)
+VENDOR := kgan/web/static/vendor
+web: $(VENDOR)/NOTICE
+
+$(VENDOR)/NOTICE: kgan/web/package-lock.json kgan/web/vendor.sh
+	sh kgan/web/vendor.sh build/web $(VENDOR)
 
 # Kill a training 50 times, mostly while it saves: make soak ROUNDS=200
 ROUNDS := 50

@@ -102,6 +102,20 @@ class Export:
 
 
 @dataclasses.dataclass(frozen=True)
+class Web:
+    """Serve a page on which a phone or a browser restyles photos by itself: nothing leaves it."""
+
+    models: Positional[tuple[pathlib.Path, ...]] = ()
+    """Run folders, and .tflite files of fixed sizes."""
+    port: int = 8000
+    """0: any free one."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Browsers give the camera and work offline only on 127.0.0.1 or over HTTPS."""
+    output: pathlib.Path | None = None
+    """Instead: write the page to this new folder, for any host with HTTPS."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Request:
     """Restyle pictures by a model that TensorFlow Serving serves, on this machine or another."""
 
@@ -147,6 +161,7 @@ COMMANDS = {
     "generate": (Generate, "kgan.generate:generate"),
     "evaluate": (Evaluate, "kgan.evaluation:evaluate"),
     "export": (Export, "kgan.export:export_run"),
+    "web": (Web, "kgan.web.command:web"),
     "request": (Request, "kgan.serving.request:request"),
     "sample": (Sample, "kgan.data.sample:write_sample"),
     "check": (Check, "kgan.data.check:main"),

@@ -39,6 +39,7 @@ LAYERS = [
         "gallery",
         "training",
         "serving",
+        "web",
     },
     {"cli"},
 ]
@@ -117,7 +118,7 @@ def test_parts_without_tensorflow(part):
     assert not {name.split(".")[0] for name in imports(path)} & {"tensorflow", "keras", "tensorflow_datasets"}
 
 
-@pytest.mark.parametrize("module", ["kgan", "kgan.cli", "kgan.data.check", "kgan.data.sample"])
+@pytest.mark.parametrize("module", ["kgan", "kgan.cli", "kgan.data.check", "kgan.data.sample", "kgan.web.command"])
 def test_importing_leaves_tensorflow_alone(module):
     code = f"import sys, {module}; sys.exit(bool({{'tensorflow', 'keras'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,106 @@
+"""The .tflite files that the page can run: square pictures of fixed sizes, content alone."""
+
+import dataclasses
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+
+from kgan.errors import UserError
+
+WANTED = "the page runs models of content alone: image [1, S, S, 3] in, stylized likewise out, S fixed"
+
+
+@dataclasses.dataclass(frozen=True)
+class PageModel:
+    """A style that the page offers."""
+
+    name: str
+    """Part of file names; no two models of a page share it."""
+    content: bytes
+    """The .tflite file."""
+    signatures: dict[int, str]
+    """Side of the square in pixels -> the signature for it, smallest first."""
+
+    @property
+    def title(self) -> str:
+        """The name for people: van_gogh -> Van gogh."""
+        words = self.name.replace("_", " ").replace("-", " ").strip()
+        return words[:1].upper() + words[1:]
+
+    @property
+    def file(self) -> str:
+        """Its path on the page's host."""
+        return f"models/{self.name}.tflite"
+
+
+def read_models(paths: Sequence[pathlib.Path]) -> list[PageModel]:
+    """The models in .tflite files and run folders; UserError for a path that holds none that the page can run."""
+    models = []
+    for path in paths:
+        content = _content(path)
+        models.append(
+            PageModel(_free_name(path, {model.name for model in models}), content, _signatures(path, content))
+        )
+    return models
+
+
+def _content(path: pathlib.Path) -> bytes:
+    if path.suffix == ".tflite" and path.is_file():
+        return path.read_bytes()
+    if (path / "config.json").is_file():
+        return _exported(path)
+    what = "cannot be used here" if path.exists() else "does not exist"
+    raise UserError(f"{path}: {what}; expected a .tflite file of fixed sizes or a run folder")
+
+
+def _exported(run: pathlib.Path) -> bytes:
+    """A .tflite file of the sizes that the page offers, from a run's newest checkpoint."""
+    from kgan.export import export_fixed, load_generator
+
+    generator, _ = load_generator(run)
+    if generator.noise_channels or not generator.takes_content or generator.channels != 3:
+        raise UserError(f"{run}: {WANTED}; this one takes noise, or pictures that are not RGB")
+    print(f"exporting {run}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        return export_fixed(generator, pathlib.Path(folder, "model.tflite")).read_bytes()
+
+
+def _free_name(path: pathlib.Path, taken: set[str]) -> str:
+    """The file's name, or its folder's when every run has such a file; numbered if another model has it."""
+    stem = path.resolve().stem if path.suffix == ".tflite" else path.resolve().name
+    stem = path.resolve().parent.name if stem.startswith("model") else stem
+    name = "".join(sign if sign.isalnum() or sign in "-_" else "-" for sign in stem)
+    number = 2
+    while name in taken:
+        name = f"{stem}-{number}"
+        number += 1
+    return name
+
+
+def _signatures(path: pathlib.Path, content: bytes) -> dict[int, str]:
+    """Side -> signature of a file; UserError unless each takes image [1, S, S, 3] and gives stylized likewise."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_content=content)
+        runners = {key: interpreter.get_signature_runner(key) for key in interpreter.get_signature_list()}
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: cannot be read as a LiteRT model ({str(error).splitlines()[0]})") from None
+    sides = {_side(runner): key for key, runner in runners.items()}
+    if not sides or None in sides:
+        raise UserError(f"{path}: {WANTED}; give the run folder that it comes from")
+    return dict(sorted(sides.items()))
+
+
+def _side(runner) -> int | None:
+    """S of a signature image [1, S, S, 3] -> stylized [1, S, S, 3], float32; None for any other."""
+    inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    if inputs.keys() != {"image"} or outputs.keys() != {"stylized"}:
+        return None
+    details = [inputs["image"], outputs["stylized"]]
+    shapes = {tuple(int(length) for length in each["shape_signature"]) for each in details}
+    side = int(inputs["image"]["shape_signature"][1])
+    fits = shapes == {(1, side, side, 3)} and side > 0 and all(each["dtype"] == np.float32 for each in details)
+    return side if fits else None

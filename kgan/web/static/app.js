@@ -1,0 +1,235 @@
+// The page: what its buttons do, and what it says.
+
+import { Camera } from "./camera.js";
+import { keep, workOffline } from "./offline.js";
+import { fitted, mixed } from "./picture.js";
+import { Stylizer } from "./stylizer.js";
+
+const USUAL_SIZE = 384; // of the longer side at first, or the next smaller one that the model has
+
+const part = (id) => document.getElementById(id);
+const camera = new Camera(document.querySelector("video"));
+
+let stylizer = null;
+let models = [];
+let photo = null; // { bitmap, name }
+let shown = null; // { content, stylized }: ImageData of one size
+let painting = false;
+let stale = false; // something changed while painting
+
+// --- what it says -----------------------------------------------------------------------------------------------------
+
+function say(text) {
+  part("status").textContent = text;
+}
+
+function complain(text) {
+  part("error").textContent = text;
+  part("error").hidden = !text;
+}
+
+function show(name) {
+  for (const id of ["empty", "compare", "camera"]) part(id).hidden = id !== name;
+}
+
+function working(yes) {
+  part("busy").hidden = !yes;
+  part("stage").setAttribute("aria-busy", yes);
+}
+
+// --- what is chosen ---------------------------------------------------------------------------------------------------
+
+function chosen(name) {
+  return document.querySelector(`input[name="${name}"]:checked`)?.value;
+}
+
+function style() {
+  return models[Number(chosen("style"))];
+}
+
+/** A row of radio buttons; each choice is [value, text]. */
+function offer(id, name, choices, selected) {
+  const rows = choices.map(([value, text]) => {
+    const input = Object.assign(document.createElement("input"), { type: "radio", name, value });
+    input.checked = value === selected;
+    const label = document.createElement("label");
+    label.append(input, Object.assign(document.createElement("span"), { textContent: text }));
+    return label;
+  });
+  part(id).replaceChildren(...rows);
+}
+
+function offerSizes() {
+  const sizes = Object.keys(style().signatures).map(Number);
+  const before = Number(chosen("size"));
+  const usual = sizes.findLast((size) => size <= USUAL_SIZE) ?? sizes[0];
+  const selected = sizes.includes(before) ? before : usual;
+  offer("sizes", "size", sizes.map((size) => [String(size), `${size} px`]), String(selected));
+}
+
+// --- painting ---------------------------------------------------------------------------------------------------------
+
+/** The photo at the size that the model will see, as ImageData on white. */
+function content() {
+  const { width, height } = fitted(photo.bitmap.width, photo.bitmap.height, Number(chosen("size")));
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(photo.bitmap, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}
+
+/** Paint the photo as chosen now; whatever changes meanwhile is painted right after. */
+async function paint() {
+  stale = true;
+  if (!photo || !stylizer || painting) return;
+  painting = true;
+  working(true);
+  try {
+    while (stale) {
+      stale = false;
+      const picture = content();
+      const side = Number(chosen("size"));
+      say("Painting …");
+      const made = await stylizer.stylize(picture, style(), side);
+      shown = { content: picture, stylized: made.picture };
+      part("save").disabled = false;
+      complain("");
+      show("compare");
+      draw();
+      say(`${picture.width} × ${picture.height} pixels in ${(made.milliseconds / 1000).toFixed(2)} s`);
+    }
+  } catch (error) {
+    say("");
+    complain(`This picture could not be painted: ${error.message}`);
+  } finally {
+    painting = false;
+    working(false);
+  }
+}
+
+function draw() {
+  const { content: before, stylized } = shown;
+  const strength = Number(part("strength").value) / 100;
+  const after = new ImageData(mixed(before.data, stylized.data, strength), before.width, before.height);
+  for (const [id, picture] of [["before", before], ["after", after]]) {
+    const canvas = part(id);
+    Object.assign(canvas, { width: picture.width, height: picture.height });
+    canvas.getContext("2d").putImageData(picture, 0, 0);
+  }
+  part("compare").style.setProperty("--shape", before.width / before.height);
+}
+
+function save() {
+  part("after").toBlob((blob) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = `${photo.name}-${style().name}.png`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  }, "image/png");
+}
+
+// --- pictures in ------------------------------------------------------------------------------------------------------
+
+function take(bitmap, name) {
+  photo?.bitmap.close();
+  photo = { bitmap, name };
+  complain("");
+  return paint();
+}
+
+async function takeFile(event) {
+  const [file] = event.target.files;
+  event.target.value = ""; // so that the same file can be chosen again
+  if (!file) return;
+  try {
+    await take(await createImageBitmap(file), file.name.replace(/\.[^.]*$/, ""));
+  } catch {
+    complain(`${file.name} cannot be read as a picture.`);
+  }
+}
+
+async function openCamera() {
+  if (!Camera.available) {
+    part("capture").click();
+    return;
+  }
+  try {
+    complain("");
+    await camera.open();
+    show("camera");
+    part("shoot").focus();
+  } catch (error) {
+    closeCamera();
+    const refused = error.name === "NotAllowedError";
+    complain(refused ? "The camera was not allowed. Choose a picture instead." : "No camera was found. Choose a picture instead.");
+  }
+}
+
+function closeCamera() {
+  camera.close();
+  show(shown ? "compare" : "empty");
+}
+
+async function shoot() {
+  const bitmap = await camera.shoot();
+  closeCamera();
+  part("open-camera").focus();
+  await take(bitmap, "photo");
+}
+
+// --- start ------------------------------------------------------------------------------------------------------------
+
+function listen() {
+  part("open-camera").onclick = openCamera;
+  part("choose").onclick = () => part("file").click();
+  part("file").onchange = takeFile;
+  part("capture").onchange = takeFile;
+  part("shoot").onclick = shoot;
+  part("close").onclick = closeCamera;
+  part("turn").onclick = () => camera.turn().catch(openCamera);
+  part("save").onclick = save;
+  part("split").oninput = (event) => part("compare").style.setProperty("--split", event.target.value);
+  part("strength").oninput = (event) => {
+    part("strength-shown").textContent = `${event.target.value} %`;
+    if (shown) draw();
+  };
+  part("styles").onchange = () => {
+    offerSizes();
+    paint();
+  };
+  part("sizes").onchange = paint;
+  part("controls").onsubmit = (event) => event.preventDefault();
+}
+
+async function start() {
+  listen();
+  working(true);
+  try {
+    ({ models } = await (await fetch("models.json")).json());
+    if (!models.length) throw new Error("there is no style here; start it with kgan web MODEL");
+    offer("styles", "style", models.map((model, index) => [String(index), model.title]), "0");
+    offerSizes();
+    part("controls").hidden = false;
+    part("open-camera").disabled = part("choose").disabled = false;
+    await workOffline();
+    const ready = new Stylizer(Number(new URLSearchParams(location.search).get("threads")) || undefined);
+    const { threads } = await ready.load(style());
+    document.documentElement.dataset.threads = threads;
+    stylizer = ready;
+    say("Ready.");
+    working(false);
+    paint();
+    await keep(models.map((model) => model.file));
+    document.documentElement.dataset.kept = "yes";
+  } catch (error) {
+    say("");
+    complain(`The page cannot work: ${error.message}`);
+    working(false);
+  }
+}
+
+start();

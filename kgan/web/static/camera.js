@@ -1,0 +1,42 @@
+// The camera's picture in a <video>.
+
+export class Camera {
+  #video;
+  #stream = null;
+  #facing = "environment";
+
+  constructor(video) {
+    this.#video = video;
+  }
+
+  /** Browsers give the camera only to pages from HTTPS or from the device itself. */
+  static get available() {
+    return Boolean(navigator.mediaDevices?.getUserMedia);
+  }
+
+  async open() {
+    this.close();
+    const video = { facingMode: this.#facing, width: { ideal: 1280 }, height: { ideal: 1280 } };
+    this.#stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
+    this.#video.srcObject = this.#stream;
+    this.#video.classList.toggle("mirrored", this.#facing === "user");
+    await this.#video.play();
+  }
+
+  /** From the back to the front camera, or back. */
+  turn() {
+    this.#facing = this.#facing === "user" ? "environment" : "user";
+    return this.open();
+  }
+
+  /** What it sees now, as an ImageBitmap. */
+  shoot() {
+    return createImageBitmap(this.#video);
+  }
+
+  close() {
+    for (const track of this.#stream?.getTracks() ?? []) track.stop();
+    this.#stream = null;
+    this.#video.srcObject = null;
+  }
+}

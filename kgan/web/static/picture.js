@@ -1,0 +1,58 @@
+// Pictures as numbers: fitted into a model's square, out of it again, and mixed. Pixels are RGBA bytes, row by row.
+
+/** Width and height of a picture of that shape whose longer side is `side`. */
+export function fitted(width, height, side) {
+  const scale = side / Math.max(width, height);
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
+/** Where each of `side` places of a padded axis comes from: `length` pixels in the middle, mirrored beyond their edges. */
+export function mirrored(length, side) {
+  const before = Math.floor((side - length) / 2);
+  const period = Math.max(2 * (length - 1), 1);
+  return Int32Array.from({ length: side }, (_, place) => {
+    const position = (((place - before) % period) + period) % period;
+    return Math.min(position, period - position);
+  });
+}
+
+/** A picture in the middle of a square, its edges mirrored outwards: RGB floats in [0, 1], [side, side, 3]. */
+export function toSquare(pixels, width, height, side) {
+  const rows = mirrored(height, side);
+  const columns = mirrored(width, side);
+  const values = new Float32Array(side * side * 3);
+  let at = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const from = 4 * (row * width + column);
+      values[at++] = pixels[from] / 255;
+      values[at++] = pixels[from + 1] / 255;
+      values[at++] = pixels[from + 2] / 255;
+    }
+  }
+  return values;
+}
+
+/** The opposite of toSquare: the middle of a square of floats as opaque pixels. */
+export function fromSquare(values, width, height, side) {
+  const top = Math.floor((side - height) / 2);
+  const left = Math.floor((side - width) / 2);
+  const pixels = new Uint8ClampedArray(4 * width * height);
+  for (let row = 0, at = 0; row < height; row++) {
+    let from = 3 * ((row + top) * side + left);
+    for (let column = 0; column < width; column++) {
+      pixels[at++] = values[from++] * 255;
+      pixels[at++] = values[from++] * 255;
+      pixels[at++] = values[from++] * 255;
+      pixels[at++] = 255;
+    }
+  }
+  return pixels;
+}
+
+/** Content at strength 0, stylized at 1, and evenly between. */
+export function mixed(content, stylized, strength) {
+  const pixels = new Uint8ClampedArray(content.length);
+  for (let at = 0; at < pixels.length; at++) pixels[at] = content[at] + strength * (stylized[at] - content[at]);
+  return pixels;
+}

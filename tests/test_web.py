@@ -1,0 +1,218 @@
+"""`kgan web`: which models it takes, what its server answers, what it says when something is wrong."""
+
+import http.client
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from test_export import make_generator
+
+from kgan import cli
+from kgan.errors import UserError
+from kgan.export import export_fixed, export_litert
+from kgan.web.models import read_models
+from kgan.web.server import HEADERS, Server
+from kgan.web.site import STATIC, build_site
+
+WEB = STATIC.parent
+
+is_built = pytest.mark.skipif(not (STATIC / "vendor" / "NOTICE").is_file(), reason="LiteRT.js is not there: make web")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A .tflite file for squares of 32 and 48 pixels."""
+    return export_fixed(make_generator("content"), tmp_path_factory.mktemp("model") / "van_gogh.tflite", (48, 32))
+
+
+@pytest.fixture
+def server():
+    site = {"index.html": b"<p>page", "vendor/run.wasm": b"\0asm", "models/a.tflite": b"TFL3", "app.js": b"1"}
+    with Server(site, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def ask(server, path, method="GET", **headers):
+    connection = http.client.HTTPConnection(*server.server_address, timeout=20)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, dict(answer.getheaders()), answer.read()
+
+
+def refusal(capsys, *args):
+    """The one line that `kgan web` says instead of serving."""
+    status = cli.main(["web", *map(str, args)])
+    said = capsys.readouterr()
+    assert status == 2
+    assert said.err.startswith("kgan: error: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "content"),
+    [
+        ("/", "text/html; charset=utf-8", b"<p>page"),
+        ("/?threads=1", "text/html; charset=utf-8", b"<p>page"),
+        ("/app.js", "text/javascript; charset=utf-8", b"1"),
+        ("/vendor/run.wasm", "application/wasm", b"\0asm"),
+        ("/models/a.tflite", "application/octet-stream", b"TFL3"),
+    ],
+)
+def test_files_with_types_that_browsers_insist_on(server, path, kind, content):
+    status, headers, body = ask(server, path)
+    assert (status, headers["Content-Type"], body) == (200, kind, content)
+    assert HEADERS.items() <= headers.items()
+    again, _, nothing = ask(server, path, **{"If-None-Match": headers["ETag"]})
+    assert (again, nothing) == (304, b"")
+    status, headers, body = ask(server, path, "HEAD")
+    assert (status, headers["Content-Length"], body) == (200, str(len(content)), b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/vendor/", "/vendor", "/../setup.cfg", "/%2e%2e/setup.cfg", "//etc/passwd", "/x\\..", "*"]
+)
+def test_nothing_but_its_files(server, path):
+    assert ask(server, path)[0] == 404
+
+
+def test_it_only_reads(server):
+    assert {ask(server, "/", method)[0] for method in ("POST", "PUT", "DELETE")} == {501}
+
+
+def test_a_taken_port(server):
+    host, port = server.server_address
+    with pytest.raises(UserError, match=f"{host}:{port}: cannot be served .*--port"):
+        Server({}, host, port)
+
+
+@is_built
+def test_the_command_serves_until_interrupted(model):
+    code = "import sys; from kgan.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "web", str(model), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", run.stdout.readline())[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/models.json")
+        (listed,) = json.loads(connection.getresponse().read())["models"]
+        connection.request("GET", f"/{listed['file']}")
+        assert connection.getresponse().read() == model.read_bytes()
+        run.send_signal(signal.SIGINT)  # while a connection is open
+        assert run.wait(timeout=20) == 0
+        assert run.stderr.read() == ""
+    assert listed["title"] == "Van gogh"
+    assert listed["signatures"] == {"32": "s32", "48": "s48"}
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_two_models_share_a_name(model, tmp_path):
+    run = tmp_path / "monet"
+    run.mkdir()
+    shutil.copy(model, run / "model_float16.tflite")
+    names = [one.name for one in read_models([model, model, run / "model_float16.tflite"])]
+    assert names == ["van_gogh", "van_gogh-2", "monet"]
+
+
+def test_a_model_that_takes_noise(tmp_path, capsys):
+    path = export_fixed(make_generator("content_noise"), tmp_path / "m.tflite", (32,))
+    assert "m.tflite: the page runs models of content alone" in refusal(capsys, path)
+
+
+def test_a_model_without_fixed_sizes(tmp_path, capsys):
+    path = export_litert(make_generator("content"), tmp_path / "m.tflite")
+    assert "S fixed; give the run folder" in refusal(capsys, path)
+
+
+def test_what_is_no_model(tmp_path, capsys):
+    (tmp_path / "broken.tflite").write_bytes(b"TFL3 nothing")
+    assert "missing: a model" in refusal(capsys)
+    assert "broken.tflite: cannot be read as a LiteRT model" in refusal(capsys, tmp_path / "broken.tflite")
+    assert "none.tflite: does not exist" in refusal(capsys, tmp_path / "none.tflite")
+    assert "cannot be used here" in refusal(capsys, tmp_path)
+
+
+# --- the site ---------------------------------------------------------------------------------------------------------
+
+
+def test_without_the_runtime_it_says_how_to_get_it(tmp_path):
+    shutil.copytree(STATIC, tmp_path / "static", ignore=shutil.ignore_patterns("vendor*"))
+    with pytest.raises(UserError, match=r"LiteRT.js is not there; run .make web"):
+        build_site([], tmp_path / "static")
+
+
+@is_built
+def test_written_to_a_folder(model, tmp_path, capsys):
+    assert cli.main(["web", str(model), "--output", str(tmp_path / "site")]) == 0
+    written = {
+        path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*") if path.is_file()
+    }
+    assert {
+        "index.html",
+        "sw.js",
+        "models.json",
+        "models/van_gogh.tflite",
+        "vendor/LICENSE",
+        "vendor/NOTICE",
+    } <= written
+    capsys.readouterr()
+    assert "is not empty" in refusal(capsys, model, "--output", tmp_path / "site")
+    (tmp_path / "file").touch()
+    assert "cannot be written" in refusal(capsys, model, "--output", tmp_path / "file" / "site")
+
+
+def test_the_service_worker_keeps_every_file_and_isolates_as_the_server_does():
+    script = (STATIC / "sw.js").read_text()
+    listed = set(re.findall(r'^ {2}"(.+)",$', script.split("const SHELL")[1].split("];")[0], re.M))
+    files = {path.name for path in STATIC.iterdir() if path.is_file()}
+    assert listed - {"./", "models.json"} == files - {"index.html", "sw.js"}
+    for name in ("Cross-Origin-Opener-Policy", "Cross-Origin-Embedder-Policy"):
+        assert f'"{name}": "{HEADERS[name]}"' in script
+
+
+def test_it_can_be_installed():
+    manifest = json.loads((STATIC / "manifest.webmanifest").read_text())
+    assert {"name", "start_url", "display"} <= manifest.keys()
+    assert {"192x192", "512x512"} <= {icon["sizes"] for icon in manifest["icons"]}
+    assert "maskable" in {icon.get("purpose") for icon in manifest["icons"]}
+    for icon in manifest["icons"]:
+        if icon["type"] == "image/png":
+            width, height = np.frombuffer((STATIC / icon["src"]).read_bytes()[16:24], ">u4")
+            assert f"{width}x{height}" == icon["sizes"]
+
+
+def test_packages_are_pinned_and_name_no_host():
+    locked = json.loads((WEB / "package-lock.json").read_text())["packages"]
+    assert {"node_modules/@litertjs/core", "node_modules/@litertjs/wasm-utils"} == locked.keys() - {""}
+    for name, package in locked.items():
+        if name:
+            assert package["integrity"].startswith("sha512-")
+            assert package["license"] == "Apache-2.0"
+            assert "resolved" not in package
+    asked = json.loads((WEB / "package.json").read_text())["dependencies"]
+    assert asked == {"@litertjs/core": locked["node_modules/@litertjs/core"]["version"]}
+
+
+def test_a_free_port_is_given():
+    with Server({}, "127.0.0.1", 0) as one, socket.create_connection(one.server_address, timeout=5):
+        assert one.address == f"http://127.0.0.1:{one.server_address[1]}/"
+
+
+def test_the_page_names_no_other_host():
+    """What it fetches, links to or imports; namespaces of SVG are names, not addresses."""
+    for path in (path for path in STATIC.iterdir() if path.suffix in (".html", ".js", ".css", ".webmanifest")):
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", text), path.name

@@ -1,0 +1,333 @@
+"""The page of `kgan web` in headless Chromium at a phone's size: what it paints, saves, says and asks for."""
+
+import http.server
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from chromium import PHONE, PROGRAM, Browser
+from PIL import Image
+from test_export import make_generator
+
+from kgan.export import export_fixed
+from kgan.web.models import read_models
+from kgan.web.server import Server
+from kgan.web.site import STATIC, build_site
+
+SIDE = 96
+READY = "document.documentElement.dataset.threads"
+PAINTED = "!document.getElementById('compare').hidden && document.getElementById('busy').hidden"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(PROGRAM is None, reason="no Chromium here: apt-get install chromium"),
+    pytest.mark.skipif(not (STATIC / "vendor" / "NOTICE").is_file(), reason="LiteRT.js is not there: make web"),
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A .tflite file for squares of 64 and 96 pixels."""
+    return export_fixed(make_generator("content"), tmp_path_factory.mktemp("model") / "van_gogh.tflite", (64, SIDE))
+
+
+@pytest.fixture(scope="module")
+def address(model):
+    """Where the page with that model, twice, is served."""
+    server, address = serve([model, model])
+    yield address
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+def serve(models, port=0):
+    server = Server(build_site(read_models(models)), "127.0.0.1", port)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, server.address
+
+
+def picture(folder, height=61, width=SIDE, name="photo.png"):
+    """A photo of noise and its pixels."""
+    pixels = np.random.default_rng(4).integers(0, 256, (height, width, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / name)
+    return folder / name, pixels
+
+
+def python_paints(model, pixels):
+    """uint8 [h, w, 3] with a longer side of SIDE -> stylized float in 0..255: mirrored to a square, run, cropped."""
+    height, width = pixels.shape[:2]
+    top, left = (SIDE - height) // 2, (SIDE - width) // 2
+    around = ((top, SIDE - height - top), (left, SIDE - width - left), (0, 0))
+    image = np.pad(pixels, around, "reflect")[None].astype(np.float32) / 255
+    made = Interpreter(str(model)).get_signature_runner(f"s{SIDE}")(image=image)["stylized"][0] * 255
+    return made[top : top + height, left : left + width]
+
+
+def opened(browser, address):
+    browser.faults.clear()
+    browser.open(address)
+    browser.wait(READY)
+    return browser
+
+
+def paint(browser, path):
+    browser.run(f"document.querySelector('input[name=size][value=\"{SIDE}\"]').click()")
+    browser.give("#file", path)
+    browser.wait(PAINTED)
+
+
+def saved(browser, name="photo-van_gogh.png"):
+    """The picture that the save button gives."""
+    path = browser.downloads / name
+    path.unlink(missing_ok=True)
+    browser.run("document.getElementById('save').click()")
+    end = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    with Image.open(path) as image:
+        assert image.mode in ("RGB", "RGBA")
+        return np.asarray(image.convert("RGB"))
+
+
+def set_slider(browser, name, value):
+    slider = f"document.getElementById('{name}')"
+    browser.run(f"{slider}.value = {value}; {slider}.dispatchEvent(new Event('input'))")
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", ["", "?threads=1"])
+@pytest.mark.parametrize(("height", "width"), [(61, SIDE), (SIDE, SIDE), (SIDE, 7)])
+def test_the_page_paints_what_python_paints(browser, address, model, tmp_path, query, height, width):
+    opened(browser, address + query)
+    assert browser.run(READY) == ("1" if query else str(min(4, browser.run("navigator.hardwareConcurrency"))))
+    path, pixels = picture(tmp_path, height, width)
+    paint(browser, path)
+    expected = python_paints(model, pixels)
+    assert np.abs(expected - pixels).mean() > 10
+    assert np.abs(saved(browser) - expected).max() <= 2
+    for strength in (40, 0):
+        set_slider(browser, "strength", strength)
+        mixed = pixels + strength / 100 * (expected - pixels)
+        assert np.abs(saved(browser) - mixed).max() <= (2 if strength else 0)
+    assert browser.faults == []
+
+
+def test_mirroring_is_numpys(browser, address):
+    opened(browser, address)
+    for length, side in [(1, 4), (2, 7), (5, 5), (3, 16), (60, 96)]:
+        made = browser.run(f"import('./picture.js').then((m) => Array.from(m.mirrored({length}, {side})))")
+        before = (side - length) // 2
+        assert made == np.pad(np.arange(length), (before, side - length - before), "reflect").tolist()
+
+
+def test_a_large_photo_keeps_its_shape_and_stands_upright(browser, address, tmp_path):
+    """900 x 1200 by its pixels, but turned by a quarter by its EXIF orientation; red on what is then the left."""
+    pixels = np.zeros((900, 1200, 3), np.uint8)
+    pixels[450:, :, 0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "phone.jpg", exif=exif)
+    opened(browser, address)
+    paint(browser, tmp_path / "phone.jpg")
+    set_slider(browser, "strength", 0)
+    made = saved(browser, "phone-van_gogh.png")
+    assert made.shape == (SIDE, 72, 3)
+    assert made[:, :34, 0].min() > 240
+    assert made[:, 38:, 0].max() < 15
+
+
+def test_the_camera(browser, address):
+    opened(browser, address)
+    browser.run("document.getElementById('open-camera').click()")
+    browser.wait("document.querySelector('video').videoWidth > 0 && document.activeElement.id === 'shoot'")
+    browser.run("document.getElementById('turn').click()")
+    browser.wait("document.querySelector('video').classList.contains('mirrored')")
+    browser.wait("document.querySelector('video').readyState >= 2")
+    browser.run("document.getElementById('shoot').click()")
+    browser.wait(PAINTED)
+    set_slider(browser, "strength", 0)
+    shot = saved(browser)
+    assert max(shot.shape) == SIDE
+    assert shot[..., 1].mean() > 2 * shot[..., 0].mean()  # Chromium's camera without a camera sees green
+    assert browser.run("document.querySelector('video').srcObject") is None
+
+
+# --- network ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_works_offline_after_the_first_visit(browser, model, tmp_path):
+    code = "import sys; from kgan.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "web", str(model), str(model), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        address = re.search(r"http\S+", server.stdout.readline())[0]
+        opened(browser, address)
+        browser.wait("document.documentElement.dataset.kept")
+        server.kill()
+    path, pixels = picture(tmp_path)
+    with pytest.raises(RuntimeError, match="Failed to fetch"):
+        browser.run(f"fetch('{address}never-seen').then((r) => r.text())")
+    opened(browser, address)
+    browser.run("document.querySelectorAll('input[name=style]')[1].click()")
+    paint(browser, path)
+    assert np.abs(saved(browser, "photo-van_gogh-2.png") - python_paints(model, pixels)).max() <= 2
+    browser.open("about:blank")
+
+
+def test_no_request_leaves_the_device(browser, address, tmp_path):
+    """None is seen, and one that somebody planted would be refused."""
+    asked = []
+
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+
+    other = http.server.HTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    browser.requests.clear()
+    opened(browser, address)
+    path, _ = picture(tmp_path)
+    paint(browser, path)
+    saved(browser)
+    browser.wait("document.documentElement.dataset.kept")
+    assert len(browser.requests) > 20
+    assert f"{address}vendor/litert.js" in browser.requests  # workers are seen too
+    assert not [url for url in browser.requests if not url.startswith((address, f"blob:{address}", "data:"))]
+    for plant in (
+        "fetch('{0}')",
+        "import('{0}')",
+        "new Promise((a, b) => {{ const i = new Image(); i.onload = a; i.onerror = b; i.src = '{0}'; }})",
+    ):
+        url = f"http://127.0.0.1:{other.server_port}/"
+        assert browser.run(f"{plant.format(url)}.then(() => 'got', () => 'refused')") == "refused"
+    assert asked == []
+    other.shutdown()
+    other.server_close()
+
+
+# --- what it says -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_no_picture(browser, address, tmp_path):
+    opened(browser, address)
+    (tmp_path / "notes.png").write_text("no picture")
+    browser.give("#file", tmp_path / "notes.png")
+    assert browser.wait("document.getElementById('error').innerText") == "notes.png cannot be read as a picture."
+    path, _ = picture(tmp_path)
+    paint(browser, path)
+    assert browser.run("document.getElementById('error').hidden")
+
+
+def test_no_camera(browser, address):
+    opened(browser, address)
+    browser.run("navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'))")
+    browser.run("document.getElementById('open-camera').click()")
+    assert "No camera was found" in browser.wait("document.getElementById('error').innerText")
+    assert browser.run("document.getElementById('camera').hidden")
+
+
+@pytest.mark.parametrize("gone", ["models.json", "models/van_gogh.tflite", "vendor/litert.js"])
+def test_a_file_that_is_missing(browser, model, gone):
+    site = build_site(read_models([model]))
+    del site[gone]
+    with Server(site, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser.open(server.address)
+        assert "The page cannot work: " in browser.wait("document.getElementById('error').innerText", 30)
+        assert browser.run("document.getElementById('busy').hidden")
+        assert browser.run("document.getElementById('save').disabled")
+        browser.open("about:blank")
+        server.shutdown()
+
+
+# --- how it looks and is used -----------------------------------------------------------------------------------------
+
+
+def test_by_keyboard_alone(browser, address, tmp_path):
+    opened(browser, address)
+    path, _ = picture(tmp_path)
+    paint(browser, path)
+    browser.run("document.activeElement.blur()")
+    reached = {}
+    for _ in range(9):
+        browser.press("Tab", 9)
+        element = "document.activeElement"
+        reached[browser.run(f"{element}.id || {element}.name")] = browser.run(f"{element}.matches(':focus-visible')")
+    assert reached.keys() >= {"split", "style", "strength", "size", "open-camera", "choose", "save"}
+    browser.run("document.getElementById('split').focus()")
+    for _ in range(3):
+        browser.press("ArrowRight", 39)
+    assert browser.run("document.getElementById('split').value") == "53"
+    clip = browser.run("getComputedStyle(document.getElementById('after')).clipPath")
+    assert clip == "inset(0px 0px 0px 53%)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_and_can_be_read(browser, address, tmp_path, scheme):
+    browser.page("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    opened(browser, address)
+    path, _ = picture(tmp_path)
+    paint(browser, path)
+    assert browser.run("document.documentElement.scrollWidth") == PHONE["width"]
+    boxes = browser.run(
+        "[...document.querySelectorAll('button, .choices label, canvas')].filter((e) => e.offsetParent)"
+        ".map((e) => e.getBoundingClientRect()).map((r) => [r.left, r.right, r.width, r.height])"
+    )
+    assert len(boxes) == 9
+    for left, right, width, height in boxes:
+        assert left >= 0
+        assert right <= PHONE["width"]
+        assert min(width, height) >= 44
+    ground = {"light": lambda level: level > 0.8, "dark": lambda level: level < 0.05}[scheme]
+    contrasts = browser.run(CONTRASTS)
+    assert len(contrasts) > 8
+    for name, text, behind in contrasts:
+        lighter, darker = max(text, behind), min(text, behind)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, name
+    assert ground({name: behind for name, _, behind in contrasts}["H1"])
+    browser.page("Emulation.setEmulatedMedia", features=[])
+
+
+CONTRASTS = """
+(() => {
+  const light = (color) => {
+    const [r, g, b] = color.match(/[\\d.]+/g).map((v) => v / 255).map((v) =>
+      v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (; element; element = element.parentElement) {
+      const color = getComputedStyle(element).backgroundColor;
+      if (!color.startsWith("rgba")) return color;
+    }
+  };
+  return [...document.querySelectorAll("h1, p, legend, button, .choices span, label[for], output")]
+    .filter((e) => e.offsetParent && !e.disabled)
+    .map((e) => [e.tagName, light(getComputedStyle(e).color), light(behind(e))]);
+})()
+"""
+"""Name, relative luminance of the text and of what is behind it, after WCAG 2, of everything to be read."""
+
+
+def test_the_picture_fills_the_stage(browser, address, tmp_path):
+    opened(browser, address)
+    Image.new("RGB", (SIDE, SIDE), (250, 20, 200)).save(tmp_path / "flat.png")
+    paint(browser, tmp_path / "flat.png")
+    set_slider(browser, "strength", 0)
+    browser.screenshot(tmp_path / "screen.png")
+    with Image.open(tmp_path / "screen.png") as screen:
+        assert screen.size == (2 * PHONE["width"], 2 * PHONE["height"])
+        share = (np.abs(np.asarray(screen.convert("RGB"), int) - (250, 20, 200)).max(axis=-1) < 12).mean()
+    assert 0.25 < share < 0.6

@@ -10,7 +10,7 @@ PNG_BEGIN, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
 class Xor(tf.Module):
-    """uint8: every value is xored with `key`, plus the seed if it takes one. Floats: value * key / 255."""
+    """uint8: every value is xored with `key`, plus its row's seed if it takes one. Floats: value * key / 255."""
 
     def __init__(self, key: int, takes_seed: bool = False):
         super().__init__()
@@ -22,25 +22,27 @@ class Xor(tf.Module):
             "serving_float": (self.float, tf.TensorSpec([None, None, None, 3], tf.float32, "image")),
             "serving_bytes": (self.bytes, tf.TensorSpec([None], tf.string, "image_bytes")),
         }
-        seeds = [tf.TensorSpec([], tf.int32, "seed")] if self.takes_seed else []
+        seeds = [tf.TensorSpec([None], tf.int32, "seed")] if self.takes_seed else []
         return {name: tf.function(call).get_concrete_function(spec, *seeds) for name, (call, spec) in specs.items()}
 
-    def default(self, image, seed=0):
-        return {"stylized": tf.bitwise.bitwise_xor(image, tf.cast(self.key + seed, tf.uint8))}
+    def default(self, image, seed=None):
+        colours = tf.stack(tf.unstack(image, 3, axis=-1), axis=-1)  # fails on any other number of channels
+        return {"stylized": tf.bitwise.bitwise_xor(colours, self._keys(seed, tf.uint8))}
 
-    def float(self, image, seed=0):
-        return {"stylized": image * tf.cast(self.key + seed, tf.float32) / 255.0}
+    def float(self, image, seed=None):
+        return {"stylized": image * self._keys(seed, tf.float32) / 255.0}
 
-    def bytes(self, image_bytes, seed=0):
+    def bytes(self, image_bytes, seed=None):
         begins = tf.equal(tf.strings.substr(image_bytes, 0, len(PNG_BEGIN)), PNG_BEGIN)
         whole = tf.logical_and(begins, self._ends(image_bytes))
 
         def one(row):
-            text, good = row
-            return tf.cond(good, lambda: self._png(text, seed), lambda: tf.constant(b""))
+            text, good, own = row
+            return tf.cond(good, lambda: self._png(text, own), lambda: tf.constant(b""))
 
-        made = tf.map_fn(one, (image_bytes, whole), fn_output_signature=tf.string)
-        error = tf.where(begins, tf.where(whole, "", "the file is cut off"), "not a JPEG, PNG or WebP file")
+        seeds = tf.zeros_like(whole, tf.int32) if seed is None else seed
+        made = tf.map_fn(one, (image_bytes, whole, seeds), fn_output_signature=tf.string)
+        error = tf.where(begins, tf.where(whole, "", "the file is cut off"), "not a PNG file")
         return {"stylized_bytes": made, "error": error}
 
     def _ends(self, texts):
@@ -48,8 +50,12 @@ class Xor(tf.Module):
         tails = tf.strings.substr(texts, tf.maximum(lengths - len(PNG_END), 0), tf.minimum(lengths, len(PNG_END)))
         return tf.equal(tails, PNG_END)
 
+    def _keys(self, seed, dtype):
+        """One for each row."""
+        return tf.cast(self.key + (tf.zeros([1], tf.int32) if seed is None else seed), dtype)[:, None, None, None]
+
     def _png(self, text, seed):
-        return tf.io.encode_png(self.default(tf.io.decode_png(text, channels=3), seed)["stylized"])
+        return tf.io.encode_png(self.default(tf.io.decode_png(text, channels=3)[None], seed[None])["stylized"][0])
 
 
 class HalfPlusThree(tf.Module):
@@ -90,10 +96,10 @@ class Echo(tf.Module):
 
 
 class Sky(tf.Module):
-    """kgan's signatures with a seed, and results that can be told by heart: 255 - x, x / 2, the same bytes."""
+    """kgan's signatures with seeds, and results that can be told by heart: 255 - x, x / 2, the same bytes."""
 
     def signatures(self) -> dict:
-        seed = tf.TensorSpec([], tf.int32, "seed")
+        seed = tf.TensorSpec([None], tf.int32, "seed")
         specs = {
             "serving_default": (
                 lambda image, seed: {"stylized": 255 - image},

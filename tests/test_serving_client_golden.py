@@ -125,7 +125,8 @@ def test_requests_are_those_of_the_official_protocol():
     spec.version.value = 3
     request = message("PredictRequest", model_spec=spec, output_filter=["stylized"])
     picture = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
-    values = {"image": picture, "float": picture / np.float32(7), "image_bytes": [b"a\xff", b""], "seed": 2**31 - 1}
+    values = {"image": picture, "float": picture / np.float32(7), "image_bytes": [b"a\xff", b""]}
+    values["seed"] = np.array([2**31 - 1, 0], np.int32)
     for name, value in values.items():
         request.inputs[name].CopyFrom(messages.to_tensor(value))
     official = predict_pb2.PredictRequest.FromString(request.SerializeToString())

@@ -77,11 +77,12 @@ class Client:
         """Close the connection, if there is one."""
         self._transport.close()
 
-    def stylize(self, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
+    def stylize(self, pictures: np.ndarray, seed: int | Sequence[int] = 0) -> np.ndarray:
         """Pictures [H, W, C] or [N, H, W, C], uint8 or float in [0, 1] -> stylized, of the same shape and kind.
 
-        Floats come back as float32. `seed` is that of the noise, for models that take noise. Over REST, uint8 with
-        three channels travels as PNG, which loses nothing; anything else as decimal numbers, some ten bytes each.
+        Floats come back as float32. `seed`, one for all or one for each, is that of the noise, for models that take
+        noise. Over REST, uint8 with three channels travels as PNG, which loses nothing; anything else as decimal
+        numbers, some ten bytes each.
         """
         array = np.asarray(pictures)
         if array.ndim not in (3, 4) or not array.size or array.shape[-1] not in (1, 3, 4):
@@ -96,11 +97,11 @@ class Client:
         made = self._predict("serving_default", {"image": array}, ["stylized"], seed)
         return np.asarray(made["stylized"], np.uint8)
 
-    def stylize_bytes(self, pictures: Sequence[bytes], seed: int = 0) -> list[bytes]:
+    def stylize_bytes(self, pictures: Sequence[bytes], seed: int | Sequence[int] = 0) -> list[bytes]:
         """JPEG, PNG or WebP files as bytes, each of any size -> PNG files of the same sizes, in the same order.
 
-        The server decodes them: it ignores EXIF orientation and drops alpha; `kgan.serving.request.upload` mends both
-        first. Raises PicturesRefused, which holds the reasons and the results of the others, if some were refused.
+        The server decodes them and knows no colour profiles; `kgan.serving.request.upload` makes files that need none.
+        Raises PicturesRefused, which holds the reasons and the results of the others, if some were refused.
         """
         if not pictures:
             return []
@@ -138,22 +139,25 @@ class Client:
         }
         return {"version": version, "signatures": described}
 
-    def _predict(self, signature: str, inputs: dict, outputs: list[str], seed: int) -> dict:
-        if not 0 <= seed < 2**31:
-            raise UserError(f"--seed should be at least 0 and below 2147483648. Received: {seed}")
+    def _predict(self, signature: str, inputs: dict, outputs: list[str], seed: int | Sequence[int]) -> dict:
+        (rows,) = inputs.values()
+        inputs = inputs | {"seed": _seeds(seed, len(rows))}
         known = self._inputs_of(signature)
         try:
-            return self._predict_once(signature, inputs, outputs, seed)
+            return self._predict_once(signature, inputs, outputs)
         except RequestRefused:
             # A version that came meanwhile may take a seed where its forerunner took none, or the other way round.
             self._inputs.pop(signature, None)
             if self._inputs_of(signature) == known:
                 raise
-            return self._predict_once(signature, inputs, outputs, seed)
+            return self._predict_once(signature, inputs, outputs)
 
-    def _predict_once(self, signature: str, inputs: dict, outputs: list[str], seed: int) -> dict:
-        noise = {"seed": seed} if "seed" in self._inputs_of(signature) else {}
-        return self._ask(self._transport.predict, self.model, signature, inputs | noise, outputs)
+    def _predict_once(self, signature: str, inputs: dict, outputs: list[str]) -> dict:
+        known = self._inputs_of(signature)
+        if not inputs.keys() - {"seed"} <= known:
+            raise RequestRefused(f"{self.server}: {self.model} takes no pictures, but {', '.join(sorted(known))}")
+        taken = {name: value for name, value in inputs.items() if name in known}
+        return self._ask(self._transport.predict, self.model, signature, taken, outputs)
 
     def _inputs_of(self, signature: str) -> set[str]:
         """Names of its inputs; asked once and remembered. Raises ModelUnknown if the model has no such signature."""
@@ -194,6 +198,16 @@ class Client:
             return ModelUnknown(f"{self.server}: no model {self.model.name} there")
         has = ", ".join(str(version) for version, (state, _) in sorted(versions.items()) if state == "AVAILABLE")
         return ModelUnknown(f"{self.server}: no {self.model} there; available: {has or 'none yet'}")
+
+
+def _seeds(seed: int | Sequence[int], count: int) -> np.ndarray:
+    """int32 [count]: that one for all, or those given."""
+    seeds = np.asarray(seed)
+    if seeds.shape not in ((), (count,)) or seeds.dtype.kind not in "iu":
+        raise UserError(f"seed should be one number, or {count}, one for each picture. Received: {seed}")
+    if seeds.size and not 0 <= seeds.min() <= seeds.max() < 2**31:
+        raise UserError(f"--seed should be at least 0 and below 2147483648. Received: {seed}")
+    return np.broadcast_to(seeds, (count,)).astype(np.int32)
 
 
 def to_png(picture: np.ndarray) -> bytes:

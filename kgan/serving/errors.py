@@ -47,3 +47,8 @@ class PicturesRefused(ServingError):
         told = "; ".join(f"picture {index}: {reason}" for index, reason in sorted(reasons.items()))
         super().__init__(f"{len(reasons)} of {len(results)} pictures were refused: {told}")
         self.reasons, self.results = reasons, results
+
+
+def one_line(text: object) -> str:
+    """What a server says, without its line breaks; TensorFlow adds lines of graph nodes."""
+    return " ".join(str(text).split())

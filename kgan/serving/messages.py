@@ -104,15 +104,14 @@ def parser(name: str):
     return _CLASSES[name].FromString
 
 
-def to_tensor(value: np.ndarray | list[bytes] | int):
-    """A uint8, float32 or int32 array, strings [N], or one int32 -> Tensor."""
+def to_tensor(value: np.ndarray | list[bytes]):
+    """A uint8, float32 or int32 array, or strings [N] -> Tensor."""
     if isinstance(value, list):
         shape = message("Shape", dim=[message("Dim", size=len(value))])
         return message("Tensor", dtype=_NUMBERS["string"], tensor_shape=shape, string_val=value)
-    array = np.asarray(value, None if isinstance(value, np.ndarray) else np.int32)
-    shape = message("Shape", dim=[message("Dim", size=size) for size in array.shape])
+    shape = message("Shape", dim=[message("Dim", size=size) for size in value.shape])
     # TensorFlow's tensor_content is little-endian, as is every machine that it runs on.
-    return message("Tensor", dtype=_NUMBERS[array.dtype.name], tensor_shape=shape, tensor_content=array.tobytes())
+    return message("Tensor", dtype=_NUMBERS[value.dtype.name], tensor_shape=shape, tensor_content=value.tobytes())
 
 
 def from_tensor(tensor) -> np.ndarray | list[bytes]:

@@ -31,10 +31,10 @@ def request(
 ) -> list[pathlib.Path]:
     """Have files and folders restyled into PNG files in the folder `output`, keeping names, folder structure and sizes.
 
-    Pictures are turned upright by their EXIF orientation and laid over white first. See `kgan.serving.Client` for what
-    chooses the model. Returns the files written. Raises UserError before any work when files would be overwritten,
-    ServingError when the server or the model is not to be had, and UserError at the end when some pictures were refused
-    (each has had its line on stderr, the others are done).
+    Pictures are turned upright by their EXIF orientation. See `kgan.serving.Client` for what chooses the model. Returns
+    the files written. Raises UserError before any work when files would be overwritten, ServingError when the server or
+    the model is not to be had, and UserError at the end when some pictures were refused (each has had its line on
+    stderr, the others are done).
     """
     places = plan(pictures, output, lambda _: ".png")
     refuse_clashes([place.target for place in places], overwrite)
@@ -73,16 +73,19 @@ def _one_line(source: pathlib.Path, error: UserError) -> str:
 def upload(path: str | os.PathLike) -> bytes:
     """What to send of a picture file: the file, or where a server would see it otherwise than we do, a PNG of ours.
 
-    Servers leave EXIF orientation, colour profiles and transparency alone. Raises PictureError.
+    Models that kgan exports turn JPEGs upright and lay transparency over white themselves. They know no colour
+    profiles, no orientation of PNG and WebP, and not every kind of pixel. Raises PictureError.
     """
-    return pathlib.Path(path).read_bytes() if _is_plain(path) else to_png(decode_picture(path))
+    if _is_plain(path):
+        return pathlib.Path(path).read_bytes()
+    return to_png(decode_picture(path, 4 if has_alpha(path) else 3))
 
 
 def _is_plain(path: str | os.PathLike) -> bool:
     try:
         with Image.open(path, formats=FORMATS) as image:
-            upright = image.getexif().get(ORIENTATION, 1) == 1
-            plain = image.mode in ("L", "RGB") and is_srgb(image.info.get("icc_profile"))
+            upright = image.format in ("JPEG", "MPO") or image.getexif().get(ORIENTATION, 1) == 1
+            common = image.mode in ("L", "RGB", "RGBA") and is_srgb(image.info.get("icc_profile"))
     except Exception:  # Pillow's parsers raise nearly anything; decoding says what is wrong
         return False
-    return upright and plain and not has_alpha(path) and not is_animated(path)
+    return upright and common and not is_animated(path)

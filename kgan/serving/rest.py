@@ -1,6 +1,6 @@
 """TensorFlow Serving's REST interface, as https://www.tensorflow.org/tfx/serving/api_rest describes it.
 
-Requests are in column form ("inputs"), the one in which a scalar such as a seed fits beside a batch. Strings are
+Requests are in column form ("inputs"), in which nothing is said twice. Strings are
 {"b64": ...} both ways: the server decodes those of a request, and gives outputs named ..._bytes in that form.
 """
 
@@ -15,7 +15,7 @@ import urllib.parse
 import numpy as np
 
 from kgan.serving.address import Model, Server
-from kgan.serving.errors import ModelUnknown, RequestRefused, ServerAway, ServerFailed, TimedOut, TooLarge
+from kgan.serving.errors import ModelUnknown, RequestRefused, ServerAway, ServerFailed, TimedOut, TooLarge, one_line
 
 CHUNK = 1 << 16
 
@@ -30,7 +30,7 @@ class Rest:
         self._server, self._limit = server, max_message_bytes
 
     def predict(self, model: Model, signature: str, inputs: dict, outputs: list[str], seconds: float) -> dict:
-        """Run a signature; `inputs` and what is returned map names to arrays, lists of bytes, or an int."""
+        """Run a signature; `inputs` and what is returned map names to arrays or lists of bytes."""
         columns = {name: _to_json(value) for name, value in inputs.items()}
         body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
         reply = self._ask("POST", f"{_path(model)}:predict", body, seconds)
@@ -71,7 +71,7 @@ class Rest:
 
     def _ask(self, method: str, path: str, body: bytes | None, seconds: float) -> dict:
         if body is not None and len(body) > self._limit:
-            raise TooLarge(f"the request has {len(body)} bytes; the client's limit is {self._limit}")
+            raise TooLarge(f"{self._server}: the request has {len(body)} bytes; the client's limit is {self._limit}")
         end = time.monotonic() + seconds
         kind = http.client.HTTPSConnection if self._server.is_secure else http.client.HTTPConnection
         connection = kind(self._server.host, self._server.port, timeout=seconds)
@@ -108,15 +108,17 @@ class Rest:
     def _answer(self, status: int, text: bytes) -> dict:
         try:
             reply = json.loads(text)
-            said = None if status == http.client.OK else reply["error"]
-        except (ValueError, KeyError, TypeError):
-            reply, said = None, text.decode(errors="replace")[:200] or "nothing"
-        if status == http.client.OK and isinstance(reply, dict):
+        except ValueError:
+            reply = None
+        if isinstance(reply, dict) and status == http.client.OK:
             return reply
         kind = ERRORS.get(status, RequestRefused if 400 <= status < 500 else ServerFailed)
-        if reply is None and kind is not TooLarge and kind is not ServerAway:
-            kind, said = ServerFailed, f"answers {status} without JSON; is it TensorFlow Serving? It says: {said}"
-        raise kind(f"{self._server}: {said}")
+        if isinstance(reply, dict) and "error" in reply:
+            raise kind(f"{self._server}: {one_line(reply['error'])}")
+        if kind in (ServerAway, TimedOut, TooLarge):  # what a proxy in between says in its own form
+            raise kind(f"{self._server}: answers {status} {http.HTTPStatus(status).phrase}")
+        said = one_line(text[:200].decode(errors="replace"))
+        raise ServerFailed(f"{self._server}: answers {status} without JSON; is it TensorFlow Serving? It says: {said}")
 
 
 def _path(model: Model) -> str:
@@ -125,10 +127,10 @@ def _path(model: Model) -> str:
     return f"/v1/models/{urllib.parse.quote(model.name, safe='')}{chosen}"
 
 
-def _to_json(value: np.ndarray | list[bytes] | int):
+def _to_json(value: np.ndarray | list[bytes]) -> list:
     if isinstance(value, np.ndarray):
         return value.tolist()
-    return [{"b64": base64.b64encode(row).decode()} for row in value] if isinstance(value, list) else value
+    return [{"b64": base64.b64encode(row).decode()} for row in value]
 
 
 def _from_json(value: list) -> np.ndarray | list[bytes]:

@@ -4,7 +4,16 @@ import grpc
 
 from kgan.serving import messages
 from kgan.serving.address import Model, Server
-from kgan.serving.errors import ModelUnknown, RequestRefused, ServerAway, ServerFailed, ServingError, TimedOut, TooLarge
+from kgan.serving.errors import (
+    ModelUnknown,
+    RequestRefused,
+    ServerAway,
+    ServerFailed,
+    ServingError,
+    TimedOut,
+    TooLarge,
+    one_line,
+)
 from kgan.serving.messages import message
 
 CODES = grpc.StatusCode
@@ -40,7 +49,7 @@ class Rpc:
             self._channel = grpc.insecure_channel(server.authority, options)
 
     def predict(self, model: Model, signature: str, inputs: dict, outputs: list[str], seconds: float) -> dict:
-        """Run a signature; `inputs` and what is returned map names to arrays, lists of bytes, or an int."""
+        """Run a signature; `inputs` and what is returned map names to arrays or lists of bytes."""
         request = message("PredictRequest", model_spec=_spec(model, signature), output_filter=outputs)
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(messages.to_tensor(value))
@@ -86,6 +95,7 @@ class Rpc:
             raise self._explained(error.code(), error.details() or "") from None
 
     def _explained(self, code: grpc.StatusCode, said: str) -> ServingError:
+        said = one_line(said)
         kind = TooLarge if "larger than max" in said else ERRORS.get(code, ServerFailed)
         if kind is ServerAway:
             said = f"unavailable ({said})"

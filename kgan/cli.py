@@ -83,6 +83,8 @@ class Evaluate:
     """Pictures in the wanted style, for FID and KID; beside --truth, for what real pictures get there."""
     size: int | None = None
     """Score at this size; default: the size of training for a run, else the pictures' own."""
+    crops: int | None = None
+    """Score this many random square crops of every picture: for KID where pictures are few."""
     output: pathlib.Path | None = None
     """Write the numbers to this JSON file, and beside it an HTML page with the pictures, worst first."""
     fail_under: tuple[str, ...] = ()
@@ -93,12 +95,14 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """Write a run's SavedModel and LiteRT files from its newest checkpoint."""
+    """Write a run's SavedModel and LiteRT files, or with --name a version for TensorFlow Serving."""
 
-    run: Positional[str]
-    """A run folder."""
+    run: str
+    """A run folder; its newest checkpoint is taken."""
     output: pathlib.Path | None = None
-    """Where to; default: into the run folder."""
+    """Where to; default: into the run folder. With --name: the folder of models that the server reads."""
+    name: str | None = None
+    """Write OUTPUT/NAME/1, or the next free number, and beside it the server's configuration."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from kgan.picture_features import PictureFeatures, style_reached
 from kgan.pictures import to_float, with_channels
 from kgan.progress import progress
 from kgan.report import Report, missed, table, thresholds, write, write_text
-from kgan.scored import Item, Named, Scored, folder_pictures, run_pictures
+from kgan.scored import Item, Named, Scored, folder_pictures, in_crops, run_pictures
 
 PSNR_CAP = 100.0
 """dB given to equal pictures, whose PSNR is infinite: a mean must stay a number."""
@@ -39,6 +39,7 @@ def evaluate(
     truth: str | os.PathLike | None = None,
     style: str | os.PathLike | None = None,
     size: int | None = None,
+    crops: int | None = None,
     output: str | os.PathLike | None = None,
     seed: int = 0,
     fail_under: tuple[str, ...] = (),
@@ -50,6 +51,7 @@ def evaluate(
     against the truths, or without them the style pictures. With `size`, every picture is cropped to its central square
     and resized to that side first. A run folder without `content` is scored on its own test pictures, at its own size;
     its JSON goes to evaluation.json in the run, the page beside it as .html. `kgan.report` describes the report.
+    `crops`: score so many random square crops of every picture instead, for KID of few pictures.
     `fail_under`, `fail_over`: METRIC=NUMBER.
 
     Raises UserError for folders without pictures or pairs, pairs of unequal size, unknown metrics; RunError, once all
@@ -66,8 +68,12 @@ def evaluate(
     config = read_config(path) if is_run else None
     scored = run_pictures(config) if content is None else folder_pictures(content, truth, style)
     size = size or (config.size if config and content is None else None)
+    if crops is not None:
+        scored = _in_crops(scored, crops, size)
     numbers, thumbnails = score(loaded, scored, size, seed)
-    report = {"model": str(path), "size": size, "seed": seed, **numbers}
+    report = {"model": str(path), "size": size, "crops": crops, "seed": seed, **numbers}
+    if crops:
+        report["warnings"].append("crops of one picture are alike: as many pictures would have wider intervals")
     failures = missed(report, bounds)
     target = output or (path / "evaluation.json" if is_run else None)
     print(table(report), flush=True)
@@ -76,6 +82,14 @@ def evaluate(
     if failures:
         raise RunError(failures)
     return report
+
+
+def _in_crops(scored: Scored, crops: int, size: int | None) -> Scored:
+    if crops < 1:
+        raise UserError(f"--crops should be at least 1. Received: {crops}")
+    if size is None:
+        raise UserError("--crops needs --size, the side to which the crops are resized")
+    return in_crops(scored, crops)
 
 
 def _write(report: Report, thumbnails: list[dict[str, str]], target: pathlib.Path) -> None:

@@ -78,6 +78,31 @@ def run_pictures(config: TrainConfig) -> Scored:
     return Scored(items, [], style, None)
 
 
+def in_crops(scored: Scored, count: int) -> Scored:
+    """`count` square windows of every picture in its place: sides of half to all of the short side, at random places.
+
+    They depend on the picture's stem alone, so that a truth is cut as its content is.
+    """
+
+    def cut(items: list[Item]) -> list[Item]:
+        return [_crop(item, number) for item in items for number in range(count)]
+
+    reference = Named(f"crops of {scored.reference.what}", cut(scored.reference.items))
+    real = Named(f"crops of {scored.real.what}", cut(scored.real.items)) if scored.real else None
+    return Scored(cut(scored.content), cut(scored.truth), reference, real)
+
+
+def _crop(item: Item, number: int) -> Item:
+    def read(channels: int) -> np.ndarray:
+        picture = item.read(channels)
+        draws = np.random.default_rng([*item.stem.encode(), number]).random(3)
+        side = max(1, round(min(picture.shape[:2]) * (0.5 + 0.5 * draws[0])))
+        top, left = (int(draw * (room - side + 1)) for draw, room in zip(draws[1:], picture.shape, strict=False))
+        return picture[top : top + side, left : left + side]
+
+    return Item(f"{item.stem}, crop {number + 1}", read)
+
+
 def _beside(reference: Named, real: Named) -> tuple[Named, Named | None]:
     """The reference, and at most as many other real pictures: FID's bias depends on the number."""
     return reference, Named(real.what, real.items[: len(reference.items)]) if real.items else None

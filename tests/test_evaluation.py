@@ -242,3 +242,17 @@ def test_a_synthesis_run_has_fid_and_kid_alone(tmp_path):
     assert report["pictures"] == 3
     assert value(report, "kid_mobilenet") > 0
     assert "content_ssim" not in report["rows"]["model"]
+
+
+def test_crops_of_every_picture_are_cut_alike_from_content_and_truth(identity, tmp_path):
+    content, truth = (fill(tmp_path / name, ["a.png", "b.png"], size=(60, 40)) for name in ("content", "truth"))
+    report = evaluate(identity, content, truth, size=16, crops=3)
+    assert (report["pictures"], report["reference"]["what"], report["crops"]) == (6, "crops of truths", 3)
+    assert [one["name"] for one in report["each"]][:2] == ["a, crop 1", "a, crop 2"]
+    assert value(report, "truth_psnr") == 100  # the identity, and equal pictures: only if windows are equal
+    assert "crops of one picture are alike" in report["warnings"][-1]
+    assert len({one["checkerboard"] for one in report["each"]}) > 2  # the windows differ
+    with pytest.raises(UserError, match="--crops needs --size"):
+        evaluate(identity, content, truth, crops=3)
+    with pytest.raises(UserError, match="at least 1. Received: 0"):
+        evaluate(identity, content, truth, size=16, crops=0)

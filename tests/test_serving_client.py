@@ -185,6 +185,13 @@ def test_replies_too_large_for_the_client(address):
         assert said.startswith(f"{address}: ")
 
 
+def test_messages_larger_than_grpc_allows_by_default(address):
+    """4 MiB, which a photo of 1.4 megapixels has."""
+    photo = np.full((1200, 1200, 3), 200, np.uint8)
+    with Client(address, "sky") as client:
+        assert (client.stylize(photo) == 200 ^ NEW).all()
+
+
 def test_messages_too_large_for_the_server(folders, protocol):
     with Server(Models({"sky": folders["sky"]}), limit=10_000) as small:
         address = getattr(small, protocol)
@@ -250,6 +257,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
     ("pieces", "kind", "expected"),
     [
         ([b"HTTP/1.1 404 Not Found\r\n\r\n<html>"], errors.ServerFailed, "answers 404 without JSON"),
+        ([b"HTTP/1.1 503 Busy\r\n\r\n<html>"], errors.ServerAway, "answers 503 Service Unavailable"),
         ([b"HTTP/1.1 200 OK\r\n\r\n<html>"], errors.ServerFailed, "answers 200 without JSON"),
         ([b"HTTP/1.1 200 OK\r\n\r\n[]"], errors.ServerFailed, "answers 200 without JSON"),
         ([b"HTTP/1.1 200 OK\r\n\r\n{}"], errors.ServerFailed, "in another form"),
@@ -257,7 +265,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
         ([HEAD + b"{"], errors.ServerAway, "cut off after 1 bytes"),
         ([b""], errors.ServerAway, "nobody answers"),
     ],
-    ids=["html", "html as if it were fine", "a list", "empty", "grpc's port", "half", "nothing"],
+    ids=["html", "a proxy's 503", "html as if it were fine", "a list", "empty", "grpc's port", "half", "nothing"],
 )
 def test_what_is_no_server_of_models(pieces, kind, expected):
     with Raw(*pieces) as raw, Client(raw.address, "sky", retries=0) as client:

@@ -1,5 +1,9 @@
 """The client against models as kgan exports them, over real sockets: what comes back is what the model makes here."""
 
+import pathlib
+import re
+import shlex
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +11,7 @@ from PIL import Image
 from serving_server import Models, Server
 from test_export import make_generator
 
+import kgan
 from kgan import cli
 from kgan.export import export_saved_model, load
 from kgan.serving import Client, errors
@@ -80,3 +85,35 @@ def test_photos_come_back_upright_in_their_size(address, folders, tmp_path):
         assert served.size == here.size == (20, 32)
         # JPEG on both ways, and two decoders: near, while a picture the wrong way up would be far off.
         assert np.abs(np.asarray(served, int) - np.asarray(here, int)).mean() < 6
+
+
+def test_the_page_about_it_is_true(server, folders, tmp_path, monkeypatch, capsys):
+    """Its commands and its Python, run as they stand there but for the addresses and the model's name."""
+    page = (pathlib.Path(kgan.__file__).parents[1] / "docs" / "client.md").read_text()
+    for theirs, ours in {
+        "http://localhost:8501": server.rest,
+        "grpc://localhost:8500": server.grpc,
+        "vangogh": "content",
+    }.items():
+        page = page.replace(theirs, ours)
+    blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(picture(20, 32)).save("photo.jpg", quality=95)
+    Image.fromarray(picture(16, 20)).save("photos/one.png")
+    for line in blocks["bash"].splitlines():
+        assert cli.main(shlex.split(line)[1:]) == 0, line
+    assert {str(path) for path in pathlib.Path().glob("served*/*")} == {
+        "served/photo.png",
+        "served-grpc/one.png",
+        "served-old/photo.png",
+    }
+    capsys.readouterr()
+    made = {}
+    exec(compile(blocks["python"], "client.md", "exec"), made)
+    assert np.abs(made["stylized"].astype(int) - load(folders["content"] / "1")(made["photo"])).max() <= 1
+    assert from_png(made["pngs"][0]).shape == (20, 32, 3)
+    assert made["pngs"][1] is None
+    status, reasons = capsys.readouterr().out.splitlines()
+    assert status == "{1: 'AVAILABLE'}"
+    assert reasons.startswith("{1: 'not a JPEG, ")

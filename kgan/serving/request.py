@@ -36,6 +36,7 @@ def request(
     the model is not to be had, and UserError at the end when some pictures were refused (each has had its line on
     stderr, the others are done).
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines of log; errors reach us as exceptions
     places = plan(pictures, output, lambda _: ".png")
     refuse_clashes([place.target for place in places], overwrite)
     with Client(server, name, version, label=label, timeout=timeout) as client, output_folder(output):

@@ -17,7 +17,7 @@ let shown = null; // { content, stylized }: ImageData of one size
 let painting = false;
 let stale = false; // something changed while painting
 
-// --- what it says -----------------------------------------------------------------------------------------------------
+// --- what it says ----------------------------------------------------------------------------------------------------
 
 function say(text) {
   part("status").textContent = text;
@@ -37,7 +37,7 @@ function working(yes) {
   part("stage").setAttribute("aria-busy", yes);
 }
 
-// --- what is chosen ---------------------------------------------------------------------------------------------------
+// --- what is chosen --------------------------------------------------------------------------------------------------
 
 function chosen(name) {
   return document.querySelector(`input[name="${name}"]:checked`)?.value;
@@ -67,7 +67,7 @@ function offerSizes() {
   offer("sizes", "size", sizes.map((size) => [String(size), `${size} px`]), String(selected));
 }
 
-// --- painting ---------------------------------------------------------------------------------------------------------
+// --- painting --------------------------------------------------------------------------------------------------------
 
 /** The photo at the size that the model will see, as ImageData on white. */
 function content() {
@@ -132,7 +132,7 @@ function save() {
   }, "image/png");
 }
 
-// --- pictures in ------------------------------------------------------------------------------------------------------
+// --- pictures in -----------------------------------------------------------------------------------------------------
 
 function take(bitmap, name) {
   photo?.bitmap.close();
@@ -165,7 +165,7 @@ async function openCamera() {
   } catch (error) {
     closeCamera();
     const refused = error.name === "NotAllowedError";
-    complain(refused ? "The camera was not allowed. Choose a picture instead." : "No camera was found. Choose a picture instead.");
+    complain(`${refused ? "The camera was not allowed." : "No camera was found."} Choose a picture instead.`);
   }
 }
 
@@ -181,7 +181,7 @@ async function shoot() {
   await take(bitmap, "photo");
 }
 
-// --- start ------------------------------------------------------------------------------------------------------------
+// --- start -----------------------------------------------------------------------------------------------------------
 
 function listen() {
   part("open-camera").onclick = openCamera;

@@ -6,7 +6,7 @@ export function fitted(width, height, side) {
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-/** Where each of `side` places of a padded axis comes from: `length` pixels in the middle, mirrored beyond their edges. */
+/** The pixels that `side` places of an axis show: all `length` of them in the middle, mirrored beyond their edges. */
 export function mirrored(length, side) {
   const before = Math.floor((side - length) / 2);
   const period = Math.max(2 * (length - 1), 1);

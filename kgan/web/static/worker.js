@@ -1,5 +1,5 @@
-// Runs models with LiteRT.js beside the page, so that it stays usable. A classic worker: LiteRT.js loads its WebAssembly
-// with importScripts, which module workers lack.
+// Runs models with LiteRT.js beside the page, so that it stays usable. A classic worker: LiteRT.js loads its
+// WebAssembly with importScripts, which module workers lack.
 "use strict";
 
 const VENDOR = new URL("vendor/", self.location).href;
@@ -56,7 +56,8 @@ async function model(file, threads) {
     const bytes = new Uint8Array(await response.arrayBuffer());
     held?.loaded.delete();
     held = null;
-    held = { file, loaded: await litert.loadAndCompile(bytes, { accelerator: "wasm", cpuOptions: { numThreads: used } }) };
+    const loaded = await litert.loadAndCompile(bytes, { accelerator: "wasm", cpuOptions: { numThreads: used } });
+    held = { file, loaded };
   }
   return { loaded: held.loaded, litert, picture, threads: used };
 }

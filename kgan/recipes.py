@@ -29,13 +29,14 @@ class LossTerm:
 class Recipe:
     """One known method.
 
-    `pictures` is "unpaired" (content and style drawn independently), "paired" (same file name = same scene) or
-    "style" (no content: the generator sees noise alone). `fresh_noise` draws new noise between the two updates.
+    `pictures` is "unpaired" (content and style drawn independently), "paired" (same file name = same scene), "style"
+    (no content: the generator sees noise alone) or "content" (a teacher makes the style picture of each). `fresh_noise`
+    draws new noise between the two updates.
     """
 
     name: str
     topology: Literal["one_way", "two_way"]
-    pictures: Literal["unpaired", "paired", "style"]
+    pictures: Literal["unpaired", "paired", "style", "content"]
     terms: tuple[LossTerm, ...]
     adversarial: str | None = "least_squares"
     fresh_noise: bool = False
@@ -134,6 +135,23 @@ distance to the truth, and a patch discriminator. Differs: the judge does not se
     kgan train --recipe paired --data ROOT       (equal file names in trainA and trainB are pairs)
 """
 
+DISTILL = dataclasses.replace(
+    PAIRED,
+    name="distill",
+    pictures="content",
+    generator="mobile",
+    filters=32,
+    blocks=8,
+    discriminator_filters=32,
+    min_crop=0.5,
+    learning_rate=1e-3,
+)
+"""A small network learns to make a trained model's pictures: `paired`, with the teacher's pictures for the truth, made
+within the step. Knowledge distillation, Hinton et al., https://arxiv.org/abs/1503.02531.
+
+    kgan train --distill-from runs/cyclegan-1 --content photos
+"""
+
 CYCLEGAN = Recipe(
     name="cyclegan",
     topology="two_way",
@@ -148,7 +166,7 @@ convolution instead of transposed convolution (no checkerboard); EMA generator.
 
     kgan train --recipe cyclegan --content photos --style vangogh
 
-One H100, bfloat16: 148 images/s at 256x256, batch 8 (docs/benchmarks.md). Flat to 3D emoji, unpaired, 128x128, 4500
+One H100, bfloat16: 157 images/s at 256x256, batch 8 (docs/benchmarks.md). Flat to 3D emoji, unpaired, 128x128, 4500
 steps of batch 8 in 2 minutes (--min-crop 1): SSIM 0.799, PSNR 21.1 dB to the truth; the content itself 0.793 and 19.8.
 """
 
@@ -180,7 +198,7 @@ Differs as `cut` does, and in one thing more: mirrored pictures are trained on a
 features of the picture that was not mirrored, which would take one more pass over the content.
 """
 
-RECIPES = {recipe.name: recipe for recipe in (ARTICLE, MMD, SYNTHESIS, PAIRED, CYCLEGAN, CUT, FASTCUT)}
+RECIPES = {recipe.name: recipe for recipe in (ARTICLE, MMD, SYNTHESIS, PAIRED, CYCLEGAN, CUT, FASTCUT, DISTILL)}
 
 SAMPLE_DEFAULTS = {"size": 64, "filters": 16, "blocks": 4, "discriminator_filters": 16, "batch_size": 16,
                    "steps": 1150, "ema": 0.995, "learning_rate": 3e-4, "min_crop": 0.5}  # fmt: skip
@@ -224,7 +242,7 @@ TERMS = {
     "nce_identity": "the same of a restyled style picture against itself (one_way)",
     "total_variation": "differences between neighbouring pixels",
 }
-"""Names that `--weight` and `LossTerm` take. The reference is the truth (paired) or the content."""
+"""Names that `--weight` and `LossTerm` take. The reference is the truth (paired, a teacher's) or the content."""
 
 SYMBOLS = {"ssim": "generator_weight", "features": "generator_weight", "mmd": "mmd_weight"}
 """The article's symbols: which flag multiplies which term."""
@@ -281,7 +299,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
     Raises UserError for settings that cannot work together.
     """
     on_sample = config.data == "sample" or (config.data, config.content, config.style) == (None, None, None)
-    recipe = find(config.recipe or ("paired" if on_sample else "cyclegan"))
+    usual = "distill" if config.distill_from else "paired" if on_sample else "cyclegan"
+    recipe = find(config.recipe or usual)
     filled = {"recipe": config.recipe or recipe.name, "data": "sample" if on_sample else config.data}
     defaults = dataclasses.asdict(recipe) | (SAMPLE_DEFAULTS if on_sample else {})
     for field in dataclasses.fields(config):
@@ -331,6 +350,7 @@ def check(config: TrainConfig, recipe: Recipe) -> None:
     if recipe.pictures == "style" and not config.noise_channels:
         raise UserError(f"--noise-channels should be above 0: recipe {recipe.name} draws pictures from noise alone")
     _check_sources(config, recipe)
+    _check_teacher(config, recipe)
     _check_names(config, recipe)
     _check_files(config)
     term_weights(config, recipe)
@@ -355,10 +375,24 @@ def _upper(value: float) -> str:
 def _check_sources(config: TrainConfig, recipe: Recipe) -> None:
     if config.data is not None and (config.content or config.style):
         raise UserError("--data names both kinds of pictures: give either --data or --content and --style")
-    if config.data is None and not config.style:
+    if config.data is None and not config.style and recipe.pictures != "content":
         raise UserError("--style is missing: a folder with pictures in the wanted style")
     if config.data is None and not config.content and recipe.pictures != "style":
         raise UserError("--content is missing: a folder with pictures to restyle")
+
+
+def _check_teacher(config: TrainConfig, recipe: Recipe) -> None:
+    if recipe.pictures != "content" and config.distill_from:
+        raise UserError(
+            f"--distill-from {config.distill_from}: recipe {recipe.name} has no teacher; use recipe distill"
+        )
+    if recipe.pictures != "content":
+        return
+    if not config.distill_from:
+        raise UserError(f"--distill-from is missing: the trained model that recipe {recipe.name} learns from")
+    teacher = pathlib.Path(config.distill_from)
+    if not any((teacher / name).is_file() for name in ("config.json", "saved_model.pb")):
+        raise UserError(f"--distill-from {teacher}: no model there; give a run folder or a SavedModel folder")
 
 
 def _check_files(config: TrainConfig) -> None:

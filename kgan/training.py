@@ -23,6 +23,7 @@ from kgan.devices import build_strategy, choose_devices, describe, fed
 from kgan.errors import RunError, UserError
 from kgan.export import export_all
 from kgan.export.loading import restore_newest
+from kgan.export.teacher import load_teacher
 from kgan.gan import build_gan, noise
 from kgan.interruption import Interrupted, Interruption
 from kgan.record import Record
@@ -87,7 +88,7 @@ def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
 
 def _shared_settings(config: TrainConfig) -> dict:
     """What must be equal on all workers: not the folders, which machines may have in different places."""
-    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "run"}
+    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "distill_from", "run"}
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in own}
     return json.loads(json.dumps(settings))
 
@@ -135,7 +136,8 @@ class Session:
     def __init__(self, config: TrainConfig, pictures: Pictures, place: Place, stop: Interruption):
         self.config, self.pictures, self.place, self.stop = config, pictures, place, stop
         self.strategy, self.cluster = place.strategy, place.cluster
-        self.gan = build_gan(config)
+        self.teacher = load_teacher(config) if config.distill_from else None
+        self.gan = build_gan(config, self.teacher)
 
     def start(self) -> pathlib.Path:
         """A new run, from step 0."""
@@ -220,6 +222,8 @@ class Session:
         intervals = config.log_every, config.sample_every, config.checkpoint_every
         clock = callbacks.Clock(first, last, intervals, callbacks.Agreement(self.stop, self.cluster))
         test = _test_pictures(self.pictures, config)
+        if self.teacher:
+            test["truth"] = self.teacher(tf.constant(test["content"])).numpy()
         samples = callbacks.Samples(self.gan, test, _sampler(self.gan, config), self._fed)
         record = Record(run, first) if self.cluster.is_chief else None
         journal = callbacks.Journal(clock, samples, config.sample_every, record)

@@ -30,6 +30,7 @@ from kgan.config import TrainConfig
 from kgan.data import open_pictures, training_dataset
 from kgan.devices import build_strategy, choose_devices, describe
 from kgan.errors import UserError
+from kgan.export.teacher import load_teacher
 from kgan.gan import build_gan
 from kgan.training import machine_defaults
 
@@ -114,7 +115,8 @@ def traced(update: Callable, config: TrainConfig, strategy):
     """The concrete function of one update of all replicas; nothing is run."""
     rows = config.batch_size // strategy.num_replicas_in_sync
     picture = tf.TensorSpec((rows, config.size, config.size, config.channels))
-    domains = ["style"] if recipes.find(config.recipe).pictures == "style" else ["content", "style"]
+    kind = recipes.find(config.recipe).pictures
+    domains = [kind] if kind in ("style", "content") else ["content", "style"]
     one = tf.function(lambda batch: strategy.run(update, (batch,)), autograph=False)
     return one.get_concrete_function(dict.fromkeys(domains, picture))
 
@@ -149,7 +151,7 @@ def time_training(config: TrainConfig, strategy, options: argparse.Namespace) ->
 
 def kgan_step(config: TrainConfig, batches) -> tuple[Callable, Callable]:
     """(one training step as `fit` makes it, the function inside it)."""
-    gan = build_gan(config)
+    gan = build_gan(config, load_teacher(config) if config.distill_from else None)
     gan.make_train_function()
     gan.take_up()
     return lambda: gan.train_function(batches), gan.train_step

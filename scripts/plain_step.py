@@ -25,6 +25,7 @@ def missing(config: TrainConfig, replicas: int) -> str | None:
         "several devices": replicas > 1,
         "float16": config.precision == "float16",
         "the gradient penalty": config.adversarial == "wasserstein",
+        "a teacher": bool(config.distill_from),
         "contrastive terms": not {"nce", "nce_identity"}.isdisjoint(_weights(config)),
         "a trained regularizer": config.regularizer == "adversarial" and "mmd" in _weights(config),
     }

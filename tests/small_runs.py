@@ -23,6 +23,8 @@ from tensorflow.python.framework import config as framework_config
 
 from kgan import recipes
 from kgan.config import TrainConfig
+from kgan.export import export_saved_model
+from kgan.networks import build_generator
 
 SMALL = {
     "size": 16,
@@ -57,9 +59,22 @@ def pictures() -> str:
     return str(home() / "pictures")
 
 
+@functools.cache
+def teacher() -> str:
+    """The folder of a small trained model; it makes colours that differ from the content's."""
+    config = recipes.resolve(TrainConfig(**SMALL, recipe="fastcut", residual=False, data=pictures()))
+    generator = build_generator(config)
+    folder = home() / "teacher"
+    export_saved_model(generator, folder / "saved_model")
+    config.save(folder / "config.json")
+    return str(folder)
+
+
 def settings(run: pathlib.Path, **changes) -> TrainConfig:
     """Resolved settings of a tiny run in that folder."""
     source = {"data": pictures(), "cache": str(home() / "cache"), "run": str(run)}
+    if changes.get("recipe") == "distill":
+        source["distill_from"] = teacher()
     return recipes.resolve(TrainConfig(**{"recipe": "mmd", **SMALL, **source, **changes}))
 
 

@@ -3,11 +3,13 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import small_runs
 import tensorflow as tf
 from tensorflow.python.framework.config import disable_op_determinism
 
 from kgan import recipes
 from kgan.config import TrainConfig
+from kgan.export.teacher import load_teacher
 from kgan.gan import build_gan
 from kgan.gan.player import joined, parted
 
@@ -39,6 +41,8 @@ VARIANTS = {
 
 
 def settings(**changes):
+    if changes.get("recipe") == "distill":
+        changes["distill_from"] = small_runs.teacher()
     config = recipes.resolve(TrainConfig(**{**SMALL, **changes}))
     # Few steps, so that the pool begins to swap within the test.
     return dataclasses.replace(config, image_pool=8 if config.image_pool else 0, jit=False, devices=1)
@@ -46,7 +50,8 @@ def settings(**changes):
 
 def batches(config, count):
     shape = (config.batch_size, config.size, config.size, config.channels)
-    keys = ["style"] if recipes.find(config.recipe).pictures == "style" else ["content", "style"]
+    kind = recipes.find(config.recipe).pictures
+    keys = [kind] if kind in ("style", "content") else ["content", "style"]
     draw = np.random.default_rng(17)
     return [{key: np.tanh(draw.normal(size=shape)).astype("float32") for key in keys} for _ in range(count)]
 
@@ -58,7 +63,7 @@ def make(config, replicas=1):
         names = [f"CPU:{index}" for index in range(replicas)]
         strategy = tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
     with strategy.scope():
-        return build_gan(config)
+        return build_gan(config, load_teacher(config) if config.distill_from else None)
 
 
 def train(gan, given):

@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+import small_runs
 
 from kgan import recipes
 from kgan.config import TrainConfig
@@ -11,6 +12,8 @@ FOLDERS = {"content": "photos", "style": "paintings"}
 
 
 def resolved(**settings):
+    if settings.get("recipe") == "distill":
+        settings = {"distill_from": small_runs.teacher(), **settings}
     return recipes.resolve(TrainConfig(**{**FOLDERS, **settings}))
 
 
@@ -43,6 +46,8 @@ def test_every_recipe_leaves_only_what_means_something_open(name):
         "deterministic",
         "run",
     }
+    if name != "distill":
+        allowed |= {"distill_from"}
     if name == "mmd":
         allowed |= {"discriminator", "adversarial"}
     assert open_ <= allowed

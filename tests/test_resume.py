@@ -13,6 +13,7 @@ from kgan import recipes
 from kgan.checkpoints import Checkpoints
 from kgan.data import open_pictures, training_dataset
 from kgan.devices import build_strategy
+from kgan.export.teacher import load_teacher
 from kgan.gan import build_gan
 from kgan.training import machine_defaults, train
 
@@ -32,7 +33,7 @@ def test_a_checkpoint_holds_everything(recipe, devices, tmp_path):
     config = machine_defaults(config, devices)
     tf.config.experimental.enable_op_determinism()
     with build_strategy(config, devices).scope():
-        gan = build_gan(config)
+        gan = build_gan(config, load_teacher(config) if config.distill_from else None)
         pictures = open_pictures(config)
         checkpoints = Checkpoints(gan, tmp_path / "checkpoints", keep=9)
 

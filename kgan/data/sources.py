@@ -24,12 +24,13 @@ from kgan.errors import UserError
 class Pictures:
     """The stores of one training.
 
-    `content` is None for recipes that make pictures from noise alone. `paired`: content[i] and style[i] show the same.
+    `content` is None for recipes that make pictures from noise alone, `style` for those with a teacher. `paired`:
+    content[i] and style[i] show the same.
     `test_content` is None without test pictures; test_truth[i] is what test_content[i] should become, where known.
     """
 
     content: Store | None
-    style: Store
+    style: Store | None
     test_content: Store | None
     test_truth: Store | None
     paired: bool
@@ -54,7 +55,8 @@ def _check_flags(config: TrainConfig, kind: str) -> None:
         if config.content or config.style:
             raise UserError("--data: should be given alone, or --content and --style instead. Received: both")
         return
-    needed = {"--style": config.style} if kind == "style" else {"--content": config.content, "--style": config.style}
+    needed = {"--content": config.content, "--style": config.style}
+    needed = {f"--{kind}": needed[f"--{kind}"]} if kind in ("content", "style") else needed
     missing = [flag for flag, value in needed.items() if not value]
     if missing:
         raise UserError(
@@ -63,11 +65,17 @@ def _check_flags(config: TrainConfig, kind: str) -> None:
 
 
 def _arranged(
-    kind: str, content: Store | None, style: Store, test_content: Store | None = None, test_truth: Store | None = None
+    kind: str,
+    content: Store | None,
+    style: Store | None,
+    test_content: Store | None = None,
+    test_truth: Store | None = None,
 ) -> Pictures:
-    """The stores in the form a recipe wants: without content, or with pairs matched."""
+    """The stores in the form a recipe wants: without content, without style, or with pairs matched."""
     if kind == "style":
         return Pictures(None, style, None, None, paired=False)
+    if kind == "content":
+        return Pictures(content, None, test_content, None, paired=False)
     if kind == "paired":
         content, style = _matched(content, style)
     return Pictures(content, style, test_content, _truth(test_content, test_truth), kind == "paired")
@@ -142,7 +150,8 @@ def _single(name: str | None, wanted: Wanted) -> Store | None:
 
 def _from_root(part, wanted: Wanted, kind: str) -> Pictures:
     """`part(name)` gives the Source of trainA, trainB, testA or testB, or None where there is none."""
-    names = ["trainB"] if kind == "style" else ["trainA", "trainB", "testA", "testB"]
+    alone = {"style": ["trainB"], "content": ["trainA", "testA"]}
+    names = alone.get(kind, ["trainA", "trainB", "testA", "testB"])
     stores = {name: prepare(source, wanted) for name in names if (source := part(name))}
     return _arranged(kind, *(stores.get(name) for name in ("trainA", "trainB", "testA", "testB")))
 

@@ -48,14 +48,13 @@ def training_dataset(
 ) -> tf.data.Dataset:
     """Batches {"content", "style"}, each float32 [B, S, S, C] in [-1, 1], from batch `start_step` on, without end.
 
-    Recipes without content get {"style"} alone. With a `share` only its rows of each batch are read and decoded, and
-    B is the share's batch size; it must divide the global one.
+    Recipes without content get {"style"} alone, those with a teacher {"content"}. With a `share` only its rows of each
+    batch are read and decoded, and B is the share's batch size; it must divide the global one.
     """
     share = share or Share()
     rows = share.rows(config.batch_size)
-    stores = {"style": (pictures.style, CONTENT if pictures.paired else STYLE)}
-    if pictures.content is not None:
-        stores = {"content": (pictures.content, CONTENT), **stores}
+    stores = {"content": (pictures.content, CONTENT), "style": (pictures.style, CONTENT if pictures.paired else STYLE)}
+    stores = {name: (store, domain) for name, (store, domain) in stores.items() if store is not None}
     dataset = tf.data.Dataset.range(start_step, FOREVER // config.batch_size)
     read = functools.partial(_read, stores, config, rows)
     dataset = dataset.map(read, num_parallel_calls=READERS, deterministic=True).unbatch()

@@ -100,6 +100,12 @@ def _from_run(path: pathlib.Path) -> Model:
 
 
 def _from_saved_model(path: pathlib.Path) -> Model:
+    function, facts = float_function(path)
+    return Model(str(path), _graph(function), facts, ALIVE_TENSORFLOW)
+
+
+def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFunction, Facts]:
+    """A SavedModel's signature for float32 pictures in [0, 1], which keeps its weights alive, and its facts."""
     try:
         loaded = tf.saved_model.load(str(path))
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -108,7 +114,7 @@ def _from_saved_model(path: pathlib.Path) -> Model:
     if function is None:
         raise UserError(f"{path}: is a SavedModel that kgan did not write; it should have an output named stylized")
     function.owner = loaded  # its variables live as long as it does
-    return Model(str(path), _graph(function), saved_model.read_facts(path, loaded), ALIVE_TENSORFLOW)
+    return function, saved_model.read_facts(path, loaded)
 
 
 def _graph(function: Callable[..., dict[str, tf.Tensor]]) -> Run:

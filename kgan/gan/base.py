@@ -76,7 +76,8 @@ class GAN(keras.Model):
         return names
 
     def _test_names(self) -> list[str]:
-        compared = {"paired": ("truth",), "unpaired": ("content",), "style": ()}[self.recipe.pictures]
+        kinds = {"paired": ("truth",), "content": ("truth",), "unpaired": ("content",), "style": ()}
+        compared = kinds[self.recipe.pictures]
         compared += ("cycle",) if self.recipe.topology == "two_way" else ()
         return [f"{what}_{metric}" for what in compared for metric in ("ssim", "psnr", "mse")]
 

@@ -8,7 +8,7 @@ from kgan.networks.patches import draw_places
 
 
 class OneWay(GAN):
-    """A generator and at most one discriminator: recipes article, mmd, synthesis, paired, cut and fastcut.
+    """A generator and at most one discriminator: recipes article, mmd, synthesis, paired, cut, fastcut and distill.
 
     The contrastive terms compare what the generator's own first half makes of a picture and of its stylized version;
     the small network that embeds it is trained with the generator.
@@ -16,8 +16,13 @@ class OneWay(GAN):
     Reference: [Contrastive unpaired translation](https://arxiv.org/abs/2007.15651).
     """
 
-    def __init__(self, config):
+    def __init__(self, config, teacher=None):
+        """`teacher`: content [N, H, W, C] -> pictures in the style, for recipes with content alone; never trained, and
+        no part of checkpoints."""
         super().__init__(config)
+        if (teacher is None) == (self.recipe.pictures == "content"):
+            raise ValueError("`teacher` should be given for recipes that have content alone, and for no others.")
+        self.teacher = teacher
         self.generator = build_generator(config)
         self.discriminator = build_discriminator(config) if self.recipe.discriminator else None
         contrasts = self._needs("nce", "nce_identity")
@@ -26,8 +31,12 @@ class OneWay(GAN):
         self._finish(maker=[self.generator, *([self.patch_embedder] if contrasts else [])], judge=judge)
 
     def train_step(self, batch: dict) -> dict:
-        """One step on {"content": [N, H, W, C], "style": [N, H, W, C]} in [-1, 1]; returns the mean losses."""
-        content, style = batch.get("content"), batch["style"]
+        """One step on {"content": [N, H, W, C], "style": [N, H, W, C]} in [-1, 1]; returns the mean losses.
+
+        With a teacher, it makes the style pictures: the batch is {"content"} alone.
+        """
+        content = batch.get("content")
+        style = self._taught(content) if self.teacher else batch["style"]
         if self.recipe.fresh_noise:
             # The article's order: judge, then new noise, then make.
             judged = self._judge_step(lambda: self._stylized(content, style, use=0), style)
@@ -39,7 +48,7 @@ class OneWay(GAN):
         return self._finish_step({**judged, **made})
 
     def test_step(self, batch: dict) -> dict:
-        """SSIM, PSNR and MSE of the stylist on {"content", "truth" (pairs only)}."""
+        """SSIM, PSNR and MSE of the stylist on {"content", "truth" (pairs, or a teacher's)}."""
         content = batch["content"]
         fake = self.stylist(self._with_noise(content, content.shape[0], use=2), training=False)
         if "truth" in batch:
@@ -47,6 +56,12 @@ class OneWay(GAN):
         elif "content_ssim" in self.test_means:
             self._book_test("content", content, fake)
         return self.get_metrics_result()
+
+    def _taught(self, content):
+        """What the teacher makes of the content."""
+        if self._compiles_in_replicas:
+            return tf.function(self.teacher, jit_compile=True, autograph=False)(content)
+        return self.teacher(content)
 
     def _judge_step(self, make_fake, style):
         if not self.judge:
@@ -70,7 +85,7 @@ class OneWay(GAN):
             inputs.append(self._with_noise(style, size, use))
         made = apply_together(self.generator, inputs, self._drawn)
         fake, same = made[0][0], made[1][0] if len(made) > 1 else None
-        reference = style if self.recipe.pictures == "paired" else content
+        reference = style if self.recipe.pictures in ("paired", "content") else content
         scene = self._scene(fake, style, reference, self.discriminator, use=7, same=same, **self._contrasts(made))
         return self._weighted_terms(scene), fake
 

@@ -13,7 +13,7 @@ class Scene:
 
     Args:
         fake: stylized pictures.
-        reference: what they should keep: the truth (paired) or the content (unpaired); None for noise alone.
+        reference: what they should keep: the truth (paired, or a teacher's), the content (unpaired) or None.
         style: real pictures of the style.
         cycled, content: the way there and back, and where it began (two_way only).
         same: stylized style pictures, for the identity term.

@@ -14,15 +14,15 @@ from kgan.networks.norms import normalization
 
 @keras.saving.register_keras_serializable(package="kgan")
 class MobileGenerator(Generator):
-    """Strided convolutions down, inverted residuals, sub-pixel convolutions up; only pictures have full resolution.
+    """Strided convolutions down, residual blocks, sub-pixel convolutions up; only pictures have full resolution.
 
     The finest maps have half the picture's resolution: `filters` channels there, twice as many below, and on the way up
     what each level had on the way down is added. The correction's pixels come four at a time (`SubPixelConv2D`).
     Convolutions, depthwise convolutions, additions, ReLU and depth to space: no resizing, no padding by reflection;
-    `downsample` and `upsample` are not asked. `norm` stands once in each block, where there are fewest channels:
-    instance norm is worth what it costs (`recipes.DISTILL`), batch norm disappears in the exported convolutions.
+    `downsample` and `upsample` are not asked.
 
-    Reference: [MobileNetV2](https://arxiv.org/abs/1801.04381), [sub-pixel convolution](https://arxiv.org/abs/1609.05158).
+    Reference: blocks as in [ConvNeXt](https://arxiv.org/abs/2201.03545), with ReLU and small kernels;
+    [sub-pixel convolution](https://arxiv.org/abs/1609.05158).
     """
 
     def __init__(self, **kwargs):
@@ -35,7 +35,7 @@ class MobileGenerator(Generator):
             for level, filters in enumerate(self.level_filters[1:], 1)
         ]
         coarse = self.level_filters[-1]
-        self.body = [InvertedResidual(coarse, name=f"block_{n}", **shared) for n in range(1, self.blocks + 1)]
+        self.body = [MobileBlock(coarse, name=f"block_{n}", **shared) for n in range(1, self.blocks + 1)]
         self.up = [
             Joined(filters, name=f"up_{level}", **shared)
             for level, filters in reversed(list(enumerate(self.level_filters[1:-1], 1)))
@@ -94,8 +94,11 @@ class SubPixelConv2D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kgan")
-class InvertedResidual(keras.layers.Layer):
-    """x + norm(project(relu(depthwise(relu(expand(x)))))): 1x1 to twice the channels, kernel x kernel in each, 1x1."""
+class MobileBlock(keras.layers.Layer):
+    """x + project(relu(expand(norm(depthwise(x))))): kernel x kernel in each channel, 1x1 to twice as many, 1x1 back.
+
+    The norm stands where there are fewest channels; the last layer is zero at first.
+    """
 
     expansion = 2
 
@@ -104,10 +107,10 @@ class InvertedResidual(keras.layers.Layer):
         self.filters, self.kernel, self.norm = filters, kernel, norm
         dtype = self.dtype_policy
         self.sequence = [
-            _pointwise(self.expansion * filters, "expand", dtype, activation="relu"),
-            _depthwise(kernel, "depthwise", dtype, activation="relu"),
-            _pointwise(filters, "project", dtype, use_bias=norm == "none"),
+            _depthwise(kernel, "depthwise", dtype, use_bias=norm == "none"),
             normalization(norm, dtype),
+            _pointwise(self.expansion * filters, "expand", dtype, activation="relu"),
+            _pointwise(filters, "project", dtype, kernel_initializer="zeros"),
         ]
 
     def build(self, input_shape):
@@ -153,15 +156,13 @@ class Joined(keras.layers.Layer):
         return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "norm": self.norm}
 
 
-def _pointwise(filters: int, name: str, dtype, activation=None, use_bias=True) -> keras.layers.Conv2D:
-    return keras.layers.Conv2D(
-        filters, 1, activation=activation, use_bias=use_bias, kernel_initializer="he_normal", dtype=dtype, name=name
-    )
+def _pointwise(filters: int, name: str, dtype, kernel_initializer="he_normal", **options) -> keras.layers.Conv2D:
+    return keras.layers.Conv2D(filters, 1, kernel_initializer=kernel_initializer, dtype=dtype, name=name, **options)
 
 
-def _depthwise(kernel: int, name: str, dtype, activation=None) -> keras.layers.DepthwiseConv2D:
+def _depthwise(kernel: int, name: str, dtype, **options) -> keras.layers.DepthwiseConv2D:
     # Keras' He initializer takes all channels for inputs of each: the signal would fade.
     initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2.0) / kernel)
     return keras.layers.DepthwiseConv2D(
-        kernel, padding="same", activation=activation, depthwise_initializer=initializer, dtype=dtype, name=name
+        kernel, padding="same", depthwise_initializer=initializer, dtype=dtype, name=name, **options
     )

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from kgan.errors import UserError
-from kgan.export.signatures import MEMORY, signatures
+from kgan.export.signatures import MEMORY, Function, signatures
 from kgan.export.stylist import Facts, Stylist
 
 FACTS = pathlib.Path("assets.extra", "kgan.json")
@@ -55,8 +55,8 @@ def _swap(new: pathlib.Path, folder: pathlib.Path, former: pathlib.Path) -> None
         raise
 
 
-def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> None:
-    """Write a stylist to a new folder, its facts beside it."""
+def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> dict[str, Function]:
+    """Write a stylist to a new folder, its facts beside it; returns its signatures."""
     functions = signatures(stylist, memory)
     # The functions' captures are all that is needed: saving the Keras model itself would add its training state.
     root = tf.Module()
@@ -64,6 +64,7 @@ def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> Non
     tf.saved_model.save(root, str(folder), signatures=functions)
     (folder / FACTS).parent.mkdir(exist_ok=True)
     (folder / FACTS).write_text(json.dumps(dataclasses.asdict(stylist.facts), indent=2) + "\n")
+    return functions
 
 
 def float_function(loaded: object) -> tf.types.experimental.ConcreteFunction | None:

@@ -3,11 +3,13 @@
 from kgan.export.command import export_all, export_run
 from kgan.export.litert import export_litert
 from kgan.export.litert_fixed import export_fixed
+from kgan.export.litert_variants import VARIANTS, export_variants
 from kgan.export.loading import Model, load, load_generator
 from kgan.export.saved_model import export_saved_model
 from kgan.export.stylist import Stylist
 
 __all__ = [
+    "VARIANTS",
     "Model",
     "Stylist",
     "export_all",
@@ -15,6 +17,7 @@ __all__ = [
     "export_litert",
     "export_run",
     "export_saved_model",
+    "export_variants",
     "load",
     "load_generator",
 ]

@@ -8,14 +8,18 @@ import os
 import pathlib
 import tempfile
 import zipfile
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from kgan.errors import RunError
+from kgan.errors import RunError, UserError
 from kgan.export.stylist import Facts, Stylist, from_noise
+
+FREE = "serving_default"
+"""The signature of files that take any size."""
 
 FACTS = "kgan.json"
 """Name in the zip archive that LiteRT's metadata convention allows behind the model's own bytes."""
@@ -45,7 +49,7 @@ def export_litert(
     content = convert(stylist, half)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         partial = pathlib.Path(folder, path.name)
-        partial.write_bytes(content + _archive(stylist.facts, len(content)))
+        partial.write_bytes(with_facts(content, stylist.facts))
         _check(stylist, partial)
         partial.replace(path)
     return path
@@ -64,13 +68,13 @@ def convert(stylist: Stylist, half: bool = False) -> bytes:
         return converter.convert()
 
 
-def _archive(facts: Facts, offset: int) -> bytes:
-    """A zip with the facts, to stand behind `offset` bytes of something else."""
-    buffer = io.BytesIO(b"\0" * offset)
+def with_facts(content: bytes, facts: Facts) -> bytes:
+    """A model's bytes with a zip archive behind them that holds the facts."""
+    buffer = io.BytesIO(content)
     buffer.seek(0, io.SEEK_END)
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr(FACTS, json.dumps(dataclasses.asdict(facts)))
-    return buffer.getvalue()[offset:]
+    return buffer.getvalue()
 
 
 def read_facts(path: pathlib.Path, interpreter: Interpreter) -> Facts:
@@ -79,10 +83,31 @@ def read_facts(path: pathlib.Path, interpreter: Interpreter) -> Facts:
         with zipfile.ZipFile(path) as archive:
             if FACTS in archive.namelist():
                 return Facts(**json.loads(archive.read(FACTS)))
-    runner = interpreter.get_signature_runner("serving_default")
+    runner = interpreter.get_signature_runner(next(iter(interpreter.get_signature_list())))
     inputs, outputs = runner.get_input_details(), runner.get_output_details()
     noise_channels = int(inputs["noise"]["shape_signature"][-1]) if "noise" in inputs else 0
     return Facts(int(outputs["stylized"]["shape_signature"][-1]), noise_channels, "image" in inputs)
+
+
+def run_by_size(name: str, runners: dict[str, Callable]) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    """A function from inputs [N, H, W, ...] to stylized pictures, by the signature for their size.
+
+    `runners` by signature: serving_default takes any size and number, `s256` one picture of 256x256 at a time. The
+    function raises UserError for other sizes.
+    """
+    if FREE in runners:
+        return lambda inputs: runners[FREE](**inputs)["stylized"]
+
+    def run(inputs):
+        count, height, width, _ = next(iter(inputs.values())).shape
+        runner = runners.get(f"s{height}")
+        if height != width or runner is None:
+            sizes = ", ".join(f"{one[1:]}x{one[1:]}" for one in sorted(runners, key=lambda one: int(one[1:])))
+            raise UserError(f"{name}: takes pictures of {sizes} alone. Received: {width}x{height}")
+        rows = [{key: value[row : row + 1] for key, value in inputs.items()} for row in range(count)]
+        return np.concatenate([runner(**row)["stylized"].copy() for row in rows])
+
+    return run
 
 
 def _check(stylist: Stylist, path: pathlib.Path) -> None:

@@ -17,7 +17,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from kgan.errors import RunError, UserError
-from kgan.export.litert import TOLERANCE, _archive
+from kgan.export import litert_gates
+from kgan.export.litert import TOLERANCE, with_facts
 from kgan.export.stylist import MINIMUM_CELLS, Facts, Stylist
 
 SIZES = (256, 384, 512)
@@ -42,9 +43,11 @@ def export_fixed(
     path.parent.mkdir(parents=True, exist_ok=True)
     stylist = Stylist(generator, distribution, truncation)
     content = convert(fixed_functions(stylist, sizes), half)
+    litert_gates.check_operations(content, fixed=True)
+    litert_gates.check_size(content, litert_gates.kernel_weights(generator), 2 if half else 4)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         partial = pathlib.Path(folder, path.name)
-        partial.write_bytes(content + _archive(stylist.facts, len(content)))
+        partial.write_bytes(with_facts(content, stylist.facts))
         _check(stylist, partial, min(sizes))
         partial.replace(path)
     return path
@@ -89,10 +92,11 @@ def fixed_functions(stylist: Stylist, sizes: Iterable[int]) -> dict[str, tf.type
         made = generator(tf.concat(parts, axis=-1) if len(parts) > 1 else parts[0], training=False)
         return {"stylized": tf.clip_by_value(made * 0.5 + 0.5, 0.0, 1.0)}
 
-    return {
-        signature_name(size): tf.function(stylize).get_concrete_function(**_inputs(stylist.facts, size))
-        for size in sizes
-    }
+    functions = {}
+    for size in sizes:
+        functions[signature_name(size)] = tf.function(stylize).get_concrete_function(**_inputs(stylist.facts, size))
+        functions[signature_name(size)].owner = generator  # its variables live as long as it does
+    return functions
 
 
 def _inputs(facts: Facts, size: int) -> dict[str, tf.TensorSpec]:

@@ -124,13 +124,13 @@ def _graph(function: Callable[..., dict[str, tf.Tensor]]) -> Run:
 def _from_litert(path: pathlib.Path) -> Model:
     try:
         interpreter = Interpreter(str(path), num_threads=os.cpu_count())
-        runner = interpreter.get_signature_runner("serving_default")
+        runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be read as a LiteRT model ({first_line(error)})") from None
-    if "stylized" not in runner.get_output_details():
+    if not runners or any("stylized" not in runner.get_output_details() for runner in runners.values()):
         raise UserError(f"{path}: is a LiteRT model that kgan did not write; it should have an output named stylized")
     facts = litert.read_facts(path, interpreter)
-    return Model(str(path), lambda inputs: runner(**inputs)["stylized"], facts, ALIVE_LITERT)
+    return Model(str(path), litert.run_by_size(str(path), runners), facts, ALIVE_LITERT)
 
 
 def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:

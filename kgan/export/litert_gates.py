@@ -1,0 +1,141 @@
+"""What a .tflite file must be before it gets its name; each check raises a RunError of one line.
+
+The converter itself does not complain: it has dropped all weights, left operations that only TensorFlow has, and
+computed shapes at run time where none needed to be.
+"""
+
+import keras
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from kgan.errors import RunError
+
+FIXED_OPERATIONS = {
+    "ABS", "ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D",
+    "DEPTH_TO_SPACE", "DEQUANTIZE", "DIV", "ELU", "EXP", "FULLY_CONNECTED", "HARD_SWISH", "LEAKY_RELU",
+    "LOGISTIC", "MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM", "MUL", "NEG", "PAD", "PRELU", "QUANTIZE", "RELU",
+    "RELU6", "RELU_N1_TO_1", "RESHAPE", "RSQRT", "SLICE", "SOFTMAX", "SPACE_TO_DEPTH", "SQRT", "SQUARE",
+    "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE", "TRANSPOSE_CONV",
+}  # fmt: skip
+"""What LiteRT's CPU code, its GPU delegates and LiteRT.js have in common. None resizes, gathers or computes shapes."""
+
+FREE_OPERATIONS = FIXED_OPERATIONS | {
+    "CAST", "EQUAL", "FILL", "FLOOR_DIV", "FLOOR_MOD", "GATHER", "GREATER", "LESS", "MIRROR_PAD", "NOT_EQUAL",
+    "PACK", "PADV2", "RANGE", "REDUCE_PROD", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SELECT_V2", "SHAPE",
+    "SQUEEZE",
+}  # fmt: skip
+"""More for files of free size, which run on CPUs alone."""
+
+SHAPES_AT = {"STRIDED_SLICE": (1, 2, 3), "SLICE": (1, 2), "RESHAPE": (1,), "PAD": (1,), "TRANSPOSE": (1,),
+             "TRANSPOSE_CONV": (0, 1), "MEAN": (1,), "SUM": (1,), "CONV_2D": (1,), "DEPTHWISE_CONV_2D": (1,),
+             "FULLY_CONNECTED": (1,)}  # fmt: skip
+"""Inputs of operations, by position, that must be known before the model runs: shapes, axes and weights."""
+
+HALF_LARGEST = 65504.0
+"""The largest number of float16, in which GPUs compute."""
+
+MOST_RANK = 4
+
+_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+
+
+def check_operations(content: bytes, fixed: bool) -> None:
+    """Only operations of the list, no variables, nothing of rank over 4; for `fixed` no shape that is computed."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    allowed = FIXED_OPERATIONS if fixed else FREE_OPERATIONS
+    for graph in model.subgraphs:
+        names = [_operation(model.operatorCodes[operator.opcodeIndex]) for operator in graph.operators]
+        unknown = sorted(set(names) - allowed)
+        if unknown:
+            raise RunError(f"operations that not every runtime has: {', '.join(unknown)}")
+        for tensor in graph.tensors:
+            if tensor.isVariable:
+                raise RunError(f"a variable, {_name(tensor)}: weights should be constants")
+            if tensor.shape is not None and len(tensor.shape) > MOST_RANK:
+                raise RunError(f"{_name(tensor)} has rank {len(tensor.shape)}; GPUs know {MOST_RANK} at most")
+        if fixed:
+            _check_shapes(model, graph, names)
+
+
+def _check_shapes(model, graph, names: list[str]) -> None:
+    for tensor in graph.tensors:
+        if tensor.shapeSignature is not None and -1 in tensor.shapeSignature:
+            raise RunError(f"{_name(tensor)} has no fixed shape")
+    for name, operator in zip(names, graph.operators, strict=True):
+        for position in SHAPES_AT.get(name, ()):
+            if not _is_constant(model, graph, operator.inputs[position]):
+                raise RunError(f"{name} with a shape or weights that are computed while it runs")
+    if names.count("RESHAPE") > sum(name.endswith(("CONV_2D", "CONV", "FULLY_CONNECTED")) for name in names):
+        raise RunError(f"{names.count('RESHAPE')} times RESHAPE, more than layers: each copies its map on a GPU")
+
+
+def _is_constant(model, graph, index: int) -> bool:
+    """Whether a tensor is stored in the file, or is a stored one decompressed."""
+    if _is_stored(model, graph.tensors[index]):
+        return True
+    for operator in graph.operators:
+        if index in operator.outputs:
+            decompressed = _operation(model.operatorCodes[operator.opcodeIndex]) == "DEQUANTIZE"
+            return decompressed and _is_stored(model, graph.tensors[operator.inputs[0]])
+    return False
+
+
+def _is_stored(model, tensor) -> bool:
+    """Quantized models keep their weights behind the rest of the file, at an offset."""
+    buffer = model.buffers[tensor.buffer]
+    return buffer.size > 0 or (buffer.data is not None and len(buffer.data) > 0)
+
+
+def _operation(code) -> str:
+    """The operation's name; CUSTOM has its own in brackets."""
+    name = _NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    return f"CUSTOM ({code.customCode.decode()})" if name == "CUSTOM" else name
+
+
+def _name(tensor) -> str:
+    return f"the tensor {tensor.name.decode()!r}"
+
+
+def kernel_weights(generator: keras.Model) -> int:
+    """How many weights are in kernels; norms and biases may be merged into others."""
+    return sum(int(np.prod(weight.shape)) for weight in generator.weights if len(weight.shape) > 1)
+
+
+def check_size(content: bytes, weights: int, bytes_per_weight: int) -> None:
+    """A file smaller than its `weights` (how many there are in kernels) has lost some."""
+    if len(content) < weights * bytes_per_weight:
+        raise RunError(f"{len(content):,} bytes are fewer than its {weights:,} weights take: the converter lost some")
+
+
+def check_ranges(content: bytes, examples: list[dict[str, np.ndarray]]) -> None:
+    """No intermediate result beyond float16's range. `content` is a float32 model, `examples` fit its first graph."""
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    inputs = {_argument(detail["name"]): detail["index"] for detail in interpreter.get_input_details()}
+    floats = [detail for detail in interpreter.get_tensor_details() if detail["dtype"] is np.float32]
+    for example in examples:
+        for name, value in example.items():
+            interpreter.set_tensor(inputs[name], value)
+        interpreter.invoke()
+        for detail in floats:
+            largest = float(np.max(np.abs(interpreter.get_tensor(detail["index"])), initial=0.0))
+            if not largest <= HALF_LARGEST:  # NaN too
+                raise RunError(
+                    f"{detail['name']!r} reaches {largest:.3g}, beyond float16's {HALF_LARGEST:.0f}: GPUs give NaN"
+                )
+
+
+def _argument(tensor: str) -> str:
+    """`image` of `s256_image:0`."""
+    return tensor.split(":")[0].split("_")[-1]
+
+
+def check_likeness(scores: list[float], least: float) -> None:
+    """`scores`: SSIM to Keras of each picture. The worst one counts."""
+    if not min(scores) >= least:  # NaN too
+        raise RunError(f"SSIM to Keras is {min(scores):.4f} on the worst of {len(scores)} pictures; {least} is asked")

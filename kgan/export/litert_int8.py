@@ -1,0 +1,76 @@
+"""Weights, or weights and convolutions, of a .tflite model in int8, by Google's ai-edge-quantizer.
+
+TensorFlow's converter has no weights-only mode, and its full int8 rounds the moments of instance norms to 256 levels:
+SSIM to Keras was 0.83 to 0.91 with it and 0.99 with convolutions alone in int8, which also ran twice as fast.
+"""
+
+import contextlib
+import io
+import warnings
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from kgan.errors import UserError
+
+Examples = dict[str, list[dict[str, np.ndarray]]]
+"""Inputs by name, several for each signature."""
+
+
+def weights_in_int8(content: bytes) -> bytes:
+    """Kernels in int8, one scale for each output channel, made float32 again before they are used."""
+    library = _library()
+    recipe = library.recipe_manager.RecipeManager()
+    every = library.qtyping.TFLOperationName.ALL_SUPPORTED
+    recipe.add_weight_only_config(regex=".*", operation_name=every, num_bits=8)
+    with _quietly():
+        worker = library.quantizer.Quantizer(content, recipe.get_quantization_recipe())
+        return bytes(worker.quantize().quantized_model)
+
+
+def convolutions_in_int8(content: bytes, examples: Examples) -> bytes:
+    """Convolutions in int8, calibrated on `examples` of one signature; everything between them stays float32.
+
+    The other signatures take over what was measured: they are the same network at another size.
+    """
+    library = _library()
+    recipe = library.recipe_manager.RecipeManager()
+    for kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE"):
+        operation = library.qtyping.TFLOperationName[kind]
+        recipe.add_static_config(regex=".*", operation_name=operation, activation_num_bits=8, weight_num_bits=8)
+    with _quietly():
+        worker = library.quantizer.Quantizer(content, recipe.get_quantization_recipe())
+        measured = worker.calibrate(examples)
+        return bytes(worker.quantize(_for_all_sizes(measured, content)).quantized_model)
+
+
+def _for_all_sizes(measured: dict, content: bytes) -> dict:
+    """Ranges by the names of tensors, also for the tensors at the same place of the other graphs."""
+    graphs = schema.ModelT.InitFromPackedBuf(content, 0).subgraphs
+    names = [[tensor.name.decode() for tensor in graph.tensors] for graph in graphs]
+    return {
+        name: measured[first]
+        for alike in zip(*names, strict=True)
+        for first in alike
+        if first in measured
+        for name in alike
+    }
+
+
+def _library():
+    """ai-edge-quantizer, imported when it is needed; UserError where it is not installed."""
+    try:
+        import ai_edge_quantizer
+        from ai_edge_quantizer import qtyping, quantizer, recipe_manager  # noqa: F401 - makes them attributes
+    except ImportError:
+        raise UserError("--litert int8: needs ai-edge-quantizer; pip install 'kgan[int8]'") from None
+    return ai_edge_quantizer
+
+
+@contextlib.contextmanager
+def _quietly():
+    """Without the library's bars and reports."""
+    nowhere = io.StringIO()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -17,6 +17,8 @@ from kgan.export import export_saved_model, load
 from kgan.serving import Client, errors
 from kgan.serving.client import from_png, to_png
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("content", "content_noise", "noise")
 
 

@@ -3,6 +3,7 @@
 from kgan.export.command import export_all, export_run
 from kgan.export.litert import export_litert
 from kgan.export.litert_fixed import export_fixed
+from kgan.export.litert_sidecar import check_litert
 from kgan.export.litert_variants import VARIANTS, export_variants
 from kgan.export.loading import Model, load, load_generator
 from kgan.export.saved_model import export_saved_model
@@ -12,6 +13,7 @@ __all__ = [
     "VARIANTS",
     "Model",
     "Stylist",
+    "check_litert",
     "export_all",
     "export_fixed",
     "export_litert",

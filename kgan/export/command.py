@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Iterable
 
 import keras
 
@@ -10,6 +11,10 @@ from kgan.errors import UserError
 from kgan.export import versions
 from kgan.export.deployment import write_deployment
 from kgan.export.litert import export_litert
+from kgan.export.litert_fixed import SIZES
+from kgan.export.litert_pictures import real_pictures
+from kgan.export.litert_sidecar import Origin
+from kgan.export.litert_variants import export_variants
 from kgan.export.loading import load_generator
 from kgan.export.saved_model import export_saved_model, write
 from kgan.export.stylist import Stylist
@@ -18,20 +23,32 @@ from kgan.run_folder import RunFolder
 
 
 def export_run(
-    run: str | os.PathLike, output: str | os.PathLike | None = None, name: str | None = None
+    run: str | os.PathLike,
+    output: str | os.PathLike | None = None,
+    name: str | None = None,
+    litert: Iterable[str] = (),
+    sizes: Iterable[int] = (),
+    licence: str = "not stated",
+    source: str = "not stated",
 ) -> list[pathlib.Path]:
     """Write a run's exports to `output` and return their paths.
 
     Without `name`: saved_model/, model.tflite and model_float16.tflite (default of `output`: the run). With it: the
-    next version of the model of that name for TensorFlow Serving, and the files that a server needs. Raises UserError
-    for a folder that is no run, and for a name that cannot be served.
+    next version of the model of that name for TensorFlow Serving, and the files that a server needs. With `litert`:
+    only the .tflite files of `export_variants`, judged on the run's own pictures. Raises UserError for a folder that is
+    no run, and for a name that cannot be served.
     """
     if name is not None:
+        if litert:
+            raise UserError("--litert: TensorFlow Serving serves no .tflite files; leave out --name")
         versions.check_name(name)
         if output is None:
             raise UserError("--name needs --output: the folder of models that the server reads")
     generator, config = load_generator(run)
-    if name is None:
+    if litert:
+        origin = Origin(licence, source, _labels(config))
+        written = export_all_variants(generator, config, pathlib.Path(output or run), litert, sizes or SIZES, origin)
+    elif name is None:
         written = export_all(generator, config, RunFolder(pathlib.Path(output or run)))
     else:
         written = export_version(generator, config, pathlib.Path(output), name)
@@ -47,6 +64,25 @@ def export_all(generator: keras.Model, config: TrainConfig, to: RunFolder) -> li
         export_litert(generator, to.litert(half=False), **noise),
         export_litert(generator, to.litert(half=True), half=True, **noise),
     ]
+
+
+def export_all_variants(
+    generator: keras.Model,
+    config: TrainConfig,
+    folder: pathlib.Path,
+    variants: Iterable[str],
+    sizes: Iterable[int],
+    origin: Origin,
+) -> list[pathlib.Path]:
+    """The .tflite files of those variants, judged on pictures of the run."""
+    pictures = real_pictures(config)
+    return export_variants(generator, folder, variants, sizes, pictures, origin, config.noise, config.truncation)
+
+
+def _labels(config: TrainConfig) -> dict[str, str]:
+    """What the pictures of the training were called."""
+    sides = {"content": config.content or config.data, "style": config.style or config.data}
+    return {side: pathlib.Path(name).name for side, name in sides.items() if name}
 
 
 def export_version(generator: keras.Model, config: TrainConfig, root: pathlib.Path, name: str) -> list[pathlib.Path]:

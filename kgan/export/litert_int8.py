@@ -19,12 +19,12 @@ Examples = dict[str, list[dict[str, np.ndarray]]]
 
 def weights_in_int8(content: bytes) -> bytes:
     """Kernels in int8, one scale for each output channel, made float32 again before they are used."""
-    library = _library()
-    recipe = library.recipe_manager.RecipeManager()
-    every = library.qtyping.TFLOperationName.ALL_SUPPORTED
+    tools = library()
+    recipe = tools.recipe_manager.RecipeManager()
+    every = tools.qtyping.TFLOperationName.ALL_SUPPORTED
     recipe.add_weight_only_config(regex=".*", operation_name=every, num_bits=8)
     with _quietly():
-        worker = library.quantizer.Quantizer(content, recipe.get_quantization_recipe())
+        worker = tools.quantizer.Quantizer(content, recipe.get_quantization_recipe())
         return bytes(worker.quantize().quantized_model)
 
 
@@ -33,13 +33,13 @@ def convolutions_in_int8(content: bytes, examples: Examples) -> bytes:
 
     The other signatures take over what was measured: they are the same network at another size.
     """
-    library = _library()
-    recipe = library.recipe_manager.RecipeManager()
+    tools = library()
+    recipe = tools.recipe_manager.RecipeManager()
     for kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE"):
-        operation = library.qtyping.TFLOperationName[kind]
+        operation = tools.qtyping.TFLOperationName[kind]
         recipe.add_static_config(regex=".*", operation_name=operation, activation_num_bits=8, weight_num_bits=8)
     with _quietly():
-        worker = library.quantizer.Quantizer(content, recipe.get_quantization_recipe())
+        worker = tools.quantizer.Quantizer(content, recipe.get_quantization_recipe())
         measured = worker.calibrate(examples)
         return bytes(worker.quantize(_for_all_sizes(measured, content)).quantized_model)
 
@@ -57,7 +57,7 @@ def _for_all_sizes(measured: dict, content: bytes) -> dict:
     }
 
 
-def _library():
+def library():
     """ai-edge-quantizer, imported when it is needed; UserError where it is not installed."""
     try:
         import ai_edge_quantizer

@@ -31,8 +31,8 @@ class Origin:
 
     licence: str = "not stated"
     source: str = "not stated"
-    labels: tuple[str, ...] = ()
-    """Names of the contents and of the style."""
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Names of the content and of the style."""
 
 
 def names_beside(path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
@@ -43,7 +43,7 @@ def names_beside(path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
 def write_sidecar(path: pathlib.Path, facts: Facts, words: dict, likeness: dict, vectors: dict, origin: Origin) -> None:
     """The JSON of the whole file at `path`, beside it; `words` are more entries of it."""
     told = _description(path, facts) | words | {"likeness_to_keras": likeness, "test_vectors": vectors}
-    told |= {"labels": list(origin.labels), "licence": origin.licence, "source": origin.source}
+    told |= {"labels": origin.labels, "licence": origin.licence, "source": origin.source}
     names_beside(path)[0].write_text(json.dumps(told, indent=2) + "\n")
 
 
@@ -105,11 +105,12 @@ def runner(model: pathlib.Path, signature: str):
     return Interpreter(str(model), num_threads=os.cpu_count()).get_signature_runner(signature)
 
 
-def check(model: pathlib.Path) -> str:
+def check_litert(model: str | os.PathLike) -> str:
     """Hold a .tflite file against its sidecar's hash and test vectors; one line that says how near it came.
 
     Raises UserError where something is missing, RunError where it differs.
     """
+    model = pathlib.Path(model)
     sidecar, vectors = names_beside(model)
     try:
         facts = json.loads(sidecar.read_text())

@@ -13,8 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.errors import RunError, UserError
-from kgan.export import litert, litert_fixed, litert_gates, litert_sidecar
-from kgan.export.litert_int8 import convolutions_in_int8, weights_in_int8
+from kgan.export import litert, litert_fixed, litert_gates, litert_int8, litert_sidecar
 from kgan.export.litert_pictures import real_pictures, squares
 from kgan.export.litert_sidecar import Origin
 from kgan.export.stylist import Stylist, from_noise
@@ -134,11 +133,13 @@ def export_variants(
 
 
 def checked_variants(variants: Iterable[str]) -> list[str]:
-    """Each once, in the order of `VARIANTS`; UserError for none and for other words."""
+    """Each once, in the order of `VARIANTS`; UserError for none, for other words, and for what is not installed."""
     variants = list(variants)
     for word in variants or [""]:
         if word not in VARIANTS:
             raise UserError(f"--litert {word}: should be among {', '.join(VARIANTS)}")
+    if any(word.startswith("int8") for word in variants):
+        litert_int8.library()
     return [name for name in VARIANTS if name in variants]
 
 
@@ -164,9 +165,9 @@ def _converted(variant: str, source: _Source, judge: _Judge) -> bytes:
     if variant == "float16":
         return source.half()
     if variant == "int8_weights":
-        return weights_in_int8(source.content)
+        return litert_int8.weights_in_int8(source.content)
     signature, side = source.first
-    return convolutions_in_int8(source.content, {signature: judge.examples(side)})
+    return litert_int8.convolutions_in_int8(source.content, {signature: judge.examples(side)})
 
 
 def _write(path: pathlib.Path, variant: str, source: _Source, judge: _Judge, origin: Origin) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -92,10 +93,11 @@ def test_it_only_reads(server):
     assert {ask(server, "/", method)[0] for method in ("POST", "PUT", "DELETE")} == {501}
 
 
-def test_a_taken_port(server):
+def test_a_port_that_is_taken_or_none(server):
     host, port = server.server_address
-    with pytest.raises(UserError, match=f"{host}:{port}: cannot be served .*--port"):
-        Server({}, host, port)
+    for taken in (port, 70000):
+        with pytest.raises(UserError, match=f"{host}:{taken}: cannot be served .*--port"):
+            Server({}, host, taken)
 
 
 @is_built
@@ -109,6 +111,12 @@ def test_the_command_serves_until_interrupted(model):
         (listed,) = json.loads(connection.getresponse().read())["models"]
         connection.request("GET", f"/{listed['file']}")
         assert connection.getresponse().read() == model.read_bytes()
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as rude:  # hangs up in the middle of 9 MB
+            rude.sendall(b"GET /vendor/litert_wasm_internal.wasm HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert rude.recv(12) == b"HTTP/1.1 200"
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.request("GET", "/models.json")
+        assert connection.getresponse().read()
         run.send_signal(signal.SIGINT)  # while a connection is open
         assert run.wait(timeout=20) == 0
         assert run.stderr.read() == ""

@@ -1,5 +1,6 @@
 """The page of `kgan web` in headless Chromium at a phone's size: what it paints, saves, says and asks for."""
 
+import functools
 import http.server
 import re
 import subprocess
@@ -22,7 +23,7 @@ from kgan.export.stylist import Stylist
 from kgan.networks import build_generator
 from kgan.web.models import read_models
 from kgan.web.server import Server
-from kgan.web.site import STATIC, build_site
+from kgan.web.site import STATIC, build_site, write_site
 
 SIDE = 96
 READY = "document.documentElement.dataset.threads"
@@ -216,6 +217,25 @@ def test_it_works_offline_after_the_first_visit(browser, model, tmp_path):
     paint(browser, path)
     assert np.abs(saved(browser, "photo-van_gogh-2.png") - python_paints(model, pixels)).max() <= 2
     browser.open("about:blank")
+
+
+def test_a_host_without_our_headers_gives_threads_from_the_second_visit_on(browser, model, tmp_path):
+    class Plain(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    write_site(build_site(read_models([model])), tmp_path / "site")
+    handler = functools.partial(Plain, directory=tmp_path / "site")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        opened(browser, address)
+        assert (browser.run("crossOriginIsolated"), browser.run(READY)) == (False, "1")
+        browser.wait("document.documentElement.dataset.kept")
+        opened(browser, address)
+        assert browser.run("crossOriginIsolated")
+        browser.open("about:blank")
+        server.shutdown()
 
 
 def test_no_request_leaves_the_device(browser, address, tmp_path):

@@ -4,6 +4,7 @@ import hashlib
 import http
 import http.server
 import pathlib
+import sys
 import urllib.parse
 
 from kgan.errors import UserError
@@ -48,6 +49,11 @@ class Server(http.server.ThreadingHTTPServer):
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UserError(f"{host}:{port}: cannot be served ({reason}); name another --port or --host") from None
+
+    def handle_error(self, request, client_address) -> None:
+        """Nothing where a browser hung up or fell silent, as they do."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:

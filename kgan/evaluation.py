@@ -19,7 +19,7 @@ from kgan.picture_features import PictureFeatures, style_reached
 from kgan.pictures import to_float, with_channels
 from kgan.progress import progress
 from kgan.report import Report, missed, table, thresholds, write, write_text
-from kgan.scored import Item, Named, Scored, folder_pictures, in_crops, run_pictures
+from kgan.scored import Item, Named, Scored, folder_pictures, in_crops, run_pictures, taught
 
 PSNR_CAP = 100.0
 """dB given to equal pictures, whose PSNR is infinite: a mean must stay a number."""
@@ -50,7 +50,8 @@ def evaluate(
     content_*: stylized against content. truth_*: against the truth of the same file stem. FID, KID and style_reached:
     against the truths, or without them the style pictures. With `size`, every picture is cropped to its central square
     and resized to that side first. A run folder without `content` is scored on its own test pictures, at its own size;
-    its JSON goes to evaluation.json in the run, the page beside it as .html. `kgan.report` describes the report.
+    its JSON goes to evaluation.json in the run, the page beside it as .html; the truth of a distilled run is what its
+    teacher makes of them. `kgan.report` describes the report.
     `crops`: score so many random square crops of every picture instead, for KID of few pictures.
     `fail_under`, `fail_over`: METRIC=NUMBER.
 
@@ -70,6 +71,9 @@ def evaluate(
     size = size or (config.size if config and content is None else None)
     if crops is not None:
         scored = _in_crops(scored, crops, size)
+    if content is None and config.distill_from:
+        teacher = load(config.distill_from)
+        scored = taught(scored, lambda picture: teacher(fitted(picture, size), seed))
     numbers, thumbnails = score(loaded, scored, size, seed)
     report = {"model": str(path), "size": size, "crops": crops, "seed": seed, **numbers}
     if crops:

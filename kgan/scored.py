@@ -78,6 +78,16 @@ def run_pictures(config: TrainConfig) -> Scored:
     return Scored(items, [], style, None)
 
 
+def taught(scored: Scored, teach: Callable[[np.ndarray], np.ndarray]) -> Scored:
+    """The same content; truth and reference are what `teach` makes of it, uint8 [H, W, C] -> the same, when asked."""
+
+    def of(item: Item) -> Item:
+        return Item(item.name, lambda channels: teach(item.read(channels)))
+
+    truth = [of(item) for item in scored.content]
+    return Scored(scored.content, truth, Named("the teacher's pictures", truth), None)
+
+
 def in_crops(scored: Scored, count: int) -> Scored:
     """`count` square windows of every picture in its place: sides of half to all of the short side, at random places.
 

@@ -19,7 +19,8 @@ class MobileGenerator(Generator):
     The finest maps have half the picture's resolution: `filters` channels there, twice as many below, and on the way up
     what each level had on the way down is added. The correction's pixels come four at a time (`SubPixelConv2D`).
     Convolutions, depthwise convolutions, additions, ReLU and depth to space: no resizing, no padding by reflection;
-    `downsample` and `upsample` are not asked.
+    `downsample` and `upsample` are not asked. The norm is at the coarsest resolution alone: it costs least there, and
+    the finer maps, which are added on the way up, keep the picture's own light and colours.
 
     Reference: blocks as in [ConvNeXt](https://arxiv.org/abs/2201.03545), with ReLU and small kernels;
     [sub-pixel convolution](https://arxiv.org/abs/1609.05158).
@@ -28,18 +29,23 @@ class MobileGenerator(Generator):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.level_filters = [self.filters, *(min(width, 2 * self.filters) for width in self.level_filters[:-1])]
-        shared = {"kernel": self.kernel, "norm": self.norm, "dtype": self.dtype_policy}
-        self.stem = keras.layers.Identity(dtype=self.dtype_policy, name="stem")
+        dtype = self.dtype_policy
+        self.stem = keras.layers.Identity(dtype=dtype, name="stem")
         self.down = [
-            ConvBlock(filters, 3, stride=2, norm=self.norm, dtype=self.dtype_policy, name=f"down_{level}")
+            ConvBlock(filters, 3, stride=2, norm=self._norm_at(level), dtype=dtype, name=f"down_{level}")
             for level, filters in enumerate(self.level_filters[1:], 1)
         ]
-        coarse = self.level_filters[-1]
-        self.body = [MobileBlock(coarse, name=f"block_{n}", **shared) for n in range(1, self.blocks + 1)]
+        self.body = [
+            MobileBlock(self.level_filters[-1], self.kernel, self.norm, dtype=dtype, name=f"block_{n}")
+            for n in range(1, self.blocks + 1)
+        ]
         self.up = [
-            Joined(filters, name=f"up_{level}", **shared)
+            Joined(filters, self.kernel, dtype=dtype, name=f"up_{level}")
             for level, filters in reversed(list(enumerate(self.level_filters[1:-1], 1)))
         ]
+
+    def _norm_at(self, level: int) -> str:
+        return self.norm if level == len(self.level_filters) - 1 else "none"
 
     def build(self, input_shape):
         shape = layers.build_in_order([self.stem, *self.down, *self.body], input_shape)
@@ -95,12 +101,12 @@ class SubPixelConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class MobileBlock(keras.layers.Layer):
-    """x + project(relu(expand(norm(depthwise(x))))): kernel x kernel in each channel, 1x1 to twice as many, 1x1 back.
+    """x + project(relu(expand(norm(depthwise(x))))): kernel x kernel in each channel, 1x1 to 3 times as many, 1x1 back.
 
     The norm stands where there are fewest channels; the last layer is zero at first.
     """
 
-    expansion = 2
+    expansion = 3
 
     def __init__(self, filters: int, kernel: int = 3, norm: str = "instance", **kwargs):
         super().__init__(**kwargs)
@@ -131,16 +137,14 @@ class Joined(keras.layers.Layer):
     """A coarse map, doubled in H and W, plus the finer map that was there on the way down, then mixed by a convolution
     that is depthwise and 1x1: [N, h, w, C], [N, 2h, 2w, filters] -> [N, 2h, 2w, filters]."""
 
-    def __init__(self, filters: int, kernel: int = 3, norm: str = "instance", **kwargs):
+    def __init__(self, filters: int, kernel: int = 3, **kwargs):
         super().__init__(**kwargs)
-        self.filters, self.kernel, self.norm = filters, kernel, norm
+        self.filters, self.kernel = filters, kernel
         dtype = self.dtype_policy
         self.double = SubPixelConv2D(filters, 1, dtype=dtype, name="double")
         self.mix = [
             _depthwise(kernel, "depthwise", dtype, activation="relu"),
-            _pointwise(filters, "pointwise", dtype, use_bias=norm == "none"),
-            normalization(norm, dtype),
-            keras.layers.ReLU(dtype=dtype),
+            _pointwise(filters, "pointwise", dtype, activation="relu"),
         ]
 
     def build(self, input_shape):
@@ -153,7 +157,7 @@ class Joined(keras.layers.Layer):
         return self.double.compute_output_shape(input_shape)
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "norm": self.norm}
+        return {**super().get_config(), "filters": self.filters, "kernel": self.kernel}
 
 
 def _pointwise(filters: int, name: str, dtype, kernel_initializer="he_normal", **options) -> keras.layers.Conv2D:

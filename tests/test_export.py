@@ -15,7 +15,7 @@ from kgan import tracking
 from kgan.config import TrainConfig
 from kgan.errors import RunError, UserError
 from kgan.export import export_litert, export_run, export_saved_model, litert, load
-from kgan.export.stylist import Stylist, in_float32, reflected_indices
+from kgan.export.stylist import Stylist, from_noise, in_float32, reflected_indices
 from kgan.networks.generators import ArticleGenerator, ResNetGenerator
 
 SIZES = [(64, 64), (37, 51), (33, 20)]
@@ -157,6 +157,19 @@ def test_facts_travel_with_every_file(tmp_path):
     (saved / "assets.extra" / "kgan.json").unlink()
     assert load(saved).facts.noise_channels == 2
     assert load(saved).facts.takes_content
+
+
+@pytest.mark.parametrize("kind", ["content", "content_noise"])
+def test_saved_models_of_before_are_read(tmp_path, kind):
+    """Their serving_default was of floats; of models with noise it drew from one seed, beside from_noise."""
+    stylist = Stylist(make_generator(kind))
+    root = tf.Module()
+    root.weights = [variable.value for variable in stylist.generator.variables]
+    name = "from_noise" if stylist.facts.noise_channels else "serving_default"
+    tf.saved_model.save(root, str(tmp_path / "saved"), signatures={name: from_noise(stylist)})
+    image = make_inputs(stylist.generator, 1, 20, 28)["image"]
+    noise = stylist.noise(4, 1, 20, 28) if stylist.facts.noise_channels else None
+    assert np.abs(load(tmp_path / "saved")(image, seed=4) - stylist(image, noise)).max() < 1e-5
 
 
 def test_a_former_saved_model_is_replaced_whole(tmp_path):

@@ -126,7 +126,7 @@ BAD = {
     "jpeg_head": (GOOD["jpeg"][0][:30], "damaged"),
     "png_cut": (GOOD["png"][0][:-60], "damaged"),
     "png_wrong": (GOOD["png"][0][:60] + b"\xff\xff" + GOOD["png"][0][62:], "damaged"),
-    "webp_cut": (GOOD["webp"][0][:-30], "damaged"),
+    "webp_cut": (GOOD["webp"][0][:-30], "damaged or truncated, or TensorFlow is older than 2.20"),
 }
 
 

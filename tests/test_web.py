@@ -142,7 +142,7 @@ def test_a_model_that_takes_noise(tmp_path, capsys):
 
 def test_a_model_without_fixed_sizes(tmp_path, capsys):
     path = export_litert(make_generator("content"), tmp_path / "m.tflite")
-    assert "S fixed; give the run folder" in refusal(capsys, path)
+    assert "S fixed; give its run folder, or the *_fixed.tflite" in refusal(capsys, path)
 
 
 def test_what_is_no_model(tmp_path, capsys):
@@ -177,9 +177,10 @@ def test_written_to_a_folder(model, tmp_path, capsys):
         "vendor/NOTICE",
     } <= written
     capsys.readouterr()
-    assert "is not empty" in refusal(capsys, model, "--output", tmp_path / "site")
+    assert "cannot be written (Directory not empty)" in refusal(capsys, model, "--output", tmp_path / "site")
     (tmp_path / "file").touch()
-    assert "cannot be written" in refusal(capsys, model, "--output", tmp_path / "file" / "site")
+    assert "cannot be written" in refusal(capsys, model, "--output", tmp_path / "file")
+    assert {path.name for path in tmp_path.iterdir()} == {"site", "file"}
 
 
 def test_the_service_worker_keeps_every_file_and_isolates_as_the_server_does():

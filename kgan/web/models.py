@@ -90,7 +90,7 @@ def _signatures(path: pathlib.Path, content: bytes) -> dict[int, str]:
         raise UserError(f"{path}: cannot be read as a LiteRT model ({str(error).splitlines()[0]})") from None
     sides = {_side(runner): key for key, runner in runners.items()}
     if not sides or None in sides:
-        raise UserError(f"{path}: {WANTED}; give the run folder that it comes from")
+        raise UserError(f"{path}: {WANTED}; give its run folder, or the *_fixed.tflite of kgan export --litert float16")
     return dict(sorted(sides.items()))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import tempfile
 from collections.abc import Iterable
 
 from kgan.errors import UserError
@@ -34,13 +35,14 @@ def build_site(models: Iterable[PageModel], static: pathlib.Path = STATIC) -> Si
 
 
 def write_site(site: Site, folder: pathlib.Path) -> None:
-    """Write the page to a new folder, for any host with HTTPS; UserError when the folder holds something already."""
+    """Write the page to a new folder, for any host with HTTPS: all of it or nothing. UserError when it cannot be."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise UserError(f"{folder}: is not empty; name a new folder")
-        for name, content in site.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as partial:
+            for name, content in site.items():
+                file = pathlib.Path(partial, "site", name)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            pathlib.Path(partial, "site").rename(folder)  # onto nothing, or an empty folder
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); name another folder") from None
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); name a new folder") from None

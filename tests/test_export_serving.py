@@ -2,6 +2,7 @@
 
 import functools
 import io
+import json
 import pathlib
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 from test_export import make_generator
 
 from kgan.data.decoding import decode_picture
@@ -306,10 +308,41 @@ def test_pictures_from_numbers(served):
 
 
 @pytest.mark.slow
-def test_saved_model_cli_runs_it(served, tmp_path):
+def test_the_servers_loader_runs_it(served, tmp_path):
+    """TensorFlow's C++ loader, in a process without TensorFlow's Python."""
+    _, folder, _ = served("content")
+    graphs = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+    signature = graphs[0].signature_def["serving_bytes"]
+    tensors = [signature.inputs["image_bytes"].name, *(signature.outputs[k].name for k in ("error", "stylized_bytes"))]
+    names = (
+        "jpeg",
+        "exif_6_big",
+        "png_alpha",
+        "webp_alpha",
+        "jpeg_cut",
+        "webp_cut",
+        "animated",
+        "bomb",
+        "gif",
+        "empty",
+    )
+    for name in names:
+        (tmp_path / name).write_bytes((GOOD.get(name) or BAD[name])[0])
+    library = pathlib.Path(tf.__file__).with_name("libtensorflow_cc.so.2")
+    script = pathlib.Path(__file__).with_name("cpp_loader.py")
+    command = [sys.executable, script, library, folder, *tensors, *(tmp_path / name for name in names)]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    version, *errors = json.loads(ran.stdout)
+    assert version == tf.__version__
+    for name, error in zip(names, errors, strict=True):
+        assert (error == "") if name in GOOD else BAD[name][1].replace("1 megapixels", "62.5 megapixels") in error
+
+
+@pytest.mark.slow
+def test_saved_model_cli_runs_it(served):
     """TensorFlow's own tool: a session of its first kind, as the server uses, in a process without kgan."""
     _, folder, _ = served("content")
-    (tmp_path / "rows.py").write_text(f"[{GOOD['jpeg'][0]!r}, {BAD['jpeg_cut'][0]!r}]")
     tool = pathlib.Path(sys.executable).with_name("saved_model_cli")
     shown = subprocess.run([tool, "show", "--dir", folder, "--all"], capture_output=True, text=True, check=True).stdout
     assert all(name in shown for name in ("serving_default", "serving_float", "serving_bytes", "image_bytes"))

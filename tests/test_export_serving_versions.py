@@ -20,8 +20,9 @@ from test_export import make_run
 from kgan import cli, recipes
 from kgan.config import TrainConfig
 from kgan.errors import RunError
-from kgan.export import deployment, load
+from kgan.export import deployment, load, picture_ops
 from kgan.export.signatures import MEMORY
+from kgan.export.stylist import ALIVE_TENSORFLOW
 from kgan.export.versions import add_version, models, versions
 from kgan.export.warmup import WARMUP
 from kgan.networks import build_generator
@@ -160,6 +161,23 @@ def test_the_script_does_the_same(root, tmp_path):
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (tmp_path / "m" / "stylist" / "1" / "saved_model.pb").exists()
     assert f"wrote     {tmp_path}/m/stylist/1" in ran.stdout
+
+
+def test_the_page_tells_the_numbers_as_they_are():
+    page = (pathlib.Path(cli.__file__).parents[1] / "docs" / "serving.md").read_text()
+    limit = MEMORY / picture_ops.BYTES_PER_PIXEL / 1e6
+    inside = MEMORY / (ALIVE_TENSORFLOW * 4 * 64) / 1e6
+    for told in (
+        f"longer than {picture_ops.MAX_BYTES // 2**20} MB",
+        f"more than {limit:.3g} megapixels",
+        f"beyond {inside:.1f} megapixels",
+        f"more than {MEMORY / 1e9:.0f} GB",
+        f"limit, {deployment.GIGABYTES} GB",
+        f"tensorflow/serving:{deployment.SERVING}",
+    ):
+        assert told in page, told
+    (words,) = re.findall(r"^kgan (export .*)$", page, re.MULTILINE)
+    cli.parse(cli.Export, words.split()[1:], "kgan export")
 
 
 # --- warming up -------------------------------------------------------------------------------------------------------

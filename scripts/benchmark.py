@@ -1,5 +1,7 @@
 """How fast kgan trains and reads pictures here: python scripts/benchmark.py train|input [flags of kgan train]
 
+`python scripts/benchmark.py litert FILE ...` times exported .tflite files instead; it has its own --help.
+
 `train` times whole training steps, pictures included, of kgan and of the same networks in a plain Keras step
 (scripts/plain_step.py), in windows that take turns. `input` times the input pipeline alone.
 
@@ -20,6 +22,7 @@ from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import litert_speed
 import numpy as np
 import tensorflow as tf
 from arithmetic import operations
@@ -226,7 +229,7 @@ def parsed(words: list[str] | None = None) -> tuple[argparse.Namespace, list[str
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("what", choices=["train", "input"])
+    parser.add_argument("what", choices=["train", "input", "litert"])
     parser.add_argument("--windows", type=positive, default=10, help="windows to take the median of (default: 10)")
     parser.add_argument("--window-steps", type=positive, default=10, help="steps or batches a window (default: 10)")
     parser.add_argument("--only", choices=["kgan", "plain"], help="time one of the two steps alone")
@@ -246,6 +249,9 @@ def positive(word: str) -> int:
 
 def main(words: list[str] | None = None) -> int:
     """Read the words, run the measurement."""
+    words = sys.argv[1:] if words is None else words
+    if words[:1] == ["litert"]:
+        return litert_speed.main(words[1:])
     options, rest = parsed(words)
     try:
         config = recipes.resolve(cli.parse(TrainConfig, rest, "benchmark.py"))

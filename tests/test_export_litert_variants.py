@@ -124,7 +124,8 @@ def test_test_vectors_are_what_the_interpreter_gives(exported):
 def test_noise_is_among_the_test_vectors(tmp_path):
     generator = make_generator("content_noise")
     pictures = [np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)]
-    (fixed, _) = export_variants(generator, tmp_path, ["float32"], (32,), pictures, distribution="uniform")
+    sizes = (32, 128)  # s128 comes first by name
+    (fixed, _) = export_variants(generator, tmp_path, ["float32"], sizes, pictures, distribution="uniform")
     told = json.loads(fixed.with_suffix(".json").read_text())
     assert told["noise"] == {"channels": 2, "distribution": "uniform", "truncation": 2.0}
     place = told["test_vectors"]["tensors"]["noise"]

@@ -4,6 +4,8 @@ The converter itself does not complain: it has dropped all weights, left operati
 computed shapes at run time where none needed to be.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -108,8 +110,11 @@ def check_size(content: bytes, weights: int, bytes_per_weight: int) -> None:
         raise RunError(f"{len(content):,} bytes are fewer than its {weights:,} weights take: the converter lost some")
 
 
-def check_ranges(content: bytes, examples: list[dict[str, np.ndarray]]) -> None:
-    """No intermediate result beyond float16's range. `content` is a float32 model, `examples` fit its first graph."""
+def check_ranges(content: bytes, examples: Callable[[int], list[dict[str, np.ndarray]]]) -> None:
+    """No intermediate result beyond float16's range in the first graph of a float32 model of fixed sizes.
+
+    `examples(size)` gives inputs of that size; which size comes first is the converter's choice.
+    """
     interpreter = Interpreter(
         model_content=content,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -118,7 +123,8 @@ def check_ranges(content: bytes, examples: list[dict[str, np.ndarray]]) -> None:
     interpreter.allocate_tensors()
     inputs = {_argument(detail["name"]): detail["index"] for detail in interpreter.get_input_details()}
     floats = [detail for detail in interpreter.get_tensor_details() if detail["dtype"] is np.float32]
-    for example in examples:
+    size = int(interpreter.get_input_details()[0]["shape"][1])
+    for example in examples(size):
         for name, value in example.items():
             interpreter.set_tensor(inputs[name], value)
         interpreter.invoke()

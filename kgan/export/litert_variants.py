@@ -124,7 +124,7 @@ def export_variants(
         paths = {variant: folder / _file_name(variant, source.is_fixed) for variant in variants}
         if source.is_fixed:
             with _named(paths[variants[0]]):
-                litert_gates.check_ranges(source.content, judge.examples(sizes[0], RANGE_EXAMPLES))
+                litert_gates.check_ranges(source.content, lambda size: judge.examples(size, RANGE_EXAMPLES))
         for variant, path in paths.items():
             with _named(path):
                 _write(path, variant, source, judge, origin or Origin())

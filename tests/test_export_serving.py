@@ -1,5 +1,6 @@
 """What TensorFlow Serving would call: the three signatures of a SavedModel, and pictures decoded inside the graph."""
 
+import concurrent.futures
 import functools
 import io
 import json
@@ -57,6 +58,11 @@ def bomb(side):
     rows = zlib.compress(bytes(side * (1 + (side + 7) // 8)), 9)
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def megabytes(what):
+    """Of this process: VmRSS, now, or VmHWM, at most."""
+    return int(pathlib.Path("/proc/self/status").read_text().split(f"{what}:")[1].split()[0]) / 1000
 
 
 @functools.cache
@@ -163,13 +169,9 @@ def test_a_bomb_costs_no_memory_and_the_next_request_works():
     assert 15_000 < len(data) < 25_000
     decode(GOOD["png"][0])
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-
-    def peak():
-        return int(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1000
-
-    before = peak()
+    before = megabytes("VmHWM")
     assert "claims 13000x13000" in decode(data)[1]
-    assert peak() - before < 100
+    assert megabytes("VmHWM") - before < 100
     assert decode(GOOD["png"][0])[1] == ""
 
 
@@ -249,6 +251,26 @@ def test_bad_rows_leave_their_neighbours_alone(served):
     for source, data in zip(good, files[::2], strict=True):
         expected = model(decode(source)[0])
         assert np.abs(opened(data).astype(int) - expected).max() <= 1
+
+
+def test_many_requests_at_once(served):
+    """Each gets what it gets alone, and memory does not grow, though every third row is refused."""
+    _, _, signatures = served("content")
+    files = [GOOD[name][0] for name in ("jpeg", "png_alpha", "webp_alpha", "exif_6_big", "png_palette", "webp")]
+    files += [BAD[name][0] for name in ("jpeg_cut", "webp_cut", "png_wrong")]
+
+    def answers(rows):
+        made = signatures["serving_bytes"](image_bytes=tf.constant([files[k] for k in rows]))
+        return list(zip(made["stylized_bytes"].numpy(), made["error"].numpy(), strict=True))
+
+    alone = [answers([k])[0] for k in range(len(files))]
+    requests = [[(k + 4 * j) % len(files) for j in range(3)] for k in range(100)]
+    expected = [[alone[k] for k in rows] for rows in requests]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(answers, requests)) == expected
+        before = megabytes("VmRSS")
+        assert list(pool.map(answers, requests)) == expected
+    assert megabytes("VmRSS") - before < 100
 
 
 def test_no_rows_are_no_error(served):

@@ -38,7 +38,7 @@ def _norm_and_activation(norm, activation, spectral, dtype) -> list:
     slope = NEGATIVE_SLOPES[activation]
     if norm == "instance":
         return [InstanceNormalization(negative_slope=slope, dtype=dtype, name="instance_normalization")]
-    activate = [keras.layers.LeakyReLU(slope, dtype=dtype)] if slope != 1.0 else []
+    activate = [keras.layers.ReLU(negative_slope=slope, dtype=dtype)] if slope != 1.0 else []
     return [normalization(norm, dtype, scale=not spectral), *activate]
 
 

@@ -15,14 +15,14 @@ import numpy as np
 import tensorflow as tf
 
 from kgan import callbacks, recipes, run_folder, tracking
-from kgan.checkpoints import Checkpoints, first_line, found_in
+from kgan.checkpoints import Checkpoints, first_line
 from kgan.cluster import Cluster, from_environment
 from kgan.config import TrainConfig
 from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
 from kgan.devices import build_strategy, choose_devices, describe, fed
 from kgan.errors import RunError, UserError
 from kgan.export import export_all
-from kgan.export.loading import restore_newest
+from kgan.export.loading import load_generator
 from kgan.export.teacher import load_teacher
 from kgan.gan import build_gan, noise
 from kgan.interruption import Interrupted, Interruption
@@ -31,6 +31,9 @@ from kgan.run_folder import RunFolder
 
 TEST_PICTURES = 16
 """Fixed test pictures that are stylized and scored while training."""
+GENERATOR_SETTINGS = ("generator", "filters", "blocks", "stride", "kernel", "norm", "downsample", "upsample",
+                      "residual", "channels", "noise_channels")  # fmt: skip
+"""What decides whether one generator's weights mean the same in another."""
 _REHEARSED_STEPS = 3
 _LOST = (
     tf.errors.UnavailableError,
@@ -80,7 +83,7 @@ def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
         keras.utils.set_random_seed(config.seed)
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        with strategy.scope(), _failures(config, cluster):
+        with _failures(config, cluster):
             place = Place(strategy, cluster, describe(devices, cluster.size))
             session = Session(config, pictures, place, stop)
             return session.resume() if config.resume else session.start()
@@ -128,16 +131,20 @@ class Place:
 
 
 class Session:
-    """One call of `train`, once settings, pictures and devices are known; made inside the strategy's scope.
+    """One call of `train`, once settings, pictures and devices are known.
 
     What can fail does so before a new run's folder is made: networks, weights to start from, the compiled step.
+
+    Only what all workers do alike stands inside the strategy's scope: a variable that one makes there alone, as the
+    chief does while it exports, waits for the others for ever.
     """
 
     def __init__(self, config: TrainConfig, pictures: Pictures, place: Place, stop: Interruption):
         self.config, self.pictures, self.place, self.stop = config, pictures, place, stop
         self.strategy, self.cluster = place.strategy, place.cluster
-        self.teacher = load_teacher(config) if config.distill_from else None
-        self.gan = build_gan(config, self.teacher)
+        with self.strategy.scope():
+            self.teacher = load_teacher(config) if config.distill_from else None
+            self.gan = build_gan(config, self.teacher)
 
     def start(self) -> pathlib.Path:
         """A new run, from step 0."""
@@ -197,8 +204,9 @@ class Session:
 
     def _prepared(self, first: int) -> tuple[tf.data.Dataset, int, float]:
         """The pictures from step `first` on, that step, and the seconds that one will take."""
-        dataset = self._fed(functools.partial(training_dataset, self.pictures, self.config, first))
-        return dataset, first, _rehearse(self.gan, dataset, self.strategy)
+        with self.strategy.scope():
+            dataset = self._fed(functools.partial(training_dataset, self.pictures, self.config, first))
+            return dataset, first, _rehearse(self.gan, dataset, self.strategy)
 
     def _fed(self, make):
         return fed(self.strategy, self.cluster, make)
@@ -229,7 +237,7 @@ class Session:
         journal = callbacks.Journal(clock, samples, config.sample_every, record)
         saving = callbacks.Every(clock, config.checkpoint_every, checkpoints.save)
         parts = [clock, callbacks.Settle(clock), callbacks.Guard(clock, checkpoints), journal, saving]
-        with self.stop.held(), contextlib.ExitStack() as ending:
+        with self.strategy.scope(), self.stop.held(), contextlib.ExitStack() as ending:
             if self.cluster.is_chief:
                 progress = callbacks.ProgressLine(clock, journal, config.batch_size, config.log_every)
                 ending.callback(progress.close)
@@ -256,14 +264,21 @@ class Session:
 
 
 def _init_from(gan, other: str) -> None:
-    """Start from the generator of another run's newest checkpoint that can be read (its moving average)."""
-    checkpoints = found_in(pathlib.Path(other) / "checkpoints")
-    if not checkpoints:
-        raise UserError(f"--init-from {other}: no run with a checkpoint there")
+    """Start from the generator that another run, or a shipped model, has at its end (its moving average)."""
     try:
-        restore_newest(gan.stylist, checkpoints)
+        trained, theirs = load_generator(other)
     except UserError as error:
-        raise UserError(f"--init-from {other}: its generator differs from this run's, or is broken: {error}") from None
+        raise UserError(f"--init-from {other}: {error}") from None
+    flags = [
+        f"--{name.replace('_', '-')} {getattr(theirs, name)}"
+        for name in GENERATOR_SETTINGS
+        if getattr(theirs, name) != getattr(gan.config, name)
+    ]
+    if flags:
+        raise UserError(f"--init-from {other}: its generator differs from this run's; to fit, give {' '.join(flags)}")
+    if trained.input_channels != gan.stylist.input_channels:
+        raise UserError(f"--init-from {other}: its generator differs from this run's: one draws from noise alone")
+    gan.stylist.set_weights(trained.get_weights())
     gan.stylist_of.set_weights(gan.stylist.get_weights())
 
 

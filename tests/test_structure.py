@@ -21,8 +21,20 @@ LONGEST = 60
 MEGABYTE = 2**20
 
 LAYERS = [
-    {"errors", "config", "run_folder", "recipes", "progress", "pictures", "blending"},
-    {"data", "metrics", "fidelity", "bootstrap", "artefacts", "networks", "losses", "tracking", "record", "masks", "targets"},
+    {"errors", "config", "run_folder", "recipes", "models", "progress", "pictures", "blending"},
+    {
+        "data",
+        "metrics",
+        "fidelity",
+        "bootstrap",
+        "artefacts",
+        "networks",
+        "losses",
+        "tracking",
+        "record",
+        "masks",
+        "targets",
+    },  # fmt: skip
     {"gan"},
     {"export", "checkpoints"},
     {
@@ -50,6 +62,7 @@ WITHOUT_TENSORFLOW = {
     "config",
     "run_folder",
     "recipes",
+    "models",
     "progress",
     "pictures",
     "blending",

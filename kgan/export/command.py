@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import keras
 
+from kgan import models
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export import versions
@@ -44,6 +45,8 @@ def export_run(
         versions.check_name(name)
         if output is None:
             raise UserError("--name needs --output: the folder of models that the server reads")
+    if output is None and models.is_shipped(models.located(run)):
+        raise UserError(f"--output is missing: {run} came with kgan and stays as it is")
     generator, config = load_generator(run)
     if litert:
         origin = Origin(licence, source, _labels(config))

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from kgan import models, tracking
 from kgan import pictures as arrays
-from kgan import tracking
 from kgan.checkpoints import first_line, found_in
 from kgan.config import TrainConfig
 from kgan.errors import UserError
@@ -80,8 +80,10 @@ def _as_dtype(made: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def load(model: str | os.PathLike) -> Model:
-    """The model in a run folder, a SavedModel folder or a .tflite file; UserError for anything else."""
-    path = pathlib.Path(model)
+    """The model in a run folder, a SavedModel folder or a .tflite file, or a shipped one by its name
+    (`kgan.models.located`); UserError for anything else.
+    """
+    path = models.located(model)
     if (path / "config.json").is_file():
         exported = path / "saved_model"
         return _from_saved_model(exported) if (exported / "saved_model.pb").is_file() else _from_run(path)
@@ -90,7 +92,7 @@ def load(model: str | os.PathLike) -> Model:
     if path.suffix == ".tflite" and path.is_file():
         return _from_litert(path)
     what = "is no model" if path.exists() else "does not exist"
-    raise UserError(f"{path}: {what}; expected a run folder, a SavedModel folder or a .tflite file")
+    raise UserError(f"{path}: {what}; expected {models.KINDS}")
 
 
 def _from_run(path: pathlib.Path) -> Model:
@@ -136,11 +138,12 @@ def _from_litert(path: pathlib.Path) -> Model:
 def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
     """The generator that a run exports, with its settings: from the newest checkpoint, else from its saved_model/.
 
+    `run`: the folder, or the name of a shipped model.
     Raises UserError when the folder is no run, or holds neither.
     """
     from kgan.networks import build_generator
 
-    run = pathlib.Path(run)
+    run = models.located(run)
     config = read_config(run)
     generator = build_generator(config)
     checkpoints = found_in(run / "checkpoints")
@@ -195,4 +198,4 @@ def restore_stylist(generator: keras.Model, checkpoint: str | os.PathLike) -> No
 def _copy_weights(generator: keras.Model, folder: pathlib.Path) -> None:
     saved = tf.saved_model.load(str(folder)).weights
     for variable, value in zip(generator.variables, saved, strict=True):
-        variable.assign(value)
+        variable.assign(tf.cast(value, variable.dtype))

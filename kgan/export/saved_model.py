@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from kgan.errors import UserError
+from kgan.export.half import HalfStylist
 from kgan.export.signatures import MEMORY, Function, signatures
 from kgan.export.stylist import Facts, Stylist
 
@@ -24,9 +25,11 @@ def export_saved_model(
     distribution: str = "normal",
     truncation: float = 2.0,
     memory: float = MEMORY,
+    half: bool = False,
 ) -> pathlib.Path:
     """Write the generator as a SavedModel with the signatures of `kgan.export.signatures`; `memory` in bytes is theirs.
 
+    `half` stores the weights in float16, which halves the folder; arithmetic stays float32.
     It is written beside `folder` and renamed when whole; only then is a former one removed. Returns the folder.
     Raises UserError when `folder` is there and is no SavedModel.
     """
@@ -36,7 +39,8 @@ def export_saved_model(
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        write(Stylist(generator, distribution, truncation), partial / "new", memory)
+        kind = HalfStylist if half else Stylist
+        write(kind(generator, distribution, truncation), partial / "new", memory)
         _swap(partial / "new", folder, partial / "former")
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -60,7 +64,7 @@ def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> dic
     functions = signatures(stylist, memory)
     # The functions' captures are all that is needed: saving the Keras model itself would add its training state.
     root = tf.Module()
-    root.weights = [variable.value for variable in stylist.generator.variables]
+    root.weights = stylist.weights
     tf.saved_model.save(root, str(folder), signatures=functions)
     (folder / FACTS).parent.mkdir(exist_ok=True)
     (folder / FACTS).write_text(json.dumps(dataclasses.asdict(stylist.facts), indent=2) + "\n")

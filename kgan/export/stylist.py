@@ -56,8 +56,17 @@ class Stylist(tf.Module):
         rows, top = reflected_indices(height, self.generator.stride)
         columns, left = reflected_indices(width, self.generator.stride)
         padded = tf.gather(tf.gather(inputs, rows, axis=1), columns, axis=2)
-        made = self.generator(padded, training=False)[:, top : top + height, left : left + width]
+        made = self.network(padded)[:, top : top + height, left : left + width]
         return tf.clip_by_value(made * 0.5 + 0.5, 0.0, 1.0)
+
+    def network(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The generator on pictures in [-1, 1] (and noise) whose sides its stride divides."""
+        return self.generator(inputs, training=False)
+
+    @property
+    def weights(self) -> list[tf.Variable]:
+        """What the network reads, in the order of the generator's variables."""
+        return [variable.value for variable in self.generator.variables]
 
     def noise(self, seed: int | tf.Tensor, count: int, height: int, width: int) -> tf.Tensor:
         """Noise maps [count, height, width, Nz]; the first k are the same whatever the count."""

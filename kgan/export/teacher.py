@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from kgan import models
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export.loading import float_function, load_generator
@@ -22,7 +23,7 @@ def load_teacher(config: TrainConfig) -> Teacher:
     A run folder's generator computes in the precision of the run that learns from it, a SavedModel in float32.
     UserError for what is no model, draws noise, or has other channels, and for a SavedModel on several devices.
     """
-    path = pathlib.Path(config.distill_from)
+    path = models.located(config.distill_from)
     is_run = (path / "config.json").is_file()
     if not is_run and replicas.count() > 1:  # its graph holds the variables of one device
         raise UserError(f"--distill-from {path}: a SavedModel teaches on one device; give a run folder, or --devices 1")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kgan.errors import UserError
+from kgan.models import located
 
 WANTED = "the page runs models of content alone: image [1, S, S, 3] in, stylized likewise out, S fixed"
 
@@ -36,9 +37,12 @@ class PageModel:
 
 
 def read_models(paths: Sequence[pathlib.Path]) -> list[PageModel]:
-    """The models in .tflite files and run folders; UserError for a path that holds none that the page can run."""
+    """The models in .tflite files and run folders, and shipped ones by name.
+
+    UserError for a path that holds none that the page can run.
+    """
     models = []
-    for path in paths:
+    for path in map(located, paths):
         content = _content(path)
         models.append(
             PageModel(_free_name(path, {model.name for model in models}), content, _signatures(path, content))

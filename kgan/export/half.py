@@ -1,0 +1,37 @@
+"""A stylist whose weights take half the room in a file."""
+
+import keras
+import tensorflow as tf
+
+from kgan.export.stylist import Stylist
+
+
+class HalfStylist(Stylist):
+    """A `Stylist` that keeps its weights in float16 variables; arithmetic stays float32.
+
+    All signatures of a SavedModel call one body of the network, so that the file has its graph once.
+    """
+
+    def __init__(self, generator: keras.Model, distribution: str = "normal", truncation: float = 2.0):
+        super().__init__(generator, distribution, truncation)
+        self.stored = [
+            tf.Variable(tf.cast(value, tf.float16), trainable=False) if value.dtype.is_floating else value
+            for value in (variable.value for variable in self.generator.variables)
+        ]
+        shape = (None, None, None, self.generator.input_channels)
+        self._body = tf.function(self._with_stored, input_signature=[tf.TensorSpec(shape)], autograph=False)
+
+    @property
+    def weights(self) -> list[tf.Variable]:
+        """As the generator's, in its order."""
+        return self.stored
+
+    def network(self, inputs: tf.Tensor) -> tf.Tensor:
+        """As `Stylist.network`."""
+        return self._body(inputs)
+
+    def _with_stored(self, inputs: tf.Tensor) -> tf.Tensor:
+        pairs = zip(self.generator.variables, self.stored, strict=True)
+        values = [(variable, tf.cast(stored, variable.dtype)) for variable, stored in pairs]
+        with keras.StatelessScope(state_mapping=values):
+            return self.generator(inputs, training=False)

@@ -34,7 +34,7 @@ LAYERS = [
         "record",
         "masks",
         "targets",
-    },  # fmt: skip
+    },
     {"gan"},
     {"export", "checkpoints"},
     {

@@ -11,6 +11,7 @@ from kgan.export import export_fixed
 from kgan.export.litert_fixed import example_inputs, folded
 from kgan.export.stylist import Stylist
 from kgan.networks.convolutions import UpsampledConv2D
+from kgan.networks.norms import normalize_instances, normalize_within_half
 from kgan.networks.padding import reflect, reflect_by_slices
 
 
@@ -65,6 +66,19 @@ def test_a_folded_upsampling_is_the_same_upsampling(kernel, bias):
     layer.fold()
     assert np.abs(layer(maps).numpy() - expected).max() < 1e-5
     assert layer.folded.shape == (kernel + 1, kernel + 1, 4, 3)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])
+def test_a_folded_instance_norm_is_the_same_norm_within_float16(slope):
+    maps = tf.random.stateless_normal((2, 9, 8, 3), [1, 2], 20.0, tf.constant([0.01, 1.0, 300.0]))
+    scale, offset = tf.constant([0.5, -2.0, 1.5]), tf.constant([1.0, 0.0, -3.0])
+    expected = normalize_instances(maps, scale, offset, 1e-5, slope)
+    assert np.abs(normalize_within_half(maps, scale, offset, 1e-5, slope) - expected).max() < 1e-3
+    assert tf.reduce_max(tf.square(maps - tf.reduce_mean(maps, (1, 2), keepdims=True))) > 65504
+    made = normalize_within_half(*(tf.cast(each, tf.float16) for each in (maps, scale, offset)), 1e-5, slope)
+    assert (
+        np.abs(tf.cast(made, tf.float32) - expected)[..., 1:].max() < 0.05
+    )  # the first varies by float16's last digit
 
 
 def test_the_generator_itself_is_not_folded():

@@ -4,6 +4,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+HALF_UNIT = 0.125
+"""What maps are multiplied by before their squares are taken in float16."""
+
 
 def normalize_instances(x, scale, offset, epsilon: float = 1e-5, negative_slope: float = 1.0):
     """[N,H,W,C] -> each picture's channel to mean 0, variance 1 over H and W, then scale and offset [C], then what is
@@ -38,6 +41,16 @@ def normalize_instances(x, scale, offset, epsilon: float = 1e-5, negative_slope:
         return outputs, gradient
 
     return normalize(x, scale, offset)
+
+
+def normalize_within_half(x, scale, offset, epsilon: float = 1e-5, negative_slope: float = 1.0):
+    """The same for GPUs that compute in float16, whose largest number is 65504: in eighths, for trained networks have
+    deviations of 400, whose squares go beyond it.
+    """
+    x = x * HALF_UNIT
+    x = x - _mean_over_rows(x)
+    inverse = tf.math.rsqrt(_mean_over_rows(tf.square(x)) + epsilon * HALF_UNIT**2)
+    return _activated(x * (inverse * scale) + offset, negative_slope)
 
 
 def _moments_of_rows(x):
@@ -78,6 +91,11 @@ class InstanceNormalization(keras.layers.Layer):
     def __init__(self, epsilon: float = 1e-5, negative_slope: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         self.epsilon, self.negative_slope = epsilon, negative_slope
+        self.folded = False
+
+    def fold(self):
+        """From now on stay within float16's range, as files of a fixed size want it; not to be trained any more."""
+        self.folded = True
 
     def build(self, input_shape):
         channels = (input_shape[-1],)
@@ -87,7 +105,8 @@ class InstanceNormalization(keras.layers.Layer):
     def call(self, inputs):
         scale, offset = tf.identity(self.scale.value), tf.identity(self.offset.value)  # tensors, not variables
         inputs = tf.convert_to_tensor(inputs)
-        outputs = normalize_instances(inputs, scale, offset, self.epsilon, self.negative_slope)
+        normalize = normalize_within_half if self.folded else normalize_instances
+        outputs = normalize(inputs, scale, offset, self.epsilon, self.negative_slope)
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):

@@ -148,8 +148,7 @@ class Session:
 
     def start(self) -> pathlib.Path:
         """A new run, from step 0."""
-        if self.config.init_from:
-            _init_from(self.gan, self.config.init_from)
+        self._begin()
         prepared = self._prepared(0)
         own = run_folder.create(self.config) if self.cluster.is_chief else None
         run = RunFolder(pathlib.Path(self.cluster.agree("run", own and str(own.path))[0]))
@@ -162,12 +161,19 @@ class Session:
         with self._held(run):
             checkpoints = self._checkpoints(run)
             first = self._restored(checkpoints)
-            if first is None and self.config.init_from:
-                _init_from(self.gan, self.config.init_from)
+            if first is None:
+                self._begin()
             first = first or 0
             if first >= self._last():
                 return self._end(run, first, trained=False)
             return self._go(run, checkpoints, *self._prepared(first))
+
+    def _begin(self) -> None:
+        """The weights of step 0. Every worker reads --init-from in its own place; it must be the same model."""
+        if self.config.init_from:
+            _init_from(self.gan, self.config.init_from)
+            weights = b"".join(array.tobytes() for array in self.gan.stylist.get_weights())
+            self.cluster.agree_equal("--init-from with the checksum", hashlib.sha256(weights).hexdigest()[:8])
 
     @contextlib.contextmanager
     def _held(self, run: RunFolder) -> Iterator[None]:

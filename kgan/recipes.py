@@ -15,6 +15,7 @@ from typing import Literal
 
 from kgan.config import TrainConfig
 from kgan.errors import UserError
+from kgan.models import located
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +202,34 @@ Differs as `cut` does, and in one thing more: mirrored pictures are trained on a
 features of the picture that was not mirrored, which would take one more pass over the content.
 """
 
-RECIPES = {recipe.name: recipe for recipe in (ARTICLE, MMD, SYNTHESIS, PAIRED, CYCLEGAN, CUT, FASTCUT, DISTILL)}
+PAINTING = dataclasses.replace(
+    CUT,
+    name="painting",
+    terms=(LossTerm("nce", 1.0), LossTerm("gram", 20.0)),
+    adversarial="hinge",
+    discriminator="projected",
+    augment="translation,cutout",
+    filters=32,
+    blocks=6,
+    min_crop=0.3,
+    batch_size=8,
+    steps=4000,
+)
+"""A painter's or printmaker's hand, from a handful of pictures in minutes: `cut`'s hold on the content; Gram matrices
+of pretrained features (Gatys et al., https://arxiv.org/abs/1508.06576) for palette and strokes, matched over whole
+batches; a judge on pretrained features (Projected GANs, https://arxiv.org/abs/2111.01007) that sees shifted pictures
+with holes (DiffAugment, https://arxiv.org/abs/2006.10738), so that nine paintings are not soon known by heart.
+
+    kgan train --recipe painting --content photos --style vangogh
+
+One H100, bfloat16, 256x256: 3200 steps of batch 8 in 2 minutes beside another training on the same GPU (250 images/s).
+From 64 photos and nine paintings; 120 crops of ten other photos, KID x 1000 against 108 crops of the paintings
+(MobileNet's features, which the judge looks through too): Van Gogh 522, the photos themselves 1047; Hokusai and
+Hiroshige 432, the photos 915.
+"""
+
+_ALL = (ARTICLE, MMD, SYNTHESIS, PAIRED, CYCLEGAN, CUT, FASTCUT, PAINTING, DISTILL)
+RECIPES = {recipe.name: recipe for recipe in _ALL}
 
 SAMPLE_DEFAULTS = {"size": 64, "filters": 16, "blocks": 4, "discriminator_filters": 16, "batch_size": 16,
                    "steps": 1150, "ema": 0.995, "learning_rate": 3e-4, "min_crop": 0.5}  # fmt: skip
@@ -237,7 +265,7 @@ TERMS = {
     "pixel": "L1 distance to the reference",
     "ssim": "1 - SSIM to the reference",
     "features": "distance to the reference in a pretrained network",
-    "gram": "distance of Gram matrices to the style picture (Gatys et al.)",
+    "gram": "distance of the batches' mean Gram matrices (Gatys et al.)",
     "mmd": "maximum mean discrepancy to the style pictures",
     "cycle": "L1 distance after the way there and back (two_way)",
     "identity": "L1 distance of a restyled style picture to itself",
@@ -393,7 +421,7 @@ def _check_teacher(config: TrainConfig, recipe: Recipe) -> None:
         return
     if not config.distill_from:
         raise UserError(f"--distill-from is missing: the trained model that recipe {recipe.name} learns from")
-    teacher = pathlib.Path(config.distill_from)
+    teacher = _located("--distill-from", config.distill_from)
     if not any((teacher / name).is_file() for name in ("config.json", "saved_model.pb")):
         raise UserError(f"--distill-from {teacher}: no model there; give a run folder or a SavedModel folder")
 
@@ -401,8 +429,15 @@ def _check_teacher(config: TrainConfig, recipe: Recipe) -> None:
 def _check_files(config: TrainConfig) -> None:
     if config.feature_weights and not pathlib.Path(config.feature_weights).is_file():
         raise UserError(f"--feature-weights {config.feature_weights}: no such file; give a .weights.h5 file")
-    if config.init_from and not (pathlib.Path(config.init_from) / "config.json").is_file():
+    if config.init_from and not (_located("--init-from", config.init_from) / "config.json").is_file():
         raise UserError(f"--init-from {config.init_from}: no run folder there; it should hold config.json")
+
+
+def _located(flag: str, model: str) -> pathlib.Path:
+    try:
+        return located(model)
+    except UserError as error:
+        raise UserError(f"{flag} {error}") from None
 
 
 CHOICES = {

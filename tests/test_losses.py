@@ -189,10 +189,17 @@ def test_gram_matrix_by_hand():
 
 def test_gram_loss_by_hand_and_blind_to_place_and_size():
     maps = tf.reshape([1.0, 2.0, 3.0, -1.0], [1, 1, 2, 2])
+    gram = losses.mean_gram(maps)
     # Against zeros: (25 + 0.25 + 0.25 + 6.25) / 4
-    assert float(losses.gram_loss([maps], [tf.zeros([1, 3, 3, 2])])) == pytest.approx(7.9375)
+    assert float(losses.gram_loss([gram], [tf.zeros([2, 2])])) == pytest.approx(7.9375)
     shuffled_and_repeated = tf.tile(maps[:, :, ::-1], [1, 3, 1, 1])
-    assert float(losses.gram_loss([maps], [shuffled_and_repeated])) == pytest.approx(0.0, abs=1e-9)
+    assert float(losses.gram_loss([gram], [losses.mean_gram(shuffled_and_repeated)])) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_mean_gram_is_of_all_pictures_of_a_batch():
+    one, other = (tf.random.stateless_normal([1, 3, 4, 2], [seed, 0]) for seed in (1, 2))
+    both = losses.mean_gram(tf.concat([one, other], 0))
+    np.testing.assert_allclose(both, (losses.gram_matrix(one) + losses.gram_matrix(other))[0] / 2, rtol=1e-6)
 
 
 # --- consistency --------------------------------------------------------------------------------------------------

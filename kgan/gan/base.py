@@ -165,7 +165,7 @@ class GAN(keras.Model):
     def _compiles_in_replicas(self) -> bool:
         """Under tf.distribute, XLA can take what needs no word from the other replicas."""
         networks = [network for player in (self.maker, self.judge) if player for network in player.networks]
-        alone = self.embedder is None and not any(mixes_pictures(network) for network in networks)
+        alone = not self._needs("mmd", "gram") and not any(mixes_pictures(network) for network in networks)
         return bool(self.config.jit) and replicas.count() > 1 and alone
 
     def _finish_step(self, parts: Losses) -> dict:

@@ -38,6 +38,10 @@ class Scene:
             self._maps[name] = self.extractor(getattr(self, name))
         return self._maps[name]
 
+    def mean_grams(self, name: str) -> list[tf.Tensor]:
+        """The Gram matrix [C, C] of each of `maps(name)`, over the pictures of the whole global batch."""
+        return [tf.reduce_mean(gathered(losses.mean_gram(maps)[None]), axis=0) for maps in self.maps(name)]
+
     def mmd(self) -> tf.Tensor:
         """MMD between stylized and real pictures of the whole global batch: it is not a sum over replicas."""
         fake = gathered(self.embedder(self.fake, training=True))
@@ -52,7 +56,7 @@ TERMS: dict[str, Callable[[Scene], tf.Tensor]] = {
     "pixel": lambda scene: losses.pixel_loss(scene.reference, scene.fake),
     "ssim": lambda scene: losses.ssim_loss(scene.reference, scene.fake),
     "features": lambda scene: losses.feature_loss(scene.maps("reference"), scene.maps("fake")),
-    "gram": lambda scene: losses.gram_loss(scene.maps("style"), scene.maps("fake")),
+    "gram": lambda scene: losses.gram_loss(scene.mean_grams("style"), scene.mean_grams("fake")),
     "mmd": lambda scene: scene.mmd(),
     "cycle": lambda scene: losses.cycle_loss(scene.content, scene.cycled),
     "identity": lambda scene: losses.identity_loss(scene.style, scene.same),

@@ -4,7 +4,7 @@ from kgan.losses.adversarial import ADVERSARIAL, AdversarialLoss, gradient_penal
 from kgan.losses.consistency import cycle_loss, identity_loss, pixel_loss, total_variation_loss
 from kgan.losses.contrastive import patch_nce
 from kgan.losses.mmd import mmd
-from kgan.losses.perceptual import feature_loss, gram_loss, gram_matrix, ssim_loss
+from kgan.losses.perceptual import feature_loss, gram_loss, gram_matrix, mean_gram, ssim_loss
 
 __all__ = [
     "ADVERSARIAL",
@@ -15,6 +15,7 @@ __all__ = [
     "gram_loss",
     "gram_matrix",
     "identity_loss",
+    "mean_gram",
     "mmd",
     "over_scales",
     "patch_nce",

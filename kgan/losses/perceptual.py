@@ -72,9 +72,18 @@ def gram_matrix(maps):
     return ops.einsum("npc,npd->ncd", flat, flat) / places  # [NCC]
 
 
+def mean_gram(maps):
+    """[N, H, W, C] -> [C, C], the Gram matrix of a whole batch.
+
+    A style is a whole of pictures: matched one by one, each picture would be given every colour of the style, and a
+    blue sky its share of yellow.
+    """
+    return ops.mean(gram_matrix(maps), axis=0)
+
+
 def gram_loss(style: Sequence, got: Sequence):
-    """Mean squared difference of Gram matrices, averaged over the layers; the two may differ in H and W."""
-    return _mean_over_layers(lambda x, y: ops.mean(ops.square(gram_matrix(x) - gram_matrix(y))), style, got)
+    """Mean squared difference of Gram matrices, averaged over the layers; two lists of `mean_gram`."""
+    return _mean_over_layers(lambda x, y: ops.mean(ops.square(x - y)), style, got)
 
 
 def _mean_over_layers(distance, expected: Sequence, got: Sequence):

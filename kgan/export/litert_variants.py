@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import itertools
 import os
 import pathlib
 import tempfile
@@ -118,17 +119,14 @@ def export_variants(
     sizes = litert_fixed.checked_sizes(sizes, generator.stride)
     folder = pathlib.Path(folder)
     judge = _Judge(Stylist(generator, distribution, truncation), pictures or real_pictures())
+    fixed, free = _fixed_source(judge.stylist, sizes), _free_source(judge.stylist, sizes)
+    with _named(folder / _file_name(variants[0], fixed=True)):
+        litert_gates.check_ranges(fixed.content, lambda size: judge.examples(size, RANGE_EXAMPLES))
     written = []
-    for make in (_fixed_source, _free_source):
-        source = make(judge.stylist, sizes)
-        paths = {variant: folder / _file_name(variant, source.is_fixed) for variant in variants}
-        if source.is_fixed:
-            with _named(paths[variants[0]]):
-                litert_gates.check_ranges(source.content, lambda size: judge.examples(size, RANGE_EXAMPLES))
-        for variant, path in paths.items():
-            with _named(path):
-                _write(path, variant, source, judge, origin or Origin())
-        written += paths.values()
+    for variant, source in itertools.product(variants, (fixed, free)):
+        written.append(folder / _file_name(variant, source.is_fixed))
+        with _named(written[-1]):
+            _write(written[-1], variant, source, judge, origin or Origin())
     return written
 
 

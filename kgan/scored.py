@@ -85,7 +85,7 @@ def taught(scored: Scored, teach: Callable[[np.ndarray], np.ndarray]) -> Scored:
         return Item(item.name, lambda channels: teach(item.read(channels)))
 
     truth = [of(item) for item in scored.content]
-    return Scored(scored.content, truth, Named("the teacher's pictures", truth), None)
+    return Scored(scored.content, truth, Named("pictures of the teacher", truth), None)
 
 
 def in_crops(scored: Scored, count: int) -> Scored:

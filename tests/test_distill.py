@@ -71,7 +71,7 @@ def test_the_teacher_is_no_part_of_the_checkpoint(trained):
 def test_it_is_scored_against_its_teacher(trained, monkeypatch):
     monkeypatch.setattr(evaluation, "RESAMPLES", 5)
     report = evaluation.evaluate(trained)
-    assert report["reference"]["what"] == "the teacher's pictures"
+    assert report["reference"]["what"] == "pictures of the teacher"
     model, teacher = export.load(trained), export.load(small_runs.teacher())
     pictures = sorted(pathlib.Path(small_runs.pictures(), "testA").iterdir())
     cut = [evaluation.fitted(np.asarray(Image.open(path)), 16) for path in pictures]

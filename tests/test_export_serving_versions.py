@@ -141,7 +141,7 @@ def test_an_exported_version_is_a_model_for_kgan_too(root):
         (["--name", "My Model", "--output", "x"], "--name My Model: should be at most 40 small letters"),
         (["--name", "../up", "--output", "x"], "--name ../up: should be"),
         (["--name", "1", "--output", "x"], "--name 1: should be"),
-        (["--name", "stylist", "--output", "x"], "is no run folder"),
+        (["--name", "stylist", "--output", "x"], "nowhere: "),
     ],
     ids=" ".join,
 )

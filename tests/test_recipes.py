@@ -22,8 +22,8 @@ def test_nothing_given_trains_pairs_of_the_sample():
     assert (config.recipe, config.data, config.size) == ("paired", "sample", 64)
 
 
-def test_folders_train_cyclegan():
-    assert resolved().recipe == "cyclegan"
+def test_folders_train_painting():
+    assert resolved().recipe == "painting"
 
 
 def test_flags_win_over_the_recipe():
@@ -48,7 +48,7 @@ def test_every_recipe_leaves_only_what_means_something_open(name):
     }
     if name != "distill":
         allowed |= {"distill_from"}
-    if name == "mmd":
+    if name in ("mmd", "distill"):
         allowed |= {"discriminator", "adversarial"}
     assert open_ <= allowed
 
@@ -80,7 +80,7 @@ def test_cut_and_fastcut_hold_the_content_by_the_papers_weights():
         ({"recipe": "json:dumps"}, "should be a kgan.recipes.Recipe"),
         ({"size": 130}, "128 or 132"),
         ({"batch_size": 0}, "--batch-size should be above 0"),
-        ({"weight": ("cycel=1",)}, "did you mean cycle"),
+        ({"recipe": "cyclegan", "weight": ("cycel=1",)}, "did you mean cycle"),
         ({"weight": ("cycle",)}, "TERM=NUMBER"),
         ({"recipe": "paired", "weight": ("cycle=1",)}, "no such term in recipe paired"),
         ({"recipe": "cyclegan", "weight": ("nce=1",)}, "no such term in recipe cyclegan"),

@@ -9,7 +9,7 @@ from kgan.errors import UserError
 
 
 def config(**settings):
-    return recipes.resolve(TrainConfig(content="photos", style="paintings", **settings))
+    return recipes.resolve(TrainConfig(**{"content": "photos", "style": "paintings", "recipe": "cyclegan", **settings}))
 
 
 def test_settings_survive_the_file(tmp_path):

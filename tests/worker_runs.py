@@ -47,8 +47,9 @@ def trained_by(count, run, **changes):
     return workers, [process.output for process in processes]
 
 
-def resumed(tmp_path, count, stop_after):
-    words = ["train", "--run", str(tmp_path / "run"), "--resume", "--stop-after", str(stop_after)]
+def resumed(tmp_path, count, stop_after=None):
+    words = ["train", "--run", str(tmp_path / "run"), "--resume"]
+    words += ["--stop-after", str(stop_after)] if stop_after else []
     workers = addresses(count)
     return [
         small_runs.Process(words, functools.partial(set_environment, tf_config(workers, index)))

@@ -200,7 +200,7 @@ def test_every_name_of_a_recipe_resolves(name):
     for setting, choices in recipes.CHOICES.items():
         given = getattr(recipe, setting)
         names = [word for word in given.split(",") if word] if setting in recipes.SEVERAL else [given]
-        assert set(names) <= {*choices, *((None,) if name == "mmd" else ())}
+        assert set(names) <= {*choices, *((None,) if name in ("mmd", "distill") else ())}
     assert {term.name for term in recipe.terms} <= terms.TERMS.keys()
     settings = {field.name for field in dataclasses.fields(TrainConfig)}
     own = {"name", "topology", "pictures", "terms", "fresh_noise"}

@@ -206,23 +206,36 @@ Differs as `cut` does, and in one thing more: mirrored pictures are trained on a
 features of the picture that was not mirrored, which would take one more pass over the content.
 """
 
-PAINTING = dataclasses.replace(
+PROJECTED = dataclasses.replace(
     CUT,
-    name="painting",
-    terms=(LossTerm("nce", 1.0), LossTerm("gram", 20.0)),
+    name="projected",
     adversarial="hinge",
     discriminator="projected",
     augment="translation,cutout",
-    filters=32,
-    blocks=6,
-    min_crop=0.3,
     batch_size=8,
     steps=4000,
 )
-"""A painter's or printmaker's hand, from a handful of pictures in minutes: `cut`'s hold on the content; Gram matrices
-of pretrained features (Gatys et al., https://arxiv.org/abs/1508.06576) for palette and strokes, matched over whole
-batches; a judge on pretrained features (Projected GANs, https://arxiv.org/abs/2111.01007) that sees shifted pictures
-with holes (DiffAugment, https://arxiv.org/abs/2006.10738), so that nine paintings are not soon known by heart.
+"""`cut` with a judge that looks through pretrained features (Projected GANs, https://arxiv.org/abs/2111.01007) and sees
+shifted pictures with holes (DiffAugment, https://arxiv.org/abs/2006.10738): better after minutes, and a thousand
+pictures are not soon known by heart, from when on `cut`'s own pictures get worse.
+
+    kgan train --recipe projected --content drawings --style renders --min-crop 1
+
+One H100, bfloat16, flat to 3D emoji, unpaired, 128x128: 3600 steps of batch 8 in 75 s beside three other trainings on
+the same GPU (390 images/s). On 112 pairs: SSIM 0.807 to the truth, PSNR 20.8 dB, KID x 1000 -24 (MobileNet's features,
+which the judge looks through too); the content itself 0.793, 19.8 and 108. One seed.
+"""
+
+PAINTING = dataclasses.replace(
+    PROJECTED,
+    name="painting",
+    terms=(LossTerm("nce", 1.0), LossTerm("gram", 20.0)),
+    filters=32,
+    blocks=6,
+    min_crop=0.3,
+)
+"""A painter's or printmaker's hand, from a handful of pictures in minutes: `projected`, whose generator is also held to
+the style's Gram matrices (Gatys et al., https://arxiv.org/abs/1508.06576), palette and strokes, over whole batches.
 
     kgan train --recipe painting --content photos --style vangogh
 
@@ -232,7 +245,7 @@ From 64 photos and nine paintings; 120 crops of ten other photos, KID x 1000 aga
 Hiroshige 432, the photos 915.
 """
 
-_ALL = (ARTICLE, MMD, SYNTHESIS, PAIRED, CYCLEGAN, CUT, FASTCUT, PAINTING, DISTILL)
+_ALL = (ARTICLE, MMD, SYNTHESIS, PAIRED, CYCLEGAN, CUT, FASTCUT, PROJECTED, PAINTING, DISTILL)
 RECIPES = {recipe.name: recipe for recipe in _ALL}
 
 SAMPLE_DEFAULTS = {"size": 64, "filters": 16, "blocks": 4, "discriminator_filters": 16, "batch_size": 16,
@@ -334,7 +347,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
     Raises UserError for settings that cannot work together.
     """
     on_sample = config.data == "sample" or (config.data, config.content, config.style) == (None, None, None)
-    usual = "distill" if config.distill_from else "paired" if on_sample else "cyclegan"
+    usual = "distill" if config.distill_from else "paired" if on_sample else "painting"
     recipe = find(config.recipe or usual)
     filled = {"recipe": config.recipe or recipe.name, "data": "sample" if on_sample else config.data}
     defaults = dataclasses.asdict(recipe) | (SAMPLE_DEFAULTS if on_sample else {})

@@ -13,7 +13,7 @@ from kgan.export.loading import Model, load, read_config
 from kgan.gan import noise as noises
 from kgan.pictures import save_grid, save_picture
 from kgan.progress import progress
-from kgan.stylize import make_folder, refuse_clashes
+from kgan.targets import make_folder, refuse_clashes
 
 DEFAULT_SIZE = (256, 256)
 """Height and width when neither the caller nor the run's settings say."""

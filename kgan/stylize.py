@@ -1,18 +1,17 @@
 """Restyle picture files, whole or in part: any size in, the same size out; and `load`, the way to a model in Python."""
 
-import contextlib
 import dataclasses
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from kgan import blending
-from kgan.data.decoding import PictureError, decode_picture, find_pictures
+from kgan import blending, targets
+from kgan.data.decoding import PictureError, decode_picture
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load
 from kgan.masks import Masks, fits, scaled
@@ -92,15 +91,11 @@ def stylize(
     _check_numbers(seed, variants, memory)
     finish = _finish(mask, feather, strength, keep_colour)
     jobs = plan(pictures, pathlib.Path(output), variants, finish.masks)
-    refuse_clashes([target for job in jobs for target in job.targets], overwrite)
+    targets.refuse_clashes([target for job in jobs for target in job.targets], overwrite)
     loaded = load(model)
     _check_model(loaded, variants)
-    created = make_folder(output)
-    try:
+    with targets.output_folder(output):
         written, failed = _stylize_all(jobs, Maker(loaded, seed, memory * 1e9, finish))
-    finally:
-        if created:
-            _remove_if_empty(output)
     if failed:
         raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
     return written
@@ -153,56 +148,17 @@ def plan(
     Raises UserError for missing paths, folders without pictures, two pictures with the same target, a target that is
     its own source, and a picture without mask where `masks` is a folder.
     """
-    jobs: dict[pathlib.Path, Job] = {}
-    for source, relative in _sources(pictures):
-        target = output / relative.with_suffix(SUFFIXES.get(relative.suffix.lower(), ".png"))
-        if target.exists() and target.samefile(source):
-            raise UserError(f"--output {output}: {target} is the picture itself; name another folder")
-        if target in jobs:
-            raise UserError(f"{source} and {jobs[target].source} would both become {target}; restyle them apart")
-        jobs[target] = Job(source, tuple(_variant_names(target, variants)), masks and masks.file_for(relative))
-    if not jobs:
-        raise UserError("pictures are missing: name files or folders to restyle")
-    return list(jobs.values())
-
-
-def _sources(pictures: Sequence[str | os.PathLike]) -> Iterable[tuple[pathlib.Path, pathlib.Path]]:
-    """(file, its path inside the output folder) for every picture."""
-    for path in map(pathlib.Path, pictures):
-        if path.is_dir():
-            yield from ((found, found.relative_to(path)) for found in find_pictures(path))
-        elif path.exists():
-            yield path, pathlib.Path(path.name)
-        else:
-            raise UserError(f"{path}: no such file or folder; check the path")
+    places = targets.plan(pictures, output, lambda suffix: SUFFIXES.get(suffix, ".png"))
+    return [
+        Job(place.source, tuple(_variant_names(place.target, variants)), masks and masks.file_for(place.relative))
+        for place in places
+    ]
 
 
 def _variant_names(target: pathlib.Path, variants: int) -> list[pathlib.Path]:
     if variants == 1:
         return [target]
     return [target.with_stem(f"{target.stem}-{k}") for k in range(1, variants + 1)]
-
-
-def refuse_clashes(targets: Iterable[pathlib.Path], overwrite: bool) -> None:
-    """Raise UserError naming the first target that exists, unless `overwrite`."""
-    clash = None if overwrite else next((target for target in targets if target.exists()), None)
-    if clash:
-        raise UserError(f"{clash}: exists already; name another --output folder, or give --overwrite")
-
-
-def make_folder(path: str | os.PathLike) -> bool:
-    """Create the folder; whether it was not there before. UserError when it cannot be."""
-    is_new = not pathlib.Path(path).exists()
-    try:
-        pathlib.Path(path).mkdir(parents=True, exist_ok=True)
-        return is_new
-    except OSError as error:
-        raise UserError(f"--output {path}: cannot be written ({error.strerror})") from None
-
-
-def _remove_if_empty(path: str | os.PathLike) -> None:
-    with contextlib.suppress(OSError):
-        pathlib.Path(path).rmdir()
 
 
 def _check_model(model: Model, variants: int) -> None:
@@ -227,7 +183,7 @@ def _stylize_one(job: Job, maker: Maker, notice) -> list[pathlib.Path]:
     seen = picture if model.facts.channels == 4 else picture[..., :3]
     for k, target in enumerate(job.targets):
         made = _at_scale(model, seen, maker.seed + k, scale)
-        make_folder(target.parent)
+        targets.make_folder(target.parent)
         save_picture(_finished(picture, made, weight, maker.finish), target)
     return list(job.targets)
 

@@ -75,7 +75,7 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what a killed process left half written; every file gets its own name only when it is whole."""
-        for pattern in (".saved_model-*", ".model-*", ".model_float16-*", "*.partial", "*/.*.partial"):
+        for pattern in (".saved_model-*", ".model-*", ".model_*", "*.partial", "*/.*.partial"):
             for path in self.path.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -254,5 +254,5 @@ def test_crops_of_every_picture_are_cut_alike_from_content_and_truth(identity, t
     assert len({one["checkerboard"] for one in report["each"]}) > 2  # the windows differ
     with pytest.raises(UserError, match="--crops needs --size"):
         evaluate(identity, content, truth, crops=3)
-    with pytest.raises(UserError, match="at least 1. Received: 0"):
+    with pytest.raises(UserError, match=r"at least 1\. Received: 0"):
         evaluate(identity, content, truth, size=16, crops=0)

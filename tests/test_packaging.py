@@ -27,7 +27,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     for name in SOURCES:
         shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "kgan", folder / "kgan", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "kgan", folder / "kgan", ignore=shutil.ignore_patterns("__pycache__"))  # links as files
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist", "."]
     done = subprocess.run(build, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -45,12 +45,19 @@ def unpacked(wheel, tmp_path_factory):
 def test_it_holds_all_of_the_package_and_nothing_else(unpacked):
     held = {str(path.relative_to(unpacked)) for path in (unpacked / "kgan").rglob("*") if path.is_file()}
     kept = {".py", ".zip", ".npz", ".NOTICE"}
+    shipped = [path for folder in (ROOT / "saved_models").iterdir() for path in shipped_files(folder)]
     page = {path for path in (ROOT / "kgan" / "web" / "static").rglob("*") if path.is_file()}
     files = {path for path in (ROOT / "kgan").rglob("*") if path.suffix in kept} | page
-    ours = {str(path.relative_to(ROOT)) for path in files}
+    ours = {str(path.relative_to(ROOT)) for path in files} | {f"kgan/{path.relative_to(ROOT)}" for path in shipped}
     assert held == ours
     assert {"kgan/data/sample.zip", "kgan/networks/mobilenet.npz"} <= held
     assert {path.name.split("-")[0] for path in unpacked.iterdir()} == {"kgan"}
+
+
+def shipped_files(folder):
+    """What a wheel holds of a folder of saved_models/: the model and its card, not the .tflite file and the pictures."""
+    kept = [path for path in (folder / "saved_model").rglob("*") if path.is_file()]
+    return [*kept, folder / "README.md", folder / "config.json"]
 
 
 def test_its_metadata(unpacked):
@@ -95,10 +102,12 @@ def test_it_works_from_a_folder_of_its_own(unpacked, tmp_path):
         "import kgan, sys; from kgan import cli; assert kgan.__file__.startswith(sys.argv[1]);"
         "status = cli.main(['sample', 'sample']);"
         "from kgan.config import TrainConfig; from kgan.networks import build_features; import numpy as np;"
-        "print(build_features(TrainConfig()).pooled(np.zeros((1, 64, 64, 3), 'float32')).shape); sys.exit(status)"
+        "print(build_features(TrainConfig()).pooled(np.zeros((1, 64, 64, 3), 'float32')).shape);"
+        "print(kgan.load('vangogh')(np.zeros((20, 30, 3), 'uint8')).shape); sys.exit(status)"
     )
     command = [sys.executable, "-c", code, str(unpacked)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "(1, 1024)" in done.stdout
+    assert "(20, 30, 3)" in done.stdout
     assert len(list((tmp_path / "sample" / "testA").iterdir())) == 52

@@ -55,7 +55,7 @@ def test_it_holds_all_of_the_package_and_nothing_else(unpacked):
 
 
 def shipped_files(folder):
-    """What a wheel holds of a folder of saved_models/: the model and its card, not the .tflite file and the pictures."""
+    """What a wheel holds of a folder of saved_models/: the model and its card, not .tflite and pictures."""
     kept = [path for path in (folder / "saved_model").rglob("*") if path.is_file()]
     return [*kept, folder / "README.md", folder / "config.json"]
 

@@ -27,7 +27,7 @@ class Stylize:
     pictures: Positional[tuple[pathlib.Path, ...]]
     """Picture files and folders."""
     model: str
-    """A run folder, a SavedModel folder, a .tflite file, or a model that came with kgan: vangogh, ukiyoe or fluent3d."""
+    """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan: vangogh, ukiyoe or fluent3d."""
     output: pathlib.Path
     """Folder for the stylized pictures."""
     seed: int = 0
@@ -75,7 +75,7 @@ class Evaluate:
     """Measure a model: SSIM, PSNR, MSE, FID and KID, with intervals. Without folders: on the run's test pictures."""
 
     model: Positional[str]
-    """A run folder, a SavedModel folder, a .tflite file, or a model that came with kgan: vangogh, ukiyoe or fluent3d."""
+    """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan: vangogh, ukiyoe or fluent3d."""
     content: pathlib.Path | None = None
     """Pictures to restyle."""
     truth: pathlib.Path | None = None

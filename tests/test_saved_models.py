@@ -2,6 +2,8 @@
 
 import dataclasses
 import pathlib
+import re
+import shlex
 import shutil
 
 import numpy as np
@@ -154,6 +156,18 @@ def test_its_settings_can_be_read_and_name_no_folder_of_the_maker():
         folders = [config.content, config.style, config.data]
         assert all(folder in (None, "photos", "vangogh", "ukiyoe", "fluent") for folder in folders)
         assert config.cache == TrainConfig().cache
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_on_its_card_is_the_one_that_made_it(name):
+    """Whatever became of the recipe's defaults since."""
+    (command,) = re.findall(r"^kgan train --recipe .*?[^\\]$", (FOLDER / name / "README.md").read_text(), re.M | re.S)
+    words = shlex.split(command.replace("\\\n", ""))[2:]
+    asked = recipes.resolve(cli.parse(TrainConfig, words, "kgan train"))
+    made = TrainConfig.load(FOLDER / name / "config.json")
+    machine = {"devices", "jit", "deterministic", "log_every", "sample_every", "checkpoint_every"}
+    differing = {key for key, value in vars(made).items() if getattr(asked, key) != value}
+    assert differing <= machine
 
 
 @pytest.mark.slow

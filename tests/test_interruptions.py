@@ -31,29 +31,27 @@ def leftovers(folder):
     return [name for name in names if re.search(r"partial|_temp|\.tmp|(^|/)\.", name)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_while_training_it_saves_and_says_how_to_go_on(number, tmp_path):
+def test_while_training_it_saves_and_says_how_to_go_on(tmp_path):
     config = small_runs.settings(tmp_path / "run", steps=5000, checkpoint_every=5000, sample_every=5000, **QUICK)
     process = started(config)
     wait_for(process, r"step 4/5000")
-    process.send(number)
+    process.send(signal.SIGTERM)
     assert process.wait() == 0
     said = re.search(r"stopped at step (\d+) of 5000; go on with: kgan (train --run \S+ --resume)\n", process.output)
     step = int(said[1])
     assert newest(tmp_path / "run") == step
     assert small_runs.lines(tmp_path / "run")[-1]["step"] == step
     assert leftovers(tmp_path) == []
-    if number == signal.SIGTERM:
-        again = small_runs.Process([*said[2].split(), "--stop-after", str(step + 1)])
-        assert again.wait() == 0
-        assert f"stopped at step {step + 1} of 5000" in again.output
+    again = small_runs.Process([*said[2].split(), "--stop-after", str(step + 1)])
+    assert again.wait() == 0
+    assert f"stopped at step {step + 1} of 5000" in again.output
 
 
 def test_before_the_first_step_nothing_is_kept(tmp_path):
     config = small_runs.settings(tmp_path / "run", cache=str(tmp_path / "cache"), **QUICK)
     process = started(config)
     wait_for(process, "preparing 7 pictures")
-    process.send(signal.SIGTERM)
+    process.send(signal.SIGINT)
     assert process.wait() == 130
     assert process.output.splitlines()[-1] == "kgan: error: interrupted; nothing of the run was kept"
     assert not (tmp_path / "run").exists()

@@ -20,7 +20,9 @@ from kgan.training import machine_defaults, train
 _determinism_ends = pytest.fixture(autouse=True)(small_runs.determinism_ends)
 
 ONE, TWO = ["CPU:0"], ["CPU:0", "CPU:1"]
-CASES = [*((recipe, ONE) for recipe in sorted(recipes.RECIPES)), ("cyclegan", TWO)]
+# fastcut holds nothing that cut does not; cyclegan on two devices what it holds on one, twice.
+ALONE = [recipe for recipe in sorted(recipes.RECIPES) if recipe not in ("cyclegan", "fastcut")]
+CASES = [*((recipe, ONE) for recipe in ALONE), ("cyclegan", TWO)]
 
 
 @pytest.mark.slow
@@ -54,7 +56,8 @@ def test_a_checkpoint_holds_everything(recipe, devices, tmp_path):
 @pytest.mark.slow
 def test_equal_weights_after_a_stop(tmp_path, capsys):
     # The schedule is longer than both, so nothing is exported.
-    whole, parts = (small_runs.settings(tmp_path / name, steps=10, stop_after=6) for name in ("whole", "parts"))
+    fixed = {"steps": 10, "stop_after": 6, "weight": ("features=0",)}
+    whole, parts = (small_runs.settings(tmp_path / name, **fixed) for name in ("whole", "parts"))
     train(whole)
     train(dataclasses.replace(parts, stop_after=4))
     assert (
@@ -63,6 +66,7 @@ def test_equal_weights_after_a_stop(tmp_path, capsys):
     )
     keras.utils.set_random_seed(99)
     train(dataclasses.replace(parts, resume=True))
+    assert "have changed" not in capsys.readouterr().err  # the pictures
     assert small_runs.same_bits(small_runs.weights(tmp_path / "whole", 6), small_runs.weights(tmp_path / "parts", 6))
     # Logged every 2 steps, saved every 3: the same lines, and the end of a call (4) has test metrics beside its losses.
     expected, got = small_runs.lines(tmp_path / "whole"), small_runs.lines(tmp_path / "parts")
@@ -75,10 +79,8 @@ def test_equal_weights_after_a_stop(tmp_path, capsys):
 def test_going_on_with_other_pictures_is_noted(tmp_path, capsys):
     folder = tmp_path / "pictures"
     shutil.copytree(small_runs.pictures(), folder)
-    config = small_runs.settings(tmp_path / "run", data=str(folder), steps=10, stop_after=1)
+    config = small_runs.settings(tmp_path / "run", data=str(folder), stop_after=1, weight=("features=0",))
     train(config)
-    train(dataclasses.replace(config, resume=True, stop_after=2))
-    assert "have changed" not in capsys.readouterr().err
     (folder / "trainA" / "0.png").unlink()
-    train(dataclasses.replace(config, resume=True, stop_after=3))
+    train(dataclasses.replace(config, resume=True, stop_after=2))
     assert re.search(r"pictures have changed since the run began: 7\+7\S* .* then, 6\+7", capsys.readouterr().err)

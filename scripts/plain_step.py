@@ -26,6 +26,7 @@ def missing(config: TrainConfig, replicas: int) -> str | None:
         "float16": config.precision == "float16",
         "the gradient penalty": config.adversarial == "wasserstein",
         "a teacher": bool(config.distill_from),
+        "augmentation": bool(config.augment),
         "contrastive terms": not {"nce", "nce_identity"}.isdisjoint(_weights(config)),
         "a trained regularizer": config.regularizer == "adversarial" and "mmd" in _weights(config),
     }

@@ -1,34 +1,16 @@
 import dataclasses
 import functools
 
-import keras
 import numpy as np
 import pytest
-import small_runs
-import tensorflow as tf
-from tensorflow.python.framework.config import disable_op_determinism
+from gan_runs import SGD, batches, make, same, settings, train, weights
 
 from kgan import recipes
-from kgan.config import TrainConfig
-from kgan.export.teacher import load_teacher
-from kgan.gan import build_gan
 from kgan.gan.player import joined, parted
 
-SMALL = {
-    "size": 16,
-    "filters": 4,
-    "blocks": 1,
-    "discriminator_filters": 4,
-    "batch_size": 4,
-    "steps": 100,
-    "learning_rate": 2e-4,
-    "content": "photos",
-    "style": "paintings",
-}
-SGD = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd", "decay": "constant"}
 VARIANTS = {
-    # fastcut's terms are among cut's, the article's in the variant below.
-    **{name: {"recipe": name} for name in recipes.RECIPES if name not in ("article", "fastcut")},
+    # fastcut's terms are among cut's, projected is in painting, the article in the variant below.
+    **{name: {"recipe": name} for name in recipes.RECIPES if name not in ("article", "fastcut", "projected")},
     "contrastive article with an adversarial regularizer": {
         "recipe": "article",
         "regularizer": "adversarial",
@@ -50,49 +32,6 @@ VARIANTS = {
 }
 
 
-def settings(**changes):
-    if changes.get("recipe") == "distill":
-        changes["distill_from"] = small_runs.teacher()
-    config = recipes.resolve(TrainConfig(**{**SMALL, **changes}))
-    # Few steps, so that the pool begins to swap within the test.
-    return dataclasses.replace(config, image_pool=8 if config.image_pool else 0, jit=False, devices=1)
-
-
-def batches(config, count):
-    shape = (config.batch_size, config.size, config.size, config.channels)
-    kind = recipes.find(config.recipe).pictures
-    keys = [kind] if kind in ("style", "content") else ["content", "style"]
-    draw = np.random.default_rng(17)
-    return [{key: np.tanh(draw.normal(size=shape)).astype("float32") for key in keys} for _ in range(count)]
-
-
-def make(config, replicas=1):
-    keras.utils.set_random_seed(5)
-    strategy = tf.distribute.get_strategy()
-    if replicas > 1:
-        names = [f"CPU:{index}" for index in range(replicas)]
-        strategy = tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
-    with strategy.scope():
-        return build_gan(config, load_teacher(config) if config.distill_from else None)
-
-
-def train(gan, given):
-    """`fit` on those global batches."""
-    with gan.distribute_strategy.scope():
-        stacked = {key: np.concatenate([batch[key] for batch in given]) for key in given[0]}
-        dataset = tf.data.Dataset.from_tensor_slices(stacked).batch(gan.config.batch_size, drop_remainder=True)
-        gan.fit(dataset, verbose=0, shuffle=False)
-    return gan
-
-
-def weights(*networks):
-    return [np.asarray(variable) for network in networks for variable in network.variables]
-
-
-def same(before, after):
-    return all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_two_replicas_train_the_weights_of_one(name):
@@ -103,36 +42,6 @@ def test_two_replicas_train_the_weights_of_one(name):
         train(one, part), train(two, part)
         for a, b in zip(weights(one), weights(two), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["paired", "cut"])
-def test_a_step_compiled_by_xla_is_the_same_step(recipe):
-    disable_op_determinism()  # another test's training may have asked for it, and Keras then compiles nothing
-    config = settings(recipe=recipe, **SGD)
-    plain, compiled = make(config), make(dataclasses.replace(config, jit=True))
-    mirrored = make(dataclasses.replace(config, jit=True), 2)
-    assert compiled.jit_compile
-    with mirrored.distribute_strategy.scope():
-        assert mirrored._compiles_in_replicas
-    for gan in (plain, compiled, mirrored):
-        train(gan, batches(config, 3))
-    for a, b, c in zip(weights(plain), weights(compiled), weights(mirrored), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
-        np.testing.assert_allclose(a, c, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", [name for name in recipes.RECIPES if name != "fastcut"])  # its terms are in cut
-def test_compiled_bfloat16_losses_follow_those_in_float32(recipe):
-    disable_op_determinism()
-    losses = {}
-    for precision in ("float32", "bfloat16"):
-        gan = make(dataclasses.replace(settings(recipe=recipe, precision=precision), jit=True))
-        train(gan, batches(gan.config, 4))
-        losses[precision] = [float(gan.loss_means[name].result()) for name in gan.loss_names]
-    # A generator's hinge loss is a mean of logits of about 1 that nearly cancel.
-    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.03, atol=0.03)
 
 
 def test_every_network_of_both_players_moves():

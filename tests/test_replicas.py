@@ -42,6 +42,14 @@ def test_gradient_through_gathered_is_that_of_the_whole(two):
         np.testing.assert_allclose(part, 20.0)
 
 
+def test_a_gradient_that_is_bad_on_one_replica_is_bad_on_all(two):
+    assert [np.isfinite(part).all() for part in run_on(two, replicas.bad_for_all, np.ones((4, 1), "float32"))] == [
+        True
+    ] * 2
+    parts = run_on(two, replicas.bad_for_all, np.array([[1.0], [np.nan], [1.0], [1.0]], "float32"))
+    assert all(np.isinf(part).all() for part in parts)
+
+
 def test_own_share_splits_what_all_replicas_drew_alike(two):
     drawn = tf.random.stateless_normal([4, 3], [1, 2])
     parts = run_on(two, lambda share: replicas.own_share(drawn, share.shape[0]), np.zeros((4, 1), "float32"))

@@ -42,6 +42,8 @@ class Player:
 
     def apply(self, gradient: tf.Tensor) -> None:
         """One update by the flat gradient, which is summed over the replicas."""
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            gradient = replicas.bad_for_all(gradient)
         self.optimizer.apply([gradient], [self.flat])
 
 

@@ -33,6 +33,20 @@ def own_share(rows: tf.Tensor, size: int) -> tf.Tensor:
     return rows[first : first + size]
 
 
+def bad_for_all(gradient: tf.Tensor) -> tf.Tensor:
+    """This replica's gradient; infinite where that of any replica holds NaN or infinity.
+
+    Under collectives, Keras' loss scaling asks each replica alone whether to update. One that does then waits for ever
+    for the sum of one that does not.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return gradient
+    good = tf.cast(tf.reduce_all(tf.math.is_finite(gradient)), tf.float32)
+    bad = context.all_reduce(tf.distribute.ReduceOp.SUM, 1.0 - good) > 0
+    return tf.where(bad, tf.constant(float("inf"), gradient.dtype), gradient)
+
+
 def assign_everywhere(pairs: list[tuple[tf.Variable, tf.Tensor]], change) -> None:
     """`variable.assign(change(variable, value))` on every replica; `value` may be a mirrored variable."""
 

@@ -1,0 +1,69 @@
+"""Small GANs trained for a few steps: what the tests of `kgan.gan` share."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import small_runs
+import tensorflow as tf
+
+from kgan import recipes
+from kgan.config import TrainConfig
+from kgan.export.teacher import load_teacher
+from kgan.gan import build_gan
+
+SMALL = {
+    "size": 16,
+    "filters": 4,
+    "blocks": 1,
+    "discriminator_filters": 4,
+    "batch_size": 4,
+    "steps": 100,
+    "learning_rate": 2e-4,
+    "content": "photos",
+    "style": "paintings",
+}
+SGD = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd", "decay": "constant"}
+
+
+def settings(**changes):
+    if changes.get("recipe") == "distill":
+        changes["distill_from"] = small_runs.teacher()
+    config = recipes.resolve(TrainConfig(**{**SMALL, **changes}))
+    # Few steps, so that the pool begins to swap within the test.
+    return dataclasses.replace(config, image_pool=8 if config.image_pool else 0, jit=False, devices=1)
+
+
+def batches(config, count):
+    shape = (config.batch_size, config.size, config.size, config.channels)
+    kind = recipes.find(config.recipe).pictures
+    keys = [kind] if kind in ("style", "content") else ["content", "style"]
+    draw = np.random.default_rng(17)
+    return [{key: np.tanh(draw.normal(size=shape)).astype("float32") for key in keys} for _ in range(count)]
+
+
+def make(config, replicas=1):
+    keras.utils.set_random_seed(5)
+    strategy = tf.distribute.get_strategy()
+    if replicas > 1:
+        names = [f"CPU:{index}" for index in range(replicas)]
+        strategy = tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
+    with strategy.scope():
+        return build_gan(config, load_teacher(config) if config.distill_from else None)
+
+
+def train(gan, given):
+    """`fit` on those global batches."""
+    with gan.distribute_strategy.scope():
+        stacked = {key: np.concatenate([batch[key] for batch in given]) for key in given[0]}
+        dataset = tf.data.Dataset.from_tensor_slices(stacked).batch(gan.config.batch_size, drop_remainder=True)
+        gan.fit(dataset, verbose=0, shuffle=False)
+    return gan
+
+
+def weights(*networks):
+    return [np.asarray(variable) for network in networks for variable in network.variables]
+
+
+def same(before, after):
+    return all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))

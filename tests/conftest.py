@@ -1,4 +1,3 @@
-import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -17,11 +16,3 @@ tf.config.set_logical_device_configuration(
 @pytest.fixture(autouse=True)
 def _seeded():
     keras.utils.set_random_seed(0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _released():
-    """One process runs many modules: without this it came to hold 10 GB of their graphs."""
-    yield
-    keras.backend.clear_session()
-    gc.collect()

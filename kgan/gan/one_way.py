@@ -8,7 +8,7 @@ from kgan.networks.patches import draw_places
 
 
 class OneWay(GAN):
-    """A generator and at most one discriminator: recipes article, mmd, synthesis, paired, cut, fastcut and distill.
+    """A generator and at most one discriminator: every recipe but cyclegan.
 
     The contrastive terms compare what the generator's own first half makes of a picture and of its stylized version;
     the small network that embeds it is trained with the generator.

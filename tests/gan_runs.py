@@ -67,3 +67,10 @@ def weights(*networks):
 
 def same(before, after):
     return all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def eager():
+    """Body of a fixture: nothing is traced, which for a GAN takes longer than a few steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

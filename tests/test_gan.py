@@ -3,11 +3,13 @@ import functools
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from gan_runs import SGD, batches, make, same, settings, train, weights
+from gan_runs import SGD, batches, eager, make, same, settings, train, weights
 
 from kgan import recipes
 from kgan.gan.player import joined, parted
+
+# Traced and compiled GANs: test_gan_compiled, test_resume.
+_eager = pytest.fixture(autouse=True)(eager)
 
 VARIANTS = {
     # fastcut's terms are among cut's, projected is in painting, article and paired in the variants below.
@@ -31,14 +33,6 @@ VARIANTS = {
         "noise_channels": 2,
     },
 }
-
-
-@pytest.fixture(autouse=True)
-def _eager():
-    """Tracing a GAN takes longer than a few of its steps. Traced and compiled ones: test_gan_compiled, test_resume."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def left_half(height=40, width=60):
     return mask
 
 
-def restyled(models, tmp_path, source, name="run", **options):
+def restyled(models, tmp_path, source, name="tflite", **options):
     (made,) = stylize([source], models[name], tmp_path / "out", overwrite=True, **options)
     return read(made)
 
@@ -100,7 +100,7 @@ def test_only_inside_the_mask(models, tmp_path):
     source = write(tmp_path / "x.png", photo())
     mask = write(tmp_path / "mask.png", left_half())
     made = restyled(models, tmp_path, source, mask=mask, feather=0)
-    stylized = load(models["run"])(photo())
+    stylized = load(models["tflite"])(photo())
     assert (made[:, :30] == stylized[:, :30]).all()
     assert (made[:, 30:] == photo()[:, 30:]).all()
 
@@ -110,7 +110,7 @@ def test_feather_is_in_percent_of_the_shorter_side(models, tmp_path):
     source = write(tmp_path / "x.png", photo())
     mask = write(tmp_path / "mask.png", left_half())
     made = restyled(models, tmp_path, source, mask=mask, feather=20)
-    stylized = load(models["run"])(photo())
+    stylized = load(models["tflite"])(photo())
     assert (made[:, :22] == stylized[:, :22]).all()
     assert (made[:, 30:] == photo()[:, 30:]).all()
     weight = feather(to_float(left_half()), 8)[..., None]
@@ -165,7 +165,7 @@ def test_a_mask_of_another_size_is_scaled_and_said(models, tmp_path, capsys):
     made = restyled(models, tmp_path, source, mask=small)
     assert "mask.png is 30x20, scaled to 60x40" in capsys.readouterr().err
     assert (made[:, 32:] == photo()[:, 32:]).all()
-    assert (made[:, :27] == load(models["run"])(photo())[:, :27]).all()
+    assert (made[:, :27] == load(models["tflite"])(photo())[:, :27]).all()
 
 
 def test_folders_of_masks(models, tmp_path):
@@ -179,8 +179,8 @@ def test_folders_of_masks(models, tmp_path):
     write(tmp_path / "masks" / "c.png", white)
     write(tmp_path / "masks" / "c.webp", left_half() * 0, lossless=True)
     write(tmp_path / "masks" / "more.png", white)
-    stylize([tmp_path / "in"], models["run"], tmp_path / "out", mask=tmp_path / "masks")
-    model = load(models["run"])
+    stylize([tmp_path / "in"], models["tflite"], tmp_path / "out", mask=tmp_path / "masks")
+    model = load(models["tflite"])
     assert (read(tmp_path / "out" / "a.png") == model(photo(seed=1))).all()
     assert (read(tmp_path / "out" / "deep" / "b.png") == photo(seed=2)).all()
     assert np.abs(read(tmp_path / "out" / "c.webp").astype(int) - photo(seed=3)).mean() < 5
@@ -190,7 +190,7 @@ def test_one_mask_for_all(models, tmp_path):
     for name in ("a", "b"):
         write(tmp_path / "in" / f"{name}.png", photo(seed=ord(name)))
     mask = write(tmp_path / "mask.png", left_half())
-    stylize([tmp_path / "in"], models["run"], tmp_path / "out", mask=mask)
+    stylize([tmp_path / "in"], models["tflite"], tmp_path / "out", mask=mask)
     for name in ("a", "b"):
         assert (read(tmp_path / "out" / f"{name}.png")[:, 30:] == photo(seed=ord(name))[:, 30:]).all()
 
@@ -209,7 +209,7 @@ def test_variants_share_the_mask(tmp_path, models):
 def test_outside_a_mask_a_large_picture_keeps_every_detail(models, tmp_path, capsys):
     fine = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     source, mask = write(tmp_path / "x.png", fine), write(tmp_path / "mask.png", left_half())
-    tight = 40 * 60 * load(models["run"]).bytes_per_pixel / 4 / 1e9
+    tight = 40 * 60 * load(models["tflite"]).bytes_per_pixel / 4 / 1e9
     made = restyled(models, tmp_path, source, mask=mask, memory=tight, strength=0.7, keep_colour=True)
     assert "restyled at 50% of its size" in capsys.readouterr().err
     assert (made[:, 30:] == fine[:, 30:]).all()
@@ -219,7 +219,7 @@ def test_outside_a_mask_a_large_picture_keeps_every_detail(models, tmp_path, cap
 # --- colours and alpha ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["run", "gray"])
+@pytest.mark.parametrize("name", ["tflite", "gray"])
 def test_keep_colour(models, tmp_path, name):
     picture = photo() // 4 + 96
     made = restyled(models, tmp_path, write(tmp_path / "x.png", picture), name, keep_colour=True)
@@ -248,7 +248,7 @@ def test_an_opaque_alpha_and_a_transparent_palette_are_kept(models, tmp_path):
     opaque = np.concatenate([photo(), np.full((40, 60, 1), 255, np.uint8)], axis=-1)
     made = restyled(models, tmp_path, write(tmp_path / "x.png", opaque))
     assert (made[..., 3] == 255).all()
-    assert (made[..., :3] == load(models["run"])(photo())).all()
+    assert (made[..., :3] == load(models["tflite"])(photo())).all()
     palette = Image.fromarray(left_half()).convert("RGB").quantize(2)
     palette.info["transparency"] = 0
     made = restyled(models, tmp_path, write(tmp_path / "y.png", palette, transparency=0))
@@ -274,7 +274,7 @@ def test_flags_in_any_order(models, tmp_path, monkeypatch):
     pictures = []
     for number, order in enumerate(list(itertools.permutations(parts))[::7]):
         words = [word for part in order for word in part]
-        assert cli.main(["stylize", *words, "--model", str(models["run"]), "--output", f"out{number}"]) == 0
+        assert cli.main(["stylize", *words, "--model", str(models["tflite"]), "--output", f"out{number}"]) == 0
         pictures.append((tmp_path / f"out{number}" / "x.png").read_bytes())
     assert len(pictures) >= 4
     assert len(set(pictures)) == 1
@@ -322,7 +322,7 @@ def make_bad_masks(folder):
 def test_one_clear_line_and_nothing_written(models, tmp_path, monkeypatch, capsys, words, expected):
     make_bad_masks(tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["stylize", *words.split(), "--model", str(models["run"]), "--output", "out"]) == 2
+    assert cli.main(["stylize", *words.split(), "--model", str(models["tflite"]), "--output", "out"]) == 2
     captured = capsys.readouterr()
     assert expected in captured.err
     assert captured.err.count("\n") == 1
@@ -336,6 +336,6 @@ def test_a_bad_mask_among_good_ones(models, tmp_path, capsys):
         write(tmp_path / "masks" / f"{name}.png", left_half())
     (tmp_path / "masks" / "a.png").write_text("words")
     with pytest.raises(UserError, match="1 of 2 pictures could not be restyled"):
-        stylize([tmp_path / "in"], models["run"], tmp_path / "out", mask=tmp_path / "masks")
+        stylize([tmp_path / "in"], models["tflite"], tmp_path / "out", mask=tmp_path / "masks")
     assert "masks/a.png: not a JPEG" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]

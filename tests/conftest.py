@@ -17,6 +17,9 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+gc.freeze()  # what is imported stays; LiteRT's converter collects garbage at every call, among a million objects
+gc.set_threshold(100_000, 20, 100)
+
 
 def pytest_xdist_auto_num_workers():
     """One process more than cores: some tests wait for processes of their own."""
@@ -38,6 +41,8 @@ def _seeded():
 def _forgotten():
     """TensorFlow keeps the gradient of every `tf.custom_gradient` in a traced function, and by it the whole graph."""
     yield
-    for name in [name for name in gradient_registry.list() if name.startswith("CustomGradient-")]:
+    kept = [name for name in gradient_registry.list() if name.startswith("CustomGradient-")]
+    for name in kept:
         del gradient_registry._registry[name]
-    gc.collect()
+    if kept:
+        gc.collect()

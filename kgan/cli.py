@@ -86,6 +86,8 @@ class Evaluate:
     """Score at this size; default: the size of training for a run, else the pictures' own."""
     crops: int | None = None
     """Score this many random square crops of every picture: for KID where pictures are few."""
+    baseline: str | None = None
+    """Another model to compare with on the same pictures: an earlier run, or a student's teacher."""
     output: pathlib.Path | None = None
     """Write the numbers to this JSON file, and beside it an HTML page with the pictures, worst first."""
     fail_under: tuple[str, ...] = ()

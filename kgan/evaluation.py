@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from kgan import artefacts, fidelity, metrics, picture_features
 from kgan.bootstrap import Interval, draws, interval, mean_interval
+from kgan.checkpoints import found_in
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, read_config
 from kgan.gallery import page, thumbnail
@@ -31,6 +32,8 @@ ENOUGH = {"pairs": 50, "kid": 100}
 """Pictures from which on intervals of means and of KID can be trusted; FID wants more than it has features."""
 
 Numbers = dict[str, float]
+Models = dict[str, Model]
+"""By row of the report: "model", and "baseline" where there is one to compare with."""
 
 
 def evaluate(
@@ -40,6 +43,7 @@ def evaluate(
     style: str | os.PathLike | None = None,
     size: int | None = None,
     crops: int | None = None,
+    baseline: str | os.PathLike | None = None,
     output: str | os.PathLike | None = None,
     seed: int = 0,
     fail_under: tuple[str, ...] = (),
@@ -53,6 +57,7 @@ def evaluate(
     its JSON goes to evaluation.json in the run, the page beside it as .html; the truth of a distilled run is what its
     teacher makes of them. `kgan.report` describes the report.
     `crops`: score so many random square crops of every picture instead, for KID of few pictures.
+    `baseline`: another model, scored on the same pictures beside this one: an earlier run, or a student's teacher.
     `fail_under`, `fail_over`: METRIC=NUMBER.
 
     Raises UserError for folders without pictures or pairs, pairs of unequal size, unknown metrics; RunError, once all
@@ -62,7 +67,7 @@ def evaluate(
     bounds = thresholds(fail_under, fail_over)
     if size is not None and size < metrics.SSIM_WINDOW:
         raise UserError(f"--size should be at least {metrics.SSIM_WINDOW}, the window of SSIM. Received: {size}")
-    loaded = load(path)
+    compared_models = _loaded(model, baseline)
     is_run = (path / "config.json").is_file()
     if content is None and not is_run:
         raise UserError(f"--content is missing: {path} is no run folder, so that it has no test pictures of its own")
@@ -74,8 +79,13 @@ def evaluate(
     if content is None and config.distill_from:
         teacher = load(config.distill_from)
         scored = taught(scored, lambda picture: teacher(fitted(picture, size), seed))
-    numbers, thumbnails = score(loaded, scored, size, seed)
+    numbers, thumbnails = score(compared_models, scored, size, seed)
     report = {"model": str(path), "size": size, "crops": crops, "seed": seed, **numbers}
+    if baseline:
+        report["baseline"] = str(baseline)
+    if config:
+        steps = [int(checkpoint.name.removeprefix("ckpt-")) for checkpoint in found_in(path / "checkpoints")]
+        report["weights"] = {"step": max(steps, default=config.steps), "steps": config.steps, "ema": config.ema}
     if crops:
         report["warnings"].append("crops of one picture are alike: as many pictures would have wider intervals")
     failures = missed(report, bounds)
@@ -86,6 +96,16 @@ def evaluate(
     if failures:
         raise RunError(failures)
     return report
+
+
+def _loaded(model: str | os.PathLike, baseline: str | os.PathLike | None) -> Models:
+    loaded = {"model": load(model)}
+    if baseline is not None:
+        loaded["baseline"] = load(baseline)
+        one, other = (each.facts for each in loaded.values())
+        if (one.channels, one.takes_content) != (other.channels, other.takes_content):
+            raise UserError(f"--baseline {baseline}: should take and make pictures of the same kind as {model}")
+    return loaded
 
 
 def _in_crops(scored: Scored, crops: int, size: int | None) -> Scored:
@@ -106,11 +126,11 @@ def _write(report: Report, thumbnails: list[dict[str, str]], target: pathlib.Pat
 
 
 class Gathered:
-    """What was measured picture by picture: numbers of the rows model, identity and truth, and features of sets."""
+    """What was measured picture by picture: numbers of the models', identity and truth rows, and features of sets."""
 
     def __init__(self):
         self.names: list[str] = []
-        self.numbers: dict[str, list[Numbers]] = {"model": [], "identity": [], "truth": []}
+        self.numbers: dict[str, list[Numbers]] = collections.defaultdict(list)
         self.features: dict[str, PictureFeatures] = collections.defaultdict(PictureFeatures)
         self.real_style: np.ndarray | None = None
         self.thumbnails: list[dict[str, str]] = []
@@ -122,11 +142,12 @@ class Gathered:
             columns["style_reached"] = self.real_style
         return {name: mean_interval(values, seed) for name, values in columns.items()}
 
-    def gains(self, seed: int) -> dict[str, Interval]:
-        """The model's numbers less those of the content as it is, picture by picture; none of content_*, which is
-        perfect for the content."""
-        before, after = self._columns("identity"), self._columns("model")
-        names = [name for name in after if name in before and not name.startswith("content_")]
+    def gains(self, over: str, seed: int) -> dict[str, Interval]:
+        """The model's numbers less those of another row, picture by picture; none of content_* over the content as it
+        is, for which it is perfect."""
+        before, after = self._columns(over), self._columns("model")
+        perfect = "content_" if over == "identity" else ()
+        names = [name for name in after if name in before and not name.startswith(perfect)]
         return {name: mean_interval(after[name] - before[name], seed) for name in names}
 
     def _columns(self, row: str) -> dict[str, np.ndarray]:
@@ -134,59 +155,66 @@ class Gathered:
         return {name: np.array([numbers[name] for numbers in rows]) for name in (rows[0] if rows else ())}
 
 
-def score(model: Model, scored: Scored, size: int | None, seed: int = 0) -> tuple[Report, list[dict[str, str]]]:
+def score(models: Models, scored: Scored, size: int | None, seed: int = 0) -> tuple[Report, list[dict[str, str]]]:
     """All numbers that these pictures allow, and thumbnails of every picture by caption."""
     gathered = Gathered()
-    (_restyle if scored.content else _generate)(model, scored, size, seed, gathered)
+    (_restyle if scored.content else _generate)(models, scored, size, seed, gathered)
     report: Report = {"pictures": len(gathered.names), "warnings": _few_pairs(len(gathered.names))}
-    rows, gain = {"model": {}, "identity": {}, "truth": {}}, {}
+    rows = {row: {} for row in (*models, "identity", "truth")}
+    gains = {"identity": {}} | {row: {} for row in models if row != "model"}
     if min(len(scored.reference.items), len(gathered.names)) >= 2:
-        report |= _look_at_real(model, scored, size, gathered)
-        rows, gain = set_numbers(gathered.features, bool(scored.truth), seed)
+        report |= _look_at_real(models["model"].facts.channels, scored, size, gathered)
+        set_numbers(gathered.features, bool(scored.truth), seed, rows, gains)
         report["warnings"] += _few_for_sets(report, bool(scored.content))
     rows = {row: gathered.means(row, seed) | numbers for row, numbers in rows.items()}
+    gains = {row: gathered.gains(row, seed) | numbers for row, numbers in gains.items()}
     each = [{"name": name, **one} for name, one in zip(gathered.names, gathered.numbers["model"], strict=True)]
-    return report | {"rows": rows, "gain": gathered.gains(seed) | gain, "each": each}, gathered.thumbnails
+    report |= {"rows": rows, "gain": gains.pop("identity"), "each": each}
+    report |= {f"gain_over_{row}": numbers for row, numbers in gains.items()}
+    return report, gathered.thumbnails
 
 
-def _restyle(model: Model, scored: Scored, size: int | None, seed: int, gathered: Gathered) -> None:
+def _restyle(models: Models, scored: Scored, size: int | None, seed: int, gathered: Gathered) -> None:
     """Every content picture: stylized, as it is, and its truth."""
+    channels = models["model"].facts.channels
     with progress(len(scored.content), "evaluate") as bar:
         for k, item in enumerate(scored.content):
-            content = _read(item, model, size)
-            pictures = {"model": model(content, seed + k), "identity": content}
+            content = _read(item, channels, size)
+            pictures = {row: model(content, seed + k) for row, model in models.items()} | {"identity": content}
             if scored.truth:
-                pictures["truth"] = _read(scored.truth[k], model, size)
+                pictures["truth"] = _read(scored.truth[k], channels, size)
             for row, picture in pictures.items():
                 gathered.numbers[row].append(measured(picture, content, pictures.get("truth"), item.name))
-            for row in ("model", "identity"):
+            for row in (*models, "identity"):
                 gathered.features[row].add(pictures[row])
             gathered.names.append(item.name)
-            captions = {"identity": "content", "model": "stylized", "truth": "truth"}
+            captions = {"identity": "content", "model": "stylized", "baseline": "baseline", "truth": "truth"}
             shown = {caption: thumbnail(pictures[row]) for row, caption in captions.items() if row in pictures}
             gathered.thumbnails.append(shown)
             bar.advance()
 
 
-def _generate(model: Model, scored: Scored, size: int | None, seed: int, gathered: Gathered) -> None:
+def _generate(models: Models, scored: Scored, size: int | None, seed: int, gathered: Gathered) -> None:
     """As many pictures from noise as there are real ones."""
     size = size or 256
     with progress(len(scored.reference.items), "evaluate") as bar:
         for k in range(len(scored.reference.items)):
-            made = model.from_noise(model.noise(seed + k, 1, size, size))[0]
-            gathered.numbers["model"].append(artefacts.measured(made, None))
-            gathered.features["model"].add(made)
+            made = {row: model.from_noise(model.noise(seed + k, 1, size, size))[0] for row, model in models.items()}
+            for row, picture in made.items():
+                gathered.numbers[row].append(artefacts.measured(picture, None))
+                gathered.features[row].add(picture)
             gathered.names.append(f"seed {seed + k}")
-            gathered.thumbnails.append({"made": thumbnail(made)})
+            captions = {"model": "made", "baseline": "baseline"}
+            gathered.thumbnails.append({captions[row]: thumbnail(picture) for row, picture in made.items()})
             bar.advance()
 
 
-def _look_at_real(model: Model, scored: Scored, size: int | None, gathered: Gathered) -> Report:
+def _look_at_real(channels: int, scored: Scored, size: int | None, gathered: Gathered) -> Report:
     """Features of the real pictures, and how near each stylized one came to their style; says what they are."""
     sets = {"reference": scored.reference, "real": scored.real or Named("", [])}
     for name, named in sets.items():
         for item in named.items:
-            picture = _read(item, model, size or (None if scored.content else 256))
+            picture = _read(item, channels, size or (None if scored.content else 256))
             gathered.features[name].add(picture)
             if name == "reference" and not scored.truth:
                 gathered.numbers["truth"].append(artefacts.measured(picture, None))
@@ -210,7 +238,9 @@ def _look_at_real(model: Model, scored: Scored, size: int | None, gathered: Gath
 def _add_style(gathered: Gathered) -> None:
     """style_reached of every picture; for real ones, which are no pairs, as numbers of their own."""
     content, reference = (gathered.features[name].style() for name in ("identity", "reference"))
-    for row in ("model", "identity"):
+    for row in ("model", "baseline", "identity"):
+        if row not in gathered.features:
+            continue
         reached = style_reached(gathered.features[row].style(), content, reference)
         for numbers, value in zip(gathered.numbers[row], reached, strict=True):
             numbers["style_reached"] = float(value)
@@ -218,8 +248,8 @@ def _add_style(gathered: Gathered) -> None:
         gathered.real_style = style_reached(gathered.features["real"].style(), content, reference)
 
 
-def _read(item: Item, model: Model, size: int | None) -> np.ndarray:
-    return fitted(item.read(model.facts.channels), size)
+def _read(item: Item, channels: int, size: int | None) -> np.ndarray:
+    return fitted(item.read(channels), size)
 
 
 def measured(picture: np.ndarray, content: np.ndarray, truth: np.ndarray | None, name: str) -> Numbers:
@@ -261,27 +291,24 @@ DISTANCES = {"fid_mobilenet": fidelity.frechet_distance, "kid_mobilenet": fideli
 """KID over all pictures at once: the mean over all subsets, of any size, that could be drawn from them."""
 
 
-def set_numbers(features: dict[str, PictureFeatures], paired: bool, seed: int) -> tuple[dict, dict]:
-    """FID and KID of the rows, and the model's less the identity's.
+def set_numbers(features: dict[str, PictureFeatures], paired: bool, seed: int, rows: dict, gains: dict) -> None:
+    """Add FID and KID to those rows, and to `gains` the model's less another row's.
 
-    The features' sets: model, reference; identity and real, or not. `paired`: picture k of the model and of the
-    reference show the same, so that a resample has both or neither.
+    The features' sets: model, reference; baseline, identity and real, or not. `paired`: picture k of the model and of
+    the reference show the same, so that a resample has both or neither.
     """
     pooled = {name: gathered.pooled() for name, gathered in features.items()}
     reference = pooled["reference"]
     reference_draws = draws(len(reference), RESAMPLES, seed if paired else seed + 1)
-    rows, gain = {"model": {}, "identity": {}, "truth": {}}, {}
     for name, distance in DISTANCES.items():
         replicates = {}
-        for row in ("model", "identity"):
-            if row in pooled:
-                drawn = draws(len(pooled[row]), RESAMPLES, seed)
-                rows[row][name], replicates[row] = _resampled(distance, pooled[row], reference, drawn, reference_draws)
-        if "identity" in replicates:
-            difference = rows["model"][name]["value"] - rows["identity"][name]["value"]
-            gain[name] = interval(difference, replicates["model"] - replicates["identity"])
+        for row in rows.keys() & pooled.keys():
+            drawn = draws(len(pooled[row]), RESAMPLES, seed)
+            rows[row][name], replicates[row] = _resampled(distance, pooled[row], reference, drawn, reference_draws)
+        for row in gains.keys() & pooled.keys():
+            difference = rows["model"][name]["value"] - rows[row][name]["value"]
+            gains[row][name] = interval(difference, replicates["model"] - replicates[row])
         rows["truth"] |= _of_real(name, distance, pooled, reference_draws, seed)
-    return rows, gain
 
 
 def _of_real(name: str, distance, pooled: dict[str, np.ndarray], reference_draws: np.ndarray, seed: int) -> dict:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kgan.pictures import to_float, to_uint8, with_channels
-from kgan.report import COLUMNS, METRICS, Report, remarks, shown
+from kgan.report import METRICS, Report, cells, labels, remarks
 
 THUMBNAIL = 192
 """Pixels of a thumbnail's longer side, at most."""
@@ -80,14 +80,10 @@ def _text(value) -> str:
 
 
 def _table(report: Report) -> str:
-    columns = [(label, report["rows"][row]) for label, row in COLUMNS if report["rows"].get(row)]
-    columns += [("stylized - content", report["gain"])] if report["gain"] else []
-    head = "".join(f"<th>{_text(label)}</th>" for label, _ in columns)
+    head = "".join(f"<th>{_text(label)}</th>" for label in labels(report))
     lines = [f"<table><thead><tr><th></th>{head}</tr></thead><tbody>"]
-    for name, metric in METRICS.items():
-        if name in report["rows"]["model"]:
-            cells = (shown(metric, numbers.get(name), numbers is report["gain"]) for _, numbers in columns)
-            lines.append(f"<tr><td>{_text(metric.label)}</td>{''.join(_cell(cell) for cell in cells)}</tr>")
+    for name, line in cells(report).items():
+        lines.append(f"<tr><td>{_text(METRICS[name].label)}</td>{''.join(_cell(cell) for cell in line)}</tr>")
     return "\n".join([*lines, "</tbody></table>"])
 
 

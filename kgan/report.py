@@ -1,7 +1,9 @@
 """What an evaluation found, as a table, as JSON, and as a verdict for pipelines.
 
 A report is plain data: `rows` holds {"value", "low", "high"} of each metric for "model", "identity" (the content as it
-is) and "truth" (real pictures); `gain` the model's less the identity's, paired; `each` the model's by picture.
+is) and "truth" (real pictures); `gain` the model's less the identity's, paired; `each` the model's by picture. With
+another model to compare with there is a row "baseline" too, and `gain_over_baseline`. `weights`: of which step a run's
+are.
 """
 
 import dataclasses
@@ -48,20 +50,41 @@ METRICS = {
 WIDTH = 29
 """Of a column of the table."""
 
-COLUMNS = (("stylized", "model"), ("content as it is", "identity"), ("real", "truth"))
+ROWS = {"model": "stylized", "baseline": "baseline", "identity": "content as it is", "truth": "real"}
+
+
+def labels(report: Report) -> list[str]:
+    """Of the columns of the report's table."""
+    difference = "baseline" if "baseline" in report["rows"] else "content"
+    named = [label for row, label in ROWS.items() if report["rows"].get(row)]
+    return [*named, f"stylized - {difference}"] if _gain(report) else named
+
+
+def cells(report: Report) -> dict[str, list[str]]:
+    """A line of the table for each metric that was measured: "value [low, high]" for each of `labels`."""
+    rows = [report["rows"][row] for row in ROWS if report["rows"].get(row)]
+    gain = _gain(report)
+    return {
+        name: [shown(metric, numbers.get(name)) for numbers in rows]
+        + ([shown(metric, gain.get(name), signed=True)] if gain else [])
+        for name, metric in METRICS.items()
+        if name in report["rows"]["model"]
+    }
+
+
+def _gain(report: Report) -> dict[str, Interval]:
+    """The differences worth a column: those to the baseline, where there is one."""
+    return report.get("gain_over_baseline", report["gain"])
 
 
 def table(report: Report) -> str:
     """Metrics down, rows of the report across, each with its interval; then what was compared, and warnings."""
-    rows, gain = report["rows"], report["gain"]
     size = f" at {report['size']}x{report['size']}" if report["size"] else ""
-    columns = [(label, rows[row]) for label, row in COLUMNS if rows.get(row)]
-    columns += [("stylized - content", gain)] if gain else []
-    lines = [f"{report['pictures']} pictures{size}".ljust(26) + "".join(f"{label:>{WIDTH}}" for label, _ in columns)]
-    for name, metric in METRICS.items():
-        if name in rows["model"]:
-            cells = [shown(metric, numbers.get(name), numbers is gain) for _, numbers in columns]
-            lines.append(f"{metric.label:26}" + "".join(f"{cell:>{WIDTH}}" for cell in cells))
+    lines = [
+        f"{report['pictures']} pictures{size}".ljust(26) + "".join(f"{label:>{WIDTH}}" for label in labels(report))
+    ]
+    for name, line in cells(report).items():
+        lines.append(f"{METRICS[name].label:26}" + "".join(f"{cell:>{WIDTH}}" for cell in line))
     return "\n".join([*lines, *remarks(report), *(f"warning: {text}" for text in report["warnings"])])
 
 
@@ -77,7 +100,20 @@ def shown(metric: Metric, number: Interval | None, signed: bool = False) -> str:
 
 
 def remarks(report: Report) -> list[str]:
-    """What FID, KID and style were measured with and against."""
+    """Whose weights were measured; what FID, KID and style were measured with and against."""
+    return _weights(report) + _comparisons(report)
+
+
+def _weights(report: Report) -> list[str]:
+    """That a run's last weights were measured, not the best of many."""
+    if "weights" not in report:
+        return []
+    step, steps, ema = (report["weights"][name] for name in ("step", "steps", "ema"))
+    average = f"the moving average (EMA {ema:g}) of the generator's" if ema else "the generator's"
+    return [f"Weights: {average} at step {step} of {steps}, the last checkpoint; none was chosen by its scores."]
+
+
+def _comparisons(report: Report) -> list[str]:
     if "reference" not in report:
         return ["In brackets: 95% bootstrap intervals."]
     network, reference, real = report["features"], report["reference"], report["real"]

@@ -55,9 +55,15 @@ class RunFolder:
 
     def is_exported(self) -> bool:
         """Whether all exports are there and none is older than the newest checkpoint."""
-        exports = [self.saved_model / "saved_model.pb", self.litert(half=False), self.litert(half=True)]
+        return self.has_saved_model() and all(self._is_current(self.litert(half)) for half in (False, True))
+
+    def has_saved_model(self) -> bool:
+        """Whether the SavedModel is there and not older than the newest checkpoint."""
+        return self._is_current(self.saved_model / "saved_model.pb")
+
+    def _is_current(self, export: pathlib.Path) -> bool:
         trained = max((path.stat().st_mtime_ns for path in self.checkpoints.glob("ckpt-*.index")), default=0)
-        return all(path.exists() and path.stat().st_mtime_ns >= trained for path in exports)
+        return export.exists() and export.stat().st_mtime_ns >= trained
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -163,8 +163,8 @@ chosen by score. Generator: `$generator`, $filters filters, $blocks residual blo
 ## Scores
 
 $protocol
-In brackets: 95% bootstrap intervals. "Content as it is" is the input itself, "gain" the paired difference to it, "real"
-$real.
+In brackets: 95% bootstrap intervals. "Content as it is" is the input itself, "stylized - content" the paired
+difference, "real" $real.
 FID, KID, MSE and the artefact meters (from Checkerboard on): less is better.
 
 $scores
@@ -316,13 +316,11 @@ def wrapped(parts: list[str]) -> str:
 
 def scores(found: dict) -> str:
     """The report's rows as a Markdown table."""
-    rows = found["rows"]
-    columns = [(label, rows[row]) for label, row in report.COLUMNS if rows.get(row)] + [("gain", found["gain"])]
-    lines = ["| | " + " | ".join(label for label, _ in columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for name, metric in report.METRICS.items():
-        if name in rows["model"]:
-            cells = [report.shown(metric, numbers.get(name), label == "gain") for label, numbers in columns]
-            lines.append(f"| {metric.label} | " + " | ".join(cells) + " |")
+    labels = report.labels(found)
+    lines = ["| | " + " | ".join(labels) + " |", "|---" * (len(labels) + 1) + "|"]
+    lines += [
+        f"| {report.METRICS[name].label} | " + " | ".join(line) + " |" for name, line in report.cells(found).items()
+    ]
     return "\n".join(lines)
 
 

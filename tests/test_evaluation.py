@@ -7,9 +7,11 @@ import re
 
 import numpy as np
 import pytest
+import small_runs
 from PIL import Image
 
 from kgan import cli, recipes
+from kgan.bootstrap import mean_interval
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.evaluation import compared, evaluate, fitted
@@ -25,6 +27,12 @@ def identity(tmp_path_factory):
     generator = ResNetGenerator(filters=4, blocks=1, residual=True)
     generator(np.zeros((1, 32, 32, 3), np.float32))
     return export_saved_model(generator, tmp_path_factory.mktemp("models") / "identity")
+
+
+@pytest.fixture(scope="module")
+def orange():
+    """A model that changes every picture."""
+    return small_runs.teacher()
 
 
 def fill(folder, names, value=None, size=(40, 32)):
@@ -60,6 +68,32 @@ def test_numbers_by_hand(identity, tmp_path, capsys):
     assert "warning: 2 pictures are few: below 50" in shown
     assert "too few for FID on 1024 features" in shown
     assert "13.98 [13.98, 13.98]" in shown
+
+
+def test_a_baseline_is_scored_as_if_alone_and_differences_are_paired(identity, orange, tmp_path, capsys):
+    content = fill(tmp_path / "content", ["a.png", "b.png", "c.png"])
+    style = fill(tmp_path / "style", ["x.png", "y.png", "z.png"], 200)
+    alone, other = (evaluate(model, content, style=style) for model in (identity, orange))
+    both = evaluate(identity, content, style=style, baseline=orange, output=tmp_path / "both.json")
+    assert both["rows"] == alone["rows"] | {"baseline": other["rows"]["model"]}
+    assert both["gain"] == alone["gain"]
+    assert both["gain_over_baseline"].keys() == alone["rows"]["model"].keys()
+    for name, gain in both["gain_over_baseline"].items():
+        assert gain["value"] == pytest.approx(value(alone, name) - value(other, name), abs=1e-6)
+    differences = np.array([100 - one["content_psnr"] for one in other["each"]])
+    assert both["gain_over_baseline"]["content_psnr"] == pytest.approx(mean_interval(differences, seed=0))
+    assert "stylized - baseline" in capsys.readouterr().out
+    page = (tmp_path / "both.html").read_text()
+    assert page.count("<figcaption>baseline</figcaption>") == 3
+    assert "<th>stylized - baseline</th>" in page
+
+
+def test_a_baseline_of_other_pictures_is_refused(identity, tmp_path):
+    generator = ResNetGenerator(filters=4, blocks=1, channels=1)
+    generator(np.zeros((1, 32, 32, 1), np.float32))
+    gray = export_saved_model(generator, tmp_path / "gray")
+    with pytest.raises(UserError, match=r"--baseline .*gray: should take and make pictures of the same kind"):
+        evaluate(identity, fill(tmp_path / "content", ["a.png"]), baseline=gray)
 
 
 def test_style_is_the_reference_of_fid_and_kid(identity, tmp_path):
@@ -222,7 +256,7 @@ def run_folder(folder, config):
 
 
 @pytest.mark.slow
-def test_a_run_is_scored_on_its_own_test_pictures(tmp_path):
+def test_a_run_is_scored_on_its_own_test_pictures(tmp_path, capsys):
     settings = TrainConfig(data="sample", size=32, filters=4, blocks=1, cache=str(tmp_path / "cache"))
     run = run_folder(tmp_path / "run", recipes.resolve(settings))
     report = evaluate(run)
@@ -231,6 +265,11 @@ def test_a_run_is_scored_on_its_own_test_pictures(tmp_path):
     assert report["reference"] == {"what": "test truths", "pictures": 52, "pairs": True}
     assert report["real"] == {"what": "style pictures of the training", "pictures": 52}
     assert json.loads((run / "evaluation.json").read_text()) == report
+    assert report["weights"] == {"step": 1150, "steps": 1150, "ema": 0.995}
+    said = (
+        "Weights: the moving average (EMA 0.995) of the generator's at step 1150 of 1150, the last checkpoint; none was"
+    )
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from kgan.errors import UserError
 from kgan.export import litert, saved_model
 from kgan.export.stylist import ALIVE_TENSORFLOW, Facts, Stylist, from_noise
 from kgan.gan import noise as noises
+from kgan.run_folder import RunFolder
 
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 """Inputs by name (image, noise: float32 NHWC) -> stylized pictures, float32 NHWC in [0, 1]."""
@@ -82,11 +83,13 @@ def _as_dtype(made: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def load(model: str | os.PathLike) -> Model:
     """The model in a run folder, a SavedModel folder or a .tflite file, or a shipped one by its name
     (`kgan.models.located`); UserError for anything else.
+
+    Of a run: its SavedModel, or the newest checkpoint where that is newer.
     """
     path = models.located(model)
     if (path / "config.json").is_file():
-        exported = path / "saved_model"
-        return _from_saved_model(exported) if (exported / "saved_model.pb").is_file() else _from_run(path)
+        run = RunFolder(path)
+        return _from_saved_model(run.saved_model) if run.has_saved_model() else _from_run(path)
     if (path / "saved_model.pb").is_file():
         return _from_saved_model(path)
     if path.suffix == ".tflite" and path.is_file():

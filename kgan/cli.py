@@ -27,7 +27,7 @@ class Stylize:
     pictures: Positional[tuple[pathlib.Path, ...]]
     """Picture files and folders."""
     model: str
-    """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan: vangogh, ukiyoe or fluent3d."""
+    """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan, as vangogh (docs/models.md)."""
     output: pathlib.Path
     """Folder for the stylized pictures."""
     seed: int = 0
@@ -75,7 +75,7 @@ class Evaluate:
     """Measure a model: SSIM, PSNR, MSE, FID and KID, with intervals. Without folders: on the run's test pictures."""
 
     model: Positional[str]
-    """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan: vangogh, ukiyoe or fluent3d."""
+    """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan, as vangogh (docs/models.md)."""
     content: pathlib.Path | None = None
     """Pictures to restyle."""
     truth: pathlib.Path | None = None
@@ -101,7 +101,7 @@ class Export:
     """Write a run's SavedModel and LiteRT files, or with --name a version for TensorFlow Serving."""
 
     run: str
-    """A run folder, whose newest checkpoint is taken; or a model that came with kgan: vangogh, ukiyoe or fluent3d."""
+    """A run folder, whose newest checkpoint is taken; or a model that came with kgan, as vangogh."""
     output: pathlib.Path | None = None
     """Where to; default: into the run folder. With --name: the folder of models that the server reads."""
     name: str | None = None
@@ -124,7 +124,8 @@ class Web:
     """Serve a page on which a phone or a browser restyles photos by itself: nothing leaves it."""
 
     models: Positional[tuple[pathlib.Path, ...]] = ()
-    """Run folders, .tflite files of fixed sizes, and models that came with kgan: vangogh, ukiyoe, fluent3d."""
+    """Run folders, .tflite files of fixed sizes, and models that came with kgan (default: vangogh-mobile and
+    fluent3d-mobile)."""
     port: int = 8000
     """0: any free one."""
     host: str = "127.0.0.1"

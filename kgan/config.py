@@ -124,7 +124,7 @@ class TrainConfig:
     seed: int = 0
     """Seed of everything random."""
     init_from: Text = None
-    """Start from the weights of this run folder, or of vangogh, ukiyoe or fluent3d, instead of random ones."""
+    """Start from the weights of this run folder, or of a shipped model (vangogh, ukiyoe ...), not from random ones."""
 
     # --- machine --------------------------------------------------------------------------------------------------
     strategy: Literal["none", "mirrored", "multi_worker"] = "none"

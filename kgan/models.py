@@ -5,6 +5,7 @@ model card.
 """
 
 import difflib
+import json
 import os
 import pathlib
 
@@ -19,6 +20,12 @@ KINDS = "a run folder, a SavedModel folder or a .tflite file"
 def shipped() -> list[str]:
     """Their names, sorted."""
     return sorted(path.parent.name for path in FOLDER.glob("*/config.json"))
+
+
+def for_phones() -> list[str]:
+    """The names of those whose network is made for phones and browsers, sorted."""
+    configs = {name: json.loads((FOLDER / name / "config.json").read_text()) for name in shipped()}
+    return [name for name, config in configs.items() if config["generator"] == "mobile"]
 
 
 def located(model: str | os.PathLike) -> pathlib.Path:

@@ -1,6 +1,6 @@
 """Make a folder of saved_models/ from a training run: small files, test vectors, a sheet of pictures, a model card.
 
-    python scripts/make_models.py RUN NAME PICTURES --seconds 104 --device "one NVIDIA H100"
+    python scripts/make_models.py RUN NAME PICTURES --seconds 104 --device "one NVIDIA H100 (80 GB)"
 
 RUN is a run folder with its evaluation.json; NAME one of CARDS below, from which the card has its words, while its
 numbers are the run's. PICTURES is a folder with the pictures of the sheet, or for pairs a root with testA and testB.
@@ -38,10 +38,16 @@ put them in the public domain or under CC0; none that asks for credit. Their aut
 [docs/models.md](../../docs/models.md#the-photos)."""
 
 FLATTERED = """\
-FID and KID are distances between features of a MobileNet: of the very network through which the discriminator of this
-training looks (`--discriminator projected`){gram}.
+FID and KID are distances between features of a MobileNet: of the very network through which {who}.
 A model that was trained against a network's features scores better in them than it looks: compare these two numbers
 with models trained likewise only, and believe the pictures."""
+
+WHO = {
+    "cyclegan": "the discriminator of this\ntraining looks (`--discriminator projected`)",
+    "painting": "the discriminator of this\ntraining looks (`--discriminator projected`), and its Gram term as well",
+    "distill": "the discriminator of its\nteacher's training looked, and its own feature loss",
+}
+"""By recipe, what looked through the network in whose features FID and KID are measured."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,9 +162,9 @@ $data
 $command
 ```
 
-$steps steps of batch $batch, $cost, which it shared with another training; compile time
-apart. Alone it would have been faster. Exported is the moving average of the generator's last weights, not a best one
-chosen by score. Generator: `$generator`, $filters filters, $blocks residual blocks, 1.97 million weights.
+$steps steps of batch $batch, $cost; compile time apart.
+Exported is the moving average of the generator's last weights, not a best one chosen by score. Generator:
+`$generator`, $filters filters, $blocks residual blocks, $weights weights.
 
 ## Scores
 
@@ -191,7 +197,40 @@ $limits
 Made by `scripts/make_models.py`. Licence of the weights: as kgan's (Apache-2.0). Learned from: $licence.
 """)
 
-CARDS = {"vangogh": VANGOGH, "ukiyoe": UKIYOE, "fluent3d": FLUENT3D}
+SMALL = """
+It learned from the pictures of `{teacher}` alone (`--distill-from`); in the table, "baseline" is that model."""
+
+VANGOGH_MOBILE = dataclasses.replace(
+    VANGOGH,
+    headline="What `vangogh` makes, from a network for phones and browsers of a tenth the size."
+    + SMALL.format(teacher="vangogh"),
+    folders={"content": "photos"},
+    data=PHOTOS + "\n\nIts teacher's paintings: see [vangogh](../vangogh/README.md).",
+    limits="""\
+- Milder than its teacher: of the way to the style it goes {style}, the teacher {style_baseline} ("Style reached"); KID
+  x 1000 is {kid_over} above the teacher's.
+- Otherwise the limits are those of [vangogh](../vangogh/README.md).""",
+    licence="public domain or CC0 photos; [vangogh](../vangogh/README.md), whose paintings' files are named there",
+)
+
+FLUENT3D_MOBILE = dataclasses.replace(
+    FLUENT3D,
+    headline="What `fluent3d` makes, from a network for phones and browsers of a tenth the size."
+    + SMALL.format(teacher="fluent3d"),
+    folders={"content": "flat"},
+    limits="""\
+- Milder than its teacher: of the way to the style it goes {style}, the teacher {style_baseline} ("Style reached"); KID
+  x 1000 is {kid_over} above the teacher's. It leaves out most of the teacher's streaks and fringes too.
+- Made for emoji on white at 128x128; nothing else was tried.""",
+)
+
+CARDS = {
+    "vangogh": VANGOGH,
+    "ukiyoe": UKIYOE,
+    "fluent3d": FLUENT3D,
+    "vangogh-mobile": VANGOGH_MOBILE,
+    "fluent3d-mobile": FLUENT3D_MOBILE,
+}
 
 
 def main() -> None:
@@ -204,7 +243,7 @@ def main() -> None:
     parser.add_argument("--device", required=True)
     words = parser.parse_args()
     folder, card = RunFolder(SAVED_MODELS / words.name), CARDS[words.name]
-    config = write_files(words.run, folder, card)
+    config, weights = write_files(words.run, folder, card)
     model = load(words.run)
     shown = sheet_of_pairs if card.names == () else sheet_of_photos
     sheet, example = shown(model, words.pictures, card)
@@ -212,18 +251,18 @@ def main() -> None:
     write_vectors(model, example, folder.path)
     found = json.loads((words.run / "evaluation.json").read_text())
     cost = f"{words.seconds} s on {words.device}"
-    (folder.path / "README.md").write_text(page(words.name, card, config, found, cost))
+    (folder.path / "README.md").write_text(page(words.name, card, config, weights, found, cost))
 
 
-def write_files(run: pathlib.Path, folder: RunFolder, card: Card) -> TrainConfig:
-    """The model as SavedModel and .tflite with weights in float16, and its settings, which are returned."""
+def write_files(run: pathlib.Path, folder: RunFolder, card: Card) -> tuple[TrainConfig, int]:
+    """The model as SavedModel and .tflite with weights in float16; returns its settings and how many weights it has."""
     folder.path.mkdir(parents=True, exist_ok=True)
     generator, trained = load_generator(run)
     export_saved_model(generator, folder.saved_model, half=True)
     export_litert(generator, folder.litert(half=True), half=True)
     config = dataclasses.replace(trained, **card.folders, cache=TrainConfig().cache)
     config.save(folder.config_file)
-    return config
+    return config, generator.count_params()
 
 
 def write_vectors(model: Model, example: np.ndarray, folder: pathlib.Path) -> None:
@@ -290,13 +329,14 @@ def sheet(rows: list[list[np.ndarray]], labels: Sequence[str] = ()) -> Image.Ima
 
 def command(config: TrainConfig) -> str:
     """The `kgan train` that makes the model: what differs from the recipe's defaults."""
-    folders = {name: getattr(config, name) for name in ("content", "style", "data") if getattr(config, name)}
-    usual = recipes.resolve(TrainConfig(recipe=config.recipe, **folders))
-    pairs = [("--recipe", config.recipe), *((f"--{name}", folder) for name, folder in folders.items())]
+    sources = ("content", "style", "data", "distill_from")
+    given = {"recipe": config.recipe} | {name: getattr(config, name) for name in sources if getattr(config, name)}
+    usual = recipes.resolve(TrainConfig(**given))
     for field in dataclasses.fields(config):
-        given = getattr(config, field.name)
-        if field.name not in MACHINE and given != getattr(usual, field.name):
-            pairs.append((f"--{field.name.replace('_', '-')}", str(given)))
+        value = getattr(config, field.name)
+        if field.name not in MACHINE and value != getattr(usual, field.name):
+            given[field.name] = str(value)
+    pairs = [(f"--{name.replace('_', '-')}", value) for name, value in given.items()]
     cli.parse(
         TrainConfig, [word for pair in pairs for word in pair], "kgan train"
     )  # the card names no flag that is none
@@ -330,6 +370,12 @@ def limits(card: Card, found: dict) -> str:
     numbers = {name: f"{model[name]['value']:.2f}" for name in ("checkerboard", "droplets")}
     numbers |= {"droplets_real": f"{found['rows']['truth']['droplets']['value']:.2f}"}
     numbers |= {f"{name}_before": f"{before[name]['value']:.2f}" for name in ("checkerboard", "droplets")}
+    if "baseline" in found["rows"]:
+        numbers["style"] = f"{model['style_reached']['value']:.2f}"
+        numbers["style_baseline"] = f"{found['rows']['baseline']['style_reached']['value']:.2f}"
+        numbers["kid_over"] = report.shown(
+            report.METRICS["kid_mobilenet"], found["gain_over_baseline"]["kid_mobilenet"]
+        )
     for name in ("ssim", "psnr"):
         if f"truth_{name}" in gain:
             numbers[f"gain_{name}"] = report.shown(report.METRICS[f"truth_{name}"], gain[f"truth_{name}"], True)
@@ -349,9 +395,8 @@ def protocol(found: dict) -> str:
     return f"{found['pictures']} pairs of the test set (testA, testB), {side}, none of whose glyphs is in the training."
 
 
-def page(name: str, card: Card, config: TrainConfig, found: dict, cost: str) -> str:
+def page(name: str, card: Card, config: TrainConfig, weights: int, found: dict, cost: str) -> str:
     """The model card."""
-    gram = ", and its Gram term as well" if config.recipe == "painting" else ""
     return PAGE.substitute(
         name=name,
         cost=cost,
@@ -364,11 +409,12 @@ def page(name: str, card: Card, config: TrainConfig, found: dict, cost: str) -> 
         batch=config.batch_size,
         generator=config.generator,
         filters=config.filters,
+        weights=f"{weights:,}",
         blocks=config.blocks,
         protocol=protocol(found),
         real=real(found),
         scores=scores(found),
-        flattered=FLATTERED.format(gram=gram),
+        flattered=FLATTERED.format(who=WHO[config.recipe]),
         pictures=found["reference"]["pictures"],
         limits=limits(card, found),
     )

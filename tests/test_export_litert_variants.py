@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import sys
 import typing
 
@@ -16,7 +17,7 @@ import kgan
 from kgan import cli, recipes
 from kgan.config import TrainConfig
 from kgan.errors import RunError, UserError
-from kgan.export import VARIANTS, Stylist, check_litert, export_fixed, export_variants, load
+from kgan.export import VARIANTS, Stylist, check_litert, export_fixed, export_variants, litert_int8, load
 from kgan.export.litert_pictures import real_pictures, squares
 from kgan.metrics import ssim
 from kgan.networks import build_generator
@@ -53,6 +54,13 @@ def test_two_files_for_each_variant(exported):
     names |= {"model", "model_float32_fixed"}
     suffixes = (".tflite", ".json", ".vectors.bin")
     assert {path.name for path in folder.iterdir()} == {name + suffix for name in names for suffix in suffixes}
+
+
+def test_the_quantizer_warns_of_nothing_and_others_may(caplog):
+    with litert_int8._quietly():
+        logging.warning("weights of two sizes")
+    logging.warning("another")
+    assert [record.message for record in caplog.records] == ["another"]
 
 
 def test_the_command_line_knows_the_variants():

@@ -24,7 +24,8 @@ from kgan.web.models import read_models
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
 FOLDER = ROOT / "saved_models"
-NAMES = ("fluent3d", "ukiyoe", "vangogh")
+STUDENTS = ("fluent3d-mobile", "vangogh-mobile")
+NAMES = ("fluent3d", "ukiyoe", "vangogh", *STUDENTS)
 MEGABYTE = 2**20
 LEVELS = 2
 """By how many of 255 levels float16 weights, and another CPU, may move a pixel of the recorded picture."""
@@ -61,10 +62,17 @@ def test_its_card_says_what_one_must_know(name):
 
 
 def test_all_of_them_are_named_and_small():
-    sizes = [path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()]
+    sizes = {path: path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()}
     assert set(NAMES) <= set(models.shipped()) == {path.parent.name for path in FOLDER.glob("*/README.md")}
-    assert max(sizes) <= 10 * MEGABYTE
-    assert sum(sizes) <= 28 * MEGABYTE
+    assert max(sizes.values()) <= 10 * MEGABYTE
+    students = sum(size for path, size in sizes.items() if path.relative_to(FOLDER).parts[0] in STUDENTS)
+    assert students <= 4 * MEGABYTE
+    assert sum(sizes.values()) - students <= 28 * MEGABYTE
+
+
+def test_those_for_phones_are_small():
+    assert models.for_phones() == list(STUDENTS)
+    assert all((FOLDER / name / "model_float16.tflite").stat().st_size < MEGABYTE / 2 for name in STUDENTS)
 
 
 # --- weights in float16 -----------------------------------------------------------------------------------------------
@@ -100,7 +108,7 @@ def test_the_command_line_knows_it_by_name(tmp_path, capsys, monkeypatch):
     assert cli.main(["stylize", str(content), "--model", "vangohg", "--output", "other"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "vangohg: no model there; did you mean vangogh? Give a run folder" in said
-    assert "fluent3d, ukiyoe, vangogh" in said
+    assert "fluent3d, fluent3d-mobile, ukiyoe, vangogh, vangogh-mobile" in said
     assert not pathlib.Path("other").exists()
 
 
@@ -154,7 +162,7 @@ def test_its_settings_can_be_read_and_name_no_folder_of_the_maker():
     for name in NAMES:
         config = TrainConfig.load(FOLDER / name / "config.json")
         folders = [config.content, config.style, config.data]
-        assert all(folder in (None, "photos", "vangogh", "ukiyoe", "fluent") for folder in folders)
+        assert all(folder in (None, "photos", "vangogh", "ukiyoe", "fluent", "flat") for folder in folders)
         assert config.cache == TrainConfig().cache
 
 

@@ -147,7 +147,6 @@ def test_a_model_without_fixed_sizes(tmp_path, capsys):
 
 def test_what_is_no_model(tmp_path, capsys):
     (tmp_path / "broken.tflite").write_bytes(b"TFL3 nothing")
-    assert "missing: a model" in refusal(capsys)
     assert "broken.tflite: cannot be read as a LiteRT model" in refusal(capsys, tmp_path / "broken.tflite")
     assert "none.tflite: does not exist" in refusal(capsys, tmp_path / "none.tflite")
     assert "cannot be used here" in refusal(capsys, tmp_path)
@@ -181,6 +180,15 @@ def test_written_to_a_folder(model, tmp_path, capsys):
     (tmp_path / "file").touch()
     assert "cannot be written" in refusal(capsys, model, "--output", tmp_path / "file")
     assert {path.name for path in tmp_path.iterdir()} == {"site", "file"}
+
+
+@pytest.mark.slow
+@is_built
+def test_without_models_it_has_those_made_for_phones(tmp_path):
+    assert cli.main(["web", "--output", str(tmp_path / "site")]) == 0
+    offered = json.loads((tmp_path / "site" / "models.json").read_text())
+    assert [model["name"] for model in offered] == ["fluent3d-mobile", "vangogh-mobile"]
+    assert all(path.stat().st_size < 2**20 for path in (tmp_path / "site" / "models").iterdir())
 
 
 def test_the_service_worker_keeps_every_file_and_isolates_as_the_server_does():

@@ -6,6 +6,7 @@ SSIM to Keras was 0.83 to 0.91 with it and 0.99 with convolutions alone in int8,
 
 import contextlib
 import io
+import logging
 import warnings
 
 import numpy as np
@@ -69,8 +70,12 @@ def library():
 
 @contextlib.contextmanager
 def _quietly():
-    """Without the library's bars and reports."""
-    nowhere = io.StringIO()
-    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Without the library's bars, reports, and warnings of weights that several sizes share."""
+    nowhere, disabled = io.StringIO(), logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

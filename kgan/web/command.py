@@ -3,17 +3,18 @@
 import pathlib
 from collections.abc import Sequence
 
-from kgan.errors import UserError
+from kgan.models import for_phones
 from kgan.web.models import read_models
 from kgan.web.server import Server
 from kgan.web.site import build_site, write_site
 
 
 def web(models: Sequence[pathlib.Path], port: int, host: str, output: pathlib.Path | None = None) -> None:
-    """Serve the page until Ctrl-C, or write it to `output`; UserError for models it cannot run, a taken port ..."""
-    if not models:
-        raise UserError("missing: a model; name .tflite files of fixed sizes or run folders, see kgan web --help")
-    site = build_site(read_models(models))
+    """Serve the page until Ctrl-C, or write it to `output`; UserError for models it cannot run, a taken port ...
+
+    Without models: with those that came with kgan and are made for phones.
+    """
+    site = build_site(read_models(models or for_phones()))
     if output:
         write_site(site, output)
         print(f"wrote     {output}")

@@ -4,6 +4,7 @@ import io
 import json
 import multiprocessing
 import pathlib
+import tempfile
 import zipfile
 
 import numpy as np
@@ -156,6 +157,13 @@ def test_it_is_an_ordinary_tfds_set(folder, wanted):
     examples = list(tfds.builder_from_directory(home).as_data_source("train"))
     assert [example["name"] for example in examples] == [b"0.png", b"2.png", b"deep/1.png", b"deep/3.png"]
     assert np.array_equal(examples[2]["picture"], pixels(1))
+
+
+def test_nothing_stays_in_the_folder_for_temporary_files(folder, wanted, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    assert len(prepare(folder, wanted)) == 4
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_unchanged_files_are_not_decoded_again(folder, wanted, decodings):

@@ -21,7 +21,9 @@ class PreparedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {"picture": tfds.features.Image(shape=(None, None, self._channels)), "name": tfds.features.Text()}
-        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features), disable_shuffling=True)
+        info = self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features), disable_shuffling=True)
+        info.initialize_from_bucket = lambda: None  # TFDS knows nothing of this set, and would leave a folder in /tmp
+        return info
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         return {"train": self._generate_examples()}

@@ -356,6 +356,21 @@ def test_values_at_places_by_hand():
     np.testing.assert_array_equal(values_at(maps, tf.constant([4, 2])), [[[8, 9], [4, 5]], [[20, 21], [16, 17]]])
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_the_gradient_of_values_at_places_by_hand(jit):
+    maps = tf.reshape(tf.range(6.0), (1, 2, 3, 1))
+
+    @tf.function(jit_compile=jit)
+    def gradient():
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            picked = values_at(maps, tf.constant([4, 2, 4]))
+            total = tf.reduce_sum(picked[0, :, 0] * [1.0, 10.0, 100.0])
+        return tape.gradient(total, maps)
+
+    np.testing.assert_array_equal(gradient()[0, :, :, 0], [[0, 0, 10], [0, 101, 0]])
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_patch_embedder_contract(policy):
     model = networks.PatchEmbedder([3, 4], units=8, dtype=policy)

@@ -70,12 +70,20 @@ def _one_of_each_run(shares: tf.Tensor, size: int) -> tf.Tensor:
 def values_at(maps: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
     """[N, H, W, C], int32 [P] -> [N, P, C].
 
-    A product with a matrix of ones and zeros, not `tf.gather`, whose gradient is a scatter: slow on a GPU, and summed
-    in an order that changes from run to run.
+    The gradient of `tf.gather` would be a scatter: slow on a GPU, and summed in an order that changes from run to run.
+    Here it is a product with a matrix of ones and zeros.
     """
     pixels = maps.shape[1] * maps.shape[2]
-    chosen = tf.one_hot(places, pixels, dtype=maps.dtype)  # [P, HW]
-    return tf.einsum("pk,nkc->npc", chosen, tf.reshape(maps, [-1, pixels, maps.shape[3]]))
+
+    @tf.custom_gradient
+    def take(rows):
+        def gradient(upstream):
+            chosen = tf.one_hot(places, pixels, dtype=upstream.dtype)  # [P, HW]
+            return tf.einsum("pk,npc->nkc", chosen, upstream)
+
+        return tf.gather(rows, places, axis=1), gradient
+
+    return take(tf.reshape(maps, [-1, pixels, maps.shape[3]]))
 
 
 def _unit(vectors):

@@ -205,7 +205,8 @@ VANGOGH_MOBILE = dataclasses.replace(
     headline="What `vangogh` makes, from a network for phones and browsers of a tenth the size."
     + SMALL.format(teacher="vangogh"),
     folders={"content": "photos"},
-    data=PHOTOS + "\n\nIts teacher's paintings: see [vangogh](../vangogh/README.md).",
+    data=PHOTOS.replace("64 photos", "60 of the 64 photos")
+    + "\n\nIts teacher's paintings: see [vangogh](../vangogh/README.md).",
     limits="""\
 - Milder than its teacher: of the way to the style it goes {style}, the teacher {style_baseline} ("Style reached"); KID
   x 1000 is {kid_over} above the teacher's.

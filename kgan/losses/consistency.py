@@ -30,3 +30,26 @@ def total_variation_loss(pictures):
     down = ops.abs(pictures[:, 1:] - pictures[:, :-1])
     right = ops.abs(pictures[:, :, 1:] - pictures[:, :, :-1])
     return ops.mean(down) + ops.mean(right)
+
+
+def smoothness_loss(content, got, cell: int = 8, slope: float = 10.0):
+    """E[|step of `got`| * exp(-slope * |step of `content`|)] between the mean colours of neighbouring cells.
+
+    Large where a flat ground is cut into patches that the content does not have. Patterns finer than a cell, as brush
+    strokes, cost nothing, nor do steps at the content's own edges: at a step of 0.1, in the range [-1, 1], `slope` 10
+    leaves a third. Steps down and to the right are added up; 0 for flat pictures. A cell is `cell` pixels wide, or half
+    of a smaller picture.
+
+    Reference: edge-aware smoothness of disparities, [Godard et al.](https://arxiv.org/abs/1609.03677), on means.
+    """
+    cell = min(cell, *(side // 2 for side in content.shape[1:3]))
+    content, got = (ops.average_pool(ops.cast(each, "float32"), cell) for each in (content, got))
+    return sum(
+        ops.mean(ops.abs(_step(got, axis)) * ops.exp(-slope * ops.mean(ops.abs(_step(content, axis)), -1, True)))
+        for axis in (1, 2)
+    )
+
+
+def _step(pictures, axis: int):
+    """Differences of neighbours along an axis."""
+    return ops.diff(pictures, axis=axis)

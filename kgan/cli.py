@@ -192,7 +192,13 @@ def main(args: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 could not go on, 2 something given is wrong."""
     args = sys.argv[1:] if args is None else args
     try:
-        return _run(args)
+        try:
+            return _run(args)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # who read our words is gone, as in: kgan train --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it ends
+        return 1
     except UserError as error:
         print(f"kgan: error: {error}", file=sys.stderr)
         return error.status

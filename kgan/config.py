@@ -36,8 +36,8 @@ class TrainConfig:
     """Channels of a picture (C): 1 gray, 3 RGB, 4 RGBA."""
     min_crop: Real = None
     """A crop's side is drawn between this share and all of the picture's short side."""
-    flip: bool = True
-    """Mirror half of the training pictures."""
+    flip: Annotated[bool | None, arg(metavar="{True,False}")] = None
+    """Mirror half of the training pictures. Not where the style has a direction: light from one side, writing."""
 
     # --- method ---------------------------------------------------------------------------------------------------
     recipe: Text = None

@@ -349,9 +349,7 @@ def command(config: TrainConfig) -> str:
 
 
 def flags(name: str, value) -> list[tuple[str, ...]]:
-    """How a setting is given: --no-flip, --weight once for each term, --size 128."""
-    if value is False and name == "flip":
-        return [("--no-flip",)]
+    """How a setting is given: --size 128, and --weight once for each term."""
     return [(f"--{name}", str(each)) for each in (value if isinstance(value, tuple) else (value,))]
 
 

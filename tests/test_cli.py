@@ -1,3 +1,4 @@
+import pathlib
 import subprocess
 import sys
 
@@ -38,7 +39,7 @@ def test_bad_words_get_one_line_and_status_2(capsys, args, expected):
 
 
 def test_settings_from_words():
-    words = ["--weight", "cycle=3", "--weight", "gram=1", "--no-flip", "--ema", "0.5", "--stride", "8"]
+    words = ["--weight", "cycle=3", "--weight", "gram=1", "--flip", "False", "--ema", "0.5", "--stride", "8"]
     config = cli.parse(TrainConfig, words, "kgan train")
     assert (config.weight, config.flip, config.ema, config.stride) == (("cycle=3", "gram=1"), False, 0.5, 8)
 
@@ -56,6 +57,16 @@ def test_overview_names_every_command(capsys):
     status, out, _ = said(capsys)
     assert status == 0
     assert all(name in out for name in cli.COMMANDS)
+
+
+def test_a_reader_that_leaves_gets_no_traceback():
+    script = pathlib.Path(__file__).parents[1] / "scripts" / "train.py"
+    with subprocess.Popen(
+        [sys.executable, script, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize(

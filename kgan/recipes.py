@@ -137,8 +137,8 @@ distance to the truth, and a patch discriminator. Differs: the judge does not se
     kgan train --recipe paired --data ROOT       (equal file names in trainA and trainB are pairs)
 
 One H100, bfloat16, flat to 3D emoji, 1708 pairs, 128x128: 3600 steps of batch 8 in a minute beside six other trainings
-on the same GPU (--min-crop 0.85 --flip False). On 112 other pairs: SSIM 0.841 to the truth, PSNR 22.9 dB, KID x 1000 -33;
-the content itself 0.793, 19.8 and 108.
+on the same GPU (--min-crop 0.85 --flip False). On 112 other pairs: SSIM 0.841 to the truth, PSNR 22.9 dB, KID x 1000
+-33; the content itself 0.793, 19.8 and 108.
 """
 
 DISTILL = dataclasses.replace(

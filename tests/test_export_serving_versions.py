@@ -87,6 +87,19 @@ def test_the_next_number_follows_the_highest(tmp_path):
     assert versions(tmp_path / "m") == [0, 3, 10, 11]
 
 
+def test_what_a_killed_export_left_goes_with_the_next(tmp_path):
+    (tmp_path / "m" / ".partial-killed" / "new").mkdir(parents=True)
+    (tmp_path / "m" / "kept").mkdir()
+
+    def two(folder):
+        fill(folder)
+        assert add_version(tmp_path / "m", fill).name == "1"  # and one that is under way does not
+        assert folder.is_dir()
+
+    assert add_version(tmp_path / "m", two).name == "2"
+    assert sorted(os.listdir(tmp_path / "m")) == ["1", "2", "kept"]
+
+
 def test_a_failing_export_leaves_nothing(tmp_path):
     def fail(folder):
         fill(folder)

@@ -251,6 +251,10 @@ One H100, bfloat16, 256x256: 3200 steps of batch 8 in 2 minutes beside another t
 From 64 photos and nine paintings; 120 crops of ten other photos, KID x 1000 against 108 crops of the paintings
 (MobileNet's features, which the judge looks through too): Van Gogh 522, the photos themselves 1047; Hokusai and
 Hiroshige 432, the photos 915.
+
+Where even grounds come out in patches with hard edges, go on a little with a term against them:
+
+    kgan train --recipe painting --content photos --style vangogh --init-from RUN --weight smoothness=20 --steps 160
 """
 
 _ALL = (ARTICLE, MMD, SYNTHESIS, PAIRED, CYCLEGAN, CUT, FASTCUT, PROJECTED, PAINTING, DISTILL)

@@ -19,7 +19,7 @@ from kgan.errors import UserError
 from kgan.export import export_run, export_saved_model, load, load_generator
 from kgan.gan import build_gan
 from kgan.networks import build_generator
-from kgan.training import _init_from
+from kgan.training import GENERATOR_SETTINGS, _init_from
 from kgan.web.models import read_models
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
@@ -167,15 +167,26 @@ def test_its_settings_can_be_read_and_name_no_folder_of_the_maker():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_command_on_its_card_is_the_one_that_made_it(name):
-    """Whatever became of the recipe's defaults since."""
-    (command,) = re.findall(r"^kgan train --recipe .*?[^\\]$", (FOLDER / name / "README.md").read_text(), re.M | re.S)
-    words = shlex.split(command.replace("\\\n", ""))[2:]
-    asked = recipes.resolve(cli.parse(TrainConfig, words, "kgan train"))
+def test_the_command_on_its_card_is_the_one_that_made_it(name, tmp_path, monkeypatch):
+    """Whatever became of the recipe's defaults since. A command before it may have made what it starts from."""
+    monkeypatch.chdir(tmp_path)
+    page = (FOLDER / name / "README.md").read_text()
+    *before, last = re.findall(r"^kgan train --(?:recipe|distill-from) .*?[^\\]$", page, re.M | re.S)
     made = TrainConfig.load(FOLDER / name / "config.json")
+    assert [parsed(command).run for command in before] == ([made.init_from] if made.init_from else [])
+    for command in before:
+        start = recipes.resolve(dataclasses.replace(parsed(command), distill_from=made.distill_from))
+        assert all(getattr(start, setting) == getattr(made, setting) for setting in GENERATOR_SETTINGS)
+        pathlib.Path(start.run).mkdir()
+        start.save(pathlib.Path(start.run, "config.json"))
+    asked = recipes.resolve(parsed(last))
     machine = {"devices", "jit", "deterministic", "log_every", "sample_every", "checkpoint_every"}
     differing = {key for key, value in vars(made).items() if getattr(asked, key) != value}
     assert differing <= machine
+
+
+def parsed(command):
+    return cli.parse(TrainConfig, shlex.split(command.replace("\\\n", ""))[2:], "kgan train")
 
 
 @pytest.mark.slow

@@ -65,9 +65,7 @@ def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> dic
     # The functions' captures are all that is needed: saving the Keras model itself would add its training state.
     root = tf.Module()
     root.weights = stylist.weights
-    # Nobody trains through a SavedModel: without gradients it is written and read sooner, and smaller.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(root, str(folder), signatures=functions, options=options)
+    tf.saved_model.save(root, str(folder), signatures=functions)
     (folder / FACTS).parent.mkdir(exist_ok=True)
     (folder / FACTS).write_text(json.dumps(dataclasses.asdict(stylist.facts), indent=2) + "\n")
     return functions

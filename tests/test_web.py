@@ -1,5 +1,6 @@
 """`kgan web`: which models it takes, what its server answers, what it says when something is wrong."""
 
+import contextlib
 import http.client
 import json
 import re
@@ -102,9 +103,15 @@ def test_a_port_that_is_taken_or_none(server):
 
 @is_built
 def test_the_command_serves_until_interrupted(model):
-    code = "import sys; from kgan.cli import main; sys.exit(main(sys.argv[1:]))"
+    heard = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background ignores it
+    )
+    code = f"{heard}; import sys; from kgan.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "web", str(model), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    with contextlib.ExitStack() as ending:
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ending.enter_context(run)
+        ending.callback(run.kill)
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", run.stdout.readline())[1])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.request("GET", "/models.json")

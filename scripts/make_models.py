@@ -69,12 +69,6 @@ class Card:
 
 SHOWN = ("farm_owl", "monument_machuPicchu", "sea6", "world_hedgehog", "monument_wormsCathedral", "world_moose")
 
-AFTER = """
-It left patches with hard edges, and a fine weave, on even grounds. A second training with a term against them
-(`smoothness`), on 60 of the photos, began with its weights:
-
-"""
-
 VANGOGH = Card(
     headline="Photos in the palette and brushwork of Vincent van Gogh.",
     folders={"content": "photos", "style": "vangogh", "init_from": "first"},
@@ -85,8 +79,11 @@ kgan train --recipe painting --content photos --style vangogh --steps 3200 --pre
 
 3200 steps of batch 8, 102 s on one NVIDIA H100 (80 GB), which it shared with another training; compile time apart. KID
 x 1000 was 522 [446, 620], style reached 0.81, `Checkerboard` 0.16.
-"""
-    + AFTER,
+
+It left patches with hard edges, and a fine weave, on even grounds. A second training with a term against them
+(`smoothness`), on 60 of the photos, began with its weights:
+
+""",
     data=PHOTOS
     + """
 

@@ -229,9 +229,8 @@ def test_smoothness_by_hand():
     turned = tf.transpose(step, [0, 2, 1, 3])
     assert float(losses.smoothness_loss(0.1 * turned, turned, cell=2)) == pytest.approx(np.exp(-1.0))
     assert float(losses.smoothness_loss(step, even, cell=2)) == 0.0
-    assert float(losses.smoothness_loss(even, step)) == pytest.approx(
-        1.0
-    )  # cells of 8 would be larger than the picture
+    # Cells of 8, the default, would be larger than the picture.
+    assert float(losses.smoothness_loss(even, step)) == pytest.approx(1.0)
 
 
 def test_smoothness_is_blind_to_strokes_within_a_cell():

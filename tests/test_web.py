@@ -103,9 +103,8 @@ def test_a_port_that_is_taken_or_none(server):
 
 @is_built
 def test_the_command_serves_until_interrupted(model):
-    heard = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background ignores it
-    )
+    # Where the tests run in the background, their children ignore Ctrl-C.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{heard}; import sys; from kgan.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "web", str(model), "--port", "0"]
     with contextlib.ExitStack() as ending:

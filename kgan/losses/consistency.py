@@ -44,12 +44,8 @@ def smoothness_loss(content, got, cell: int = 8, slope: float = 10.0):
     """
     cell = min(cell, *(side // 2 for side in content.shape[1:3]))
     content, got = (ops.average_pool(ops.cast(each, "float32"), cell) for each in (content, got))
-    return sum(
-        ops.mean(ops.abs(_step(got, axis)) * ops.exp(-slope * ops.mean(ops.abs(_step(content, axis)), -1, True)))
-        for axis in (1, 2)
-    )
-
-
-def _step(pictures, axis: int):
-    """Differences of neighbours along an axis."""
-    return ops.diff(pictures, axis=axis)
+    total = 0.0
+    for axis in (1, 2):
+        edges = ops.mean(ops.abs(ops.diff(content, axis=axis)), axis=-1, keepdims=True)
+        total += ops.mean(ops.abs(ops.diff(got, axis=axis)) * ops.exp(-slope * edges))
+    return total

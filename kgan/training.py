@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kgan import callbacks, recipes, run_folder, tracking
+from kgan import callbacks, metrics, recipes, run_folder, tracking
 from kgan.checkpoints import Checkpoints, first_line
 from kgan.cluster import Cluster, from_environment
 from kgan.config import TrainConfig
@@ -107,7 +107,12 @@ def _fingerprint(pictures: Pictures) -> str:
 
 def _settings(config: TrainConfig) -> TrainConfig:
     if not config.resume:
-        return recipes.resolve(config)
+        config = recipes.resolve(config)
+        if config.size < metrics.SSIM_WINDOW and recipes.find(config.recipe).pictures != "style":
+            raise UserError(
+                f"--size should be at least {metrics.SSIM_WINDOW}, the window of SSIM. Received: {config.size}"
+            )
+        return config
     saved = run_folder.saved_config(config.run)
     return dataclasses.replace(saved, **{name: getattr(config, name) for name in run_folder.PER_CALL})
 

@@ -127,6 +127,7 @@ TRAINING = {
     f"{FOLDERS} --learning-rate nan": "--learning-rate",
     f"{FOLDERS} --size 130": "multiple of --stride 4: 128 or 132",
     f"{FOLDERS} --size 4": "--size",
+    f"{FOLDERS} --size 8": "--size should be at least 11, the window of SSIM. Received: 8",
     f"{FOLDERS} --size 0": "--size should be above 0",
     f"{FOLDERS} --steps 0": "--steps should be above 0",
     f"{FOLDERS} --stop-after 0": "--stop-after should be above 0",

@@ -52,10 +52,10 @@ def test_sizes_that_would_need_padding_are_refused(tmp_path, sizes):
 # --- the forms that layers take ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("padding", [1, 3])
-def test_mirroring_by_slices_is_mirroring(padding):
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (3, 3), (0, 1), (1, 2)])
+def test_mirroring_by_slices_is_mirroring(before, after):
     maps = tf.random.normal((2, 5, 6, 3))
-    assert (reflect_by_slices(maps, padding).numpy() == reflect(maps, padding).numpy()).all()
+    assert (reflect_by_slices(maps, before, after).numpy() == reflect(maps, before, after).numpy()).all()
 
 
 @pytest.mark.parametrize(("kernel", "bias"), [(3, True), (5, False)])

@@ -101,6 +101,42 @@ def test_reflection_padding_by_hand():
     padded = padding.ReflectionPadding2D(1)(tf.repeat(row, 2, axis=1))
     assert padded.shape == (1, 4, 5, 1)
     np.testing.assert_array_equal(padded[0, 0, :, 0], [2, 1, 2, 3, 2])
+    after = padding.ReflectionPadding2D(0, 2)(tf.repeat(row, 3, axis=1))
+    assert after.shape == (1, 5, 5, 1)
+    np.testing.assert_array_equal(after[0, 0, :, 0], [1, 2, 3, 2, 1])
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (3, 3), (0, 1), (1, 2)])
+def test_mirroring_of_a_known_size_has_the_gradient_of_tf_pad(before, after):
+    maps = tf.random.normal([2, 5, 6, 3])
+    upstream = tf.random.normal([2, 5 + before + after, 6 + before + after, 3])
+
+    def value_and_gradient(pad):
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            padded = pad(maps)
+        return padded, tape.gradient(padded, maps, upstream)
+
+    edges = [[0, 0], [before, after], [before, after], [0, 0]]
+    expected = value_and_gradient(lambda x: tf.pad(x, edges, mode="REFLECT"))
+    for got, wanted in zip(value_and_gradient(lambda x: padding.reflect(x, before, after)), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("step", [{"stride": 2}, {"pool": True}], ids=str)
+def test_a_mirrored_block_is_a_padded_one_but_at_the_border(kernel, step):
+    maps = tf.random.normal([1, 12, 16, 2])
+    blocks = [layers.ConvBlock(3, kernel, norm="none", reflect=reflect, **step) for reflect in (False, True)]
+    zeros = blocks[0](maps).numpy()
+    blocks[1].build(maps.shape)
+    blocks[1].set_weights(blocks[0].get_weights())
+    mirrored = blocks[1](maps).numpy()
+    assert zeros.shape == mirrored.shape == (1, 6, 8, 3)
+    inside = np.s_[:, 1:-1, 1:-1]
+    np.testing.assert_allclose(mirrored[inside], zeros[inside], atol=1e-5)
+    assert np.abs(mirrored - zeros)[:, -1].max() > 0.01  # nothing is continued by zeros
+    assert np.abs(mirrored - zeros)[:, :, -1].max() > 0.01
 
 
 def test_pool_to_grid_averages_cells_and_shares_what_lies_between():

@@ -26,7 +26,8 @@ class Generator(keras.Model):
     """
 
     head_kernel = 7
-    head_reflects = True
+    reflects = True
+    """Whether pictures are continued by mirroring, not by zeros: at the last layer and on the way down."""
 
     def __init__(
         self,
@@ -122,16 +123,17 @@ class Generator(keras.Model):
             "kernel_initializer": "zeros" if self.residual else layers.weights_init("instance"),
             "dtype": self.dtype_policy, "name": "head",
         }  # fmt: skip
-        if not self.head_reflects:
+        if not self.reflects:
             return [keras.layers.Conv2D(self.channels, self.head_kernel, padding="same", **settings)]
         padding = ReflectionPadding2D(self.head_kernel // 2, dtype=self.dtype_policy)
         return [padding, ThinConv2D(self.channels, self.head_kernel, **settings)]
 
     def _down_blocks(self):
         """One block per level: strided, or at full resolution and then averaged over 2x2."""
-        step = {"pool": True} if self.downsample == "pool" else {"stride": 2}
+        shared = {"norm": self.norm, "reflect": self.reflects, "dtype": self.dtype_policy}
+        shared |= {"pool": True} if self.downsample == "pool" else {"stride": 2}
         return [
-            ConvBlock(filters, self.kernel, norm=self.norm, dtype=self.dtype_policy, name=f"down_{level}", **step)
+            ConvBlock(filters, self.kernel, name=f"down_{level}", **shared)
             for level, filters in enumerate(self.level_filters[1:], 1)
         ]
 
@@ -179,7 +181,7 @@ class ArticleGenerator(Generator):
     """
 
     head_kernel = 3
-    head_reflects = False
+    reflects = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

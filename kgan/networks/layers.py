@@ -34,6 +34,15 @@ def _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype):
     return SpectralNormalization(layer) if spectral else layer
 
 
+def _margins(kernel: int, stride: int) -> tuple[int, int]:
+    """What "same" pads before and after a side that the stride divides.
+
+    >>> _margins(7, 1), _margins(3, 2)
+    ((3, 3), (0, 1))
+    """
+    return (kernel - stride) // 2, (kernel - stride + 1) // 2
+
+
 def _norm_and_activation(norm, activation, spectral, dtype) -> list:
     slope = NEGATIVE_SLOPES[activation]
     if norm == "instance":
@@ -47,7 +56,8 @@ class ConvBlock(keras.layers.Layer):
     """Convolution, norm, activation; `pool` averages 2x2 after them, `up` doubles H and W before.
 
     `up` is "" (same size), "resize" (repeat pixels, then convolve) or "transpose" (transposed convolution of 4x4:
-    the stride divides it, so that every output pixel has the same number of inputs).
+    the stride divides it, so that every output pixel has the same number of inputs). `reflect` pads by mirroring what
+    would be zeros: with a stride these stand at the bottom and right alone, where a generator learns to draw stripes.
     """
 
     def __init__(
@@ -69,7 +79,7 @@ class ConvBlock(keras.layers.Layer):
             "reflect": reflect, "pool": pool, "up": up, "spectral": spectral,
         }  # fmt: skip
         dtype = self.dtype_policy
-        padding = [ReflectionPadding2D(kernel // 2, dtype=dtype)] if reflect else []
+        padding = [ReflectionPadding2D(*_margins(kernel, stride), dtype=dtype)] if reflect else []
         convolution = _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype)
         after = _norm_and_activation(norm, activation, spectral, dtype)
         if pool:

@@ -16,6 +16,9 @@ Text = Annotated[str | None, arg(metavar="TEXT")]
 Whole = Annotated[int | None, arg(metavar="N")]
 Real = Annotated[float | None, arg(metavar="X")]
 
+EARLIER = {"flip": True, "max_crop": 1.0}
+"""Settings that older runs do not name, and what these were trained with."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -35,7 +38,9 @@ class TrainConfig:
     channels: Literal[1, 3, 4] = 3
     """Channels of a picture (C): 1 gray, 3 RGB, 4 RGBA."""
     min_crop: Real = None
-    """A crop's side is drawn between this share and all of the picture's short side."""
+    """A crop's side is drawn between this share of the picture's short side and --max-crop."""
+    max_crop: Real = None
+    """The largest crop. Strokes come out as wide as the crops show them: small crops make them broad."""
     flip: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Mirror half of the training pictures. Not where the style has a direction: light from one side, writing."""
 
@@ -162,7 +167,7 @@ class TrainConfig:
     @classmethod
     def load(cls, path: pathlib.Path) -> "TrainConfig":
         """Read settings written by `save`; raises ValueError for unknown settings."""
-        values = json.loads(path.read_text())
+        values = EARLIER | json.loads(path.read_text())
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"{path}: unknown settings {', '.join(unknown)}")

@@ -62,6 +62,7 @@ class Recipe:
     # optimization
     size: int = 256
     min_crop: float = 0.5
+    max_crop: float = 1.0
     flip: bool = True
     steps: int = 50_000
     batch_size: int = 4
@@ -427,8 +428,11 @@ def _check_numbers(config: TrainConfig) -> None:
         if value is not None and not (0 <= value <= _LARGEST and (value or name in _NOT_NEGATIVE)):  # NaN too
             bound = "at least 0" if name in _NOT_NEGATIVE else "above 0"
             raise UserError(f"--{_flag(name)} should be {bound}{_upper(value)}. Received: {value}")
-    if not 0 < config.min_crop <= 1:
-        raise UserError(f"--min-crop should be above 0 and at most 1. Received: {config.min_crop}")
+    if not 0 < config.min_crop <= config.max_crop <= 1:
+        raise UserError(
+            "--min-crop should be above 0 and at most --max-crop, which should be at most 1. "
+            f"Received: {config.min_crop} and {config.max_crop}"
+        )
     if not 0 <= config.ema < 1:
         raise UserError(f"--ema should be at least 0 and below 1. Received: {config.ema}")
 

@@ -48,7 +48,7 @@ def folders(tmp_path_factory):
 def config(folders):
     return TrainConfig(
         content=str(folders / "content"), style=str(folders / "style"), cache=str(folders / "cache"),
-        recipe="cyclegan", size=16, batch_size=3, min_crop=0.5,
+        recipe="cyclegan", size=16, batch_size=3, min_crop=0.5, max_crop=1.0,
     )  # fmt: skip
 
 
@@ -86,19 +86,23 @@ def test_order_ignores_how_samples_are_grouped():
 # --- augmentation -----------------------------------------------------------------------------------------------------
 
 
+CROPS = [(0.1, 1.0), (0.3, 0.6), (1.0, 1.0)]
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(0, 2**60), st.sampled_from([0.1, 0.5, 1.0]))
-def test_window_lies_inside(height, width, number, min_crop):
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(0, 2**60), st.sampled_from(CROPS))
+def test_window_lies_inside(height, width, number, crops):
     seed = tf.constant([5, number], tf.int64)
-    top, left, side = augmentation.random_window(tf.constant([height, width]), seed, min_crop).numpy()
+    top, left, side = augmentation.random_window(tf.constant([height, width]), seed, *crops).numpy()
     assert 0 <= top <= height - side
     assert 0 <= left <= width - side
-    assert max(1, round(min_crop * min(height, width)) - 1) <= side <= min(height, width)
+    least, most = (max(1, round(share * min(height, width))) for share in crops)
+    assert least - 1 <= side <= most
 
 
 def test_windows_reach_both_ends_and_all_sides():
     seeds = tf.data.Dataset.range(1000).map(lambda number: tf.stack([0, number]))
-    windows = seeds.map(lambda seed: augmentation.random_window(tf.constant([4, 6]), seed, 0.5))
+    windows = seeds.map(lambda seed: augmentation.random_window(tf.constant([4, 6]), seed, 0.5, 1.0))
     seen = {tuple(window.tolist()) for window in windows.as_numpy_iterator()}
     every = {(y, x, s) for s in (2, 3, 4) for y in range(4 - s + 1) for x in range(6 - s + 1)}
     assert seen == every
@@ -159,7 +163,7 @@ def test_the_same_bare_and_inside_tf_data(operation):
         image = tf.constant(picture(1, 20, 20), tf.float32)
         if operation == "random_flip":
             return augmentation.random_flip(image, seed)
-        return augmentation.random_window(tf.shape(image)[:2], seed, 0.3)
+        return augmentation.random_window(tf.shape(image)[:2], seed, 0.3, 0.9)
 
     seeds = tf.constant([[1, 2], [3, 4], [5, 6]], tf.int64)
     inside = tf.data.Dataset.from_tensor_slices(seeds).map(apply, num_parallel_calls=2)

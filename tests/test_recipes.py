@@ -91,6 +91,8 @@ def test_cut_and_fastcut_hold_the_content_by_the_papers_weights():
         ({"style": None}, "--style is missing"),
         ({"content": None}, "--content is missing"),
         ({"min_crop": 1.5}, "--min-crop"),
+        ({"max_crop": 1.5}, "--max-crop"),
+        ({"min_crop": 0.8, "max_crop": 0.6}, "--min-crop should be .* at most --max-crop"),
         ({"ema": 1.0}, "--ema"),
         ({"recipe": "mmd", "discriminator": "patch"}, "without a discriminator"),
         ({"recipe": "synthesis", "noise_channels": 0}, "--noise-channels"),

@@ -18,6 +18,14 @@ def test_settings_survive_the_file(tmp_path):
     assert TrainConfig.load(tmp_path / "config.json") == before
 
 
+def test_settings_that_came_later_are_what_older_runs_were_trained_with(tmp_path):
+    path = tmp_path / "config.json"
+    config(min_crop=0.3).save(path)
+    older = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("flip", "max_crop")}
+    path.write_text(json.dumps(older))
+    assert TrainConfig.load(path) == config(min_crop=0.3, flip=True, max_crop=1.0)
+
+
 def test_create_writes_the_resolved_settings(tmp_path):
     run = run_folder.create(config(run=str(tmp_path / "a"), stop_after=5))
     saved = json.loads(run.config_file.read_text())

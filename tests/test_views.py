@@ -46,6 +46,29 @@ def test_colour_by_hand():
     np.testing.assert_allclose(contrast, 0.1 + (picture - 0.1) * 0.5, atol=1e-6)
 
 
+def test_a_window_is_the_same_slice_of_every_picture_anywhere():
+    seen = set()
+    for seed in range(60):
+        made = views.window(PICTURES, tf.constant([seed, 1])).numpy()
+        assert made.shape == (3, 12, 18, 3)  # a quarter less: sides of 16 and 24 are below 4 x 16
+        places = [(y, x) for y in range(5) for x in range(7) if (made == PICTURES[:, y : y + 12, x : x + 18].numpy()).all()]
+        assert len(places) == 1
+        seen.update(places)
+    assert {y for y, _ in seen} == set(range(5))
+    assert {x for _, x in seen} == set(range(7))
+
+
+def test_a_window_of_a_large_picture_leaves_out_one_stride_and_has_a_gradient():
+    pictures = tf.random.stateless_uniform([2, 96, 64, 1], [1, 2])
+    with tf.GradientTape() as tape:
+        tape.watch(pictures)
+        made = tf.function(views.window, jit_compile=True)(pictures, tf.constant([3, 4]))
+    assert made.shape == (2, 80, 48, 1)
+    gradient = tape.gradient(made, pictures)
+    assert float(tf.reduce_sum(gradient)) == 2 * 80 * 48  # ones where the window is
+    np.testing.assert_array_equal(np.unique(gradient), [0, 1])
+
+
 @pytest.mark.parametrize("changes", [*views.CHANGES, "colour,translation,cutout"])
 def test_pictures_change_by_themselves_alike_compiled_and_with_a_gradient(changes):
     drawn = views.draw(tf.constant([3, 4]), 3)

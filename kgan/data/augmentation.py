@@ -16,14 +16,15 @@ def picture_shape(encoded: tf.Tensor) -> tf.Tensor:
     )
 
 
-def random_window(shape: tf.Tensor, seed: tf.Tensor, min_crop: float) -> tf.Tensor:
+def random_window(shape: tf.Tensor, seed: tf.Tensor, min_crop: float, max_crop: float) -> tf.Tensor:
     """A square in a picture of that shape, int32 [3]: top, left, side; all places are equally likely.
 
-    The side is uniform between `min_crop` and all of the short side. The same seed gives the same share of any picture.
+    The side is uniform between `min_crop` and `max_crop` of the short side. The same seed gives the same share of any
+    picture.
     """
     draws = tf.random.stateless_uniform([3], seed, alg="philox")
     short = tf.cast(tf.reduce_min(shape), tf.float32)
-    side = tf.cast(tf.round(short * (min_crop + (1.0 - min_crop) * draws[0])), tf.int32)
+    side = tf.cast(tf.round(short * (min_crop + (max_crop - min_crop) * draws[0])), tf.int32)
     side = tf.maximum(side, 1)
     room = shape - side
     place = tf.cast(draws[1:] * tf.cast(room + 1, tf.float32), tf.int32)

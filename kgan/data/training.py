@@ -103,7 +103,8 @@ def _decoder(stores: dict[str, tuple[Store, int]], config: TrainConfig) -> Calla
 
 def augment(encoded: tf.Tensor, seed: tf.Tensor, config: TrainConfig) -> tf.Tensor:
     """One encoded picture -> one training crop, float32 [S, S, C] in [-1, 1]."""
-    window = augmentation.random_window(augmentation.picture_shape(encoded), seed, config.min_crop)
+    shape = augmentation.picture_shape(encoded)
+    window = augmentation.random_window(shape, seed, config.min_crop, config.max_crop)
     image = augmentation.to_range(augmentation.decode_window(encoded, window, config.size, config.channels))
     return augmentation.random_flip(image, seed) if config.flip else image
 

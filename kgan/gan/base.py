@@ -201,7 +201,8 @@ class GAN(keras.Model):
         logits = discriminator(self._seen(fake, use), training=True) if discriminator is not None else None
         generator_loss = losses.over_scales(self.adversarial.generator) if self.adversarial else None
         return Scene(fake, style, reference, fake_logits=logits, adversarial=generator_loss,
-                     extractor=self.extractor, embedder=self.embedder, **more)  # fmt: skip
+                     extractor=self.extractor, embedder=self.embedder,
+                     view=functools.partial(views.window, seed=self._seed(22)), **more)  # fmt: skip
 
     def _judged(self, discriminator, real: tf.Tensor, fake: tf.Tensor, use: int) -> Losses:
         """The discriminator's losses on real and stylized pictures."""

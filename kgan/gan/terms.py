@@ -21,21 +21,23 @@ class Scene:
             and of the style picture; unit vectors [N, P, D] for each layer.
         fake_logits: what the discriminator says of `fake`.
         extractor, embedder: the pretrained features and the regularization network.
+        view: what the pretrained features see of a batch of pictures.
     """
 
     def __init__(self, fake, style, reference=None, *, content=None, cycled=None, same=None, patches=None,
-                 same_patches=None, fake_logits=None, adversarial=None, extractor=None, embedder=None):  # fmt: skip
+                 same_patches=None, fake_logits=None, adversarial=None, extractor=None, embedder=None,
+                 view=lambda pictures: pictures):  # fmt: skip
         self.fake, self.style, self.reference = fake, style, reference
         self.content, self.cycled, self.same = content, cycled, same
         self.patches, self.same_patches = patches, same_patches
         self.fake_logits, self.adversarial = fake_logits, adversarial
-        self.extractor, self.embedder = extractor, embedder
+        self.extractor, self.embedder, self.view = extractor, embedder, view
         self._maps = {}
 
     def maps(self, name: str) -> list[tf.Tensor]:
         """Pretrained feature maps of `fake`, `style` or `reference`, computed once."""
         if name not in self._maps:
-            self._maps[name] = self.extractor(getattr(self, name))
+            self._maps[name] = self.extractor(self.view(getattr(self, name)))
         return self._maps[name]
 
     def mean_grams(self, name: str) -> list[tf.Tensor]:

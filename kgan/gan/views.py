@@ -13,6 +13,10 @@ HOLE = 1 / 2
 """Side of the hole that `cutout` makes, as a share of a side."""
 
 
+PHASES = 16
+"""Places on a side that the coarsest perceptual layer's stride tells apart."""
+
+
 def draw(seed: tf.Tensor, count: int) -> tf.Tensor:
     """What `seen` needs to be told of `count` pictures: uniform in [0, 1), [count, 7]."""
     return tf.random.stateless_uniform((count, 7), seed, alg="philox")
@@ -27,6 +31,24 @@ def seen(pictures: tf.Tensor, changes: str, draws: tf.Tensor) -> tf.Tensor:
         if name in changes.split(","):
             pictures = CHANGES[name](pictures, tf.cast(draws[:, :, None, None, None], pictures.dtype))
     return pictures
+
+
+def window(pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The same window, anywhere, of each of [N, H, W, C]: `PHASES` pixels less a side, a quarter of it at most.
+
+    For networks with strides. What is trained against them at fixed places gets patterns that repeat with the stride,
+    of which such a network sees one phase only.
+    """
+    draws = tf.random.stateless_uniform((2, 1), seed, alg="philox")
+    rows, columns = (_kept(pictures.shape[axis], draws[axis - 1], pictures.dtype) for axis in (1, 2))
+    return tf.einsum("ih,nhwc,jw->nijc", rows, pictures, columns)
+
+
+def _kept(side: int, draw: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """[side - p, side]: the rows of the identity that stay, by a draw [1] in [0, 1)."""
+    phases = min(PHASES, side // 4)
+    first = tf.cast(draw * (phases + 1), tf.int32)
+    return tf.one_hot(first + tf.range(side - phases), side, dtype=dtype)
 
 
 def _colour(pictures, draws):

@@ -9,8 +9,8 @@ def reflect(x, before: int, after: int):
     """[N,H,W,C] with `before` rows and columns mirrored at the top and left, `after` at the bottom and right.
 
     The border itself is not repeated. Where H and W are known, as in training, pixels are gathered by index: XLA copies
-    the whole map once, where it concatenates twice for MirrorPad, and the gradient (below) is slices and sums instead of
-    a scatter.
+    the whole map once, where it concatenates twice for MirrorPad, and the gradient (below) is slices and sums instead
+    of a scatter.
     """
     if None in x.shape[1:3]:
         return tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]], mode="REFLECT")

@@ -127,6 +127,11 @@ def found_in(folder: pathlib.Path) -> list[pathlib.Path]:
     return [folder / name for name in sorted(names, key=lambda name: -int(name[5:]))]
 
 
+def newest_step(folder: pathlib.Path) -> int:
+    """The step of the newest checkpoint in a folder, by its name; 0 where there is none."""
+    return max((int(path.name[5:]) for path in found_in(folder)), default=0)
+
+
 def first_line(error: Exception) -> str:
     """What an error of TensorFlow says, without the name of the operation before it."""
     text = str(getattr(error, "message", error)).strip() or type(error).__name__

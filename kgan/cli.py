@@ -15,7 +15,7 @@ from typing import Literal
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from kgan import recipes, run_folder
+from kgan import compiled, recipes, run_folder
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 
@@ -218,6 +218,8 @@ def _run(args: list[str]) -> int:
     options, target = COMMANDS[name]
     parsed = _parse_training(rest) if options is TrainConfig else parse(options, rest, f"kgan {name}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own chatter hides ours
+    if options is TrainConfig:
+        compiled.keep(parsed.cache)
     module, function = target.split(":")
     run = getattr(_imported_quietly(module), function)
     result = run(parsed) if options is TrainConfig else run(**_fields(parsed))

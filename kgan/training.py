@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kgan import callbacks, metrics, recipes, run_folder, tracking
-from kgan.checkpoints import Checkpoints, first_line
+from kgan import callbacks, compiled, metrics, recipes, run_folder, tracking
+from kgan.checkpoints import Checkpoints, first_line, newest_step
 from kgan.cluster import Cluster, from_environment
 from kgan.config import TrainConfig
 from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
@@ -153,25 +153,26 @@ class Session:
 
     def start(self) -> pathlib.Path:
         """A new run, from step 0."""
+        seconds = self._rehearsed()
         self._begin()
-        prepared = self._prepared(0)
         own = run_folder.create(self.config) if self.cluster.is_chief else None
         run = RunFolder(pathlib.Path(self.cluster.agree("run", own and str(own.path))[0]))
         with self._held(run):
-            return self._go(run, self._checkpoints(run), *prepared)
+            return self._go(run, self._checkpoints(run), 0, seconds)
 
     def resume(self) -> pathlib.Path:
         """Go on from the newest checkpoint; from step 0 where the run ended before it wrote any."""
         run = RunFolder(pathlib.Path(self.config.run))
         with self._held(run):
+            over = self.cluster.agree("newest step", newest_step(run.checkpoints))[0] >= self._last()
+            seconds = 0.0 if over else self._rehearsed()
             checkpoints = self._checkpoints(run)
             first = self._restored(checkpoints)
             if first is None:
                 self._begin()
-            first = first or 0
-            if first >= self._last():
+            if over and first >= self._last():
                 return self._end(run, first, trained=False)
-            return self._go(run, checkpoints, *self._prepared(first))
+            return self._go(run, checkpoints, first or 0, seconds)
 
     def _begin(self) -> None:
         """The weights of step 0. Every worker reads --init-from in its own place; it must be the same model."""
@@ -213,29 +214,41 @@ class Session:
     def _checkpoints(self, run: RunFolder) -> Checkpoints:
         return Checkpoints(self.gan, run.checkpoints, self.config.keep_checkpoints, writes=self.cluster.is_chief)
 
-    def _prepared(self, first: int) -> tuple[tf.data.Dataset, int, float]:
-        """The pictures from step `first` on, that step, and the seconds that one will take."""
+    def _rehearsed(self) -> float:
+        """The seconds that a step will take, which is compiled now.
+
+        Always the first thing that TensorFlow is given to do: a compiled step is found again by names that count what
+        came before it.
+        """
         with self.strategy.scope():
-            dataset = self._fed(functools.partial(training_dataset, self.pictures, self.config, first))
-            return dataset, first, _rehearse(self.gan, dataset, self.strategy)
+            try:
+                return _rehearse(self.gan, self._dataset(0), self.strategy)
+            except tf.errors.OpError:
+                if not compiled.forget():
+                    raise
+                return _rehearse(self.gan, self._dataset(0), self.strategy)
+
+    def _dataset(self, first: int):
+        """The pictures from step `first` on."""
+        return self._fed(functools.partial(training_dataset, self.pictures, self.config, first))
 
     def _fed(self, make):
         return fed(self.strategy, self.cluster, make)
 
-    def _go(self, run: RunFolder, checkpoints: Checkpoints, dataset, first: int, seconds: float) -> pathlib.Path:
+    def _go(self, run: RunFolder, checkpoints: Checkpoints, first: int, seconds: float) -> pathlib.Path:
         try:
             if self.cluster.is_chief:
                 _announce(run, self.config, self.pictures, self.place.machine, first, self._last(), seconds)
             else:
                 print(f"{self._name()} trains along; {self.cluster.members.name(0)} reports", flush=True)
-            return self._end(run, self._fit(run, checkpoints, dataset, first), trained=True)
+            return self._end(run, self._fit(run, checkpoints, first), trained=True)
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; go on with: {_command(run.path)}") from None
 
     def _name(self) -> str:
         return self.cluster.members.name(self.cluster.index)
 
-    def _fit(self, run: RunFolder, checkpoints: Checkpoints, dataset, first: int) -> int:
+    def _fit(self, run: RunFolder, checkpoints: Checkpoints, first: int) -> int:
         """Train to the last step of this call, or to a signal; returns the step reached, which is saved."""
         config, last = self.config, self._last()
         intervals = config.log_every, config.sample_every, config.checkpoint_every
@@ -255,7 +268,7 @@ class Session:
                 parts.insert(-1, progress)
             checkpoints.save()
             called = callbacks.Callbacks(parts, add_history=True, model=self.gan)
-            self.gan.fit(dataset, steps_per_epoch=last - first, shuffle=False, verbose=0, callbacks=called)
+            self.gan.fit(self._dataset(first), steps_per_epoch=last - first, shuffle=False, verbose=0, callbacks=called)
         return clock.step
 
     def _end(self, run: RunFolder, step: int, trained: bool) -> pathlib.Path:

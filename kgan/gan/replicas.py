@@ -14,14 +14,19 @@ def across_workers() -> bool:
 
 
 def gathered(rows: tf.Tensor) -> tf.Tensor:
-    """[N, ...] of every replica, joined to [replicas * N, ...] in replica order; gradients flow back."""
+    """[N, ...] of every replica, joined to [replicas * N, ...] in replica order; gradients flow back.
+
+    A sum over the replicas, where each has its rows in their place and zeros elsewhere: `all_gather` would ask the
+    devices for the number of rows, and the host would wait for the answer in every step.
+    """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return rows
-    whole = context.all_gather(rows, axis=0)
-    if rows.shape[0] is not None:  # across workers TensorFlow forgets the number of rows, which the MMD needs
-        whole = tf.ensure_shape(whole, [rows.shape[0] * context.num_replicas_in_sync, *rows.shape[1:]])
-    return whole
+    own = tf.range(context.num_replicas_in_sync) == context.replica_id_in_sync_group
+    own = tf.reshape(own, [-1] + [1] * rows.shape.rank)
+    spread = tf.where(own, rows, tf.zeros_like(rows))  # [RN...]
+    whole = context.all_reduce(tf.distribute.ReduceOp.SUM, spread)
+    return tf.reshape(whole, [-1, *rows.shape[1:]])
 
 
 def own_share(rows: tf.Tensor, size: int) -> tf.Tensor:

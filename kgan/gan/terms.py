@@ -21,7 +21,7 @@ class Scene:
             and of the style picture; unit vectors [N, P, D] for each layer.
         fake_logits: what the discriminator says of `fake`.
         extractor, embedder: the pretrained features and the regularization network.
-        view: what the pretrained features see of a batch of pictures.
+        view: what those terms see of a batch of pictures that look at a grid of places.
     """
 
     def __init__(self, fake, style, reference=None, *, content=None, cycled=None, same=None, patches=None,
@@ -64,6 +64,6 @@ TERMS: dict[str, Callable[[Scene], tf.Tensor]] = {
     "identity": lambda scene: losses.identity_loss(scene.style, scene.same),
     "nce": lambda scene: _nce(*scene.patches),
     "nce_identity": lambda scene: _nce(*scene.same_patches),
-    "smoothness": lambda scene: losses.smoothness_loss(scene.reference, scene.fake),
+    "smoothness": lambda scene: losses.smoothness_loss(scene.view(scene.reference), scene.view(scene.fake)),
     "total_variation": lambda scene: losses.total_variation_loss(scene.fake),
 }

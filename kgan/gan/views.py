@@ -36,8 +36,8 @@ def seen(pictures: tf.Tensor, changes: str, draws: tf.Tensor) -> tf.Tensor:
 def window(pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The same window, anywhere, of each of [N, H, W, C]: `PHASES` pixels less a side, a quarter of it at most.
 
-    For networks with strides. What is trained against them at fixed places gets patterns that repeat with the stride,
-    of which such a network sees one phase only.
+    For what looks at a grid of places, as networks with strides do. What is trained against it at fixed places gets
+    patterns that repeat with the grid, of which it sees one phase only.
     """
     draws = tf.random.stateless_uniform((2, 1), seed, alg="philox")
     rows, columns = (_kept(pictures.shape[axis], draws[axis - 1], pictures.dtype) for axis in (1, 2))

@@ -1,0 +1,65 @@
+"""Keeps what XLA compiled for a GPU from one call to the next, so that a resumed run starts at once.
+
+TensorFlow does the keeping, by a hash of the program. It trusts what it finds, so here only that is shown to it which
+the same TensorFlow made on a machine of the same kind, and what does not work is thrown away.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import pathlib
+
+LARGEST = 500 * 2**20
+"""Bytes that are kept; a training step takes 5 to 20 million."""
+
+_FLAG = "--tf_xla_persistent_cache_directory="
+_FOR_GPUS = "--tf_xla_persistent_cache_device_types=GPU"
+_DRIVER = pathlib.Path("/proc/driver/nvidia")
+
+
+def keep(cache: str, driver: pathlib.Path = _DRIVER) -> None:
+    """From now on find compiled steps below `cache` and add new ones; call it before TensorFlow is imported.
+
+    Does nothing where there is no NVIDIA driver, where the folder cannot be written, or where the user's own
+    TF_XLA_FLAGS name another.
+    """
+    flags = os.environ.get("TF_XLA_FLAGS", "")
+    kinds = [path.read_text() for path in (driver / "version", *sorted(driver.glob("gpus/*/information"))[:1])
+             if path.is_file()]  # fmt: skip
+    if not kinds or _FLAG in flags:
+        return
+    made_by = [importlib.metadata.version("tensorflow"), os.environ.get("XLA_FLAGS", ""), _without_numbers(kinds)]
+    folder = pathlib.Path(cache).expanduser() / "compiled" / hashlib.sha256(repr(made_by).encode()).hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _make_room(folder.parent)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        os.environ["TF_XLA_FLAGS"] = f"{flags} {_FLAG}{folder} {_FOR_GPUS}".strip()
+
+
+def forget() -> bool:
+    """Throw away what is kept for this machine; whether there was anything."""
+    words = [word for word in os.environ.get("TF_XLA_FLAGS", "").split() if word.startswith(_FLAG)]
+    kept = [path for word in words for path in pathlib.Path(word.removeprefix(_FLAG)).glob("xla_compile_cache*.pb")]
+    for path in kept:
+        path.unlink(missing_ok=True)
+    return bool(kept)
+
+
+def _without_numbers(kinds: list[str]) -> list[str]:
+    """Lines on the driver and the model of the first GPU; not on that very card."""
+    lines = [line.strip() for text in kinds for line in text.splitlines()]
+    return [line for line in lines if line.startswith(("NVRM version", "Model"))]
+
+
+def _make_room(folder: pathlib.Path) -> None:
+    """Remove the oldest programs until the rest takes at most `LARGEST` bytes."""
+    files = [(path.stat(), path) for path in folder.rglob("*") if path.is_file()]
+    total = sum(stat.st_size for stat, _ in files)
+    for stat, path in sorted(files, key=lambda file: file[0].st_mtime):
+        if total <= LARGEST:
+            break
+        path.unlink(missing_ok=True)
+        total -= stat.st_size

@@ -36,6 +36,9 @@ class Stylize:
     """Pictures per input, with seeds SEED, SEED + 1, ..."""
     overwrite: bool = False
     """Replace pictures that are in the output folder already."""
+    strokes: float = 1.0
+    """How many times as broad strokes come out: with 2 a picture is restyled at half its size, enlarged, and restyled
+    again. For painters' models on large pictures."""
     memory: float = 8.0
     """GB that one picture may take; a larger one is restyled smaller and enlarged again."""
     mask: pathlib.Path | None = None

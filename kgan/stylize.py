@@ -13,7 +13,7 @@ from PIL import Image
 from kgan import blending, targets
 from kgan.data.decoding import PictureError, decode_picture
 from kgan.errors import RunError, UserError
-from kgan.export.loading import Model, load
+from kgan.export.loading import Model, load, shares_of_size
 from kgan.masks import Masks, fits, scaled
 from kgan.pictures import HOLDS_ALPHA, has_alpha, save_picture, to_float, to_uint8
 from kgan.progress import progress
@@ -58,6 +58,7 @@ class Maker:
 
     model: Model
     seed: int
+    strokes: float
     memory: float
     finish: Finish
 
@@ -69,6 +70,7 @@ def stylize(
     seed: int = 0,
     variants: int = 1,
     overwrite: bool = False,
+    strokes: float = 1.0,
     memory: float = 8.0,
     mask: str | os.PathLike | None = None,
     feather: float | None = None,
@@ -79,7 +81,8 @@ def stylize(
 
     Pictures are turned upright by their EXIF orientation first. With `variants` above 1 every picture becomes
     name-1, name-2, ... from the seeds `seed`, `seed` + 1, ... A picture that would take more than `memory` GB is
-    restyled smaller and the result enlarged, with a notice.
+    restyled smaller and the result enlarged, with a notice. `strokes` of at least 1 makes them so many times as broad
+    (`kgan.export.loading.Model`).
 
     `mask`, one picture for all or a folder with one of the same name for each, restyles only where it is white; its
     edge is softened over `feather` percent of the shorter side (default 1). `strength` in [0, 1] blends between the
@@ -89,13 +92,14 @@ def stylize(
     some pictures could not be read (each has had its line on stderr, the others are done).
     """
     _check_numbers(seed, variants, memory)
+    shares_of_size(strokes)
     finish = _finish(mask, feather, strength, keep_colour)
     jobs = plan(pictures, pathlib.Path(output), variants, finish.masks)
     targets.refuse_clashes([target for job in jobs for target in job.targets], overwrite)
     loaded = load(model)
     _check_model(loaded, variants)
     with targets.output_folder(output):
-        written, failed = _stylize_all(jobs, Maker(loaded, seed, memory * 1e9, finish))
+        written, failed = _stylize_all(jobs, Maker(loaded, seed, strokes, memory * 1e9, finish))
     if failed:
         raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
     return written
@@ -182,7 +186,7 @@ def _stylize_one(job: Job, maker: Maker, notice) -> list[pathlib.Path]:
     # A model without alpha sees the colours themselves: laid over white they would bring white edges back.
     seen = picture if model.facts.channels == 4 else picture[..., :3]
     for k, target in enumerate(job.targets):
-        made = _at_scale(model, seen, maker.seed + k, scale)
+        made = _at_scale(model, seen, maker.seed + k, maker.strokes, scale)
         targets.make_folder(target.parent)
         save_picture(_finished(picture, made, weight, maker.finish), target)
     return list(job.targets)
@@ -229,13 +233,13 @@ def affordable_scale(size: tuple[int, int], bytes_per_pixel: float, memory: floa
     return min(1.0, math.sqrt(memory / (size[0] * size[1] * bytes_per_pixel)))
 
 
-def _at_scale(model: Model, picture: np.ndarray, seed: int, scale: float) -> np.ndarray:
+def _at_scale(model: Model, picture: np.ndarray, seed: int, strokes: float, scale: float) -> np.ndarray:
     """uint8 [H, W, C] -> uint8 [H, W, C], restyled at `scale` times its side lengths."""
     if scale == 1:
-        return model(picture, seed)
+        return model(picture, seed, strokes)
     height, width = picture.shape[:2]
     small = _resized(picture, max(1, int(height * scale)), max(1, int(width * scale)))
-    return _resized(model(small, seed), height, width)
+    return _resized(model(small, seed, max(1.0, strokes * scale)), height, width)
 
 
 def _resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -226,6 +226,7 @@ class Session:
             except tf.errors.OpError:
                 if not compiled.forget():
                     raise
+                self.gan.train_function = None  # TensorFlow would not try again with the same one
                 return _rehearse(self.gan, self._dataset(0), self.strategy)
 
     def _dataset(self, first: int):

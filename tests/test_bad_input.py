@@ -193,6 +193,8 @@ USING = {
     "stylize photos --model model --output out --variants 0": "--variants should be at least 1",
     "stylize photos --model model --output out --variants 2": "takes no noise",
     "stylize photos --model model --output out --memory 0": "--memory should be above 0",
+    "stylize photos --model model --output out --strokes 0.5": "--strokes should be at least 1",
+    "stylize photos --model model --output out --strokes nan": "--strokes should be at least 1",
     "stylize photos --model model --output out --seed -1": "--seed",
     "generate --model model --output out": "use kgan stylize",
     "generate --model model --output out --count 0": "--count should be at least 1",

@@ -21,7 +21,7 @@ LONGEST = 60
 MEGABYTE = 2**20
 
 LAYERS = [
-    {"errors", "config", "run_folder", "recipes", "models", "progress", "pictures", "blending"},
+    {"errors", "config", "run_folder", "recipes", "models", "progress", "pictures", "blending", "compiled"},
     {
         "data",
         "metrics",
@@ -66,6 +66,7 @@ WITHOUT_TENSORFLOW = {
     "progress",
     "pictures",
     "blending",
+    "compiled",
     "masks",
     "targets",
     "cli",

@@ -4,11 +4,13 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from kgan import load
 from kgan.errors import UserError
 from kgan.export import export_litert, export_saved_model
+from kgan.export.loading import shares_of_size
 from kgan.networks.generators import ArticleGenerator, ResNetGenerator
 from kgan.stylize import affordable_scale, plan, stylize
 
@@ -205,6 +207,39 @@ def test_little_memory_means_smaller_and_enlarged(models, tmp_path, capsys):
     assert read(made).shape == ramp.shape
     assert np.abs(read(made).astype(int) - ramp).max() <= 4
     assert "restyled at 50% of its size" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["noisy", "identity.tflite"])
+def test_broad_strokes_are_drawn_small_enlarged_and_drawn_over(models, name):
+    model, picture = load(models[name]), photo(40, 64) / np.float32(255)
+
+    def resized(image, height, width):
+        return np.clip(tf.image.resize(image, (height, width), "lanczos3", antialias=True), 0, 1)
+
+    small = model(resized(picture, 13, 21), 5)
+    middle = model(resized(small, 27, 43), 5)
+    expected = model(resized(middle, 40, 64), 5)
+    np.testing.assert_allclose(model(picture, 5, strokes=3), expected, atol=1e-5)
+    assert np.abs(expected - model(picture, 5)).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("strokes", "shares"), [(1, [1]), (1.25, [0.8, 1]), (3, [1 / 3, 2 / 3, 1]), (8, [0.125, 0.25, 0.5, 1])]
+)
+def test_shares_of_size_by_hand(strokes, shares):
+    np.testing.assert_allclose(shares_of_size(strokes), shares)
+
+
+def test_strokes_of_files_count_from_the_size_they_are_restyled_at(models, tmp_path, capsys):
+    source = write(tmp_path / "in.png", photo(300, 400))
+    stylize([source], models["identity"], tmp_path / "broad", strokes=4)
+    expected = load(models["identity"])(photo(300, 400), strokes=4)
+    assert (read(tmp_path / "broad/in.png") == expected).all()
+    half = 300 * 400 / 4 * load(models["identity"]).bytes_per_pixel
+    stylize([source], models["identity"], tmp_path / "small", strokes=2, memory=half / 1e9)
+    small = np.asarray(Image.fromarray(photo(300, 400)).resize((200, 150), Image.Resampling.LANCZOS))
+    small = Image.fromarray(load(models["identity"])(small))  # half the size already: no broader than that
+    assert (read(tmp_path / "small/in.png") == small.resize((400, 300), Image.Resampling.LANCZOS)).all()
 
 
 def test_affordable_scale_by_hand():

@@ -1,6 +1,7 @@
 """Trained models from a run folder, a SavedModel or a .tflite file, behind one `Model`."""
 
 import json
+import math
 import os
 import pathlib
 import sys
@@ -42,11 +43,13 @@ class Model:
         self.bytes_per_pixel = alive * 4 * facts.filters
         self._run = run
 
-    def __call__(self, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
+    def __call__(self, pictures: np.ndarray, seed: int = 0, strokes: float = 1.0) -> np.ndarray:
         """Stylize [H, W, C] or [N, H, W, C] (or gray [H, W]), uint8 or float in [0, 1] -> same dtype and size.
 
         Gray, RGB and RGBA are converted to the model's channels, which the result has. `seed` draws the noise, if
-        the model takes any. Raises UserError for a model without content, other shapes and other ranges.
+        the model takes any. `strokes` of at least 1 makes them so many times as broad, from coarse to fine: restyled
+        small, enlarged to twice that size and restyled again, up to the picture's own size (as Gatys et al. do,
+        https://arxiv.org/abs/1611.07865). Raises UserError for a model without content, other shapes and other ranges.
         """
         if not self.facts.takes_content:
             raise UserError(f"{self.name}: makes pictures from noise alone; use kgan generate")
@@ -55,12 +58,17 @@ class Model:
             raise UserError(f"a picture should have the shape [H, W, C] or [N, H, W, C]. Received: {pictures.shape}")
         batch = pictures[..., None] if pictures.ndim == 2 else pictures
         batch = batch if batch.ndim == 4 else batch[None]
-        image = arrays.with_channels(arrays.to_float(batch), self.facts.channels)
+        made = arrays.with_channels(arrays.to_float(batch), self.facts.channels)
+        for share in shares_of_size(strokes):
+            made = self._restyled(_resized(made, share, batch.shape[1:3]), seed)
+        made = _as_dtype(made, pictures.dtype)
+        return made if pictures.ndim == 4 else made[0]
+
+    def _restyled(self, image: np.ndarray, seed: int) -> np.ndarray:
         inputs = {"image": np.ascontiguousarray(image)}
         if self.facts.noise_channels:
             inputs["noise"] = self.noise(seed, *image.shape[:3])
-        made = _as_dtype(self._run(inputs), pictures.dtype)
-        return made if pictures.ndim == 4 else made[0]
+        return self._run(inputs)
 
     def noise(self, seed: int, count: int, height: int, width: int, truncation: float | None = None) -> np.ndarray:
         """Noise maps [count, height, width, Nz] as in training; `truncation` bounds normal or truncated noise."""
@@ -74,6 +82,28 @@ class Model:
         if self.facts.takes_content:
             raise UserError(f"{self.name}: needs pictures to restyle; use kgan stylize")
         return self._run({"noise": noise})
+
+
+def shares_of_size(strokes: float) -> list[float]:
+    """At which shares of a picture's sides it is restyled, one after the other; UserError for less than 1.
+
+    >>> shares_of_size(1), shares_of_size(4)
+    ([1.0], [0.25, 0.5, 1.0])
+    """
+    if not 1 <= strokes < math.inf:
+        raise UserError(f"--strokes should be at least 1. Received: {strokes:g}")
+    shares = [1.0 / strokes]
+    while shares[-1] < 1:
+        shares.append(min(1.0, 2.0 * shares[-1]))
+    return shares
+
+
+def _resized(image: np.ndarray, share: float, whole: tuple[int, int]) -> np.ndarray:
+    """Float32 [N, H, W, C] in [0, 1] at that share of the sides of `whole`, at least a pixel each."""
+    size = tuple(max(1, round(share * side)) for side in whole)
+    if image.shape[1:3] == size:
+        return image
+    return np.clip(tf.image.resize(image, size, "lanczos3", antialias=True).numpy(), 0.0, 1.0)
 
 
 def _as_dtype(made: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -1,0 +1,130 @@
+"""Compiled steps between calls: where they are kept, when not, and that resuming finds them."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import small_runs
+
+from kgan import compiled
+
+VERSION = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.10  Release Build\nGCC version: 12\n"
+FIRST_GPU = "Model: \t\t NVIDIA H100\nIRQ:   \t\t 42\n"
+SCRIPT = pathlib.Path(compiled.__file__).parents[1] / "scripts" / "train.py"
+KEPT = "xla_compile_cache__1__2__XLA_GPU_JIT.pb"
+
+
+@pytest.fixture
+def driver(tmp_path, monkeypatch):
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    folder = tmp_path / "driver"
+    (folder / "gpus/0000:00:06.0").mkdir(parents=True)
+    (folder / "version").write_text(VERSION)
+    (folder / "gpus/0000:00:06.0/information").write_text(FIRST_GPU)
+    return folder
+
+
+def kept_in(monkeypatch, cache, driver):
+    """The folder that TensorFlow is told of."""
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    compiled.keep(str(cache), driver)
+    directory, devices = os.environ["TF_XLA_FLAGS"].split()
+    assert devices == "--tf_xla_persistent_cache_device_types=GPU"
+    return directory.removeprefix("--tf_xla_persistent_cache_directory=")
+
+
+def test_equal_machines_share_a_folder_and_others_do_not(tmp_path, driver, monkeypatch):
+    first = kept_in(monkeypatch, tmp_path, driver)
+    assert os.path.isdir(first)
+    (driver / "gpus/0000:00:06.0/information").write_text(FIRST_GPU.replace("42", "43"))
+    assert kept_in(monkeypatch, tmp_path, driver) == first
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_autotune_level=0")
+    folders = {first, kept_in(monkeypatch, tmp_path, driver)}
+    monkeypatch.delenv("XLA_FLAGS")
+    (driver / "version").write_text(VERSION.replace("580.10", "581.0"))
+    folders.add(kept_in(monkeypatch, tmp_path, driver))
+    (driver / "gpus/0000:00:06.0/information").write_text(FIRST_GPU.replace("H100", "A100"))
+    folders.add(kept_in(monkeypatch, tmp_path, driver))
+    assert len(folders) == 4
+
+
+def test_nothing_is_kept_without_a_driver(tmp_path, monkeypatch):
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    compiled.keep(str(tmp_path / "cache"), tmp_path / "driver")
+    assert "TF_XLA_FLAGS" not in os.environ
+    assert not (tmp_path / "cache").exists()
+
+
+def test_nothing_is_kept_where_nothing_can_be_written(tmp_path, driver):
+    (tmp_path / "cache").write_text("a file")
+    compiled.keep(str(tmp_path / "cache"), driver)
+    assert "TF_XLA_FLAGS" not in os.environ
+
+
+def test_the_users_own_flags_stay_and_have_the_last_word(tmp_path, driver, monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug")
+    compiled.keep(str(tmp_path), driver)
+    assert os.environ["TF_XLA_FLAGS"].startswith("--tf_xla_clustering_debug --tf_xla_persistent_cache_directory=")
+    own = "--tf_xla_persistent_cache_directory=/elsewhere"
+    monkeypatch.setenv("TF_XLA_FLAGS", own)
+    compiled.keep(str(tmp_path), driver)
+    assert os.environ["TF_XLA_FLAGS"] == own
+
+
+def test_the_oldest_go_first(tmp_path, driver, monkeypatch):
+    monkeypatch.setattr(compiled, "LARGEST", 250)
+    old = tmp_path / "compiled/of another machine"
+    old.mkdir(parents=True)
+    for age, name in enumerate("abcd"):
+        (old / name).write_bytes(bytes(100))
+        os.utime(old / name, (1000 - age, 1000 - age))
+    kept_in(monkeypatch, tmp_path, driver)
+    assert sorted(path.name for path in old.iterdir()) == ["a", "b"]
+
+
+def test_forgetting_takes_compiled_programs_alone(tmp_path, driver, monkeypatch):
+    folder = kept_in(monkeypatch, tmp_path, driver)
+    assert not compiled.forget()
+    for name in (KEPT, "notes"):
+        with open(os.path.join(folder, name), "w") as file:
+            file.write("not a program")
+    assert compiled.forget()
+    assert os.listdir(folder) == ["notes"]
+
+
+# --- with TensorFlow --------------------------------------------------------------------------------------------------
+
+
+def train(words, folder):
+    """`kgan train`, whose compiled steps TensorFlow keeps in `folder`: on a CPU too, since the user's flags say so."""
+    env = os.environ | {
+        "TF_XLA_FLAGS": f"--tf_xla_persistent_cache_directory={folder}",
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    done = subprocess.run([sys.executable, SCRIPT, *words], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def steps_in(folder):
+    """The programs of whole steps: those with both updates are by far the largest."""
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    return [name for name, size in sizes.items() if size > max(sizes.values()) / 2]
+
+
+@pytest.mark.slow
+def test_a_resumed_run_finds_the_compiled_step_and_a_broken_one_is_compiled_anew(tmp_path):
+    run, folder = tmp_path / "run", tmp_path / "kept"
+    folder.mkdir()
+    config = small_runs.settings(run, recipe="cyclegan", jit=True, steps=9, stop_after=3)
+    train(small_runs.arguments(config)[1:], folder)
+    (step,) = steps_in(folder)
+    train(["--run", str(run), "--resume", "--stop-after", "6"], folder)
+    assert steps_in(folder) == [step]
+    (folder / step).write_bytes(b"not a program")
+    train(["--run", str(run), "--resume"], folder)
+    assert (run / "model.tflite").exists()
+    assert [path.name for path in folder.iterdir() if path.read_bytes() == b"not a program"] == []

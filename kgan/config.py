@@ -47,7 +47,7 @@ class TrainConfig:
     # --- method ---------------------------------------------------------------------------------------------------
     recipe: Text = None
     """article, mmd, synthesis, paired, cyclegan, cut, fastcut, projected, painting, distill, or your own as
-    module:RECIPE. Default: distill with --distill-from, else paired on the packaged sample, else painting."""
+    module:RECIPE. Default: distill with --distill-from, else paired on the packaged sample, else projected."""
     distill_from: Text = None
     """Train a small network to make the pictures that this model makes: a run folder or a SavedModel folder."""
     adversarial: Text = None

@@ -22,8 +22,8 @@ def test_nothing_given_trains_pairs_of_the_sample():
     assert (config.recipe, config.data, config.size) == ("paired", "sample", 64)
 
 
-def test_folders_train_painting():
-    assert resolved().recipe == "painting"
+def test_folders_train_projected():
+    assert resolved().recipe == "projected"
 
 
 def test_flags_win_over_the_recipe():

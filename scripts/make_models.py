@@ -71,19 +71,7 @@ SHOWN = ("farm_owl", "monument_machuPicchu", "sea6", "world_hedgehog", "monument
 
 VANGOGH = Card(
     headline="Photos in the palette and brushwork of Vincent van Gogh.",
-    folders={"content": "photos", "style": "vangogh", "init_from": "first"},
-    before="""\
-```sh
-kgan train --recipe painting --content photos --style vangogh --steps 3200 --precision bfloat16 --run first
-```
-
-3200 steps of batch 8, 102 s on one NVIDIA H100 (80 GB), which it shared with another training; compile time apart. KID
-x 1000 was 522 [446, 620], style reached 0.81, `Checkerboard` 0.16.
-
-It left patches with hard edges, and a fine weave, on even grounds. A second training with a term against them
-(`smoothness`), on 60 of the photos, began with its weights:
-
-""",
+    folders={"content": "photos", "style": "vangogh"},
     data=PHOTOS
     + """
 
@@ -93,13 +81,13 @@ Coudoin and others, License: Public domain, based on an original painting by Van
 (activity `paintings`) as "Copyright 1994-2006 Nicolas Pioch, Copyright 2008 Bruno Coudoin, License: GPLv3 or later.
 All the paintings are from the WebMuseum." Changes: puzzle pieces joined, cropped, re-encoded.""",
     limits="""\
-- Blurred grounds are parted into patches of yellow and blue, with soft edges. Where a photo is strongly compressed, the
-  blocks of its JPEG or WebP show in them; on a photo that is first made smaller they are fewer.
-- Some ten pixels along the right border can get stripes.
-- Greens and greys become yellow and orange, dark grounds purple or brown; `--keep-colour` keeps the photo's colours.
+- Grass and leaves turn yellow in patches, skin and fur orange, shadows red brown; `--keep-colour` keeps the photo's
+  colours.
+- On even grounds a fine weave shows at full size (meter `Checkerboard`: {checkerboard}), in bright clouds dark cracks;
+  where a photo is strongly compressed, the blocks of its JPEG or WebP.
 - Small faces lose their features.
-- Strokes are as wide as a training crop made them, a few pixels: on a photo of 4000 pixels they look fine-grained. For
-  broader ones restyle the photo smaller.
+- Strokes are as wide as in the training's crops, some five to ten pixels: fine-grained on a photo of 1000 pixels and
+  more. `kgan stylize --strokes 2` draws them twice as broad (docs/models.md shows both).
 - Learned from nine pictures: it knows the habits of those, not the painter.""",
     licence="public domain or CC0 photos; the paintings' files as above",
     names=SHOWN,
@@ -110,7 +98,6 @@ UKIYOE = dataclasses.replace(
     VANGOGH,
     headline="Photos as Japanese colour woodblock prints: flat inks, dark contours, faded paper.",
     folders={"content": "photos", "style": "ukiyoe"},
-    before="",
     data=PHOTOS
     + """
 
@@ -125,7 +112,8 @@ are from the WebMuseum." Changes: puzzle pieces joined, cropped, re-encoded.""",
 - Colours are the prints' few: greens and reds fade. `--keep-colour` keeps the photo's.
 - Specks appear on flat ground: {droplets} outlying pixels in 1000 (meter `Droplets`), where the photos have
   {droplets_before}, and the prints themselves {droplets_real}.
-- Contours follow the photo's edges, so fur and foliage become dense hatching; small faces lose their features.
+- Contours follow the photo's edges, so fur and foliage become dense hatching; small faces lose their features. On
+  photos of 1000 pixels and more `kgan stylize --strokes 2` gives broader contours and calmer grounds.
 - Learned from nine pictures: it knows the habits of those, not of a century of prints.""",
 )
 
@@ -196,8 +184,8 @@ $scores
 
 $flattered
 
-$pictures pictures are too few for FID: it is biased upwards, KID is not. Measured before the weights were rounded to
-float16, which changes no pixel of the test picture by more than 2 of 255 levels.
+$pictures pictures are too few for FID: it is biased upwards, KID is not. The weights are rounded to float16, which
+changes no pixel of the test picture by more than 2 of 255 levels.
 
 ## Limits
 
@@ -223,15 +211,9 @@ VANGOGH_MOBILE = dataclasses.replace(
     VANGOGH,
     headline="What `vangogh` makes, from a network for phones and browsers of a tenth the size."
     + SMALL.format(teacher="vangogh"),
-    folders={"content": "photos", "init_from": "first-mobile"},
+    folders={"content": "photos", "distill_from": "vangogh", "init_from": "earlier"},
     before="""\
-```sh
-kgan train --distill-from first --content photos --min-crop 0.3 --weight features=3 --weight gram=5 --steps 6000 \\
-    --precision bfloat16 --run first-mobile
-```
-
-6000 steps of batch 8, 86 s on one NVIDIA H100 (80 GB), which it shared with six other trainings; compile time apart; on
-the photos of its teacher's [first training](../vangogh/README.md). After the teacher's second one, on 60 of them:
+It began with the weights of its predecessor, a student of an earlier `vangogh` (6000 steps of batch 8 on an H100):
 
 """,
     data=PHOTOS + "\n\nIts teacher's paintings: see [vangogh](../vangogh/README.md).",

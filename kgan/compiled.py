@@ -24,11 +24,10 @@ def keep(cache: str, driver: pathlib.Path = _DRIVER) -> None:
     TF_XLA_FLAGS name another.
     """
     flags = os.environ.get("TF_XLA_FLAGS", "")
-    kinds = [path.read_text() for path in (driver / "version", *sorted(driver.glob("gpus/*/information"))[:1])
-             if path.is_file()]  # fmt: skip
-    if not kinds or _FLAG in flags:
+    machine = _machine(driver)
+    if not machine or _FLAG in flags:
         return
-    made_by = [importlib.metadata.version("tensorflow"), os.environ.get("XLA_FLAGS", ""), _without_numbers(kinds)]
+    made_by = [machine, _libraries(), os.environ.get("XLA_FLAGS", "")]
     folder = pathlib.Path(cache).expanduser() / "compiled" / hashlib.sha256(repr(made_by).encode()).hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,10 +47,17 @@ def forget() -> bool:
     return bool(kept)
 
 
-def _without_numbers(kinds: list[str]) -> list[str]:
-    """Lines on the driver and the model of the first GPU; not on that very card."""
-    lines = [line.strip() for text in kinds for line in text.splitlines()]
+def _machine(driver: pathlib.Path) -> list[str]:
+    """Lines on the driver and on the model of the first GPU, not on that very card; none without a driver."""
+    files = [driver / "version", *sorted(driver.glob("gpus/*/information"))[:1]]
+    lines = [line.strip() for file in files if file.is_file() for line in file.read_text().splitlines()]
     return [line for line in lines if line.startswith(("NVRM version", "Model"))]
+
+
+def _libraries() -> list[str]:
+    """TensorFlow and NVIDIA's packages with their versions."""
+    found = [(package.name or "", package.version) for package in importlib.metadata.distributions()]
+    return sorted(f"{name} {version}" for name, version in found if name.startswith(("tensorflow", "nvidia-")))
 
 
 def _make_room(folder: pathlib.Path) -> None:

@@ -153,8 +153,8 @@ class Session:
 
     def start(self) -> pathlib.Path:
         """A new run, from step 0."""
-        seconds = self._rehearsed()
         self._begin()
+        seconds = self._rehearsed()
         own = run_folder.create(self.config) if self.cluster.is_chief else None
         run = RunFolder(pathlib.Path(self.cluster.agree("run", own and str(own.path))[0]))
         with self._held(run):
@@ -217,8 +217,8 @@ class Session:
     def _rehearsed(self) -> float:
         """The seconds that a step will take, which is compiled now.
 
-        Always the first thing that TensorFlow is given to do: a compiled step is found again by names that count what
-        came before it.
+        The first thing that TensorFlow is given to do, unless there are weights to start from: a compiled step is found
+        again by names that count what came before it.
         """
         with self.strategy.scope():
             try:

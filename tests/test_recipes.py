@@ -57,7 +57,7 @@ def test_symbols_multiply_their_terms():
     recipe = recipes.ARTICLE
     before = recipes.term_weights(resolved(recipe="article"), recipe)
     doubled = recipes.term_weights(resolved(recipe="article", generator_weight=2.0, mmd_weight=3.0), recipe)
-    assert before == {"ssim": 1.0, "features": 1.0, "mmd": 1.0, "adversarial": 1.0}
+    assert before == {"ssim": 10.0, "features": 10.0, "mmd": 1.0, "adversarial": 1.0}
     assert doubled == {"ssim": 2.0, "features": 2.0, "mmd": 3.0, "adversarial": 1.0}
 
 

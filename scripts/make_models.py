@@ -213,7 +213,14 @@ VANGOGH_MOBILE = dataclasses.replace(
     + SMALL.format(teacher="vangogh"),
     folders={"content": "photos", "distill_from": "vangogh", "init_from": "earlier"},
     before="""\
-It began with the weights of its predecessor, a student of an earlier `vangogh` (6000 steps of batch 8 on an H100):
+```sh
+kgan train --distill-from first --content photos --min-crop 0.3 --weight features=3 --weight gram=5 --steps 6000 \\
+    --precision bfloat16 --run earlier
+```
+
+6000 steps of batch 8, 86 s on one NVIDIA H100 (80 GB), which it shared with six other trainings; compile time apart.
+`first` was an earlier `vangogh` (`--recipe painting --steps 3200`), after whose second training 300 steps followed on a
+CPU. Then, with the teacher that comes with kgan:
 
 """,
     data=PHOTOS + "\n\nIts teacher's paintings: see [vangogh](../vangogh/README.md).",

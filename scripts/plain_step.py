@@ -8,11 +8,13 @@ without an image pool one look of the discriminator at the stylized pictures. Ne
 are the bare losses.
 """
 
+import functools
+
 import tensorflow as tf
 
 from kgan import losses, recipes
 from kgan.config import TrainConfig
-from kgan.gan import noise
+from kgan.gan import noise, views
 from kgan.gan.image_pool import ImagePool
 from kgan.gan.optimizers import build_optimizer
 from kgan.gan.terms import TERMS, Scene
@@ -129,8 +131,9 @@ class PlainStep:
     def _scene(self, fake, style, reference, judge, **more):
         logits = judge(fake, training=True) if judge else None
         loss = losses.over_scales(self.adversarial.generator) if judge else None
+        seed = tf.stack([self.config.seed, tf.cast(self.step, tf.int32) * 32 + 22])  # the window that kgan's step draws
         return Scene(fake, style, reference, fake_logits=logits, adversarial=loss, extractor=self.extractor,
-                     embedder=self.embedder, **more)  # fmt: skip
+                     embedder=self.embedder, view=functools.partial(views.window, seed=seed), **more)  # fmt: skip
 
     def _terms(self, scene):
         return {f"{name}_loss": weight * TERMS[name](scene) for name, weight in self.weights.items()}

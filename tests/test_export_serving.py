@@ -299,7 +299,7 @@ def test_pictures_beyond_the_cap_come_back_in_their_size(served):
     made = signatures["serving_bytes"](image_bytes=tf.constant([file(picture), too_many]))
     result = opened(made["stylized_bytes"].numpy()[0])
     assert result.shape == picture.shape
-    expected = _at_scale(load(folder), picture, 0, 0.5)  # sqrt(3600 / 14400)
+    expected = _at_scale(load(folder), picture, 0, 1.0, 0.5)  # sqrt(3600 / 14400)
     assert np.abs(result.astype(int) - expected).mean() < 3  # Pillow rounds between rows and columns
     assert b"claims 200x200 pixels; the limit is 0.018 megapixels" in made["error"].numpy()[1]
 

@@ -188,18 +188,20 @@ CYCLEGAN = Recipe(
     topology="two_way",
     pictures="unpaired",
     terms=(LossTerm("cycle", 10.0), LossTerm("identity", 5.0)),
-    residual=True,
     image_pool=50,
 )
 """CycleGAN (Zhu et al., https://arxiv.org/abs/1703.10593): two generators, cycle consistency, image pool, linear
-decay. Differs: both generators start from the identity, so that colours are not inverted on the way; resize +
-convolution instead of transposed convolution (no checkerboard); EMA generator.
+decay. Differs: resize + convolution instead of transposed convolution (no checkerboard); EMA generator.
 
     kgan train --recipe cyclegan --content photos --style vangogh
 
-One H100, bfloat16: 157 images/s at 256x256, batch 8; four of them 523 (docs/benchmarks.md). Flat to 3D emoji, unpaired,
-128x128, 4500 steps of batch 8 in 2 minutes (--min-crop 1): SSIM 0.799, PSNR 21.1 dB to the truth; the content itself
-0.793 and 19.8.
+One H100, bfloat16: 157 images/s at 256x256, batch 8; four of them 523 (docs/benchmarks.md).
+
+--residual True starts both generators from the identity. Where the pictures to make are near to the content, that keeps
+them so: flat to 3D emoji, unpaired, 128x128, 4500 steps of batch 8 in 2 minutes on that GPU (--min-crop 1): SSIM 0.799,
+PSNR 21.1 dB to the truth; the content itself 0.793 and 19.8. Paintings are far, and there it is a trap: nothing is
+cheaper than no change, and L1 would rather have few pixels changed much than many a little, so that photos stay photos,
+with red and yellow dots (docs/benchmarks.md).
 """
 
 CUT = Recipe(
@@ -207,7 +209,6 @@ CUT = Recipe(
     topology="one_way",
     pictures="unpaired",
     terms=(LossTerm("nce", 1.0), LossTerm("nce_identity", 1.0)),
-    residual=True,
 )
 """Contrastive unpaired translation (CUT, Park et al., https://arxiv.org/abs/2007.15651): one generator; by its own
 features each place of a stylized picture must be told from the other places of the content, and a style picture,
@@ -215,13 +216,14 @@ restyled, from its own other places.
 
     kgan train --recipe cut --content photos --style vangogh
 
-Differs: the generator starts from the identity, where each place already matches best, and leaves it as far as the
-judge asks; features are taken after norm and activation, and after the stride; the 256 places of a layer are spread
-over the picture, one in each 256th of it; resize + convolution (no checkerboard); EMA generator. The layers' losses are
+Differs: features are taken after norm and activation, and after the stride; the 256 places of a layer are spread over
+the picture, one in each 256th of it; resize + convolution (no checkerboard); EMA generator. The layers' losses are
 averaged, as in the authors' program, which halves both terms as well (--weight nce=0.5 --weight nce_identity=0.5).
 
 One H100, bfloat16, 256x256, 32 filters and 6 blocks: 2800 steps of batch 8 in 67 s beside two other trainings on the
-same GPU. From nine paintings (scored as `projected` is, after 3200 steps) KID x 1000 901, the photos themselves 1047.
+same GPU. --residual True starts from the identity, where each place already matches best, and stays near it: from nine
+paintings (scored as `projected` is, after 3200 steps) KID x 1000 901, the photos themselves 1047. Without it the hand
+shows in minutes, on one core of a CPU (docs/benchmarks.md).
 """
 
 FASTCUT = dataclasses.replace(CUT, name="fastcut", terms=(LossTerm("nce", 10.0),))
@@ -242,13 +244,14 @@ PROJECTED = dataclasses.replace(
     discriminator="projected",
     filters=32,
     blocks=6,
+    residual=True,
     augment="translation,cutout",
     batch_size=8,
     steps=4000,
 )
-"""`cut` with a judge that looks through pretrained features (Projected GANs, https://arxiv.org/abs/2111.01007) and sees
-shifted pictures with holes (DiffAugment, https://arxiv.org/abs/2006.10738): better after minutes, and a thousand
-pictures are not soon known by heart, from when on `cut`'s own pictures get worse.
+"""`cut` from the identity, with a judge that looks through pretrained features (Projected GANs,
+https://arxiv.org/abs/2111.01007) and sees shifted pictures with holes (DiffAugment, https://arxiv.org/abs/2006.10738):
+better after minutes, and a thousand pictures are not soon known by heart, from when on `cut`'s own pictures get worse.
 
     kgan train --recipe projected --content photos --style vangogh
 

@@ -196,14 +196,13 @@ decay. Differs: resize + convolution instead of transposed convolution (no check
     kgan train --recipe cyclegan --content photos --style vangogh
 
 One H100, bfloat16: 157 images/s at 256x256, batch 8; four of them 523 (docs/benchmarks.md). One core of a CPU, 128x128,
-16 filters, 4 blocks, from 64 photos and nine paintings: 4000 steps of batch 1 in 27 minutes; KID x 1000 1272, the
+16 filters, 4 blocks, from 64 photos and nine paintings: 4000 steps of batch 1 in 28 minutes; KID x 1000 1272, the
 photos themselves 1047 (it draws patterns along edges), and more than half of the way to the style.
 
 --residual True starts both generators from the identity. Where the pictures to make are near to the content, that keeps
 them so: flat to 3D emoji, unpaired, 128x128, 4500 steps of batch 8 in 2 minutes on that GPU (--min-crop 1): SSIM 0.799,
-PSNR 21.1 dB to the truth; the content itself 0.793 and 19.8. Paintings are far, and there it is a trap: nothing is
-cheaper than no change, and L1 would rather have few pixels changed much than many a little, so that photos stay photos,
-with red and yellow dots (docs/benchmarks.md).
+PSNR 21.1 dB to the truth; the content itself 0.793 and 19.8. Paintings are far, and there photos stayed photos, with
+red and yellow dots (docs/benchmarks.md).
 """
 
 CUT = Recipe(
@@ -225,7 +224,7 @@ averaged, as in the authors' program, which halves both terms as well (--weight 
 One H100, bfloat16, 256x256, 32 filters and 6 blocks: 2800 steps of batch 8 in 67 s beside two other trainings on the
 same GPU. --residual True starts from the identity, where each place already matches best, and stays near it: from nine
 paintings (scored as `projected` is, after 3200 steps) KID x 1000 901, the photos themselves 1047. Without it the hand
-shows in minutes: one core of a CPU, 128x128, 16 filters, 4 blocks, 4000 steps of batch 1 in 17 minutes: 943, with
+shows in minutes: one core of a CPU, 128x128, 16 filters, 4 blocks, 4000 steps of batch 1 in 16 minutes: 943, with
 --residual True 992 (docs/benchmarks.md).
 """
 
@@ -237,8 +236,8 @@ FASTCUT = dataclasses.replace(CUT, name="fastcut", terms=(LossTerm("nce", 10.0),
 Differs as `cut` does, and in one thing more: mirrored pictures are trained on as such (--flip), not compared with the
 features of the picture that was not mirrored, which would take one more pass over the content.
 
-One H100, bfloat16: 2800 steps as `cut`'s in 62 s beside two other trainings. One core of a CPU, as `cut` there: 10
-minutes, KID x 1000 988.
+One H100, bfloat16: 2800 steps as `cut`'s in 62 s beside two other trainings. On a CPU, as `cut` there: KID
+x 1000 988.
 """
 
 PROJECTED = dataclasses.replace(

@@ -10,14 +10,17 @@ import pathlib
 import re
 import sys
 import tempfile
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
-from tyro.conf import Positional, UseAppendAction
+from tyro.conf import Positional, UseAppendAction, arg
 
 from kgan import compiled, recipes, run_folder
 from kgan.config import TrainConfig
 from kgan.errors import UserError
+
+Model = Annotated[str, arg(metavar="MODEL")]
+"""A path, or the name of a model that came with kgan."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Stylize:
 
     pictures: Positional[tuple[pathlib.Path, ...]]
     """Picture files and folders."""
-    model: str
+    model: Model
     """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan, as vangogh (docs/models.md)."""
     output: pathlib.Path
     """Folder for the stylized pictures."""
@@ -55,7 +58,7 @@ class Stylize:
 class Generate:
     """Make pictures from noise alone, with a model of the recipe synthesis."""
 
-    model: str
+    model: Model
     """A run folder or a SavedModel folder."""
     output: pathlib.Path
     """Folder for the pictures and their grid."""
@@ -77,7 +80,7 @@ class Generate:
 class Evaluate:
     """Measure a model: SSIM, PSNR, MSE, FID and KID, with intervals. Without folders: on the run's test pictures."""
 
-    model: Positional[str]
+    model: Positional[Model]
     """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan, as vangogh (docs/models.md)."""
     content: pathlib.Path | None = None
     """Pictures to restyle."""
@@ -89,7 +92,7 @@ class Evaluate:
     """Score at this size; default: the size of training for a run, else the pictures' own."""
     crops: int | None = None
     """Score this many random square crops of every picture: for KID where pictures are few."""
-    baseline: str | None = None
+    baseline: Annotated[str | None, arg(metavar="MODEL")] = None
     """Another model to compare with on the same pictures: an earlier run, or a student's teacher."""
     output: pathlib.Path | None = None
     """Write the numbers to this JSON file, and beside it an HTML page with the pictures, worst first."""
@@ -103,7 +106,7 @@ class Evaluate:
 class Export:
     """Write a run's SavedModel and LiteRT files, or with --name a version for TensorFlow Serving."""
 
-    run: str
+    run: Model
     """A run folder, whose newest checkpoint is taken; or a model that came with kgan, as vangogh."""
     output: pathlib.Path | None = None
     """Where to; default: into the run folder. With --name: the folder of models that the server reads."""
@@ -271,7 +274,7 @@ def parse(options: type, args: list[str], program: str, default=None):
 def _refuse_unknown(options: type, args: list[str], program: str) -> None:
     flags = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(options)}
     flags |= {f"--no-{flag[2:]}" for flag in flags} | {"--help"}
-    for word in (arg.split("=")[0] for arg in args if arg.startswith("--")):
+    for word in (word.split("=")[0] for word in args if word.startswith("--")):
         if word not in flags:
             near = difflib.get_close_matches(word, sorted(flags), 1, 0.5)
             hint = f"did you mean {near[0]}? " if near else ""

@@ -9,6 +9,8 @@ import importlib.metadata
 import os
 import pathlib
 
+from kgan.paths import expanded
+
 LARGEST = 500 * 2**20
 """Bytes that are kept; a training step takes 5 to 20 million."""
 
@@ -28,7 +30,7 @@ def keep(cache: str, driver: pathlib.Path = _DRIVER) -> None:
     if not machine or _FLAG in flags:
         return
     made_by = [machine, _libraries(), os.environ.get("XLA_FLAGS", "")]
-    folder = pathlib.Path(cache).expanduser() / "compiled" / hashlib.sha256(repr(made_by).encode()).hexdigest()[:16]
+    folder = pathlib.Path(expanded(cache)) / "compiled" / hashlib.sha256(repr(made_by).encode()).hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _make_room(folder.parent)

@@ -11,10 +11,16 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
+from kgan.paths import expanded
+
 # Optional settings as the command line's help shows them.
 Text = Annotated[str | None, arg(metavar="TEXT")]
 Whole = Annotated[int | None, arg(metavar="N")]
 Real = Annotated[float | None, arg(metavar="X")]
+Place = Annotated[str | None, arg(metavar="PATH")]
+
+PLACES = ("content", "style", "data", "distill_from", "feature_weights", "init_from", "run")
+"""Settings that are paths, or may be; "~" at their start is the home folder. --cache keeps its own for other users."""
 
 EARLIER = {"flip": True, "max_crop": 1.0}
 """Settings that older runs do not name, and what these were trained with."""
@@ -25,13 +31,13 @@ class TrainConfig:
     """Train a GAN on two folders of pictures; measure and export it."""
 
     # --- pictures -------------------------------------------------------------------------------------------------
-    content: Text = None
+    content: Place = None
     """Pictures to restyle: a folder (any nesting, any sizes), one picture, or tfds:NAME[/CONFIG]."""
-    style: Text = None
+    style: Place = None
     """Pictures in the wanted style: a folder, one picture, or tfds:NAME[/CONFIG]."""
-    data: Text = None
+    data: Place = None
     """Instead of the two: a folder with trainA, trainB (and testA, testB), tfds:NAME[/CONFIG], or "sample"."""
-    cache: str = "~/.cache/kgan"
+    cache: Annotated[str, arg(metavar="PATH")] = "~/.cache/kgan"
     """Where prepared pictures are kept between runs."""
     size: Whole = None
     """Side of the square training crop in pixels (Nx)."""
@@ -48,7 +54,7 @@ class TrainConfig:
     recipe: Text = None
     """article, mmd, synthesis, paired, cyclegan, cut, fastcut, projected, painting, distill, or your own as
     module:RECIPE. Default: distill with --distill-from, else paired on the packaged sample, else projected."""
-    distill_from: Text = None
+    distill_from: Place = None
     """Train a small network to make the pictures that this model makes: a run folder or a SavedModel folder."""
     adversarial: Text = None
     """Adversarial loss: cross_entropy, least_squares, hinge, wasserstein or article."""
@@ -102,7 +108,7 @@ class TrainConfig:
     """R's layers: convolutions + ReLU, or fully connected + batch norm + ReLU."""
     features: Literal["mobilenet", "vgg19"] = "mobilenet"
     """Pretrained network of the perceptual terms: packaged MobileNet, or VGG19 (downloaded)."""
-    feature_weights: Text = None
+    feature_weights: Place = None
     """A .weights.h5 file for --features instead of the packaged or downloaded one."""
 
     # --- optimization ---------------------------------------------------------------------------------------------
@@ -128,7 +134,7 @@ class TrainConfig:
     """Past stylized pictures shown to the discriminator again; 0 for none."""
     seed: int = 0
     """Seed of everything random."""
-    init_from: Text = None
+    init_from: Place = None
     """Start from the weights of this run folder, or of a shipped model (vangogh, ukiyoe ...), not from random ones."""
 
     # --- machine --------------------------------------------------------------------------------------------------
@@ -145,7 +151,7 @@ class TrainConfig:
     """Equal runs give equal bytes. Default: on a CPU, without --jit."""
 
     # --- run folder -----------------------------------------------------------------------------------------------
-    run: Text = None
+    run: Place = None
     """Run folder. Default: runs/<recipe>-<number>."""
     resume: bool = False
     """Go on from the last checkpoint of --run; its config.json holds all other settings."""
@@ -157,6 +163,11 @@ class TrainConfig:
     """Steps between checkpoints; default: as --sample-every."""
     keep_checkpoints: int = 3
     """Checkpoints kept."""
+
+    def __post_init__(self):
+        for name in PLACES:
+            value = getattr(self, name)
+            object.__setattr__(self, name, value and str(expanded(value)))  # frozen, but not yet made
 
     def save(self, path: pathlib.Path) -> None:
         """Write the settings as JSON, in one atomic step."""

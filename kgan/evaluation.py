@@ -14,8 +14,10 @@ from kgan import artefacts, fidelity, metrics, picture_features
 from kgan.bootstrap import Interval, draws, interval, mean_interval
 from kgan.checkpoints import found_in
 from kgan.errors import RunError, UserError
-from kgan.export.loading import Model, load, read_config
+from kgan.export.loading import Model, load
 from kgan.gallery import page, thumbnail
+from kgan.models import ModelSource, resolve_model
+from kgan.paths import expands_paths
 from kgan.picture_features import PictureFeatures, style_reached
 from kgan.pictures import to_float, with_channels
 from kgan.progress import progress
@@ -36,6 +38,7 @@ Models = dict[str, Model]
 """By row of the report: "model", and "baseline" where there is one to compare with."""
 
 
+@expands_paths
 def evaluate(
     model: str | os.PathLike,
     content: str | os.PathLike | None = None,
@@ -63,15 +66,12 @@ def evaluate(
     Raises UserError for folders without pictures or pairs, pairs of unequal size, unknown metrics; RunError, once all
     is written, for a metric on the wrong side of its bound.
     """
-    path = pathlib.Path(model)
     bounds = thresholds(fail_under, fail_over)
     if size is not None and size < metrics.SSIM_WINDOW:
         raise UserError(f"--size should be at least {metrics.SSIM_WINDOW}, the window of SSIM. Received: {size}")
-    compared_models = _loaded(model, baseline)
-    is_run = (path / "config.json").is_file()
-    if content is None and not is_run:
-        raise UserError(f"--content is missing: {path} is no run folder, so that it has no test pictures of its own")
-    config = read_config(path) if is_run else None
+    source = resolve_model(model)
+    _check_content(source, content)
+    config, compared_models = source.config, _loaded(model, baseline)
     scored = run_pictures(config) if content is None else folder_pictures(content, truth, style)
     size = size or (config.size if config and content is None else None)
     if crops is not None:
@@ -80,22 +80,29 @@ def evaluate(
         teacher = load(config.distill_from)
         scored = taught(scored, lambda picture: teacher(fitted(picture, size), seed))
     numbers, thumbnails = score(compared_models, scored, size, seed)
-    report = {"model": str(path), "size": size, "crops": crops, "seed": seed, **numbers}
+    report = {"model": str(model), "size": size, "crops": crops, "seed": seed, **numbers}
     if baseline:
         report["baseline"] = str(baseline)
     if config:
-        steps = [int(checkpoint.name.removeprefix("ckpt-")) for checkpoint in found_in(path / "checkpoints")]
+        steps = [int(checkpoint.name.removeprefix("ckpt-")) for checkpoint in found_in(source.path / "checkpoints")]
         report["weights"] = {"step": max(steps, default=config.steps), "steps": config.steps, "ema": config.ema}
     if crops:
         report["warnings"].append("crops of one picture are alike: as many pictures would have wider intervals")
     failures = missed(report, bounds)
-    target = output or (path / "evaluation.json" if is_run else None)
+    target = output or (source.path / "evaluation.json" if config and not source.is_shipped else None)
     print(table(report), flush=True)
     if target:
         _write(report, thumbnails, pathlib.Path(target))
     if failures:
         raise RunError(failures)
     return report
+
+
+def _check_content(model: ModelSource, content: str | os.PathLike | None) -> None:
+    """UserError where the pictures must be named: only a run of one's own knows where its own are."""
+    if content is None and (model.is_shipped or not model.is_run):
+        what = "came with kgan, without pictures" if model.is_shipped else "is no run folder"
+        raise UserError(f"--content is missing: {model.path.name} {what}, so that it has no test pictures of its own")
 
 
 def _loaded(model: str | os.PathLike, baseline: str | os.PathLike | None) -> Models:

@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.errors import UserError
-from kgan.export.loading import Model, load, read_config
+from kgan.export.loading import Model, load
 from kgan.gan import noise as noises
+from kgan.models import resolve_model
+from kgan.paths import expands_paths
 from kgan.pictures import save_grid, save_picture
 from kgan.progress import progress
 from kgan.targets import make_folder, refuse_clashes
@@ -19,6 +21,7 @@ DEFAULT_SIZE = (256, 256)
 """Height and width when neither the caller nor the run's settings say."""
 
 
+@expands_paths
 def generate(
     model: str | os.PathLike,
     output: str | os.PathLike,
@@ -43,7 +46,7 @@ def generate(
     refuse_clashes(names, overwrite)
     loaded = load(model)
     _check_model(loaded, truncation)
-    shape = size or _training_size(pathlib.Path(model))
+    shape = size or _training_size(model)
     make_folder(output)
     made = []
     with progress(count, "generate") as bar:
@@ -95,11 +98,9 @@ def _names(output: pathlib.Path, count: int, seed: int, between: tuple[int, int]
     return [output / f"{stem}-{k:02d}.png" for k in range(1, count + 1)] + [output / f"{stem}.png"]
 
 
-def _training_size(model: pathlib.Path) -> tuple[int, int]:
-    if not (model / "config.json").is_file():
-        return DEFAULT_SIZE
-    size = read_config(model).size or DEFAULT_SIZE[0]
-    return size, size
+def _training_size(model: str | os.PathLike) -> tuple[int, int]:
+    config = resolve_model(model).config
+    return (config.size, config.size) if config else DEFAULT_SIZE
 
 
 def _noises(model: Model, count: int, seed: int, shape, truncation, between) -> Iterator[np.ndarray]:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from kgan.config import TrainConfig
 from kgan.errors import UserError
-from kgan.models import located
+from kgan.models import ModelSource, resolve_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -488,21 +488,20 @@ def _check_teacher(config: TrainConfig, recipe: Recipe) -> None:
         return
     if not config.distill_from:
         raise UserError(f"--distill-from is missing: the trained model that recipe {recipe.name} learns from")
-    teacher = _located("--distill-from", config.distill_from)
-    if not any((teacher / name).is_file() for name in ("config.json", "saved_model.pb")):
-        raise UserError(f"--distill-from {teacher}: no model there; give a run folder or a SavedModel folder")
+    if _resolved("--distill-from", config.distill_from).kind == "litert":
+        raise UserError(f"--distill-from {config.distill_from}: cannot teach; give a run folder or a SavedModel folder")
 
 
 def _check_files(config: TrainConfig) -> None:
     if config.feature_weights and not pathlib.Path(config.feature_weights).is_file():
         raise UserError(f"--feature-weights {config.feature_weights}: no such file; give a .weights.h5 file")
-    if config.init_from and not (_located("--init-from", config.init_from) / "config.json").is_file():
+    if config.init_from and not _resolved("--init-from", config.init_from).is_run:
         raise UserError(f"--init-from {config.init_from}: no run folder there; it should hold config.json")
 
 
-def _located(flag: str, model: str) -> pathlib.Path:
+def _resolved(flag: str, model: str) -> ModelSource:
     try:
-        return located(model)
+        return resolve_model(model)
     except UserError as error:
         raise UserError(f"{flag} {error}") from None
 

@@ -15,6 +15,7 @@ from kgan.data.decoding import PictureError, decode_picture
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, shares_of_size
 from kgan.masks import Masks, fits, scaled
+from kgan.paths import expands_paths
 from kgan.pictures import HOLDS_ALPHA, has_alpha, save_picture, to_float, to_uint8
 from kgan.progress import progress
 
@@ -63,6 +64,7 @@ class Maker:
     finish: Finish
 
 
+@expands_paths
 def stylize(
     pictures: Sequence[str | os.PathLike],
     model: str | os.PathLike,

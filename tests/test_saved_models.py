@@ -114,16 +114,14 @@ def test_the_command_line_knows_it_by_name(tmp_path, capsys, monkeypatch):
 
 def test_a_model_of_ones_own_wins_and_a_folder_of_paintings_does_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert models.located("vangogh") == models.FOLDER / "vangogh"
+    assert models.resolve_model("vangogh").path == models.FOLDER / "vangogh"
     pathlib.Path("vangogh").mkdir()
     shutil.copy(FOLDER / "vangogh" / "test_content.png", "vangogh")
-    assert models.located("vangogh") == models.FOLDER / "vangogh"
-    assert models.located("./vangogh") == pathlib.Path("vangogh")
+    assert models.resolve_model("vangogh").path == models.FOLDER / "vangogh"
+    with pytest.raises(UserError, match=r"^\./vangogh: is no model; Expected a run folder"):
+        models.resolve_model("./vangogh")
     pathlib.Path("vangogh/config.json").write_text("{}")
-    assert models.located("vangogh") == pathlib.Path("vangogh")
-    assert models.located("not/there") == pathlib.Path("not/there")
-    with pytest.raises(UserError, match="no model there"):
-        models.located("not-there")
+    assert models.resolve_model("vangogh").path == pathlib.Path("vangogh")
 
 
 def test_training_starts_from_it(tmp_path):

@@ -21,7 +21,7 @@ LONGEST = 60
 MEGABYTE = 2**20
 
 LAYERS = [
-    {"errors", "config", "run_folder", "recipes", "models", "progress", "pictures", "blending", "compiled"},
+    {"errors", "config", "run_folder", "recipes", "models", "paths", "progress", "pictures", "blending", "compiled"},
     {
         "data",
         "metrics",
@@ -63,6 +63,7 @@ WITHOUT_TENSORFLOW = {
     "run_folder",
     "recipes",
     "models",
+    "paths",
     "progress",
     "pictures",
     "blending",

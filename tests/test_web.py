@@ -154,8 +154,8 @@ def test_a_model_without_fixed_sizes(tmp_path, capsys):
 def test_what_is_no_model(tmp_path, capsys):
     (tmp_path / "broken.tflite").write_bytes(b"TFL3 nothing")
     assert "broken.tflite: cannot be read as a LiteRT model" in refusal(capsys, tmp_path / "broken.tflite")
-    assert "none.tflite: does not exist" in refusal(capsys, tmp_path / "none.tflite")
-    assert "cannot be used here" in refusal(capsys, tmp_path)
+    assert "none.tflite: no model there" in refusal(capsys, tmp_path / "none.tflite")
+    assert "is no model" in refusal(capsys, tmp_path)
 
 
 # --- the site ---------------------------------------------------------------------------------------------------------

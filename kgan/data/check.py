@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from kgan.data.decoding import PictureError, decode_picture, find_pictures
 from kgan.data.pool import map_in_processes
 from kgan.errors import UserError
+from kgan.paths import expands_paths
 
 Problem = tuple[pathlib.Path, str]
 
 
+@expands_paths
 def check_folders(paths: Iterable[str | os.PathLike]) -> list[Problem]:
     """Decode every picture of these folders (or single files), in parallel; (path, reason) of those that fail.
 
@@ -19,6 +21,7 @@ def check_folders(paths: Iterable[str | os.PathLike]) -> list[Problem]:
     return _problems(_pictures(paths))
 
 
+@expands_paths
 def main(paths: Sequence[str | os.PathLike]) -> int:
     """Print one line for every problem and one with the count; 0 when there is none, otherwise 2."""
     pictures = _pictures(paths)
@@ -31,7 +34,7 @@ def main(paths: Sequence[str | os.PathLike]) -> int:
 
 
 def _pictures(paths: Iterable[str | os.PathLike]) -> list[pathlib.Path]:
-    paths = [pathlib.Path(path).expanduser() for path in paths]
+    paths = [pathlib.Path(path) for path in paths]
     if not paths:
         raise UserError("folders are missing: name folders or files to check")
     return [picture for path in paths for picture in ([path] if path.is_file() else find_pictures(path))]

@@ -6,6 +6,7 @@ import pathlib
 import zipfile
 
 from kgan.errors import UserError
+from kgan.paths import expands_paths
 
 PARTS = {"trainA": "half1/flat", "trainB": "half2/3d", "testA": "test/flat", "testB": "test/3d"}
 """Folder of the root layout -> folder in the archive: the two training folders share no glyph."""
@@ -16,6 +17,7 @@ def open_archive() -> zipfile.ZipFile:
     return zipfile.ZipFile((importlib.resources.files("kgan.data") / "sample.zip").open("rb"))
 
 
+@expands_paths
 def write_sample(folder: str | os.PathLike) -> None:
     """Write the unpaired training pictures and the test pairs below `folder`."""
     count = 0

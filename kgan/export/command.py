@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import keras
 
-from kgan import models
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export import versions
@@ -20,9 +19,12 @@ from kgan.export.loading import load_generator
 from kgan.export.saved_model import export_saved_model, write
 from kgan.export.stylist import Stylist
 from kgan.export.warmup import write_warmup
+from kgan.models import ModelSource, resolve_run
+from kgan.paths import expands_paths
 from kgan.run_folder import RunFolder
 
 
+@expands_paths
 def export_run(
     run: str | os.PathLike,
     output: str | os.PathLike | None = None,
@@ -45,16 +47,18 @@ def export_run(
         versions.check_name(name)
         if output is None:
             raise UserError("--name needs --output: the folder of models that the server reads")
-    if output is None and models.is_shipped(models.located(run)):
+    found = resolve_run(run)
+    if output is None and found.is_shipped:
         raise UserError(f"--output is missing: {run} came with kgan and stays as it is")
-    generator, config = load_generator(run)
+    generator, config = load_generator(found.path)
+    folder = pathlib.Path(output or found.path)
     if litert:
         origin = Origin(licence, source, _labels(config))
-        written = export_all_variants(generator, config, pathlib.Path(output or run), litert, sizes or SIZES, origin)
+        written = export_all_variants(generator, found, folder, litert, sizes or SIZES, origin)
     elif name is None:
-        written = export_all(generator, config, RunFolder(pathlib.Path(output or run)))
+        written = export_all(generator, config, RunFolder(folder))
     else:
-        written = export_version(generator, config, pathlib.Path(output), name)
+        written = export_version(generator, config, folder, name)
     print(*(f"wrote     {path}" for path in written), sep="\n", flush=True)
     return written
 
@@ -71,14 +75,14 @@ def export_all(generator: keras.Model, config: TrainConfig, to: RunFolder) -> li
 
 def export_all_variants(
     generator: keras.Model,
-    config: TrainConfig,
+    run: ModelSource,
     folder: pathlib.Path,
     variants: Iterable[str],
     sizes: Iterable[int],
     origin: Origin,
 ) -> list[pathlib.Path]:
-    """The .tflite files of those variants, judged on pictures of the run."""
-    pictures = real_pictures(config)
+    """The .tflite files of those variants, judged on pictures of the run, or on the sample where they are not here."""
+    pictures, config = real_pictures(None if run.is_shipped else run.config), run.config
     return export_variants(generator, folder, variants, sizes, pictures, origin, config.noise, config.truncation)
 
 

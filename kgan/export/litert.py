@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kgan.errors import RunError, UserError
 from kgan.export.stylist import Facts, Stylist, from_noise
+from kgan.paths import expands_paths
 
 FREE = "serving_default"
 """The signature of files that take any size."""
@@ -31,6 +32,7 @@ CHECKED_SIZE = (37, 51)
 """Height and width of the check: odd, so that padding and cropping are part of it."""
 
 
+@expands_paths
 def export_litert(
     generator: keras.Model,
     path: str | os.PathLike,

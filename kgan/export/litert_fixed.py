@@ -20,11 +20,13 @@ from kgan.errors import RunError, UserError
 from kgan.export import litert_gates
 from kgan.export.litert import TOLERANCE, with_facts
 from kgan.export.stylist import MINIMUM_CELLS, Facts, Stylist
+from kgan.paths import expands_paths
 
 SIZES = (256, 384, 512)
 """Sides of the square pictures that a file takes unless others are asked for."""
 
 
+@expands_paths
 def export_fixed(
     generator: keras.Model,
     path: str | os.PathLike,

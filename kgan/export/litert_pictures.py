@@ -31,8 +31,8 @@ def real_pictures(config: TrainConfig | None = None, count: int = COUNT) -> list
 
 
 def _folders(config: TrainConfig) -> list[pathlib.Path]:
-    root = pathlib.Path(config.data).expanduser() if config.data else None
-    content = [pathlib.Path(config.content).expanduser()] if config.content else []
+    root = pathlib.Path(config.data) if config.data else None
+    content = [pathlib.Path(config.content)] if config.content else []
     return [folder for folder in ([root / "testA", root / "trainA"] if root else content) if folder.is_dir()]
 
 

@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 import kgan
 from kgan.errors import RunError, UserError
 from kgan.export.stylist import Facts
+from kgan.paths import expands_paths
 from kgan.pictures import to_uint8
 
 CHANNELS = {1: ["gray"], 3: ["red", "green", "blue"], 4: ["red", "green", "blue", "alpha"]}
@@ -105,6 +106,7 @@ def runner(model: pathlib.Path, signature: str):
     return Interpreter(str(model), num_threads=os.cpu_count()).get_signature_runner(signature)
 
 
+@expands_paths
 def check_litert(model: str | os.PathLike) -> str:
     """Hold a .tflite file against its sidecar's hash and test vectors; one line that says how near it came.
 

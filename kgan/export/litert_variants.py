@@ -19,6 +19,7 @@ from kgan.export.litert_pictures import real_pictures, squares
 from kgan.export.litert_sidecar import Origin
 from kgan.export.stylist import Stylist, from_noise
 from kgan.metrics import ssim
+from kgan.paths import expands_paths
 
 RANGE_EXAMPLES = 2
 """Pictures on which every intermediate result is looked at: it is slow, and ranges differ little."""
@@ -98,6 +99,7 @@ class _Judge:
         return self._expected[side, number]
 
 
+@expands_paths
 def export_variants(
     generator: keras.Model,
     folder: str | os.PathLike,

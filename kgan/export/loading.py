@@ -1,6 +1,5 @@
 """Trained models from a run folder, a SavedModel or a .tflite file, behind one `Model`."""
 
-import json
 import math
 import os
 import pathlib
@@ -12,14 +11,15 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from kgan import models, tracking
 from kgan import pictures as arrays
+from kgan import tracking
 from kgan.checkpoints import first_line, found_in
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export import litert, saved_model
 from kgan.export.stylist import ALIVE_TENSORFLOW, Facts, Stylist, from_noise
 from kgan.gan import noise as noises
+from kgan.models import resolve_model, resolve_run
 from kgan.run_folder import RunFolder
 
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
@@ -112,20 +112,15 @@ def _as_dtype(made: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def load(model: str | os.PathLike) -> Model:
     """The model in a run folder, a SavedModel folder or a .tflite file, or a shipped one by its name
-    (`kgan.models.located`); UserError for anything else.
+    (`kgan.models.resolve_model`); UserError for anything else.
 
     Of a run: its SavedModel, or the newest checkpoint where that is newer.
     """
-    path = models.located(model)
-    if (path / "config.json").is_file():
-        run = RunFolder(path)
-        return _from_saved_model(run.saved_model) if run.has_saved_model() else _from_run(path)
-    if (path / "saved_model.pb").is_file():
-        return _from_saved_model(path)
-    if path.suffix == ".tflite" and path.is_file():
-        return _from_litert(path)
-    what = "is no model" if path.exists() else "does not exist"
-    raise UserError(f"{path}: {what}; expected {models.KINDS}")
+    source = resolve_model(model)
+    if source.is_run:
+        run = RunFolder(source.path)
+        return _from_saved_model(run.saved_model) if run.has_saved_model() else _from_run(source.path)
+    return {"saved_model": _from_saved_model, "litert": _from_litert}[source.kind](source.path)
 
 
 def _from_run(path: pathlib.Path) -> Model:
@@ -176,8 +171,8 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
     """
     from kgan.networks import build_generator
 
-    run = models.located(run)
-    config = read_config(run)
+    source = resolve_run(run)
+    run, config = source.path, source.config
     generator = build_generator(config)
     checkpoints = found_in(run / "checkpoints")
     if checkpoints:
@@ -189,20 +184,6 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
             f"{run}: holds no checkpoint yet; train it first, or go on with kgan train --run {run} --resume"
         )
     return generator, config
-
-
-def read_config(run: pathlib.Path) -> TrainConfig:
-    """The settings of a run folder; UserError when there are none or they are broken."""
-    path = run / "config.json"
-    try:
-        config = TrainConfig.load(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{run}: is no run folder; it should hold config.json") from None
-    except (json.JSONDecodeError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({first_line(error)})") from None
-    if not isinstance(config.recipe, str) or None in (config.size, config.filters, config.blocks, config.stride):
-        raise UserError(f"{path}: should be the settings that a training wrote; it lacks some of them")
-    return config
 
 
 def restore_newest(generator: keras.Model, checkpoints: list[pathlib.Path]) -> None:

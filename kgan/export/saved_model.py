@@ -14,11 +14,13 @@ from kgan.errors import UserError
 from kgan.export.half import HalfStylist
 from kgan.export.signatures import MEMORY, Function, signatures
 from kgan.export.stylist import Facts, Stylist
+from kgan.paths import expands_paths
 
 FACTS = pathlib.Path("assets.extra", "kgan.json")
 """Where a SavedModel keeps files that TensorFlow itself does not read."""
 
 
+@expands_paths
 def export_saved_model(
     generator: keras.Model,
     folder: str | os.PathLike,

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from kgan import models
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export.loading import float_function, load_generator
 from kgan.export.stylist import Facts, Stylist
 from kgan.gan import replicas
+from kgan.models import resolve_model
 from kgan.networks import POLICIES
 
 Teacher = Callable[[tf.Tensor], tf.Tensor]
@@ -23,11 +23,11 @@ def load_teacher(config: TrainConfig) -> Teacher:
     A run folder's generator computes in the precision of the run that learns from it, a SavedModel in float32.
     UserError for what is no model, draws noise, or has other channels, and for a SavedModel on several devices.
     """
-    path = models.located(config.distill_from)
-    is_run = (path / "config.json").is_file()
-    if not is_run and replicas.count() > 1:  # its graph holds the variables of one device
+    source = resolve_model(config.distill_from)
+    path = source.path
+    if not source.is_run and replicas.count() > 1:  # its graph holds the variables of one device
         raise UserError(f"--distill-from {path}: a SavedModel teaches on one device; give a run folder, or --devices 1")
-    teacher, facts = (_from_run if is_run else _from_saved_model)(path, config)
+    teacher, facts = (_from_run if source.is_run else _from_saved_model)(path, config)
     if not facts.takes_content or facts.noise_channels:
         raise UserError(f"--distill-from {path}: draws noise; a teacher should make one picture of each content")
     if facts.channels != config.channels:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from kgan.data.decoding import FORMATS, PictureError, decode_picture, is_srgb
 from kgan.errors import UserError
+from kgan.paths import expands_paths
 from kgan.pictures import has_alpha, is_animated, save_picture
 from kgan.progress import progress
 from kgan.serving.client import Client, from_png, to_png
@@ -18,6 +19,7 @@ ORIENTATION = 0x0112
 """EXIF's tag; 1: upright."""
 
 
+@expands_paths
 def request(
     pictures: Sequence[str | os.PathLike],
     server: str,

@@ -1,6 +1,7 @@
 """The .tflite files that the page can run: square pictures of fixed sizes, content alone."""
 
 import dataclasses
+import os
 import pathlib
 import tempfile
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kgan.errors import UserError
-from kgan.models import located
+from kgan.models import ModelSource, resolve_model
 
 WANTED = "the page runs models of content alone: image [1, S, S, 3] in, stylized likewise out, S fixed"
 
@@ -36,27 +37,22 @@ class PageModel:
         return f"models/{self.name}.tflite"
 
 
-def read_models(paths: Sequence[pathlib.Path]) -> list[PageModel]:
+def read_models(words: Sequence[str | os.PathLike]) -> list[PageModel]:
     """The models in .tflite files and run folders, and shipped ones by name.
 
-    UserError for a path that holds none that the page can run.
+    UserError for a word that means none that the page can run.
     """
     models = []
-    for path in map(located, paths):
-        content = _content(path)
-        models.append(
-            PageModel(_free_name(path, {model.name for model in models}), content, _signatures(path, content))
-        )
+    for source in map(resolve_model, words):
+        content, name = _content(source), _free_name(source.path, {model.name for model in models})
+        models.append(PageModel(name, content, _signatures(source.path, content)))
     return models
 
 
-def _content(path: pathlib.Path) -> bytes:
-    if path.suffix == ".tflite" and path.is_file():
-        return path.read_bytes()
-    if (path / "config.json").is_file():
-        return _exported(path)
-    what = "cannot be used here" if path.exists() else "does not exist"
-    raise UserError(f"{path}: {what}; expected a .tflite file of fixed sizes or a run folder")
+def _content(source: ModelSource) -> bytes:
+    if source.kind == "saved_model":
+        raise UserError(f"{source.path}: cannot be used here; expected a .tflite file of fixed sizes or a run folder")
+    return _exported(source.path) if source.is_run else source.path.read_bytes()
 
 
 def _exported(run: pathlib.Path) -> bytes:
@@ -73,7 +69,7 @@ def _exported(run: pathlib.Path) -> bytes:
 
 def _free_name(path: pathlib.Path, taken: set[str]) -> str:
     """The file's name, or its folder's when every run has such a file; numbered if another model has it."""
-    stem = path.resolve().stem if path.suffix == ".tflite" else path.resolve().name
+    stem = path.resolve().stem if path.suffix.lower() == ".tflite" else path.resolve().name
     stem = path.resolve().parent.name if stem.startswith("model") else stem
     name = "".join(sign if sign.isalnum() or sign in "-_" else "-" for sign in stem)
     number = 2

@@ -96,7 +96,7 @@ def test_a_word_that_means_none(place, word, said):
 
 def test_a_run_is_asked_for(place):
     assert resolve_run("~/runs/first").config == SETTINGS
-    with pytest.raises(UserError, match="^deploy/saved_model: is no run folder; it should hold "):
+    with pytest.raises(UserError, match=r"^deploy/saved_model: is no run folder; it should hold "):
         resolve_run("deploy/saved_model")
 
 

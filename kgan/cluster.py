@@ -208,7 +208,7 @@ class _Line:
             self.connection.sendall(_encoded(message))
 
     def messages(self) -> Iterator[dict]:
-        with contextlib.suppress(OSError, ValueError), self.connection.makefile() as file:
+        with contextlib.suppress(OSError, ValueError), self.connection.makefile(encoding="utf-8") as file:
             yield from map(json.loads, file)
 
     def close(self) -> None:

@@ -52,7 +52,7 @@ def forget() -> bool:
 def _machine(driver: pathlib.Path) -> list[str]:
     """Lines on the driver and on the model of the first GPU, not on that very card; none without a driver."""
     files = [driver / "version", *sorted(driver.glob("gpus/*/information"))[:1]]
-    lines = [line.strip() for file in files if file.is_file() for line in file.read_text().splitlines()]
+    lines = [line.strip() for file in files if file.is_file() for line in file.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line.startswith(("NVRM version", "Model"))]
 
 

@@ -172,13 +172,13 @@ class TrainConfig:
     def save(self, path: pathlib.Path) -> None:
         """Write the settings as JSON, in one atomic step."""
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        partial.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
         partial.replace(path)
 
     @classmethod
     def load(cls, path: pathlib.Path) -> "TrainConfig":
         """Read settings written by `save`; raises ValueError for unknown settings."""
-        values = EARLIER | json.loads(path.read_text())
+        values = EARLIER | json.loads(path.read_text(encoding="utf-8"))
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"{path}: unknown settings {', '.join(unknown)}")

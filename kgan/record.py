@@ -32,7 +32,7 @@ class Record:
     def values(self, step: int, values: dict[str, float]) -> None:
         """Losses and metrics."""
         line = {"step": step, **{name: round(value, 6) for name, value in values.items()}}
-        with self.run.metrics_file.open("a") as file:
+        with self.run.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         with self.writer.as_default(step=step):
             for name, value in values.items():
@@ -44,10 +44,10 @@ class Record:
 def _drop_lines(metrics: pathlib.Path, last_kept: int) -> None:
     if not metrics.exists():
         return
-    lines = metrics.read_text().splitlines()
+    lines = metrics.read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if (at := _step_of(line)) is not None and at <= last_kept]
     partial = metrics.with_suffix(".partial")
-    partial.write_text("".join(f"{line}\n" for line in kept))
+    partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
     partial.replace(metrics)
 
 

@@ -141,7 +141,7 @@ def write_text(text: str, path: pathlib.Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
             partial = pathlib.Path(folder, path.name)
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
             os.replace(partial, path)
     except OSError as error:
         raise UserError(f"--output {path}: cannot be written ({error.strerror})") from None

@@ -68,7 +68,7 @@ class RunFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """UserError when another process trains in this folder; the system frees the lock of one that dies."""
-        with self.config_file.open() as file:
+        with self.config_file.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -196,8 +196,8 @@ class Session:
         """Say so where a run goes on with other pictures than it began with; it may, but repeats no other run then."""
         now = _fingerprint(self.pictures)
         if not run.pictures_file.exists():
-            run.pictures_file.write_text(f"{now}\n")
-        elif (began := run.pictures_file.read_text().strip()) != now:
+            run.pictures_file.write_text(f"{now}\n", encoding="utf-8")
+        elif (began := run.pictures_file.read_text(encoding="utf-8").strip()) != now:
             callbacks.warn(f"the pictures have changed since the run began: {began} then, {now} now")
 
     def _restored(self, checkpoints: Checkpoints) -> int | None:

@@ -268,9 +268,9 @@ def main() -> None:
     sheet, example = shown(model, words.pictures, card)
     sheet.save(folder.path / "samples.jpg", quality=75, optimize=True, progressive=True)
     write_vectors(model, example, folder.path)
-    found = json.loads((words.run / "evaluation.json").read_text())
+    found = json.loads((words.run / "evaluation.json").read_text(encoding="utf-8"))
     cost = f"{words.seconds} s on {words.device}"
-    (folder.path / "README.md").write_text(page(words.name, card, config, weights, found, cost))
+    (folder.path / "README.md").write_text(page(words.name, card, config, weights, found, cost), encoding="utf-8")
 
 
 def write_files(run: pathlib.Path, folder: RunFolder, card: Card) -> tuple[TrainConfig, int]:

@@ -123,7 +123,9 @@ class Life:
         """All files are there, but the list of checkpoints does not name them yet; or old ones are being removed."""
         with contextlib.suppress(FileNotFoundError):
             listed = set(
-                re.findall(r'all_model_checkpoint_paths: "(.*)"', (self.checkpoints / "checkpoint").read_text())
+                re.findall(
+                    r'all_model_checkpoint_paths: "(.*)"', (self.checkpoints / "checkpoint").read_text(encoding="utf-8")
+                )
             )
             return listed != {path.name.split(".")[0] for path in self.checkpoints.glob("ckpt-*.*")}
         return self.checkpoints.exists()
@@ -131,7 +133,7 @@ class Life:
     def _check_start(self) -> None:
         """A life that came so far as to say where it begins began at the newest checkpoint, or at one before it and
         said why."""
-        log = self.log.read_text() if self.log.exists() else ""
+        log = self.log.read_text(encoding="utf-8") if self.log.exists() else ""
         said = re.search(r"for steps (\d+) to", log)
         begun = int(said[1]) if said else None
         self._verify(begun in (None, max(0, self.before)) or (f"ckpt-{self.before} is broken" in log))
@@ -139,9 +141,8 @@ class Life:
     def _verify(self, good: bool) -> None:
         if not good:
             self.process.kill()
-            print(
-                f"{self.run.name} began at {self.before}, exit status {self.process.exitcode}:\n{self.log.read_text()}"
-            )
+            said = self.log.read_text(encoding="utf-8")
+            print(f"{self.run.name} began at {self.before}, exit status {self.process.exitcode}:\n{said}")
             sys.exit(1)
 
 
@@ -157,7 +158,7 @@ def train(words: list[str], log: str) -> None:
 
 def compare(expected: pathlib.Path, got: pathlib.Path) -> None:
     """Exit with status 1 unless both runs have the same weights at the end, and the same metrics all along."""
-    if (expected / "metrics.jsonl").read_text() != (got / "metrics.jsonl").read_text():
+    if (expected / "metrics.jsonl").read_text(encoding="utf-8") != (got / "metrics.jsonl").read_text(encoding="utf-8"):
         sys.exit(f"{got.name}: its metrics.jsonl differs from the undisturbed run's")
     one, other = (weights(run / "checkpoints" / f"ckpt-{STEPS}") for run in (expected, got))
     differing = [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]

@@ -103,7 +103,7 @@ def same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 
 def lines(run: pathlib.Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def determinism_ends():
@@ -155,7 +155,7 @@ class Process:
 
     @property
     def output(self) -> str:
-        return self.log.read_text()
+        return self.log.read_text(encoding="utf-8")
 
 
 def wait_for(process: Process, text: str, seconds: float = 90) -> None:
@@ -176,7 +176,9 @@ def _run(words: list[str], log: str, before) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True) for n in (1, 2))
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True, encoding="utf-8") for n in (1, 2)
+    )
     if before:
         before()
     from kgan.cli import main

@@ -58,21 +58,21 @@ def place(tmp_path, monkeypatch, models):
         picture(here / "root" / "trainB" / f"{k}.png", k)
     (here / "empty").mkdir()
     (here / "texts").mkdir()
-    (here / "texts" / "a.txt").write_text("words")
+    (here / "texts" / "a.txt").write_text("words", encoding="utf-8")
     (here / "disguised").mkdir()
-    (here / "disguised" / "a.jpg").write_text("words")
+    (here / "disguised" / "a.jpg").write_text("words", encoding="utf-8")
     (here / "broken").mkdir()
     truncated(here / "broken" / "a.jpg")
     (here / "bomb").mkdir()
     (here / "bomb" / "a.png").write_bytes(png_claiming(60000, 60000))
-    (here / "a.txt").write_text("words")
-    (here / "a.tflite").write_text("words")
+    (here / "a.txt").write_text("words", encoding="utf-8")
+    (here / "a.tflite").write_text("words", encoding="utf-8")
     (here / "garbage").mkdir()
-    (here / "garbage" / "saved_model.pb").write_text("words")
+    (here / "garbage" / "saved_model.pb").write_text("words", encoding="utf-8")
     (here / "untrained").mkdir()
     cli.parse(cli.TrainConfig, [], "kgan train").save(here / "untrained" / "config.json")
     (here / "odd").mkdir()
-    (here / "odd" / "config.json").write_text('{"recipe": 3}')
+    (here / "odd" / "config.json").write_text('{"recipe": 3}', encoding="utf-8")
     (here / "model").symlink_to(models[0])
     (here / "model.tflite").symlink_to(models[1])
     return here
@@ -232,7 +232,7 @@ def test_more_gpus_than_there_are(place, capsys, monkeypatch):
 
 
 def test_one_bad_picture_does_not_stop_the_others(place, capsys):
-    (place / "photos" / "bad.jpg").write_text("words")
+    (place / "photos" / "bad.jpg").write_text("words", encoding="utf-8")
     assert cli.main(["stylize", "photos", "--model", "model", "--output", "out"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2

@@ -110,10 +110,10 @@ def test_the_list_of_checkpoints_may_be_lost(gan, saved):
 
 def test_a_clock_set_back_hides_nothing(gan, saved):
     # TensorFlow's manager leaves out checkpoints that are not newer than "the last one preserved".
-    state = (saved / "checkpoint").read_text()
+    state = (saved / "checkpoint").read_text(encoding="utf-8")
     assert "last_preserved_timestamp" in state
     lines = [line for line in state.splitlines() if "last_preserved" not in line]
-    (saved / "checkpoint").write_text("\n".join([*lines, "last_preserved_timestamp: 9e9"]))
+    (saved / "checkpoint").write_text("\n".join([*lines, "last_preserved_timestamp: 9e9"]), encoding="utf-8")
     assert reopened(gan, saved).restore() == 3
 
 
@@ -124,7 +124,7 @@ def test_an_empty_folder_is_no_error(gan, tmp_path):
 def test_leftovers_of_a_killed_save_are_removed(gan, saved):
     (saved / "ckpt-4_temp").mkdir()
     (saved / "ckpt-4_temp" / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
-    (saved / "checkpoint.tmp123").write_text("half")
+    (saved / "checkpoint.tmp123").write_text("half", encoding="utf-8")
     assert reopened(gan, saved).restore() == 3
     assert not list(saved.glob("*temp*"))
     assert not list(saved.glob("*tmp*"))

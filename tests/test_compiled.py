@@ -22,8 +22,8 @@ def driver(tmp_path, monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     folder = tmp_path / "driver"
     (folder / "gpus/0000:00:06.0").mkdir(parents=True)
-    (folder / "version").write_text(VERSION)
-    (folder / "gpus/0000:00:06.0/information").write_text(FIRST_GPU)
+    (folder / "version").write_text(VERSION, encoding="utf-8")
+    (folder / "gpus/0000:00:06.0/information").write_text(FIRST_GPU, encoding="utf-8")
     return folder
 
 
@@ -39,14 +39,14 @@ def kept_in(monkeypatch, cache, driver):
 def test_equal_machines_share_a_folder_and_others_do_not(tmp_path, driver, monkeypatch):
     first = kept_in(monkeypatch, tmp_path, driver)
     assert os.path.isdir(first)
-    (driver / "gpus/0000:00:06.0/information").write_text(FIRST_GPU.replace("42", "43"))
+    (driver / "gpus/0000:00:06.0/information").write_text(FIRST_GPU.replace("42", "43"), encoding="utf-8")
     assert kept_in(monkeypatch, tmp_path, driver) == first
     monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_autotune_level=0")
     folders = {first, kept_in(monkeypatch, tmp_path, driver)}
     monkeypatch.delenv("XLA_FLAGS")
-    (driver / "version").write_text(VERSION.replace("580.10", "581.0"))
+    (driver / "version").write_text(VERSION.replace("580.10", "581.0"), encoding="utf-8")
     folders.add(kept_in(monkeypatch, tmp_path, driver))
-    (driver / "gpus/0000:00:06.0/information").write_text(FIRST_GPU.replace("H100", "A100"))
+    (driver / "gpus/0000:00:06.0/information").write_text(FIRST_GPU.replace("H100", "A100"), encoding="utf-8")
     folders.add(kept_in(monkeypatch, tmp_path, driver))
     assert len(folders) == 4
 
@@ -59,7 +59,7 @@ def test_nothing_is_kept_without_a_driver(tmp_path, monkeypatch):
 
 
 def test_nothing_is_kept_where_nothing_can_be_written(tmp_path, driver):
-    (tmp_path / "cache").write_text("a file")
+    (tmp_path / "cache").write_text("a file", encoding="utf-8")
     compiled.keep(str(tmp_path / "cache"), driver)
     assert "TF_XLA_FLAGS" not in os.environ
 
@@ -89,7 +89,7 @@ def test_forgetting_takes_compiled_programs_alone(tmp_path, driver, monkeypatch)
     folder = kept_in(monkeypatch, tmp_path, driver)
     assert not compiled.forget()
     for name in (KEPT, "notes"):
-        with open(os.path.join(folder, name), "w") as file:
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write("not a program")
     assert compiled.forget()
     assert os.listdir(folder) == ["notes"]

@@ -24,7 +24,7 @@ def test_clean_folder(folder, capsys):
 
 def test_every_problem_is_printed(folder, capsys):
     (folder / "deep").mkdir()
-    (folder / "deep/text.jpg").write_text("words")
+    (folder / "deep/text.jpg").write_text("words", encoding="utf-8")
     (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:-30])
     assert [path.name for path, _ in check.check_folders([folder])] == ["2.png", "text.jpg"]
     assert check.main([folder]) == 2

@@ -261,7 +261,7 @@ def test_find_pictures_says_what_is_wrong(tmp_path):
         find_pictures(tmp_path / "none")
     with pytest.raises(UserError, match="no pictures in this folder"):
         find_pictures(tmp_path)
-    (tmp_path / "notes.txt").write_text("words")
+    (tmp_path / "notes.txt").write_text("words", encoding="utf-8")
     with pytest.raises(UserError, match="no pictures in this folder"):
         find_pictures(tmp_path)
     with pytest.raises(UserError, match="should be a folder"):

@@ -222,7 +222,7 @@ def test_no_good_picture(tmp_path, wanted):
 
 
 def test_cache_that_cannot_be_written(folder, tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(RunError, match=r"--cache .*file: Not a directory"):
         prepare(folder, prepared.Wanted(512, 3, tmp_path / "file"))
 
@@ -300,7 +300,9 @@ def test_order_survives_tfds_buckets(tmp_path, monkeypatch):
     monkeypatch.setattr(tfds.core.shuffle, "MAX_MEM_BUFFER_SIZE", 100)
     names = [f"{index}.png" for index in range(300)]
     home = builder.write(((name, name.encode() * 10) for name in names), len(names), 3, tmp_path / "set")
-    (home / stores.INDEX).write_text(json.dumps({"files": [(name, 0, 0) for name in names], "bad": []}))
+    (home / stores.INDEX).write_text(
+        json.dumps({"files": [(name, 0, 0) for name in names], "bad": []}), encoding="utf-8"
+    )
     store = stores.Store.open(home)
     assert store.encoded(range(300)) == [name.encode() * 10 for name in names]
 
@@ -476,7 +478,7 @@ def test_test_pairs_are_other_glyphs_and_match(sample):
 def test_sample_is_small_licensed_and_whole():
     folder = pathlib.Path(kgan.data.__file__).parent
     assert (folder / "sample.zip").stat().st_size <= 4_000_000
-    assert "MIT License" in (folder / "sample.NOTICE").read_text()
+    assert "MIT License" in (folder / "sample.NOTICE").read_text(encoding="utf-8")
     with zipfile.ZipFile(folder / "sample.zip") as archive:
         assert archive.testzip() is None
         assert {decode_picture(archive.open(name)).shape for name in archive.namelist()[::50]} == {(128, 128, 3)}

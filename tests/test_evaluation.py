@@ -63,7 +63,7 @@ def test_numbers_by_hand(identity, tmp_path, capsys):
     assert value(report, "truth_ssim", "truth") == pytest.approx(1, abs=1e-4)
     assert report["reference"] == {"what": "truths", "pictures": 2, "pairs": True}
     assert report["features"] == {"network": "mobilenet", "side": 224, "dimensions": 1024}
-    assert json.loads((tmp_path / "numbers.json").read_text()) == report
+    assert json.loads((tmp_path / "numbers.json").read_text(encoding="utf-8")) == report
     shown = capsys.readouterr().out
     assert "warning: 2 pictures are few: below 50" in shown
     assert "too few for FID on 1024 features" in shown
@@ -83,7 +83,7 @@ def test_a_baseline_is_scored_as_if_alone_and_differences_are_paired(identity, o
     differences = np.array([100 - one["content_psnr"] for one in other["each"]])
     assert both["gain_over_baseline"]["content_psnr"] == pytest.approx(mean_interval(differences, seed=0))
     assert "stylized - baseline" in capsys.readouterr().out
-    page = (tmp_path / "both.html").read_text()
+    page = (tmp_path / "both.html").read_text(encoding="utf-8")
     assert page.count("<figcaption>baseline</figcaption>") == 3
     assert "<th>stylized - baseline</th>" in page
 
@@ -137,7 +137,7 @@ def test_the_page_has_every_picture_worst_first(identity, tmp_path):
     content = fill(tmp_path / "content", ["a.png", "b<i>.png", "c.png"])
     truth = fill(tmp_path / "truth", ["c.png", "a.png", "b<i>.png"])  # the noise is the place's in the list
     report = evaluate(identity, content, truth, output=tmp_path / "numbers.json")
-    text = (tmp_path / "numbers.html").read_text()
+    text = (tmp_path / "numbers.html").read_text(encoding="utf-8")
     order = re.findall(r'<dt class="name">(.*?)</dt>', text)
     by_score = sorted(report["each"], key=lambda one: one["truth_ssim"])
     assert order == [one["name"].replace("<", "&lt;").replace(">", "&gt;") for one in by_score]
@@ -264,7 +264,7 @@ def test_a_run_is_scored_on_its_own_test_pictures(tmp_path, capsys):
     assert abs(report["gain"]["truth_psnr"]["value"]) < 0.05  # it starts as the identity
     assert report["reference"] == {"what": "test truths", "pictures": 52, "pairs": True}
     assert report["real"] == {"what": "style pictures of the training", "pictures": 52}
-    assert json.loads((run / "evaluation.json").read_text()) == report
+    assert json.loads((run / "evaluation.json").read_text(encoding="utf-8")) == report
     assert report["weights"] == {"step": 1150, "steps": 1150, "ema": 0.995}
     said = (
         "Weights: the moving average (EMA 0.995) of the generator's at step 1150 of 1150, the last checkpoint; none was"

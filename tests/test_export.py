@@ -253,8 +253,8 @@ def test_a_run_without_checkpoints_exports_from_its_saved_model(run, tmp_path):
 
 def test_a_run_that_does_not_fit_its_settings(run):
     folder, _ = run
-    settings = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**settings, "filters": 16}))
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**settings, "filters": 16}), encoding="utf-8")
     with pytest.raises(UserError, match="does not fit the settings"):
         load(folder)
 
@@ -270,7 +270,7 @@ def test_no_model(tmp_path, kind):
     if content:
         content.write_bytes(b"not a model, not at all, whatever the suffix says")
     if kind == "broken_config":
-        (path / "config.json").write_text('{"recipe": ')
+        (path / "config.json").write_text('{"recipe": ', encoding="utf-8")
     if kind == "empty_run":
         from kgan import recipes
 

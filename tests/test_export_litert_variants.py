@@ -76,7 +76,7 @@ def test_they_give_what_keras_gives(exported):
     assert expected.std() > 0.05
     for path in files(folder):
         made = load(path)(picture.astype(np.float32) / 255.0)
-        told = json.loads(path.with_suffix(".json").read_text())
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         assert float(ssim(made[None], expected)[0]) > VARIANTS[told["variant"]].least_ssim, path.name
         assert told["likeness_to_keras"]["ssim_worst"] >= VARIANTS[told["variant"]].least_ssim
 
@@ -92,7 +92,7 @@ def test_weights_take_the_room_that_the_variant_says(exported):
 def test_the_sidecar_tells_what_the_file_is(exported):
     _, folder = exported
     for path in files(folder):
-        told = json.loads(path.with_suffix(".json").read_text())
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         assert told["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert (told["file"], told["bytes"], told["kgan"]) == (path.name, path.stat().st_size, kgan.__version__)
         assert (told["licence"], told["source"]) == ("CC0-1.0", "drawn by a test")
@@ -113,7 +113,7 @@ def test_test_vectors_are_what_the_interpreter_gives(exported):
     """Read as a program without kgan would, from the JSON's words alone."""
     _, folder = exported
     for path in files(folder):
-        told = json.loads(path.with_suffix(".json").read_text())["test_vectors"]
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["test_vectors"]
         raw = (folder / told["file"]).read_bytes()
 
         def tensor(name, told=told, raw=raw):
@@ -134,7 +134,7 @@ def test_noise_is_among_the_test_vectors(tmp_path):
     pictures = [np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)]
     sizes = (32, 128)  # s128 comes first by name
     (fixed, _) = export_variants(generator, tmp_path, ["float32"], sizes, pictures, distribution="uniform")
-    told = json.loads(fixed.with_suffix(".json").read_text())
+    told = json.loads(fixed.with_suffix(".json").read_text(encoding="utf-8"))
     assert told["noise"] == {"channels": 2, "distribution": "uniform", "truncation": 2.0}
     place = told["test_vectors"]["tensors"]["noise"]
     raw = (tmp_path / told["test_vectors"]["file"]).read_bytes()

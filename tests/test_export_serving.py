@@ -62,7 +62,7 @@ def bomb(side):
 
 def megabytes(what):
     """Of this process: VmRSS, now, or VmHWM, at most."""
-    return int(pathlib.Path("/proc/self/status").read_text().split(f"{what}:")[1].split()[0]) / 1000
+    return int(pathlib.Path("/proc/self/status").read_text(encoding="utf-8").split(f"{what}:")[1].split()[0]) / 1000
 
 
 @functools.cache
@@ -168,7 +168,7 @@ def test_a_bomb_costs_no_memory_and_the_next_request_works():
     data = bomb(13_000)
     assert 15_000 < len(data) < 25_000
     decode(GOOD["png"][0])
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    pathlib.Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak starts anew
     before = megabytes("VmHWM")
     assert "claims 13000x13000" in decode(data)[1]
     assert megabytes("VmHWM") - before < 100

@@ -58,7 +58,7 @@ def fill(folder):
     """Slowly, as a SavedModel is written."""
     folder.mkdir()
     for name in ("saved_model.pb", "variables"):
-        (folder / name).write_text(str(threading.get_ident()))
+        (folder / name).write_text(str(threading.get_ident()), encoding="utf-8")
 
 
 def test_each_of_many_exports_at_once_gets_a_version_and_none_is_seen_half_written(tmp_path):
@@ -108,7 +108,7 @@ def test_a_failing_export_leaves_nothing(tmp_path):
     with pytest.raises(OSError, match="disk full"):
         add_version(tmp_path / "m", fail)
     assert os.listdir(tmp_path / "m") == []
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(RunError, match="cannot be written"):
         add_version(tmp_path / "file", fill)
 
@@ -177,7 +177,7 @@ def test_the_script_does_the_same(root, tmp_path):
 
 
 def test_the_page_tells_the_numbers_as_they_are():
-    page = (pathlib.Path(cli.__file__).parents[1] / "docs" / "serving.md").read_text()
+    page = (pathlib.Path(cli.__file__).parents[1] / "docs" / "serving.md").read_text(encoding="utf-8")
     limit = MEMORY / picture_ops.BYTES_PER_PIXEL / 1e6
     inside = MEMORY / (ALIVE_TENSORFLOW * 4 * 64) / 1e6
     for told in (
@@ -224,7 +224,7 @@ def parsed_models(text):
 
 
 def test_models_config(root):
-    configs = parsed_models((root / "models.config").read_text())
+    configs = parsed_models((root / "models.config").read_text(encoding="utf-8"))
     assert {config.name: dict(config.version_labels) for config in configs} == {
         "dreamer": {"stable": 1, "canary": 1},
         "stylist": {"stable": 1, "canary": 2},
@@ -260,11 +260,13 @@ def test_what_somebody_changed_stays(root, tmp_path):
     assert {path.name for path in written} == {path.name for path in tmp_path.iterdir()} - {"a", ".lock"}
     assert deployment.write_deployment(tmp_path, "a") == []
     for name in ("compose.yaml", "kserve.yaml"):
-        (tmp_path / name).write_text((tmp_path / name).read_text().replace("6g", "9g").replace("6Gi", "9Gi"))
+        (tmp_path / name).write_text(
+            (tmp_path / name).read_text(encoding="utf-8").replace("6g", "9g").replace("6Gi", "9Gi"), encoding="utf-8"
+        )
     (tmp_path / "b" / "1").mkdir(parents=True)
     assert {path.name for path in deployment.write_deployment(tmp_path, "b")} == {"models.config", "kserve.yaml"}
-    assert "mem_limit: 9g" in (tmp_path / "compose.yaml").read_text()
-    a, b = filter(None, yaml.safe_load_all((tmp_path / "kserve.yaml").read_text()))
+    assert "mem_limit: 9g" in (tmp_path / "compose.yaml").read_text(encoding="utf-8")
+    a, b = filter(None, yaml.safe_load_all((tmp_path / "kserve.yaml").read_text(encoding="utf-8")))
     assert [a["metadata"]["name"], b["metadata"]["name"]] == ["a", "b"]
     assert a["spec"]["predictor"]["model"]["resources"]["limits"]["memory"] == "9Gi"
 
@@ -284,14 +286,14 @@ def batching_parameters():
 
 
 def test_batching_and_monitoring(root):
-    batching = text_format.Parse((root / "batching.config").read_text(), batching_parameters())
+    batching = text_format.Parse((root / "batching.config").read_text(encoding="utf-8"), batching_parameters())
     assert batching.enable_large_batch_splitting.value
     assert batching.max_execution_batch_size.value == 1  # pictures of several sizes cannot be one batch
     assert batching.max_batch_size.value >= batching.max_execution_batch_size.value
     threads = batching.num_batch_threads.value
     for limit in (compose(root)["mem_limit"], container(root)["resources"]["limits"]["memory"]):
         assert int(re.match(r"\d+", limit)[0]) * 1e9 >= threads * MEMORY + 1e9
-    monitoring = (root / "monitoring.config").read_text()
+    monitoring = (root / "monitoring.config").read_text(encoding="utf-8")
     path = re.fullmatch(r'prometheus_config \{ enable: true path: "(.*)" \}\n', monitoring)[1]
     annotations = yaml_documents(root, "deployment.yaml")[0]["spec"]["template"]["metadata"]["annotations"]
     assert annotations["prometheus.io/path"] == path
@@ -299,7 +301,7 @@ def test_batching_and_monitoring(root):
 
 
 def yaml_documents(root, name):
-    return [document for document in yaml.safe_load_all((root / name).read_text()) if document]
+    return [document for document in yaml.safe_load_all((root / name).read_text(encoding="utf-8")) if document]
 
 
 def compose(root):
@@ -354,7 +356,7 @@ def inference_services(root):
 
 def test_probes_ask_for_a_model_that_is_there(root):
     probed = [container(root)[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe")]
-    names = {config.name for config in parsed_models((root / "models.config").read_text())}
+    names = {config.name for config in parsed_models((root / "models.config").read_text(encoding="utf-8"))}
     assert {path.removeprefix("/v1/models/") for path in probed} <= names
     assert re.search(r"/v1/models/([a-z-]+) ", compose(root)["healthcheck"]["test"][-1])[1] in names
     assert container(root)["livenessProbe"]["tcpSocket"]["port"] in {port["name"] for port in container(root)["ports"]}

@@ -47,7 +47,7 @@ def test_packaged_pooled_features_agree_with_keras_applications(packaged):
 
 def test_packaged_file_is_small_and_carries_its_notice():
     assert features.PACKAGED.stat().st_size <= 6.6e6
-    notice = features.PACKAGED.with_suffix(".NOTICE").read_text()
+    notice = features.PACKAGED.with_suffix(".NOTICE").read_text(encoding="utf-8")
     assert "Apache License, Version 2.0" in notice
     assert "TensorFlow Authors" in notice
 
@@ -127,7 +127,7 @@ def test_a_missing_or_unsuitable_file_is_one_clear_line(tmp_path):
     with pytest.raises(UserError, match=r"--feature-weights .*nowhere.h5: no such file"):
         features.build("mobilenet", str(tmp_path / "nowhere.h5"))
     text = tmp_path / "text.weights.h5"
-    text.write_text("not weights")
+    text.write_text("not weights", encoding="utf-8")
     with pytest.raises(UserError, match="should give the weights of mobilenet") as caught:
         features.build("mobilenet", str(text))
     assert "\n" not in str(caught.value)

@@ -26,7 +26,7 @@ from kgan.data.stores import Store
 from kgan.errors import RunError, UserError
 from kgan.training import train
 
-README = (pathlib.Path(kgan.__file__).parents[1] / "README.md").read_text()
+README = (pathlib.Path(kgan.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 # --- the same weights as one process ----------------------------------------------------------------------------------
 
 
@@ -158,7 +158,7 @@ class TestManifest:
         called = f'kgan() {{ echo "$TF_CONFIG" > {tmp_path}/config; echo "$@"; }}\n'
         environment = {**os.environ, "JOB_COMPLETION_INDEX": str(index)}
         done = subprocess.run(["bash", "-euc", called + script], env=environment, capture_output=True, text=True)
-        return done.stdout.split(), (tmp_path / "config").read_text(), done.returncode
+        return done.stdout.split(), (tmp_path / "config").read_text(encoding="utf-8"), done.returncode
 
     def test_tf_config_is_understood(self, tmp_path, monkeypatch):
         _, text, _ = self.run(tmp_path, 2)

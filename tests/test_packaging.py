@@ -62,7 +62,7 @@ def shipped_files(folder):
 
 def test_its_metadata(unpacked):
     (folder,) = unpacked.glob("*.dist-info")
-    metadata = email.message_from_string((folder / "METADATA").read_text())
+    metadata = email.message_from_string((folder / "METADATA").read_text(encoding="utf-8"))
     assert metadata["Version"] == kgan.__version__
     assert "Apache-2.0" in (metadata["License-Expression"], metadata["License"])
     assert len(metadata.get_all("License-File")) == 3
@@ -75,20 +75,20 @@ def test_its_metadata(unpacked):
 
 
 def test_its_version_has_a_changelog_entry():
-    assert f"## [{kgan.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## [{kgan.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_every_import_is_a_requirement(unpacked):
     """What the package imports is named in setup.cfg, not only brought along by something else; what it can do without,
     among the extras."""
     (folder,) = unpacked.glob("*.dist-info")
-    metadata = email.message_from_string((folder / "METADATA").read_text())
+    metadata = email.message_from_string((folder / "METADATA").read_text(encoding="utf-8"))
     lines = metadata.get_all("Requires-Dist")
     required, extras = (
         {re.split(r"[^A-Za-z0-9_-]", line)[0].lower().replace("_", "-") for line in lines if ("extra" in line) == extra}
         for extra in (False, True)
     )
-    text = "\n".join(path.read_text() for path in (unpacked / "kgan").rglob("*.py"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (unpacked / "kgan").rglob("*.py"))
     imported = set(re.findall(r"^\s*(?:import|from) ([a-z_A-Z0-9]+)(?:[. ].*)?$", text, re.M))
     packages = importlib.metadata.packages_distributions()
     foreign = {name for name in imported if name in packages and name not in sys.stdlib_module_names | {"kgan"}}

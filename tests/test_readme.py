@@ -16,7 +16,7 @@ from kgan import cli
 from kgan.data.sample import write_sample
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 ELSEWHERE = ("make", "pip", "docker", "curl", "tensorboard", "git")
 """First words of commands that need the network, a server or an installation of their own."""
 SHOWN = ("kotlin", "swift", "yaml")
@@ -49,7 +49,7 @@ def run_command(line):
 def run_python(text, namespace):
     name = re.match(r"# (\w+\.py)\n", text)
     if name:
-        pathlib.Path(name[1]).write_text(text)
+        pathlib.Path(name[1]).write_text(text, encoding="utf-8")
     exec(compile(text, "README.md", "exec"), namespace)
 
 

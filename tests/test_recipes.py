@@ -108,7 +108,8 @@ def test_settings_that_cannot_work_get_one_line(settings, message):
 def test_own_recipe_by_module_and_name(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
         "import dataclasses\nfrom kgan.recipes import CYCLEGAN\n"
-        "SOFT = dataclasses.replace(CYCLEGAN, name='soft', ema=0.9)\n"
+        "SOFT = dataclasses.replace(CYCLEGAN, name='soft', ema=0.9)\n",
+        encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
     config = resolved(recipe="mine:SOFT")

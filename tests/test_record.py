@@ -26,10 +26,12 @@ def test_what_a_killed_run_wrote_past_its_checkpoint_is_dropped_and_comes_again(
     assert curve(run) == [0, 10, 20, 30]
     written(run, 10, 20)
     assert curve(run) == [0, 10, 20]
-    assert run.metrics_file.read_text().splitlines() == [f'{{"step": {n}, "a_loss": {n / 10}}}' for n in (0, 10, 20)]
+    assert run.metrics_file.read_text(encoding="utf-8").splitlines() == [
+        f'{{"step": {n}, "a_loss": {n / 10}}}' for n in (0, 10, 20)
+    ]
     written(run, 0)
     assert curve(run) == []
-    assert run.metrics_file.read_text() == ""
+    assert run.metrics_file.read_text(encoding="utf-8") == ""
 
 
 def test_half_written_ends_are_dropped(tmp_path):
@@ -40,5 +42,5 @@ def test_half_written_ends_are_dropped(tmp_path):
     os.truncate(run.metrics_file, run.metrics_file.stat().st_size - 5)
     written(run, 20)
     assert curve(run) == [0, 10]
-    assert len(run.metrics_file.read_text().splitlines()) == 2
+    assert len(run.metrics_file.read_text(encoding="utf-8").splitlines()) == 2
     assert tf.io.gfile.glob(str(tmp_path / "**" / "*.partial")) == []

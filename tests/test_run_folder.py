@@ -21,14 +21,18 @@ def test_settings_survive_the_file(tmp_path):
 def test_settings_that_came_later_are_what_older_runs_were_trained_with(tmp_path):
     path = tmp_path / "config.json"
     config(min_crop=0.3).save(path)
-    older = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("flip", "max_crop")}
-    path.write_text(json.dumps(older))
+    older = {
+        name: value
+        for name, value in json.loads(path.read_text(encoding="utf-8")).items()
+        if name not in ("flip", "max_crop")
+    }
+    path.write_text(json.dumps(older), encoding="utf-8")
     assert TrainConfig.load(path) == config(min_crop=0.3, flip=True, max_crop=1.0)
 
 
 def test_create_writes_the_resolved_settings(tmp_path):
     run = run_folder.create(config(run=str(tmp_path / "a"), stop_after=5))
-    saved = json.loads(run.config_file.read_text())
+    saved = json.loads(run.config_file.read_text(encoding="utf-8"))
     assert saved["recipe"] == "cyclegan"
     assert saved["filters"] == 64
     assert saved["run"] is None
@@ -41,7 +45,7 @@ def test_default_folders_are_numbered(tmp_path, monkeypatch):
 
 
 def test_a_run_that_exists_is_left_alone(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(UserError, match="exists already"):
         run_folder.create(config(run=str(tmp_path)))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
@@ -55,10 +59,10 @@ def test_resume_wants_a_run(tmp_path):
 
 
 def test_broken_and_foreign_settings_are_named(tmp_path):
-    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(UserError, match="cannot be read"):
         run_folder.saved_config(str(tmp_path))
-    (tmp_path / "config.json").write_text('{"colour": 3}')
+    (tmp_path / "config.json").write_text('{"colour": 3}', encoding="utf-8")
     with pytest.raises(UserError, match="unknown settings colour"):
         run_folder.saved_config(str(tmp_path))
 

@@ -50,7 +50,7 @@ def test_it_makes_the_recorded_picture(name, file):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_card_says_what_one_must_know(name):
-    card = (FOLDER / name / "README.md").read_text()
+    card = (FOLDER / name / "README.md").read_text(encoding="utf-8")
     assert card.startswith(f"# {name}\n")
     assert [line[3:] for line in card.splitlines() if line.startswith("## ")] == list(HEADINGS)
     assert "kgan train --recipe" in card
@@ -120,7 +120,7 @@ def test_a_model_of_ones_own_wins_and_a_folder_of_paintings_does_not(tmp_path, m
     assert models.resolve_model("vangogh").path == models.FOLDER / "vangogh"
     with pytest.raises(UserError, match=r"^\./vangogh: is no model; Expected a run folder"):
         models.resolve_model("./vangogh")
-    pathlib.Path("vangogh/config.json").write_text("{}")
+    pathlib.Path("vangogh/config.json").write_text("{}", encoding="utf-8")
     assert models.resolve_model("vangogh").path == pathlib.Path("vangogh")
 
 
@@ -168,7 +168,7 @@ def test_its_settings_can_be_read_and_name_no_folder_of_the_maker():
 def test_the_command_on_its_card_is_the_one_that_made_it(name, tmp_path, monkeypatch):
     """Whatever became of the recipe's defaults since. A command before it may have made what it starts from."""
     monkeypatch.chdir(tmp_path)
-    page = (FOLDER / name / "README.md").read_text()
+    page = (FOLDER / name / "README.md").read_text(encoding="utf-8")
     *before, last = re.findall(r"^kgan train --(?:recipe|distill-from) .*?[^\\]$", page, re.M | re.S)
     made = TrainConfig.load(FOLDER / name / "config.json")
     assert [parsed(command).run for command in before] == ([made.init_from] if made.init_from else [])

@@ -388,7 +388,7 @@ def resident() -> float:
     """Megabytes of memory that this process holds."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+    return int(pathlib.Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 2**20
 
 
 def post(server, text):

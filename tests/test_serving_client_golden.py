@@ -18,7 +18,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from kgan.serving import Client, errors, messages
 from kgan.serving.messages import message
 
-EXCHANGES = json.loads((pathlib.Path(__file__).parent / "golden" / "rest_exchanges.json").read_text())
+EXCHANGES = json.loads((pathlib.Path(__file__).parent / "golden" / "rest_exchanges.json").read_text(encoding="utf-8"))
 
 
 def told(exchange):

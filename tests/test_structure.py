@@ -85,7 +85,7 @@ def part_of(path):
 
 def imports(path, only_top=False):
     """Dotted names that a file imports; `only_top`: when it is itself imported, not later inside a function."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = tree.body if only_top else ast.walk(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -95,7 +95,7 @@ def imports(path, only_top=False):
 
 
 def functions(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name, node.end_lineno - node.lineno + 1
 
@@ -151,12 +151,16 @@ def test_functions_are_short():
 def test_the_library_has_no_assert():
     """They vanish under `python -O`."""
     for path in MODULES:
-        assert not [node.lineno for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)], path
+        assert not [
+            node.lineno
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Assert)
+        ], path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_is_public_is_explained(path):
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     kinds = ast.FunctionDef | ast.ClassDef
     public = [node for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")]
     assert ast.get_docstring(tree), "the module"
@@ -212,7 +216,7 @@ def test_every_name_of_a_recipe_resolves(name):
 @pytest.mark.parametrize("name", sorted(recipes.RECIPES))
 def test_help_and_docs_name_every_recipe(name):
     assert name in inspect.getsource(TrainConfig)
-    assert name in (ROOT / "README.md").read_text()
+    assert name in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 # --- sizes ------------------------------------------------------------------------------------------------------------

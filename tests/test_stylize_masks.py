@@ -288,7 +288,7 @@ def make_bad_masks(folder):
     frames = [Image.fromarray(left_half()), Image.fromarray(left_half().T).resize((60, 40))]
     for kind in ("png", "webp", "gif"):
         frames[0].save(folder / f"moving.{kind}", save_all=True, append_images=frames[1:])
-    (folder / "words.png").write_text("words")
+    (folder / "words.png").write_text("words", encoding="utf-8")
     (folder / "empty.png").touch()
     (folder / "empty").mkdir()
     write(folder / "masks" / "a.png", left_half())
@@ -334,7 +334,7 @@ def test_a_bad_mask_among_good_ones(models, tmp_path, capsys):
     for name in ("a", "b"):
         write(tmp_path / "in" / f"{name}.png", photo())
         write(tmp_path / "masks" / f"{name}.png", left_half())
-    (tmp_path / "masks" / "a.png").write_text("words")
+    (tmp_path / "masks" / "a.png").write_text("words", encoding="utf-8")
     with pytest.raises(UserError, match="1 of 2 pictures could not be restyled"):
         stylize([tmp_path / "in"], models["tflite"], tmp_path / "out", mask=tmp_path / "masks")
     assert "masks/a.png: not a JPEG" in capsys.readouterr().err

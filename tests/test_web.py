@@ -192,13 +192,13 @@ def test_written_to_a_folder(model, tmp_path, capsys):
 @is_built
 def test_without_models_it_has_those_made_for_phones(tmp_path):
     assert cli.main(["web", "--output", str(tmp_path / "site")]) == 0
-    offered = json.loads((tmp_path / "site" / "models.json").read_text())
+    offered = json.loads((tmp_path / "site" / "models.json").read_text(encoding="utf-8"))
     assert [model["name"] for model in offered["models"]] == ["fluent3d-mobile", "vangogh-mobile"]
     assert all(path.stat().st_size < 2**20 for path in (tmp_path / "site" / "models").iterdir())
 
 
 def test_the_service_worker_keeps_every_file_and_isolates_as_the_server_does():
-    script = (STATIC / "sw.js").read_text()
+    script = (STATIC / "sw.js").read_text(encoding="utf-8")
     listed = set(re.findall(r'^ {2}"(.+)",$', script.split("const SHELL")[1].split("];")[0], re.M))
     files = {path.name for path in STATIC.iterdir() if path.is_file()}
     assert listed - {"./", "models.json"} == files - {"index.html", "sw.js"}
@@ -207,7 +207,7 @@ def test_the_service_worker_keeps_every_file_and_isolates_as_the_server_does():
 
 
 def test_it_can_be_installed():
-    manifest = json.loads((STATIC / "manifest.webmanifest").read_text())
+    manifest = json.loads((STATIC / "manifest.webmanifest").read_text(encoding="utf-8"))
     assert {"name", "start_url", "display"} <= manifest.keys()
     assert {"192x192", "512x512"} <= {icon["sizes"] for icon in manifest["icons"]}
     assert "maskable" in {icon.get("purpose") for icon in manifest["icons"]}
@@ -218,14 +218,14 @@ def test_it_can_be_installed():
 
 
 def test_packages_are_pinned_and_name_no_host():
-    locked = json.loads((WEB / "package-lock.json").read_text())["packages"]
+    locked = json.loads((WEB / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     assert {"node_modules/@litertjs/core", "node_modules/@litertjs/wasm-utils"} == locked.keys() - {""}
     for name, package in locked.items():
         if name:
             assert package["integrity"].startswith("sha512-")
             assert package["license"] == "Apache-2.0"
             assert "resolved" not in package
-    asked = json.loads((WEB / "package.json").read_text())["dependencies"]
+    asked = json.loads((WEB / "package.json").read_text(encoding="utf-8"))["dependencies"]
     assert asked == {"@litertjs/core": locked["node_modules/@litertjs/core"]["version"]}
 
 
@@ -237,5 +237,5 @@ def test_a_free_port_is_given():
 def test_the_page_names_no_other_host():
     """What it fetches, links to or imports; namespaces of SVG are names, not addresses."""
     for path in (path for path in STATIC.iterdir() if path.suffix in (".html", ".js", ".css", ".webmanifest")):
-        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", text), path.name

@@ -281,7 +281,7 @@ def test_no_request_leaves_the_device(new_browser, address, tmp_path):
 
 def test_what_is_no_picture(browser, address, tmp_path):
     opened(browser, address)
-    (tmp_path / "notes.png").write_text("no picture")
+    (tmp_path / "notes.png").write_text("no picture", encoding="utf-8")
     browser.give("#file", tmp_path / "notes.png")
     assert browser.wait("document.getElementById('error').innerText") == "notes.png cannot be read as a picture."
     path, _ = picture(tmp_path)

@@ -77,7 +77,7 @@ def prepare(source: Source, wanted: Wanted) -> Store:
         raise RunError(
             f"--cache {wanted.cache}: {error.strerror or error}; free some space or choose another"
         ) from error
-    _report(source, json.loads((folder / INDEX).read_text())["bad"])
+    _report(source, json.loads((folder / INDEX).read_text(encoding="utf-8"))["bad"])
     return store
 
 
@@ -89,7 +89,7 @@ def _digest(value: object) -> str:
 def _locked(home: pathlib.Path) -> Iterator[None]:
     """Only one process at a time inside; the system frees the lock of one that dies."""
     home.mkdir(parents=True, exist_ok=True)
-    with open(home / "lock", "w") as file:
+    with open(home / "lock", "w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -110,7 +110,7 @@ def _write(source: Source, wanted: Wanted, folder: pathlib.Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)  # from a process that was killed: TFDS would take it for the whole
     try:
         written = builder.write(pictures, len(source.files), wanted.channels, partial)
-        (written / INDEX).write_text(json.dumps({"files": good, "bad": bad}))
+        (written / INDEX).write_text(json.dumps({"files": good, "bad": bad}), encoding="utf-8")
         os.rename(written, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -124,7 +124,7 @@ class _Former:
     def __init__(self, folder: pathlib.Path):
         self._store = Store.open(folder)
         self._rows = {file: row for row, file in enumerate(self._store.files)}
-        bad = json.loads((folder / INDEX).read_text())["bad"]
+        bad = json.loads((folder / INDEX).read_text(encoding="utf-8"))["bad"]
         self._reasons = {File(*fields): reason for *fields, reason in bad}
 
     @classmethod

@@ -28,7 +28,7 @@ class Store:
     @classmethod
     def open(cls, folder: pathlib.Path) -> "Store":
         """The store in a folder that `prepared` wrote. Its files stay readable even if the folder is removed."""
-        files = [File(*fields) for fields in json.loads((folder / INDEX).read_text())["files"]]
+        files = [File(*fields) for fields in json.loads((folder / INDEX).read_text(encoding="utf-8"))["files"]]
         records = _Records(sorted(folder.glob("*.array_record*")))
         return cls(records, files, np.arange(len(files)))
 

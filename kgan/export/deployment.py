@@ -190,7 +190,7 @@ def write_deployment(root: pathlib.Path, name: str) -> list[pathlib.Path]:
         "deployment.yaml": lambda before: before or _filled(DEPLOYMENT, name, indent=12),
         "kserve.yaml": lambda before: _with_model(before, name),
     }
-    with (root / ".lock").open("w") as lock:
+    with (root / ".lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the last of several exports at once sees the versions of all
         return [root / file for file, render in files.items() if _rewritten(root / file, render)]
 
@@ -237,11 +237,11 @@ def _with_model(before: str, name: str) -> str:
 
 
 def _rewritten(path: pathlib.Path, render) -> bool:
-    before = path.read_text() if path.exists() else ""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
     after = render(before)
     if after == before:
         return False
     partial = path.with_name(f".{path.name}.partial")  # a server may read it at any moment
-    partial.write_text(after)
+    partial.write_text(after, encoding="utf-8")
     partial.replace(path)
     return True

@@ -45,7 +45,7 @@ def write_sidecar(path: pathlib.Path, facts: Facts, words: dict, likeness: dict,
     """The JSON of the whole file at `path`, beside it; `words` are more entries of it."""
     told = _description(path, facts) | words | {"likeness_to_keras": likeness, "test_vectors": vectors}
     told |= {"labels": origin.labels, "licence": origin.licence, "source": origin.source}
-    names_beside(path)[0].write_text(json.dumps(told, indent=2) + "\n")
+    names_beside(path)[0].write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def _description(path: pathlib.Path, facts: Facts) -> dict:
@@ -115,7 +115,7 @@ def check_litert(model: str | os.PathLike) -> str:
     model = pathlib.Path(model)
     sidecar, vectors = names_beside(model)
     try:
-        facts = json.loads(sidecar.read_text())
+        facts = json.loads(sidecar.read_text(encoding="utf-8"))
         told, raw, content = facts["test_vectors"], vectors.read_bytes(), model.read_bytes()
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{model}: needs {sidecar.name} and {vectors.name} beside it ({error})") from None

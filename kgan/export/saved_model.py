@@ -69,7 +69,7 @@ def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> dic
     root.weights = stylist.weights
     tf.saved_model.save(root, str(folder), signatures=functions)
     (folder / FACTS).parent.mkdir(exist_ok=True)
-    (folder / FACTS).write_text(json.dumps(dataclasses.asdict(stylist.facts), indent=2) + "\n")
+    (folder / FACTS).write_text(json.dumps(dataclasses.asdict(stylist.facts), indent=2) + "\n", encoding="utf-8")
     return functions
 
 
@@ -86,7 +86,7 @@ def float_function(loaded: object) -> tf.types.experimental.ConcreteFunction | N
 def read_facts(folder: pathlib.Path, loaded: object) -> Facts:
     """The facts of a SavedModel: its file, or without it what the signatures tell."""
     if (folder / FACTS).exists():
-        return Facts(**json.loads((folder / FACTS).read_text()))
+        return Facts(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
     function = float_function(loaded)
     inputs = function.structured_input_signature[1]
     channels = function.structured_outputs["stylized"].shape[-1]

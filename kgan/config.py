@@ -143,8 +143,9 @@ class TrainConfig:
     devices: Whole = None
     """The first N GPUs (of every machine), or N logical CPU devices where there is no GPU. Default: 1, or all GPUs with
     mirrored and multi_worker."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Compute precision of the networks; losses, norms and weights stay in float32."""
+    precision: Literal["float64", "float32", "bfloat16", "float16"] = "float32"
+    """Compute precision of the networks; losses, norms and weights stay in float32. With float64 they are in float64
+    too: slow, to compare two ways of computing one thing."""
     jit: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Compile the training step with XLA. Default: on a GPU."""
     deterministic: Annotated[bool | None, arg(metavar="{True,False}")] = None

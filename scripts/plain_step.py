@@ -25,7 +25,7 @@ def missing(config: TrainConfig, replicas: int) -> str | None:
     """What of these settings the plain step does not know; None where it can stand beside kgan's."""
     lacks = {
         "several devices": replicas > 1,
-        "float16": config.precision == "float16",
+        config.precision: config.precision in ("float16", "float64"),
         "the gradient penalty": config.adversarial == "wasserstein",
         "a teacher": bool(config.distill_from),
         "augmentation": bool(config.augment),

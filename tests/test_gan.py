@@ -3,7 +3,7 @@ import functools
 
 import numpy as np
 import pytest
-from gan_runs import SGD, batches, eager, make, same, settings, train, weights
+from gan_runs import EXACT, PARITY, SGD, batches, eager, make, same, settings, train, weights
 
 from kgan import recipes
 from kgan.gan.player import joined, parted
@@ -38,13 +38,13 @@ VARIANTS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_two_replicas_train_the_weights_of_one(name):
-    config = settings(**VARIANTS[name], **SGD)
+    config = settings(**VARIANTS[name], **SGD, **EXACT)
     one, two = make(config), make(config, 2)
     given = batches(config, 3)
     for part in (given[:1], given[1:]):  # after one update, and after three
         train(one, part), train(two, part)
         for a, b in zip(weights(one), weights(two), strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-5)
+            np.testing.assert_allclose(a, b, rtol=0, atol=PARITY)
 
 
 def test_every_network_of_both_players_moves():

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from gan_runs import SGD, batches, make, settings, train, weights
+from gan_runs import EXACT, PARITY, SGD, batches, make, settings, train, weights
 from tensorflow.python.framework.config import disable_op_determinism
 
 pytestmark = pytest.mark.slow
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_step_compiled_by_xla_is_the_same_step():
     disable_op_determinism()  # another test's training may have asked for it, and Keras then compiles nothing
-    config = settings(recipe="cut", **SGD)
+    config = settings(recipe="cut", **SGD, **EXACT)
     plain, compiled = make(config), make(dataclasses.replace(config, jit=True))
     mirrored = make(dataclasses.replace(config, jit=True), 2)
     assert compiled.jit_compile
@@ -21,8 +21,8 @@ def test_a_step_compiled_by_xla_is_the_same_step():
     for gan in (plain, compiled, mirrored):
         train(gan, batches(config, 3))
     for a, b, c in zip(weights(plain), weights(compiled), weights(mirrored), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
-        np.testing.assert_allclose(a, c, atol=1e-5)
+        np.testing.assert_allclose(a, b, rtol=0, atol=PARITY)
+        np.testing.assert_allclose(a, c, rtol=0, atol=PARITY)
 
 
 @pytest.mark.parametrize("recipe", ["article", "cut", "cyclegan"])  # of every loss and network one

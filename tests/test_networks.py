@@ -231,18 +231,20 @@ def test_regularizer_contract(name, shape):
         ("article", "bfloat16"),
         ("cyclegan", "bfloat16"),
         ("paired", "float16"),
+        *((recipe, "float64") for recipe in ("article", "cyclegan", "projected")),
     ],
 )
 def test_every_recipe_builds_and_judges(recipe, precision):
     config = settings(recipe, precision=precision)
     model = networks.build_generator(config)
     fake = model(noise_like(model, 32, 32), training=True)
-    assert fake.dtype == tf.float32
-    assert all(weight.dtype == "float32" for weight in model.weights)
-    assert networks.build_regularizer(config)(fake).dtype == tf.float32
+    exact = tf.float64 if precision == "float64" else tf.float32
+    assert fake.dtype == exact
+    assert all(weight.dtype == exact for weight in model.weights)
+    assert networks.build_regularizer(config)(fake).dtype == exact
     if config.discriminator:
         logits = networks.build_discriminator(config)(fake, training=True)
-        assert all(scale.dtype == tf.float32 and np.isfinite(scale).all() for scale in logits)
+        assert all(scale.dtype == exact and np.isfinite(scale).all() for scale in logits)
 
 
 def test_synthesis_takes_noise_alone_and_the_article_takes_both():

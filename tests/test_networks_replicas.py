@@ -4,17 +4,20 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gan_runs import PARITY
 
 from kgan import losses, networks
 
 NETWORKS = {
-    "spectral patch": lambda: networks.DISCRIMINATORS["patch"](filters=4, norm="none", spectral=True, depth=2),
-    "spectral and batch norm": lambda: networks.DISCRIMINATORS["article"](filters=4, depth=2),
+    "spectral patch": lambda: networks.DISCRIMINATORS["patch"](
+        filters=4, norm="none", spectral=True, depth=2, dtype="float64"
+    ),
+    "spectral and batch norm": lambda: networks.DISCRIMINATORS["article"](filters=4, depth=2, dtype="float64"),
     "article generator": lambda: networks.GENERATORS["article"](
-        channels=1, noise_channels=2, filters=4, blocks=1, norm="batch", upsample="transpose"
+        channels=1, noise_channels=2, filters=4, blocks=1, norm="batch", upsample="transpose", dtype="float64"
     ),
 }
-PICTURES = tf.random.stateless_uniform([4, 32, 32, 3], [1, 2], -1.0, 1.0)
+PICTURES = tf.random.stateless_uniform([4, 32, 32, 3], [1, 2], -1.0, 1.0, tf.float64)
 
 
 def network_and_optimizer(name):
@@ -65,7 +68,7 @@ def trained_on_two_replicas(name):
 def test_two_replicas_train_as_one_and_hold_equal_weights(name):
     network, strategy = trained_on_two_replicas(name)
     for weight, expected in zip(network.weights, trained(name).weights, strict=True):
-        np.testing.assert_allclose(weight.numpy(), expected.numpy(), atol=1e-5, err_msg=weight.path)
+        np.testing.assert_allclose(weight.numpy(), expected.numpy(), rtol=0, atol=PARITY, err_msg=weight.path)
         first, second = (local.numpy() for local in strategy.experimental_local_results(weight.value))
         np.testing.assert_array_equal(first, second, err_msg=weight.path)
 
@@ -76,14 +79,14 @@ def test_two_replicas_train_as_one_and_hold_equal_weights(name):
 )  # generators: tests/test_gan_compiled.py
 def test_a_compiled_step_trains_as_an_uncompiled_one(name):
     for weight, expected in zip(trained(name, jit=True).weights, trained(name).weights, strict=True):
-        np.testing.assert_allclose(weight.numpy(), expected.numpy(), atol=1e-5, err_msg=weight.path)
+        np.testing.assert_allclose(weight.numpy(), expected.numpy(), rtol=0, atol=PARITY, err_msg=weight.path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["patch", "multiscale", "article"])
 def test_gradient_penalty_compiles_for_every_discriminator_and_judges_each_picture_alone(name):
     extra = {"scales": 2} if name == "multiscale" else {}
-    network = networks.DISCRIMINATORS[name](filters=4, norm="none", spectral=True, **extra)
+    network = networks.DISCRIMINATORS[name](filters=4, norm="none", spectral=True, dtype="float64", **extra)
     network(PICTURES)
     kernel = next(weight for weight in network.trainable_variables if weight.name == "kernel")
 
@@ -102,4 +105,4 @@ def test_gradient_penalty_compiles_for_every_discriminator_and_judges_each_pictu
         for pair in zip(tf.split(PICTURES, 2), tf.split(-PICTURES[::-1], 2), strict=True)
     ]
     whole = losses.gradient_penalty(lambda x, training: network(x), PICTURES, -PICTURES[::-1], tf.fill([4], 0.5))
-    assert float(whole) == pytest.approx(float(tf.reduce_mean(halves)), rel=1e-4)
+    assert float(whole) == pytest.approx(float(tf.reduce_mean(halves)), abs=PARITY)

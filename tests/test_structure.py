@@ -34,6 +34,7 @@ LAYERS = [
         "record",
         "masks",
         "targets",
+        "precision",
     },
     {"gan"},
     {"export", "checkpoints"},

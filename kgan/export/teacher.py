@@ -14,7 +14,7 @@ from kgan.models import resolve_model
 from kgan.networks import POLICIES
 
 Teacher = Callable[[tf.Tensor], tf.Tensor]
-"""Content [N, S, S, C] -> pictures of the same shape, float32, both in [-1, 1]; S is known. Nothing in it learns."""
+"""Content [N, S, S, C] -> pictures of the same shape and format, both in [-1, 1]; S is known. Nothing in it learns."""
 
 
 def load_teacher(config: TrainConfig) -> Teacher:
@@ -52,7 +52,7 @@ def _from_saved_model(path: pathlib.Path, config: TrainConfig) -> tuple[Teacher,
     function, facts = float_function(path)
 
     def teach(content):
-        made = function(image=content * 0.5 + 0.5)["stylized"]
-        return tf.ensure_shape(made, content.shape) * 2.0 - 1.0
+        made = function(image=tf.cast(content, tf.float32) * 0.5 + 0.5)["stylized"]
+        return tf.cast(tf.ensure_shape(made, content.shape) * 2.0 - 1.0, content.dtype)
 
     return teach, facts

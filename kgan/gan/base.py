@@ -27,6 +27,7 @@ class GAN(keras.Model):
     Attributes:
         stylist: the generator to use: the exponential moving average of the trained one.
         step: int64 variable, updates made so far.
+        exact: the format of pictures and losses: float32, or float64 if that is the precision.
     """
 
     def __init__(self, config: TrainConfig):
@@ -42,6 +43,7 @@ class GAN(keras.Model):
         self.embedder = build_regularizer(config) if self._needs("mmd") else None
         self.stylist = build_generator(config)
         self.stylist.trainable = False
+        self.exact = self.stylist.variable_dtype
 
     def _needs(self, *names: str) -> bool:
         return any(name in self.weights_of for name in names)
@@ -102,8 +104,11 @@ class GAN(keras.Model):
         """
         strategy = self.distribute_strategy
 
+        def exactly(batch):
+            return step_function({name: tf.cast(pictures, self.exact) for name, pictures in batch.items()})
+
         def on_data(batch):
-            logs = strategy.run(step_function, args=(batch,))
+            logs = strategy.run(exactly, args=(batch,))
             return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
 
         if self.jit_compile:

@@ -22,7 +22,7 @@ class ImagePool(keras.layers.Layer):
     """
 
     def __init__(self, size: int, picture_shape: tuple[int, int, int], batch_size: int, **kwargs):
-        super().__init__(trainable=False, dtype="float32", **kwargs)
+        super().__init__(trainable=False, **kwargs)
         self.size = -(-size // batch_size) * batch_size
         self.pictures = self.add_weight(
             shape=(self.size, *picture_shape),

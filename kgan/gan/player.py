@@ -24,7 +24,7 @@ class Player:
         self.networks = networks
         self.weights = [weight for network in networks for weight in network.trainable_variables]
         self.sizes = [weight.shape.num_elements() for weight in self.weights]
-        self.flat = keras.Variable(tf.zeros(sum(self.sizes)), name="flat_weights")
+        self.flat = keras.Variable(tf.zeros(sum(self.sizes), self.weights[0].dtype), name="flat_weights")
         self.optimizer = build_optimizer([self.flat])
 
     def take_up(self) -> None:
@@ -65,7 +65,7 @@ class Average:
         self.weights = [mean_of[id(weight)] for weight in source.trainable_variables]
         self.statistics = [(mean, weight) for mean, weight in pairs if id(weight) not in trained]
         self.size = sum(weight.shape.num_elements() for weight in self.weights)
-        self.flat = keras.Variable(tf.zeros(self.size), trainable=False, name="flat_average")
+        self.flat = keras.Variable(tf.zeros(self.size, player.flat.dtype), trainable=False, name="flat_average")
 
     def take_up(self) -> None:
         """Copy the network's weights into the flat variable."""
@@ -81,8 +81,8 @@ class Average:
     def move(self, step: tf.Tensor) -> None:
         """One step towards the player's weights. At first the average would be mostly the random start: the decay
         grows into its full value."""
-        step = tf.cast(step, tf.float32)
-        decay = tf.minimum(self.decay, (1.0 + step) / (10.0 + step))
+        step = tf.cast(step, self.flat.dtype)
+        decay = tf.minimum((1.0 + step) / (10.0 + step), self.decay)
         pair = (self.flat.value, self.player.flat.value)
         replicas.assign_everywhere([pair], lambda mean, new: decay * mean + (1.0 - decay) * new[: self.size])
 

@@ -19,10 +19,7 @@ class TwoWay(GAN):
         self.backward = build_generator(config)
         self.style_judge = build_discriminator(config)
         self.content_judge = build_discriminator(config)
-        shape = (config.size, config.size, config.channels)
-        pooled = config.image_pool > 0
-        self.style_pool = ImagePool(config.image_pool, shape, config.batch_size) if pooled else None
-        self.content_pool = ImagePool(config.image_pool, shape, config.batch_size) if pooled else None
+        self.style_pool, self.content_pool = self._pool(), self._pool()
         self._finish(
             maker=[self.forward, self.backward],
             judge=[self.style_judge, self.content_judge],
@@ -44,6 +41,11 @@ class TwoWay(GAN):
         self._book_test("content", content, fake)
         self._book_test("cycle", content, back)
         return self.get_metrics_result()
+
+    def _pool(self) -> ImagePool | None:
+        config = self.config
+        shape = (config.size, config.size, config.channels)
+        return ImagePool(config.image_pool, shape, config.batch_size, dtype=self.exact) if config.image_pool else None
 
     def _maker_losses(self, content, style):
         to_style, to_content = self._translate(content, style)

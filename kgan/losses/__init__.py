@@ -1,4 +1,7 @@
-"""Losses: pure functions of tensors -> float32 scalars, means over all elements. Pictures are in [-1, 1]."""
+"""Losses: pure functions of tensors -> float32 scalars, means over all elements. Pictures are in [-1, 1].
+
+Of tensors in float64 they are in float64.
+"""
 
 from kgan.losses.adversarial import ADVERSARIAL, AdversarialLoss, gradient_penalty, over_scales
 from kgan.losses.consistency import cycle_loss, identity_loss, pixel_loss, smoothness_loss, total_variation_loss

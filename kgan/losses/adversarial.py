@@ -9,18 +9,20 @@ from collections.abc import Callable
 import tensorflow as tf
 from keras import ops
 
+from kgan.precision import precise
+
 
 def cross_entropy_discriminator_loss(real_logits, fake_logits):
     """E[-log p(x)] + E[-log(1 - p(G))], p = sigmoid of the logits.
 
     Reference: [GAN](https://arxiv.org/abs/1406.2661).
     """
-    return _mean(ops.softplus(-_float(real_logits))) + _mean(ops.softplus(_float(fake_logits)))
+    return _mean(ops.softplus(-precise(real_logits))) + _mean(ops.softplus(precise(fake_logits)))
 
 
 def cross_entropy_generator_loss(fake_logits):
     """E[-log p(G)]: the non-saturating form, whose gradient does not vanish while the discriminator wins."""
-    return _mean(ops.softplus(-_float(fake_logits)))  # -log(sigmoid(x)), finite for large |x|
+    return _mean(ops.softplus(-precise(fake_logits)))  # -log(sigmoid(x)), finite for large |x|
 
 
 def least_squares_discriminator_loss(real_logits, fake_logits):
@@ -28,12 +30,12 @@ def least_squares_discriminator_loss(real_logits, fake_logits):
 
     Reference: [LSGAN](https://arxiv.org/abs/1611.04076).
     """
-    return 0.5 * (_mean(ops.square(_float(real_logits) - 1.0)) + _mean(ops.square(_float(fake_logits))))
+    return 0.5 * (_mean(ops.square(precise(real_logits) - 1.0)) + _mean(ops.square(precise(fake_logits))))
 
 
 def least_squares_generator_loss(fake_logits):
     """E[(D(G) - 1)^2], without the 0.5 of LSGAN, as in CycleGAN, whose other weights are relative to it."""
-    return _mean(ops.square(_float(fake_logits) - 1.0))
+    return _mean(ops.square(precise(fake_logits) - 1.0))
 
 
 def hinge_discriminator_loss(real_logits, fake_logits):
@@ -41,7 +43,7 @@ def hinge_discriminator_loss(real_logits, fake_logits):
 
     Reference: [Geometric GAN](https://arxiv.org/abs/1705.02894).
     """
-    return _mean(ops.relu(1.0 - _float(real_logits))) + _mean(ops.relu(1.0 + _float(fake_logits)))
+    return _mean(ops.relu(1.0 - precise(real_logits))) + _mean(ops.relu(1.0 + precise(fake_logits)))
 
 
 def wasserstein_discriminator_loss(real_logits, fake_logits):
@@ -49,12 +51,12 @@ def wasserstein_discriminator_loss(real_logits, fake_logits):
 
     Reference: [Wasserstein GAN](https://arxiv.org/abs/1701.07875).
     """
-    return _mean(_float(fake_logits)) - _mean(_float(real_logits))
+    return _mean(precise(fake_logits)) - _mean(precise(real_logits))
 
 
 def wasserstein_generator_loss(fake_logits):
     """-E[D(G)]; the generator's side of the hinge loss too."""
-    return -_mean(_float(fake_logits))
+    return -_mean(precise(fake_logits))
 
 
 def article_discriminator_loss(real_logits, fake_logits, discriminator_weight=1.0, wasserstein_weight=1.0):
@@ -62,7 +64,7 @@ def article_discriminator_loss(real_logits, fake_logits, discriminator_weight=1.
 
     Cross entropy on real pictures, Wasserstein between stylized and real ones; no floor: needs spectral norm.
     """
-    cross_entropy = _mean(ops.softplus(-_float(real_logits)))
+    cross_entropy = _mean(ops.softplus(-precise(real_logits)))
     wasserstein = wasserstein_discriminator_loss(real_logits, fake_logits)
     return discriminator_weight * cross_entropy + wasserstein_weight * wasserstein
 
@@ -79,8 +81,8 @@ def gradient_penalty(discriminator: Callable, real, fake, epsilon):
 
     Reference: [WGAN-GP](https://arxiv.org/abs/1704.00028).
     """
-    real, fake = _float(real), _float(fake)
-    epsilon = ops.reshape(_float(epsilon), (-1, 1, 1, 1))
+    real, fake = precise(real), precise(fake)
+    epsilon = ops.reshape(ops.cast(epsilon, real.dtype), (-1, 1, 1, 1))
     mixed = epsilon * real + (1.0 - epsilon) * fake
     with tf.GradientTape() as tape:
         tape.watch(mixed)
@@ -118,10 +120,6 @@ ADVERSARIAL = {
 }
 
 
-def _float(logits):
-    return ops.cast(logits, "float32")
-
-
 def _mean(values):
     return ops.mean(values)
 
@@ -132,5 +130,5 @@ def _as_list(logits) -> list:
 
 def _scores(logits):
     """The mean logit of each picture, over patches and then over scales: [N]."""
-    scales = [ops.mean(ops.reshape(_float(x), (x.shape[0] or -1, -1)), axis=1) for x in _as_list(logits)]
+    scales = [ops.mean(ops.reshape(precise(x), (x.shape[0] or -1, -1)), axis=1) for x in _as_list(logits)]
     return ops.mean(ops.stack(scales), axis=0)

@@ -2,10 +2,12 @@
 
 from keras import ops
 
+from kgan.precision import precise
+
 
 def pixel_loss(expected, got):
     """E|expected - got|: the L1 distance, which blurs less than L2 (pix2pix, https://arxiv.org/abs/1611.07004)."""
-    return ops.mean(ops.abs(ops.cast(expected, "float32") - ops.cast(got, "float32")))
+    return ops.mean(ops.abs(precise(expected) - precise(got)))
 
 
 def cycle_loss(content, cycled):
@@ -26,7 +28,7 @@ def total_variation_loss(pictures):
 
     Reference: [Rudin et al.](https://doi.org/10.1016/0167-2789(92)90242-F), the anisotropic form.
     """
-    pictures = ops.cast(pictures, "float32")
+    pictures = precise(pictures)
     down = ops.abs(pictures[:, 1:] - pictures[:, :-1])
     right = ops.abs(pictures[:, :, 1:] - pictures[:, :, :-1])
     return ops.mean(down) + ops.mean(right)
@@ -43,7 +45,7 @@ def smoothness_loss(content, got, cell: int = 8, slope: float = 10.0):
     Reference: edge-aware smoothness of disparities, [Godard et al.](https://arxiv.org/abs/1609.03677), on means.
     """
     cell = min(cell, *(side // 2 for side in content.shape[1:3]))
-    content, got = (ops.average_pool(ops.cast(each, "float32"), cell) for each in (content, got))
+    content, got = (ops.average_pool(precise(each), cell) for each in (content, got))
     total = 0.0
     for axis in (1, 2):
         edges = ops.mean(ops.abs(ops.diff(content, axis=axis)), axis=-1, keepdims=True)

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from kgan.precision import precise
+
 
 def patch_nce(queries, keys, temperature: float = 0.07):
     """E[-log softmax(q . k / temperature) at the key of the query's own place]; [N, P, D] twice -> float32 scalar.
@@ -18,7 +20,7 @@ def patch_nce(queries, keys, temperature: float = 0.07):
     Reference: [Contrastive unpaired translation](https://arxiv.org/abs/2007.15651), after
     [InfoNCE](https://arxiv.org/abs/1807.03748).
     """
-    queries, keys = ops.cast(queries, "float32"), ops.cast(keys, "float32")
+    queries, keys = precise(queries), precise(keys)
     logits = ops.einsum("npd,nqd->npq", queries, keys) / temperature  # [NPP]: no place of another picture
     right = ops.sum(queries * keys, axis=-1) / temperature  # [NP], the diagonal
     return ops.mean(ops.logsumexp(logits, axis=-1) - right)

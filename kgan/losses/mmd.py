@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from keras import ops
 
+from kgan.precision import precise
+
 SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -22,7 +24,7 @@ def mmd(real, fake, scales: Sequence[float] = SCALES, unbiased: bool = False):
 
     Reference: [A Kernel Two-Sample Test](https://jmlr.org/papers/v13/gretton12a.html).
     """
-    real, fake = ops.cast(real, "float32"), ops.cast(fake, "float32")
+    real, fake = precise(real), precise(fake)
     count = real.shape[0]
     if unbiased and min(count, fake.shape[0]) < 2:
         raise ValueError(f"The unbiased MMD needs 2 rows of each. Received: {count} and {fake.shape[0]}")

@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kgan.precision import precise
+
 WINDOW, SIGMA = 11, 1.5  # of the SSIM paper's Gaussian window, in pixels
 
 
@@ -19,7 +21,7 @@ def ssim_loss(expected, got):
     Reference: [SSIM](https://doi.org/10.1109/TIP.2003.819861).
     """
     # Of light in [0, 1], as the metric: about a gray of 0, slightly darker and slightly lighter would be opposites.
-    return 1.0 - ops.mean(_ssim_map((_float(expected) + 1.0) / 2.0, (_float(got) + 1.0) / 2.0))
+    return 1.0 - ops.mean(_ssim_map((precise(expected) + 1.0) / 2.0, (precise(got) + 1.0) / 2.0))
 
 
 def _ssim_map(x, y):
@@ -42,7 +44,7 @@ def _blur(maps):
     height, width, channels = maps.shape[1:]
     for kernel in (_gaussian(height)[:, None], _gaussian(width)[None, :]):
         kernel = np.repeat(kernel[..., None, None], channels, axis=2)  # [h, w, C, 1]
-        maps = tf.nn.depthwise_conv2d(maps, tf.constant(kernel), [1, 1, 1, 1], "VALID")
+        maps = tf.nn.depthwise_conv2d(maps, tf.constant(kernel, maps.dtype), [1, 1, 1, 1], "VALID")
     return maps
 
 
@@ -68,7 +70,7 @@ def gram_matrix(maps):
     Reference: [Gatys et al.](https://arxiv.org/abs/1508.06576).
     """
     places = maps.shape[1] * maps.shape[2]
-    flat = ops.reshape(_float(maps), (-1, places, maps.shape[3]))  # [NPC], P = H * W
+    flat = ops.reshape(precise(maps), (-1, places, maps.shape[3]))  # [NPC], P = H * W
     return ops.einsum("npc,npd->ncd", flat, flat) / places  # [NCC]
 
 
@@ -88,8 +90,4 @@ def gram_loss(style: Sequence, got: Sequence):
 
 def _mean_over_layers(distance, expected: Sequence, got: Sequence):
     pairs = zip(expected, got, strict=True)
-    return ops.mean(ops.stack([distance(_float(x), _float(y)) for x, y in pairs]))
-
-
-def _float(x):
-    return ops.cast(x, "float32")
+    return ops.mean(ops.stack([distance(precise(x), precise(y)) for x, y in pairs]))

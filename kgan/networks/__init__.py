@@ -26,7 +26,8 @@ __all__ = [
     "build_regularizer",
 ]
 
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+POLICIES = {"float64": "float64", "float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+"""Keras' names of what --precision asks for."""
 
 GENERATORS = {"resnet": ResNetGenerator, "article": ArticleGenerator, "mobile": MobileGenerator}
 

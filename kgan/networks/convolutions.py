@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kgan.precision import precise
+
 FEW = 8
 """Matrix units work on channels by eights: below that, most of their work is lost."""
 
@@ -50,7 +52,7 @@ def columns_summed(x, kernel):
     kernel = tf.reshape(tf.transpose(kernel, [0, 2, 1, 3]), [height, 1, channels, width * few])
     maps = tf.nn.conv2d(x, tf.pad(kernel, [[0, 0]] * 3 + [[0, -(width * few) % FEW]]), 1, "VALID")
     shifted = [maps[:, :, c : c + side, c * few : (c + 1) * few] for c in range(width)]
-    return tf.cast(tf.add_n([tf.cast(part, tf.float32) for part in shifted]), x.dtype)
+    return tf.cast(tf.add_n([precise(part) for part in shifted]), x.dtype)
 
 
 @keras.saving.register_keras_serializable(package="kgan")

@@ -8,6 +8,7 @@ from kgan.networks import features as pretrained
 from kgan.networks import layers
 from kgan.networks.layers import ConvBlock
 from kgan.networks.norms import SpectralNormalization
+from kgan.precision import precise
 
 
 class Discriminator(keras.Model):
@@ -56,7 +57,7 @@ class PatchDiscriminator(Discriminator):
 
     def call(self, pictures, training=False):
         logits = layers.run([*self.sequence, self.last], pictures, training)
-        return [ops.cast(logits, "float32")]
+        return [precise(logits)]
 
     def get_config(self):
         return {**super().get_config(), "depth": self.depth}
@@ -122,7 +123,7 @@ class ArticleDiscriminator(Discriminator):
     def call(self, pictures, training=False):
         maps = layers.pool_to_grid(layers.run(self.sequence, pictures, training), self.grid)
         logits = self.dense(ops.reshape(maps, (-1, self.grid**2 * maps.shape[-1])), training=training)
-        return [ops.cast(logits, "float32")]
+        return [precise(logits)]
 
     def get_config(self):
         own = {"depth": self.depth, "kernel": self.kernel, "downsample": self.downsample}
@@ -178,7 +179,7 @@ class ProjectedDiscriminator(Discriminator):
     def call(self, pictures, training=False):
         maps = [ops.cast(x, self.compute_dtype) for x in self.extractor(pictures)]
         logits = [layers.run(head, x, training) for head, x in zip(self._heads(), maps, strict=True)]
-        return self.pixels(pictures, training=training) + [ops.cast(x, "float32") for x in logits]
+        return self.pixels(pictures, training=training) + [precise(x) for x in logits]
 
     def get_config(self):
         return {**super().get_config(), "features": self.features, "feature_weights": self.feature_weights}

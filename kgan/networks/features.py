@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.errors import UserError
+from kgan.precision import precise
 
 PACKAGED = pathlib.Path(__file__).with_name("mobilenet.npz")
 
@@ -63,7 +64,7 @@ class MobileNetFeatures(FeatureExtractor):
         maps, outputs = rgb, {}
         for name, stride in mobilenet_layers():
             convolve = tf.nn.depthwise_conv2d if "_dw_" in name else tf.nn.conv2d
-            kernel, bias = self.weights[f"{name}/kernel"], self.weights[f"{name}/bias"]
+            kernel, bias = (tf.cast(self.weights[f"{name}/{part}"], maps.dtype) for part in ("kernel", "bias"))
             maps = tf.nn.relu6(convolve(maps, kernel, [1, stride, stride, 1], "SAME") + bias)
             outputs[name] = maps
             if name == last:
@@ -102,7 +103,7 @@ def build(name: str = "mobilenet", weights: str | None = None) -> FeatureExtract
 
 def to_rgb(pictures) -> tf.Tensor:
     """Gray repeated, RGBA laid over white; float32 [N, H, W, 3] in [-1, 1]."""
-    pictures = tf.cast(pictures, tf.float32)
+    pictures = precise(pictures)
     channels = pictures.shape[-1]
     if channels == 1:
         return tf.repeat(pictures, 3, axis=-1)

@@ -15,6 +15,7 @@ from kgan.networks.convolutions import ThinConv2D
 from kgan.networks.layers import ConvBlock, ResidualBlock
 from kgan.networks.norms import normalization
 from kgan.networks.padding import ReflectionPadding2D
+from kgan.precision import precise
 
 
 class Generator(keras.Model):
@@ -85,7 +86,7 @@ class Generator(keras.Model):
 
     def finish(self, inputs, maps, training=False):
         """The picture [N, H, W, channels] from `maps = layer_features(inputs)`: together they are one call."""
-        last = ops.cast(layers.run(self.head, self._features_after(maps, training), training), "float32")
+        last = precise(layers.run(self.head, self._features_after(maps, training), training))
         return self._picture(inputs, ops.tanh(last))
 
     def features(self, inputs, training=False):
@@ -110,7 +111,7 @@ class Generator(keras.Model):
     def _picture(self, inputs, correction):
         if not self.residual:
             return correction
-        content = ops.cast(inputs[..., : self.channels], "float32")
+        content = ops.cast(inputs[..., : self.channels], correction.dtype)
         return content + correction - content * ops.abs(correction)
 
     def get_config(self):
@@ -235,16 +236,17 @@ class NoiseCode(keras.layers.Layer):
         self.folded = True
 
     def call(self, noise, size, training=False):
-        pixels = ops.cast(tf.reduce_prod(tf.shape(noise)[1:3]), "float32")
-        pooled = ops.mean(ops.cast(noise, "float32"), axis=(1, 2)) * ops.sqrt(pixels)  # [N, Nz]
-        code = ops.relu(ops.cast(self.normalize(self.dense(pooled), training=training), "float32"))
+        noise = precise(noise)
+        pixels = ops.cast(tf.reduce_prod(tf.shape(noise)[1:3]), noise.dtype)
+        pooled = ops.mean(noise, axis=(1, 2)) * ops.sqrt(pixels)  # [N, Nz]
+        code = ops.relu(precise(self.normalize(self.dense(pooled), training=training)))
         code = ops.reshape(code, (-1, self.grid, self.grid, self.filters))
         return ops.cast(self._resized(code, size), self.compute_dtype)
 
     def _resized(self, code, size):
-        if not self.folded:
+        if not self.folded and code.dtype == tf.float32:  # `tf.image.resize` gives no other
             return tf.image.resize(code, size, "bilinear")
-        rows, columns = (_interpolation(self.grid, side) for side in size)
+        rows, columns = (tf.constant(_interpolation(self.grid, side), code.dtype) for side in size)
         return tf.einsum("nghc,ig,jh->nijc", code, rows, columns)
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""Layers that the networks share. Pictures and feature maps are NHWC; weights and norms stay in float32."""
+"""Layers that the networks share. Pictures and feature maps are NHWC; weights and norms are in float32 at least."""
 
 import math
 

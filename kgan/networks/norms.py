@@ -1,8 +1,10 @@
-"""Norms of feature maps [N, H, W, C] and of weights; both stay in float32 whatever the compute dtype."""
+"""Norms of feature maps [N, H, W, C] and of weights; computed in float32 at least, whatever the compute dtype."""
 
 import keras
 import tensorflow as tf
 from keras import ops
+
+from kgan.precision import precise
 
 HALF_UNIT = 0.125
 """What maps are multiplied by before their squares are taken in float16."""
@@ -20,21 +22,21 @@ def normalize_instances(x, scale, offset, epsilon: float = 1e-5, negative_slope:
 
     @tf.custom_gradient
     def normalize(x, scale, offset):
-        row_mean, row_variance = _moments_of_rows(tf.cast(x, tf.float32))
+        row_mean, row_variance = _moments_of_rows(precise(x))
         mean = tf.reduce_mean(row_mean, axis=1, keepdims=True)  # [N11C]
         variance = tf.reduce_mean(row_variance + tf.square(row_mean - mean), axis=1, keepdims=True)
         inverse = tf.math.rsqrt(variance + epsilon)
-        outputs = (tf.cast(x, tf.float32) - mean) * (inverse * scale) + offset
+        outputs = (precise(x) - mean) * (inverse * scale) + offset
         outputs = tf.cast(_activated(outputs, negative_slope), x.dtype)
 
         def gradient(upstream):
-            normal = (tf.cast(x, tf.float32) - mean) * inverse
-            upstream = tf.cast(upstream, tf.float32)
+            normal = (precise(x) - mean) * inverse
+            upstream = precise(upstream)
             if negative_slope != 1.0:
                 upstream = tf.where(normal * scale + offset > 0.0, upstream, negative_slope * upstream)
             along_scale, along_offset = _mean_over_rows(upstream * normal), _mean_over_rows(upstream)
             to_x = inverse * scale * (upstream - along_offset - normal * along_scale)
-            pixels = tf.cast(tf.shape(x)[1] * tf.shape(x)[2], tf.float32)
+            pixels = tf.cast(tf.shape(x)[1] * tf.shape(x)[2], mean.dtype)
             to_scale, to_offset = (pixels * tf.reduce_sum(part, axis=(0, 1, 2)) for part in (along_scale, along_offset))
             return tf.cast(to_x, x.dtype), to_scale, to_offset
 
@@ -77,8 +79,8 @@ def _activated(x, negative_slope: float):
 class InstanceNormalization(keras.layers.Layer):
     """Each picture's channel to mean 0 and variance 1 over H and W, then learned scale and offset, then an activation.
 
-    Computed in float32 whatever the compute dtype. The moments are written by hand: Keras' GroupNormalization(-1)
-    adds a RESHAPE to the exported file for each of them, and reads memory more often.
+    Computed in float32 at least, whatever the compute dtype. The moments are written by hand: Keras'
+    GroupNormalization(-1) adds a RESHAPE to the exported file for each of them, and reads memory more often.
 
     Args:
         epsilon: added to the variance.
@@ -154,9 +156,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         super().build(input_shape)
         features = (self.layer.kernel.shape[-1],)
         # As initializer, not assigned afterwards: a model that Keras builds by tracing forgets assignments.
-        self.u = self.add_weight(
-            shape=features, initializer=self._first_u, trainable=False, autocast=False, dtype="float32", name="u"
-        )
+        self.u = self.add_weight(shape=features, initializer=self._first_u, trainable=False, autocast=False, name="u")
         self.bias = self.add_weight(shape=features, initializer="zeros", name="bias")
 
     def call(self, inputs, training=False):
@@ -179,8 +179,9 @@ class SpectralNormalization(keras.layers.Wrapper):
         return _unit(ops.sum(power, axis=1))
 
     def _matrix(self):
-        """The kernel in float32 as [inputs, features]."""
-        return ops.reshape(ops.cast(self.layer.kernel, "float32"), (-1, self.layer.kernel.shape[-1]))
+        """The kernel as [inputs, features], in the precision of norms."""
+        kernel = precise(tf.convert_to_tensor(self.layer.kernel))
+        return ops.reshape(kernel, (-1, kernel.shape[-1]))
 
     def _power_iterations(self, count: int):
         """Unit vectors u [features] and v [inputs] near the first singular pair; no gradient flows through them."""

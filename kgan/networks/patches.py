@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from kgan.networks import layers
+from kgan.precision import precise
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -88,5 +89,5 @@ def values_at(maps: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
 
 def _unit(vectors):
     """1e-6 under the root bounds the slope for a vector of zeros."""
-    vectors = ops.cast(vectors, "float32")
+    vectors = precise(vectors)
     return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + 1e-6)

@@ -8,6 +8,7 @@ from keras import ops
 
 from kgan.networks import layers
 from kgan.networks.norms import normalization
+from kgan.precision import precise
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -27,7 +28,7 @@ class ConvRegularizer(keras.Model):
 
     def call(self, pictures, training=False):
         maps = layers.run(self.sequence, pictures, training)
-        return ops.mean(ops.cast(maps, "float32"), axis=(1, 2))
+        return ops.mean(precise(maps), axis=(1, 2))
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}
@@ -61,7 +62,7 @@ class DenseRegularizer(keras.Model):
     def call(self, pictures, training=False):
         pixels = layers.pool_to_grid(pictures, self.grid)
         flat = ops.reshape(pixels, (-1, self.grid**2 * pictures.shape[-1]))
-        return ops.cast(layers.run(self.sequence, flat, training), "float32")
+        return precise(layers.run(self.sequence, flat, training))
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}

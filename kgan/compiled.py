@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import pathlib
 
+from kgan.listing import make_cache
 from kgan.paths import expanded
 
 LARGEST = 500 * 2**20
@@ -32,6 +33,7 @@ def keep(cache: str, driver: pathlib.Path = _DRIVER) -> None:
     made_by = [machine, _libraries(), os.environ.get("XLA_FLAGS", "")]
     folder = pathlib.Path(expanded(cache)) / "compiled" / hashlib.sha256(repr(made_by).encode()).hexdigest()[:16]
     try:
+        make_cache(expanded(cache))
         folder.mkdir(parents=True, exist_ok=True)
         _make_room(folder.parent)
     except OSError:

@@ -5,8 +5,9 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from kgan.data.decoding import READ_SUFFIXES, PictureError, decode_image, find_pictures
+from kgan.data.decoding import PictureError, decode_image
 from kgan.errors import UserError
+from kgan.listing import READ_SUFFIXES, find_pictures
 from kgan.pictures import is_animated
 
 SAME_ASPECT = 0.02

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from kgan.errors import RunError, UserError
+from kgan.listing import no_file
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601 weights of R, G, B, as Pillow's gray conversion uses."""
@@ -92,6 +93,8 @@ def is_animated(path: str | os.PathLike) -> bool:
 
 
 def _by_header(path: str | os.PathLike, question: Callable[[Image.Image], bool]) -> bool:
+    if no_file(path):
+        return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged metadata and large sizes, which decoding judges

@@ -10,8 +10,9 @@ import numpy as np
 
 from kgan.config import TrainConfig
 from kgan.data import open_pictures
-from kgan.data.decoding import decode_picture, find_pictures
+from kgan.data.decoding import decode_picture
 from kgan.errors import UserError
+from kgan.listing import find_pictures
 
 LIMIT = 500
 """Pictures of each kind that are looked at, at most: the first by name."""

@@ -6,8 +6,8 @@ import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from kgan.data.decoding import find_pictures
 from kgan.errors import UserError
+from kgan.listing import find_pictures
 
 
 @dataclasses.dataclass(frozen=True)

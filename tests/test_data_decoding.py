@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from kgan.data.decoding import PictureError, decode_image, decode_picture, find_pictures
+from kgan.data.decoding import PictureError, decode_image, decode_picture
 from kgan.errors import UserError
+from kgan.listing import find_pictures
 
 
 def encoded(image, file_format, **options):

@@ -21,7 +21,20 @@ LONGEST = 60
 MEGABYTE = 2**20
 
 LAYERS = [
-    {"errors", "config", "run_folder", "recipes", "models", "paths", "progress", "pictures", "blending", "compiled"},
+    {
+        "errors",
+        "config",
+        "run_folder",
+        "recipes",
+        "models",
+        "paths",
+        "progress",
+        "pictures",
+        "blending",
+        "compiled",
+        "listing",
+        "pairing",
+    },
     {
         "data",
         "metrics",
@@ -69,6 +82,8 @@ WITHOUT_TENSORFLOW = {
     "pictures",
     "blending",
     "compiled",
+    "listing",
+    "pairing",
     "masks",
     "targets",
     "cli",

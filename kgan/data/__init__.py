@@ -7,7 +7,6 @@ _HOMES = {
     "MAX_PIXELS": "decoding",
     "PictureError": "decoding",
     "decode_picture": "decoding",
-    "find_pictures": "decoding",
     "check_folders": "check",
     "Pictures": "sources",
     "open_pictures": "sources",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
+from kgan.errors import shown
+
 Encoded = tuple[str, bytes]
 
 
@@ -33,7 +35,7 @@ class PreparedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         # over that range keep the order and the files small.
         spacing = 2**128 // (self._at_most + 1)
         for index, (name, encoded) in enumerate(self._pictures):
-            yield index * spacing, {"picture": encoded, "name": name}
+            yield index * spacing, {"picture": encoded, "name": shown(name)}
 
 
 def write(pictures: Iterator[Encoded], at_most: int, channels: int, folder: pathlib.Path) -> pathlib.Path:

@@ -4,9 +4,10 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from kgan.data.decoding import PictureError, decode_picture, find_pictures
+from kgan.data.decoding import PictureError, decode_picture
 from kgan.data.pool import map_in_processes
-from kgan.errors import UserError
+from kgan.errors import UserError, shown
+from kgan.listing import Left, Tell, pictures_of, tell_left
 from kgan.paths import expands_paths
 
 Problem = tuple[pathlib.Path, str]
@@ -23,21 +24,29 @@ def check_folders(paths: Iterable[str | os.PathLike]) -> list[Problem]:
 
 @expands_paths
 def main(paths: Sequence[str | os.PathLike]) -> int:
-    """Print one line for every problem and one with the count; 0 when there is none, otherwise 2."""
-    pictures = _pictures(paths)
+    """Print one line for every problem, for every folder that is left out, and one with the count.
+
+    Returns 0 when there is no problem, otherwise 2.
+    """
+    pictures = _pictures(paths, _list_left)
     problems = _problems(pictures)
     for path, reason in problems:
-        print(f"{path}: {reason}")
+        print(f"{shown(path)}: {reason}")
     verdict = f"{len(problems)} cannot be used" if problems else "all good"
     print(f"{len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'} checked, {verdict}")
     return 2 if problems else 0
 
 
-def _pictures(paths: Iterable[str | os.PathLike]) -> list[pathlib.Path]:
-    paths = [pathlib.Path(path) for path in paths]
+def _list_left(_, left: list[Left]) -> None:
+    for path, kind in left:
+        print(f"{shown(path)}: left out: kgan wrote it ({kind})", flush=True)
+
+
+def _pictures(paths: Iterable[str | os.PathLike], tell: Tell = tell_left) -> list[pathlib.Path]:
+    paths = list(paths)
     if not paths:
         raise UserError("folders are missing: name folders or files to check")
-    return [picture for path in paths for picture in ([path] if path.is_file() else find_pictures(path))]
+    return [picture for picture, _ in pictures_of(paths, tell=tell)]
 
 
 def _problems(pictures: list[pathlib.Path]) -> list[Problem]:

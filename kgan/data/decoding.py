@@ -1,28 +1,24 @@
 """Pictures from users, decoded safely by Pillow: what comes out is always 8-bit sRGB, upright, of a known number of
 channels; what cannot be is a `PictureError` that says why. No TensorFlow here.
 
-Three guards, because a picture may come from anywhere: only JPEG, PNG and WebP decoders are tried, the size is read
-from the header before any pixel is decoded, and a truncated file is an error instead of a gray rest.
+Four guards, because a picture may come from anywhere: what is no file, as a pipe, is never opened, only JPEG, PNG and
+WebP decoders are tried, the size is read from the header before any pixel is decoded, and a truncated file is an error
+instead of a gray rest.
 """
 
 import io
 import os
-import pathlib
 import warnings
-from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from kgan.errors import UserError
+from kgan.listing import no_file
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 100_000_000
-READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
-REFUSED_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".jxl", ".gif", ".bmp", ".tif", ".tiff", ".psd"})
-"""Pictures all the same: they are found, so that they are named as unreadable and not silently left out."""
-
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
@@ -38,34 +34,6 @@ class PictureError(UserError):
 
     def __reduce__(self):  # exceptions travel between processes by their constructor's arguments
         return type(self), (self.name, self.reason)
-
-
-def find_pictures(folder: str | os.PathLike) -> list[pathlib.Path]:
-    """Every file of that folder, at any depth, whose suffix is that of a picture; sorted; hidden ones left out.
-
-    Files that kgan refuses by their format (HEIC, TIFF, ...) are among them. Raises UserError for a missing folder or
-    one without pictures.
-    """
-    root = pathlib.Path(folder)
-    if not root.exists():
-        raise UserError(f"{root}: no such folder; check the path")
-    if not root.is_dir():
-        raise UserError(f"{root}: should be a folder of pictures. Received: a file")
-    found = sorted(filter(is_named_as_picture, _visible_files(root)))
-    if not found:
-        raise UserError(f"{root}: no pictures in this folder; give one that holds JPEG, PNG or WebP files")
-    return found
-
-
-def is_named_as_picture(path: pathlib.Path) -> bool:
-    """Whether the suffix is that of a picture, also of one that kgan refuses by its format."""
-    return path.suffix.lower() in READ_SUFFIXES | REFUSED_SUFFIXES
-
-
-def _visible_files(root: pathlib.Path) -> Iterable[pathlib.Path]:
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        yield from (pathlib.Path(folder, name) for name in names if not name.startswith("."))
 
 
 def decode_picture(source: Source, channels: int = 3) -> np.ndarray:
@@ -100,6 +68,8 @@ class Refused(Exception):
 
 
 def _opened(source: Source) -> Image.Image:
+    if isinstance(source, str | os.PathLike) and (reason := no_file(source)):
+        raise Refused(reason)
     try:
         image = Image.open(source, formats=FORMATS)
     except Image.DecompressionBombError:  # Pillow's own bound is twice ours, and its message has no size

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from kgan.data.decoding import FORMATS, PictureError, decode_image, is_srgb
+from kgan.listing import no_file
 
 ORIENTATION = 0x0112  # the EXIF tag
 
@@ -31,6 +32,8 @@ class Outcome(NamedTuple):
 
 def normalise(job: Job) -> Outcome:
     """Decode, and so verify, the whole picture; keep a plain JPEG's bytes, encode anything else anew."""
+    if reason := isinstance(job.picture, pathlib.Path) and no_file(job.picture):
+        return Outcome(None, reason)
     try:
         data = job.picture if isinstance(job.picture, bytes) else job.picture.read_bytes()
         image = decode_image(io.BytesIO(data), job.channels, enough=2 * job.cap)
@@ -41,6 +44,12 @@ def normalise(job: Job) -> Outcome:
     if job.channels != 4 and _is_plain_jpeg(data, job.cap):
         return Outcome(data)
     return Outcome(_encode(_capped(image, job.cap), lossless=job.channels == 4 or _is_lossless(data)))
+
+
+def shape_of(encoded: bytes) -> tuple[int, int]:
+    """Height and width of what `normalise` encoded, by its header."""
+    width, height = Image.open(io.BytesIO(encoded), formats=FORMATS).size
+    return height, width
 
 
 def _is_plain_jpeg(data: bytes, cap: int) -> bool:

@@ -22,12 +22,13 @@ from collections.abc import Callable, Iterator
 import rich.console
 import rich.progress
 
-from kgan.data.normalising import Job, Outcome, normalise
+from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
 from kgan.data.stores import INDEX, File, Store
-from kgan.errors import RunError, UserError
+from kgan.errors import RunError, UserError, counted, shown
+from kgan.listing import make_cache
 
-LAYOUT = 1
+LAYOUT = 2
 """Part of the cache key: raise it when the same files should be prepared anew."""
 
 
@@ -69,7 +70,7 @@ def prepare(source: Source, wanted: Wanted) -> Store:
     home = wanted.home(source)
     folder = home / _digest(source.files)
     try:
-        with _locked(home):
+        with _locked(home, wanted.cache.parent):
             if not folder.exists():
                 _write(source, wanted, folder)
             store = Store.open(folder)
@@ -86,8 +87,9 @@ def _digest(value: object) -> str:
 
 
 @contextlib.contextmanager
-def _locked(home: pathlib.Path) -> Iterator[None]:
+def _locked(home: pathlib.Path, cache: pathlib.Path) -> Iterator[None]:
     """Only one process at a time inside; the system frees the lock of one that dies."""
+    make_cache(cache)
     home.mkdir(parents=True, exist_ok=True)
     with open(home / "lock", "w", encoding="utf-8") as file:
         try:
@@ -104,13 +106,13 @@ def _write(source: Source, wanted: Wanted, folder: pathlib.Path) -> None:
 
     former = [path for path in folder.parent.iterdir() if path.is_dir()]
     outcomes = _tracked(_outcomes(source, wanted, _Former.best(former)), len(source.files), source.label)
-    good, bad = [], []
-    pictures = _first_at_once(_sorted_out(outcomes, good, bad), source, bad)
+    good, shapes, bad = [], [], []
+    pictures = _first_at_once(_sorted_out(outcomes, good, shapes, bad), source, bad)
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)  # from a process that was killed: TFDS would take it for the whole
     try:
         written = builder.write(pictures, len(source.files), wanted.channels, partial)
-        (written / INDEX).write_text(json.dumps({"files": good, "bad": bad}), encoding="utf-8")
+        (written / INDEX).write_text(json.dumps({"files": good, "shapes": shapes, "bad": bad}), encoding="utf-8")
         os.rename(written, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -153,18 +155,19 @@ def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
     """The same, with a progress bar on a terminal and one line elsewhere."""
     console = rich.console.Console(stderr=True)
     if not console.is_terminal:
-        print(f"kgan: preparing {total} pictures of {label}", file=sys.stderr)
+        print(f"kgan: preparing {counted(total, 'picture')} of {shown(label)}", file=sys.stderr)
         return outcomes
-    return rich.progress.track(outcomes, f"Preparing {label}", total=total, console=console, transient=True)
+    return rich.progress.track(outcomes, f"Preparing {shown(label)}", total=total, console=console, transient=True)
 
 
-def _sorted_out(outcomes: Iterator, good: list, bad: list) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of the usable pictures, noting every file in one of the two lists on the way."""
+def _sorted_out(outcomes: Iterator, good: list, shapes: list, bad: list) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of the usable pictures, noting every file in `good`, with its shape, or `bad` on the way."""
     for file, outcome in outcomes:
         if outcome.encoded is None:
             bad.append((*file, outcome.reason))
         else:
             good.append(file)
+            shapes.append(shape_of(outcome.encoded))
             yield file.name, outcome.encoded
 
 
@@ -181,4 +184,4 @@ def _report(source: Source, bad: list) -> None:
     if bad:
         (name, *_, reason), count = bad[0], len(bad)
         what = f"{count} of {len(source.files)} pictures cannot be used and {'is' if count == 1 else 'are'} left out"
-        print(f"kgan: {source.label}: {what}; the first: {name}: {reason}{source.advice}", file=sys.stderr)
+        print(shown(f"kgan: {source.label}: {what}; the first: {name}: {reason}{source.advice}"), file=sys.stderr)

@@ -9,15 +9,20 @@ import os
 import pathlib
 import sys
 import zipfile
+from collections.abc import Sequence
 
 import numpy as np
 
 from kgan import recipes
 from kgan.config import TrainConfig
-from kgan.data.decoding import find_pictures, is_named_as_picture
 from kgan.data.prepared import Source, Wanted, prepare
 from kgan.data.stores import File, Store
-from kgan.errors import UserError
+from kgan.errors import UserError, counted, is_or_are, shown, some
+from kgan.listing import find_pictures, is_named_as_picture
+from kgan.pairing import alike, pair, stem, told_shapes
+
+TRAINING, TESTS = ("trainA", "trainB"), ("testA", "testB")
+"""Parts of a root: content and style, test pictures and what they should become."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +50,27 @@ def open_pictures(config: TrainConfig) -> Pictures:
     if config.data == "sample":
         return _sample(wanted, kind)
     if config.data is None:
-        return _arranged(kind, _single(config.content, wanted), _single(config.style, wanted))
-    root = _named_root(config.data) if config.data.startswith("tfds:") else _folder_root(config.data)
-    return _from_root(root, wanted, kind)
+        sources = (name and _single(name, cache.parent) for name in (config.content, config.style))
+        return _arranged(kind, _prepared(dict(zip(TRAINING, sources, strict=True)), wanted))
+    root = _named_root(config.data) if config.data.startswith("tfds:") else _folder_root(config.data, cache.parent)
+    alone = {"style": ["trainB"], "content": ["trainA", "testA"]}
+    return _arranged(kind, _prepared({part: root(part) for part in alone.get(kind, [*TRAINING, *TESTS])}, wanted))
+
+
+def _prepared(sources: dict[str, Source | None], wanted: Wanted) -> dict[str, Store]:
+    """The stores of trainA, trainB, testA and testB; says so where content and style are the same pictures."""
+    sources = {part: source for part, source in sources.items() if source}
+    if sources.keys() >= set(TRAINING):
+        _warn_of_overlap(*(sources[part] for part in TRAINING))
+    return {part: prepare(source, wanted) for part, source in sources.items()}
+
+
+def _warn_of_overlap(content: Source, style: Source) -> None:
+    one, other = pathlib.Path(content.identity), pathlib.Path(style.identity)
+    if one == other:
+        _warn(f"warning: content and style are the same pictures ({style.label}): there is no style to learn")
+    elif one in other.parents or other in one.parents:
+        _warn(f"warning: of content and style one lies in the other ({content.label}, {style.label})")
 
 
 def _check_flags(config: TrainConfig, kind: str) -> None:
@@ -64,62 +87,76 @@ def _check_flags(config: TrainConfig, kind: str) -> None:
         )
 
 
-def _arranged(
-    kind: str,
-    content: Store | None,
-    style: Store | None,
-    test_content: Store | None = None,
-    test_truth: Store | None = None,
-) -> Pictures:
+def _arranged(kind: str, stores: dict[str, Store]) -> Pictures:
     """The stores in the form a recipe wants: without content, without style, or with pairs matched."""
+    content, style, test_content, test_truth = (stores.get(part) for part in (*TRAINING, *TESTS))
     if kind == "style":
         return Pictures(None, style, None, None, paired=False)
     if kind == "content":
         return Pictures(content, None, test_content, None, paired=False)
     if kind == "paired":
         content, style = _matched(content, style)
-    return Pictures(content, style, test_content, _truth(test_content, test_truth), kind == "paired")
+    return Pictures(content, style, *_tests(test_content, test_truth, kind == "paired"), kind == "paired")
 
 
 # --- pairs ------------------------------------------------------------------------------------------------------------
 
 
-def _stems(store: Store) -> dict[str, int]:
-    """Relative path without suffix -> index; a picture pairs with the one of the same stem."""
-    return {os.path.splitext(name)[0]: index for index, name in reversed(list(enumerate(store.names)))}
-
-
 def _matched(content: Store, style: Store) -> tuple[Store, Store]:
-    """Both without the pictures that have no counterpart, in the same order."""
-    ours, theirs = _stems(content), _stems(style)
-    both = sorted(ours.keys() & theirs.keys())
-    if not both:
+    """Both in the same order, without the pictures that have no counterpart or one of another shape."""
+    pairs = pair(content.names, style.names)
+    if not pairs.both:
         raise UserError(
             "paired pictures should have equal file names (the suffix apart) in content and style. "
             f"Received: {content.names[0]} and {style.names[0]}, ...; rename them or use an unpaired recipe"
         )
-    alone = len(content) + len(style) - 2 * len(both)
-    if alone:
-        print(f"kgan: {len(both)} pairs; {alone} pictures without a counterpart are left out", file=sys.stderr)
-    return content.subset([ours[stem] for stem in both]), style.subset([theirs[stem] for stem in both])
+    both, odd = alike(pairs.both, content.shapes, style.shapes)
+    others = some([told_shapes(content.names[i], content.shapes[i], style.shapes[j]) for i, j in odd])
+    if not both:
+        raise UserError(
+            f"paired pictures should have the same shape, up to 2%. Received: {others}; cut them alike or use an "
+            "unpaired recipe"
+        )
+    if odd:
+        _warn(f"{counted(len(odd), 'pair')} of unequal shape {is_or_are(len(odd))} left out: {others}")
+    if pairs.unsure:
+        _warn(f"left out, since several files could be the counterpart: {some(pairs.unsure)}")
+    if alone := sum(pairs.alone):
+        without = f"{counted(alone, 'picture')} without a counterpart {is_or_are(alone)} left out"
+        _warn(f"{counted(len(both), 'pair')}; {without}")
+    both.sort(key=lambda places: stem(content.names[places[0]]))
+    return content.subset([i for i, _ in both]), style.subset([j for _, j in both])
 
 
-def _truth(content: Store | None, truth: Store | None) -> Store | None:
-    """The truth in the order of the content, if there is one for every picture."""
+def _tests(content: Store | None, truth: Store | None, paired: bool) -> tuple[Store | None, Store | None]:
+    """Test pictures and, where there is one for each, their truths in the same order.
+
+    Of a paired set those without a truth of the same shape are left out. Of another set all stay: names that are equal
+    by chance are no pairs.
+    """
     if content is None or truth is None:
-        return None
-    theirs = _stems(truth)
-    stems = [os.path.splitext(name)[0] for name in content.names]
-    return truth.subset([theirs[stem] for stem in stems]) if theirs.keys() >= set(stems) else None
+        return content, None
+    pairs = pair(content.names, truth.names)
+    both, odd = alike(pairs.both, content.shapes, truth.shapes)
+    if odd:
+        others = some([told_shapes(content.names[i], content.shapes[i], truth.shapes[j]) for i, j in odd])
+        _warn(f"test pictures whose truths have another shape{' are left out' if paired else ''}: {others}")
+    if paired and both:
+        return content.subset([i for i, _ in both]), truth.subset([j for _, j in both])
+    return content, truth.subset([j for _, j in both]) if len(both) == len(content) else None
+
+
+def _warn(text: str) -> None:
+    print(f"kgan: {shown(text)}", file=sys.stderr, flush=True)
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 
-def folder_source(folder: str | os.PathLike) -> Source:
-    """All pictures of a folder; a file counts as unchanged while its size and time do."""
+def folder_source(folder: str | os.PathLike, outputs: Sequence[pathlib.Path] = ()) -> Source:
+    """All pictures of a folder but those below `outputs`; a file counts as unchanged while its size and time do."""
     root = pathlib.Path(folder).expanduser()
-    paths = find_pictures(root)
+    paths = find_pictures(root, outputs)
     files = [File(path.relative_to(root).as_posix(), *_stamp(path)) for path in paths]
     return Source(str(folder), str(root.resolve()), files, root.joinpath, f"; to list them all: kgan check {folder}")
 
@@ -139,31 +176,22 @@ def _stamp(path: pathlib.Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _single(name: str | None, wanted: Wanted) -> Store | None:
-    if name is None:
-        return None
+def _single(name: str, cache: pathlib.Path) -> Source:
     if name.startswith("tfds:"):
-        return prepare(_named_root(name)("train"), wanted)
-    alone = pathlib.Path(name).expanduser().is_file() and is_named_as_picture(pathlib.Path(name))
-    return prepare(file_source(name) if alone else folder_source(name), wanted)
+        return _named_root(name)("train")
+    alone = pathlib.Path(name).expanduser().is_file() and is_named_as_picture(name)
+    return file_source(name) if alone else folder_source(name, [cache])
 
 
-def _from_root(part, wanted: Wanted, kind: str) -> Pictures:
-    """`part(name)` gives the Source of trainA, trainB, testA or testB, or None where there is none."""
-    alone = {"style": ["trainB"], "content": ["trainA", "testA"]}
-    names = alone.get(kind, ["trainA", "trainB", "testA", "testB"])
-    stores = {name: prepare(source, wanted) for name in names if (source := part(name))}
-    return _arranged(kind, *(stores.get(name) for name in ("trainA", "trainB", "testA", "testB")))
-
-
-def _folder_root(data: str):
+def _folder_root(data: str, cache: pathlib.Path):
+    """part -> Source: `part` is trainA, trainB, testA or testB; None for a test set that is not there."""
     root = pathlib.Path(data).expanduser()
     if not root.is_dir():
         raise UserError(f'--data {data}: no such folder; give one with trainA and trainB, tfds:NAME or "sample"')
 
     def part(name: str) -> Source | None:
         if (root / name).is_dir():
-            return folder_source(pathlib.Path(data, name))
+            return folder_source(pathlib.Path(data, name), [cache])
         if name.startswith("train"):
             raise UserError(f"--data {data}: should hold trainA (content) and trainB (style). Received: no {name}")
         return None
@@ -200,12 +228,12 @@ def _sample(wanted: Wanted, kind: str) -> Pictures:
     """Pairs of both halves; or, unpaired, the flat glyphs of the first half and the 3D ones of the second."""
     style = prepare(sample_source("half", "3d"), wanted)
     if kind == "style":
-        return _arranged(kind, None, style)
+        return _arranged(kind, {"trainB": style})
     content = prepare(sample_source("half", "flat"), wanted)
     if kind == "unpaired":
         content, style = _named(content, "half1/"), _named(style, "half2/")
     tests = (prepare(sample_source("test", look), wanted) for look in ("flat", "3d"))
-    return _arranged(kind, content, style, *tests)
+    return _arranged(kind, {"trainA": content, "trainB": style, **dict(zip(TESTS, tests, strict=True))})
 
 
 def _named(store: Store, prefix: str) -> Store:

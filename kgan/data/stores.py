@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,10 @@ import tensorflow as tf
 from array_record.python.array_record_module import ArrayRecordReader
 
 INDEX = "pictures.json"
+
+
+Shape = tuple[int, int]
+"""Height and width."""
 
 
 class File(NamedTuple):
@@ -22,15 +27,17 @@ class File(NamedTuple):
 class Store:
     """Encoded pictures (JPEG or PNG) by index. `subset` gives views that share the open files."""
 
-    def __init__(self, records: "_Records", files: list[File], rows: np.ndarray):
-        self._records, self._files, self._rows = records, files, rows
+    def __init__(self, records: "_Records", files: list[File], rows: np.ndarray, shapes: Sequence[Shape] = ()):
+        self._records, self._files, self._rows, self._shapes = records, files, rows, shapes
 
     @classmethod
     def open(cls, folder: pathlib.Path) -> "Store":
         """The store in a folder that `prepared` wrote. Its files stay readable even if the folder is removed."""
-        files = [File(*fields) for fields in json.loads((folder / INDEX).read_text(encoding="utf-8"))["files"]]
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        files = [File(*fields) for fields in index["files"]]
+        shapes = [tuple(shape) for shape in index.get("shapes", [])]
         records = _Records(sorted(folder.glob("*.array_record*")))
-        return cls(records, files, np.arange(len(files)))
+        return cls(records, files, np.arange(len(files)), shapes)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -45,6 +52,11 @@ class Store:
         return [self._files[row].name for row in self._rows]
 
     @property
+    def shapes(self) -> list[Shape]:
+        """Every picture's height and width, as it was prepared: upright, and perhaps smaller than its file."""
+        return [self._shapes[row] for row in self._rows]
+
+    @property
     def size(self) -> int:
         """Bytes of the whole prepared set on disk."""
         return self._records.size
@@ -56,7 +68,7 @@ class Store:
 
     def subset(self, indices: np.ndarray) -> "Store":
         """The pictures at those indices, in that order, as a store of their own."""
-        return Store(self._records, self._files, self._rows[np.asarray(indices, np.int64)])
+        return Store(self._records, self._files, self._rows[np.asarray(indices, np.int64)], self._shapes)
 
 
 def _picture(example: bytes) -> bytes:

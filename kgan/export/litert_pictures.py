@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kgan.config import TrainConfig
-from kgan.data.decoding import PictureError, decode_picture, find_pictures
+from kgan.data.decoding import PictureError, decode_picture
 from kgan.data.sample import PARTS, open_archive
 from kgan.errors import UserError
+from kgan.listing import look_through
 
 COUNT = 8
 """How many are looked at."""
@@ -22,7 +23,7 @@ def real_pictures(config: TrainConfig | None = None, count: int = COUNT) -> list
     """
     for folder in _folders(config) if config else []:
         with contextlib.suppress(UserError):
-            pictures = [_decoded(path) for path in _spread(find_pictures(folder), count)]
+            pictures = [_decoded(path) for path in _spread(look_through(folder).pictures, count)]
             if any(picture is not None for picture in pictures):
                 return [picture for picture in pictures if picture is not None]
     with open_archive() as archive:

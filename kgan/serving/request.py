@@ -8,6 +8,7 @@ from PIL import Image
 
 from kgan.data.decoding import FORMATS, PictureError, decode_picture, is_srgb
 from kgan.errors import UserError
+from kgan.listing import no_file
 from kgan.paths import expands_paths
 from kgan.pictures import has_alpha, is_animated, save_picture
 from kgan.progress import progress
@@ -85,6 +86,8 @@ def upload(path: str | os.PathLike) -> bytes:
 
 
 def _is_plain(path: str | os.PathLike) -> bool:
+    if no_file(path):
+        return False
     try:
         with Image.open(path, formats=FORMATS) as image:
             upright = image.format in ("JPEG", "MPO") or image.getexif().get(ORIENTATION, 1) == 1

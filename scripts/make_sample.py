@@ -29,6 +29,7 @@ def chosen(folder: pathlib.Path) -> list[str]:
 
 
 def small(path: pathlib.Path) -> bytes:
+    """The picture at `SIZE` x `SIZE`, as a WebP file."""
     buffer = io.BytesIO()
     image = Image.open(path).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
     image.save(buffer, "WEBP", quality=QUALITY, method=6)
@@ -36,6 +37,7 @@ def small(path: pathlib.Path) -> bytes:
 
 
 def main(fluent: pathlib.Path, output: pathlib.Path) -> None:
+    """Write the archive `output` from the folders trainA and trainB of `fluent`."""
     parts = {"half1": chosen(fluent / "trainA"), "half2": chosen(fluent / "trainB"), "test": sorted(TEST)}
     with zipfile.ZipFile(output, "w", zipfile.ZIP_STORED) as archive:  # WebP does not shrink further
         for part, stems in parts.items():

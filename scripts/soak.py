@@ -28,6 +28,7 @@ PATIENCE = 120.0
 
 
 def main() -> int:
+    """Run the command line; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=50, help="kills (default: 50)")
     parser.add_argument("--seed", type=int, default=None, help="of the moments (default: another one every time)")
@@ -62,6 +63,7 @@ def soak(home: pathlib.Path, rounds: int, moments: random.Random) -> int:
 
 
 def write_pictures(root: pathlib.Path, seed: int) -> None:
+    """Write trainA and trainB below `root`, six pictures of noise each."""
     draw = np.random.default_rng(seed)
     for part in ("trainA", "trainB"):
         (root / part).mkdir(parents=True)
@@ -170,6 +172,7 @@ def compare(expected: pathlib.Path, got: pathlib.Path) -> None:
 
 
 def weights(prefix: pathlib.Path) -> dict[str, bytes]:
+    """The bytes of every variable of a checkpoint."""
     import tensorflow as tf
 
     reader = tf.train.load_checkpoint(str(prefix))

@@ -1,4 +1,7 @@
-"""The README's commands, run as they stand there, in their order, on a few pictures; KGAN_SMOKE=1 shortens the runs."""
+"""The README's commands, run as they stand there, in their order, on a few pictures; KGAN_SMOKE=1 shortens the runs.
+
+Two of them train, alone and on two devices; of the others the settings are resolved and the networks built.
+"""
 
 import pathlib
 import re
@@ -12,13 +15,17 @@ import tensorflow as tf
 from PIL import Image
 
 import kgan
-from kgan import cli
+from kgan import cli, run_folder
 from kgan.data.sample import write_sample
+from kgan.export import export_saved_model
+from kgan.gan import build_gan
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ELSEWHERE = ("make", "pip", "docker", "curl", "tensorboard", "git")
 """First words of commands that need the network, a server or an installation of their own."""
+TRAINED = ("--run runs/first", "--strategy mirrored")
+"""Commands with one of these words really train; all recipes train in tests/test_resume.py."""
 SHOWN = ("kotlin", "swift", "yaml")
 """Languages that are shown and not run."""
 
@@ -40,10 +47,20 @@ def run_command(line):
     if words[0] == "python" and words[1].startswith("scripts/"):
         assert (ROOT / words[1]).is_file()
         words[:2] = ["kgan", pathlib.Path(words[1]).stem]
-    if words[0] == "kgan":
+    if words[:2] == ["kgan", "train"] and not any(mark in line for mark in TRAINED):
+        make_run(words[2:])
+    elif words[0] == "kgan":
         assert cli.main(words[1:]) == 0, line
     else:
         subprocess.run(["bash", "-euc", line], check=True)
+
+
+def make_run(words):
+    """The folder that such a training leaves, with the model as it starts; with --resume the words are checked alone."""
+    config = cli._parse_training(words)
+    if not config.resume:
+        run = run_folder.create(config)
+        export_saved_model(build_gan(config).stylist, run.saved_model, config.noise, config.truncation)
 
 
 def run_python(text, namespace):

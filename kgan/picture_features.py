@@ -56,7 +56,7 @@ class PictureFeatures:
 def _network():
     features = build(NETWORK)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def described(pictures):
         resized = tf.image.resize(pictures, (SIDE, SIDE), "bilinear", antialias=True)
         moments = [tf.nn.moments(maps, axes=(1, 2)) for maps in features(resized)]

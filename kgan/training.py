@@ -351,7 +351,7 @@ def _test_pictures(pictures: Pictures, config: TrainConfig) -> dict[str, np.ndar
 
 def _sampler(gan, config: TrainConfig):
     """A function: content [N, H, W, C] or None -> stylized pictures in [-1, 1], with the same noise every time."""
-    stylist = tf.function(lambda inputs: gan.stylist(inputs, training=False))
+    stylist = tf.function(lambda inputs: gan.stylist(inputs, training=False), autograph=False)
 
     def draw(content):
         inputs = [] if content is None else [content]

@@ -56,7 +56,7 @@ def run_command(line):
 
 
 def make_run(words):
-    """The folder that such a training leaves, with the model as it starts; with --resume the words are checked alone."""
+    """The folder that such a training leaves, with the model as it starts; of --resume only the words are checked."""
     config = cli._parse_training(words)
     if not config.resume:
         run = run_folder.create(config)

@@ -57,8 +57,9 @@ def training_dataset(
     stores = {name: (store, domain) for name, (store, domain) in stores.items() if store is not None}
     dataset = tf.data.Dataset.range(start_step, FOREVER // config.batch_size)
     read = functools.partial(_read, stores, config, rows)
+    read, decode = (tf.autograph.experimental.do_not_convert(each) for each in (read, _decoder(stores, config)))
     dataset = dataset.map(read, num_parallel_calls=READERS, deterministic=True).unbatch()
-    dataset = dataset.map(_decoder(stores, config), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(len(rows) // share.batches, drop_remainder=True).prefetch(AHEAD * share.batches)
 
 

@@ -96,7 +96,8 @@ def fixed_functions(stylist: Stylist, sizes: Iterable[int]) -> dict[str, tf.type
 
     functions = {}
     for size in sizes:
-        functions[signature_name(size)] = tf.function(stylize).get_concrete_function(**_inputs(stylist.facts, size))
+        graph = tf.function(stylize, autograph=False)
+        functions[signature_name(size)] = graph.get_concrete_function(**_inputs(stylist.facts, size))
         functions[signature_name(size)].owner = generator  # its variables live as long as it does
     return functions
 

@@ -35,7 +35,8 @@ def decode(data: tf.Tensor, channels: int, limit: int) -> tuple[tf.Tensor, tf.Te
     `limit`: most pixels that a header may claim. Whatever the bytes are, no operation fails the caller's: a decoder's
     error makes its data set of one element empty, and the first element of what follows it tells of the damage.
     """
-    tried = tf.data.Dataset.from_tensors(data).map(lambda given: _decode(given, channels, limit)).ignore_errors()
+    decoded = tf.autograph.experimental.do_not_convert(lambda given: _decode(given, channels, limit))
+    tried = tf.data.Dataset.from_tensors(data).map(decoded).ignore_errors()
     reason = tf.where(_formats(_head(data))["webp"], DAMAGED_WEBP, DAMAGED)
     otherwise = tf.data.Dataset.from_tensors((_nothing(channels), reason))
     return tried.concatenate(otherwise).take(1).get_single_element()

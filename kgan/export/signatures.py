@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kgan.data.decoding import MAX_PIXELS
 from kgan.export import picture_ops
-from kgan.export.stylist import ALIVE_TENSORFLOW, MINIMUM_CELLS, Stylist, from_noise
+from kgan.export.stylist import ALIVE_TENSORFLOW, MINIMUM_CELLS, Stylist, from_noise, traced
 
 MEMORY = 2e9
 """Bytes that one picture of `serving_bytes` may take."""
@@ -47,9 +47,9 @@ def _from_pictures(stylist: Stylist, memory: float) -> dict[str, Function]:
     pictures = (None, None, None, facts.channels)
     seed = _numbers("seed") if facts.noise_channels else ()
     return {
-        "serving_default": _traced(_in_uint8(in_floats), tf.TensorSpec(pictures, tf.uint8, "image"), *seed),
-        "serving_float": _traced(in_floats, tf.TensorSpec(pictures, tf.float32, "image"), *seed),
-        "serving_bytes": _traced(in_bytes, tf.TensorSpec((None,), tf.string, "image_bytes"), *seed),
+        "serving_default": traced(_in_uint8(in_floats), tf.TensorSpec(pictures, tf.uint8, "image"), *seed),
+        "serving_float": traced(in_floats, tf.TensorSpec(pictures, tf.float32, "image"), *seed),
+        "serving_bytes": traced(in_bytes, tf.TensorSpec((None,), tf.string, "image_bytes"), *seed),
     }
 
 
@@ -69,14 +69,10 @@ def _from_numbers(stylist: Stylist, memory: float) -> dict[str, Function]:
 
     numbers = _numbers("seed", "height", "width")
     return {
-        "serving_default": _traced(_in_uint8(in_floats), *numbers),
-        "serving_float": _traced(in_floats, *numbers),
-        "serving_bytes": _traced(in_bytes, *numbers),
+        "serving_default": traced(_in_uint8(in_floats), *numbers),
+        "serving_float": traced(in_floats, *numbers),
+        "serving_bytes": traced(in_bytes, *numbers),
     }
-
-
-def _traced(function: Callable, *inputs: tf.TensorSpec) -> Function:
-    return tf.function(function, autograph=False).get_concrete_function(*inputs)
 
 
 def _numbers(*names: str) -> tuple[tf.TensorSpec, ...]:

@@ -1,6 +1,7 @@
 """The one code path from picture to stylized picture that Keras, SavedModel and LiteRT share."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -107,15 +108,18 @@ def from_noise(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
         return _from_content(stylist)
     noise = _pictures(facts.noise_channels, "noise")
     if not facts.takes_content:
-        return tf.function(lambda noise: {"stylized": stylist(None, noise)}).get_concrete_function(noise)
+        return traced(lambda noise: {"stylized": stylist(None, noise)}, noise)
     image = _pictures(facts.channels, "image")
-    both = tf.function(lambda image, noise: {"stylized": stylist(image, noise)})
-    return both.get_concrete_function(image, noise)
+    return traced(lambda image, noise: {"stylized": stylist(image, noise)}, image, noise)
 
 
 def _from_content(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
-    function = tf.function(lambda image: {"stylized": stylist(image)})
-    return function.get_concrete_function(_pictures(stylist.facts.channels, "image"))
+    return traced(lambda image: {"stylized": stylist(image)}, _pictures(stylist.facts.channels, "image"))
+
+
+def traced(function: Callable, *inputs: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
+    """The function as a graph, for inputs of those shapes."""
+    return tf.function(function, autograph=False).get_concrete_function(*inputs)
 
 
 def _pictures(channels: int, name: str) -> tf.TensorSpec:

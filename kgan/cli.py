@@ -17,7 +17,9 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from kgan import compiled, recipes, run_folder
 from kgan.config import TrainConfig
+from kgan.data.decoding import at_most
 from kgan.errors import UserError
+from kgan.pictures import Format
 
 Model = Annotated[str, arg(metavar="MODEL")]
 """A path, or the name of a model that came with kgan."""
@@ -52,6 +54,14 @@ class Stylize:
     """From 0, the picture as it is, to 1, all stylized."""
     keep_colour: bool = False
     """Take the brushwork alone and keep the picture's colours."""
+    format: Format | None = None
+    """Write all results in this format; default: each in that of its picture, lossless where that is."""
+    quality: int | None = None
+    """From 1 to 100, of JPEG and of lossy WebP (default 95)."""
+    strip_metadata: bool = False
+    """Write pixels and colour profiles alone, for publishing: no date, place, name or text of the picture."""
+    max_megapixels: float | None = None
+    """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +82,10 @@ class Generate:
     """Cut the noise off at this many standard deviations: less variety, fewer failures."""
     between: tuple[int, int] | None = None
     """Instead: a row of COUNT pictures from one seed to another."""
+    format: Format = "png"
+    """Of the pictures and the grid."""
+    quality: int | None = None
+    """From 1 to 100, of JPEG and of lossy WebP (default 95)."""
     overwrite: bool = False
     """Replace pictures that are in the output folder already."""
 
@@ -100,6 +114,8 @@ class Evaluate:
     """Exit with status 1 when a metric is below a number, as in: --fail-under content_ssim=0.6."""
     fail_over: tuple[str, ...] = ()
     """The same for metrics of which less is better, as in: --fail-over kid_mobilenet=0.1."""
+    max_megapixels: float | None = None
+    """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +167,7 @@ class Request:
     name: str
     """The model's name on the server."""
     output: pathlib.Path
-    """Folder for the stylized pictures, all PNG."""
+    """Folder for the stylized pictures."""
     version: int | None = None
     """A version of the model; default: the newest."""
     label: str | None = None
@@ -162,6 +178,14 @@ class Request:
     """Seconds that one picture may take."""
     overwrite: bool = False
     """Replace pictures that are in the output folder already."""
+    format: Format = "png"
+    """Of all results."""
+    quality: int | None = None
+    """From 1 to 100, of JPEG and of lossy WebP (default 95)."""
+    strip_metadata: bool = False
+    """Write pixels and colour profiles alone, for publishing: no date, place, name or text of the picture."""
+    max_megapixels: float | None = None
+    """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +194,8 @@ class Check:
 
     paths: Positional[tuple[pathlib.Path, ...]]
     """Folders, searched at any depth, and files."""
+    max_megapixels: float | None = None
+    """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,8 +253,9 @@ def _run(args: list[str]) -> int:
     if options is TrainConfig:
         compiled.keep(parsed.cache)
     module, function = target.split(":")
-    run = getattr(_imported_quietly(module), function)
-    result = run(parsed) if options is TrainConfig else run(**_fields(parsed))
+    with at_most(getattr(parsed, "max_megapixels", None)):
+        run = getattr(_imported_quietly(module), function)
+        result = run(parsed) if options is TrainConfig else run(**_fields(parsed))
     return result if isinstance(result, int) else 0
 
 
@@ -255,7 +282,9 @@ def _overview() -> str:
 
 
 def _fields(options) -> dict:
-    return {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    """What the command's function takes; how large a picture may be is told to what reads them, by `at_most`."""
+    names = {field.name for field in dataclasses.fields(options)} - {"max_megapixels"}
+    return {name: getattr(options, name) for name in names}
 
 
 def parse(options: type, args: list[str], program: str, default=None):

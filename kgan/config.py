@@ -39,6 +39,8 @@ class TrainConfig:
     """Instead of the two: a folder with trainA, trainB (and testA, testB), tfds:NAME[/CONFIG], or "sample"."""
     cache: Annotated[str, arg(metavar="PATH")] = "~/.cache/kgan"
     """Where prepared pictures are kept between runs."""
+    max_megapixels: Real = None
+    """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
     size: Whole = None
     """Side of the square training crop in pixels (Nx)."""
     channels: Literal[1, 3, 4] = 3

@@ -13,7 +13,7 @@ from kgan.export.loading import Model, load
 from kgan.gan import noise as noises
 from kgan.models import resolve_model
 from kgan.paths import expands_paths
-from kgan.pictures import save_grid, save_picture
+from kgan.pictures import Format, Writing, grid
 from kgan.progress import progress
 from kgan.targets import make_folder, refuse_clashes
 
@@ -31,18 +31,22 @@ def generate(
     truncation: float | None = None,
     between: tuple[int, int] | None = None,
     overwrite: bool = False,
+    format: Format = "png",
+    quality: int | None = None,
 ) -> list[pathlib.Path]:
     """Write `count` pictures of `size` ("HxW" or a pair; any) and one grid of them to the folder `output`.
 
     seed-S.png, seed-(S+1).png, ..., grid.png; with `between` (S1, S2) a row of `count` spherical interpolations:
     between-S1-S2-01.png, ..., between-S1-S2.png. `truncation` bounds the noise: less variety, fewer failures.
-    Sizes default to the run's training size. Returns the files, the grid last.
+    Sizes default to the run's training size. `format` and `quality` (1 to 100) are those of `kgan.stylize.stylize`.
+    Returns the files, the grid last.
 
     Raises UserError for models that take content, for bad numbers, and when a file is there already.
     """
     size = parse_size(size) if isinstance(size, str) and size else size or None
     _check_numbers(seed, count, size, truncation, between)
-    names = _names(pathlib.Path(output), count, seed, between)
+    writing = Writing(format, quality)
+    names = _names(pathlib.Path(output), count, seed, between, writing.suffix(".png"))
     refuse_clashes(names, overwrite)
     loaded = load(model)
     _check_model(loaded, truncation)
@@ -52,9 +56,9 @@ def generate(
     with progress(count, "generate") as bar:
         for name, noise in zip(names, _noises(loaded, count, seed, shape, truncation, between), strict=False):
             made.append(loaded.from_noise(noise)[0])
-            save_picture(made[-1], name)
+            writing.save(made[-1], name)
             bar.advance()
-    save_grid([made] if between else _square(made), names[-1])
+    writing.save(grid([made] if between else _square(made)), names[-1])
     return names
 
 
@@ -90,12 +94,14 @@ def _check_model(model: Model, truncation: float | None) -> None:
         raise UserError(f"--truncation {truncation:g}: {model.name} was trained on uniform noise; leave it out")
 
 
-def _names(output: pathlib.Path, count: int, seed: int, between: tuple[int, int] | None) -> list[pathlib.Path]:
+def _names(
+    output: pathlib.Path, count: int, seed: int, between: tuple[int, int] | None, suffix: str
+) -> list[pathlib.Path]:
     """One file a picture, then the grid."""
     if not between:
-        return [output / f"seed-{seed + k}.png" for k in range(count)] + [output / "grid.png"]
+        return [output / f"seed-{seed + k}{suffix}" for k in range(count)] + [output / f"grid{suffix}"]
     stem = f"between-{between[0]}-{between[1]}"
-    return [output / f"{stem}-{k:02d}.png" for k in range(1, count + 1)] + [output / f"{stem}.png"]
+    return [output / f"{stem}-{k:02d}{suffix}" for k in range(1, count + 1)] + [output / f"{stem}{suffix}"]
 
 
 def _training_size(model: str | os.PathLike) -> tuple[int, int]:

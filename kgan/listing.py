@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from kgan.errors import UserError, shown
 
-READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
-REFUSED_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".jxl", ".gif", ".bmp", ".tif", ".tiff", ".psd"})
+READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif"})
+REFUSED_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".jxl", ".bmp", ".tif", ".tiff", ".psd"})
 """Pictures all the same: they are found, so that they are named as unreadable and not silently left out."""
 
 CACHE_TAG = "CACHEDIR.TAG"

@@ -5,10 +5,9 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from kgan.data.decoding import PictureError, decode_image
+from kgan.data.decoding import PictureError, read_picture
 from kgan.errors import UserError
 from kgan.listing import READ_SUFFIXES, find_pictures
-from kgan.pictures import is_animated
 
 SAME_ASPECT = 0.02
 """How far a side of a mask may be from what the picture's aspect ratio asks: rounding, and not another cut."""
@@ -49,9 +48,10 @@ class Masks:
 
 def read_mask(path: pathlib.Path) -> np.ndarray:
     """uint8 [H, W], 255 where the file is white and 0 where it is black or transparent. PictureError says why not."""
-    image = decode_image(path, channels=4)
-    if is_animated(path):
+    picture = read_picture(path)
+    if picture.notices:
         raise PictureError(str(path), "is animated; give a mask of one frame")
+    image = picture.in_srgb().image.convert("RGBA")
     return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("L"))
 
 

@@ -3,17 +3,18 @@
 Public arrays are HWC or NHWC, uint8 in 0..255 or float in [0, 1].
 """
 
+import dataclasses
 import os
 import pathlib
 import tempfile
-import warnings
-from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from kgan import colour, metadata
 from kgan.errors import RunError, UserError
-from kgan.listing import no_file
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601 weights of R, G, B, as Pillow's gray conversion uses."""
@@ -24,12 +25,19 @@ GUTTER = 2
 HOLDS_ALPHA = frozenset({".png", ".webp"})
 """Suffixes of the formats that can be written with transparency."""
 
-_SAVE_OPTIONS = {
-    ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    ".png": {"format": "PNG"},
-    ".webp": {"format": "WEBP", "quality": 95},
-}
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+"""Suffix of a file that is written -> Pillow's word for its format."""
+
+QUALITY = 95
+"""Of JPEG, whose colours are kept at full resolution, and of lossy WebP."""
+
+EFFORT = 10
+"""Of lossless WebP, from 0 to 100: more takes several times as long for a few percent."""
+
+LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
+"""The most pixels that a side may have in a format."""
+
+Format = Literal["jpeg", "png", "webp", "webp-lossless"]
 
 
 def to_float(pictures: np.ndarray) -> np.ndarray:
@@ -81,45 +89,104 @@ def over_white(pictures: np.ndarray) -> np.ndarray:
     return pictures[..., :3] * alpha + (1.0 - alpha)
 
 
-def has_alpha(path: str | os.PathLike) -> bool:
-    """Whether a picture file has transparency, by its header; False for what is no picture."""
-    return _by_header(path, lambda image: image.has_transparency_data)
+@dataclasses.dataclass(frozen=True)
+class Writing:
+    """How results are written: in another format than that of their pictures, in another quality, with nothing said
+    beside the pixels. Raises UserError for what makes no sense.
+    """
+
+    format: Format | None = None
+    quality: int | None = None
+    strip_metadata: bool = False
+
+    def __post_init__(self):
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise UserError(f"--quality should be from 1 to 100. Received: {self.quality}")
+        if self.quality is not None and self.format in ("png", "webp-lossless"):
+            raise UserError(
+                f"--quality {self.quality}: {self.format} is lossless and has none; give --format jpeg or webp"
+            )
+
+    def suffix(self, given: str) -> str:
+        """What becomes of a suffix, given the one that a result has without this wish.
+
+        >>> Writing("jpeg").suffix(".JPEG"), Writing("webp-lossless").suffix(".png"), Writing().suffix(".png")
+        ('.JPEG', '.webp', '.png')
+        """
+        wanted = self.format and self.format.removesuffix("-lossless")
+        if wanted in (None, FORMATS.get(given.lower(), "").lower()):
+            return given
+        return {"jpeg": ".jpg"}.get(wanted, f".{wanted}")
+
+    def check_targets(self, targets: Iterable[pathlib.Path]) -> None:
+        """UserError where a quality is given and no file could have it, or a file named is of another format."""
+        suffixes = {target.suffix for target in targets}
+        if self.quality is not None and all(suffix.lower() == ".png" for suffix in suffixes):
+            raise UserError(f"--quality {self.quality}: png is lossless and has none; give --format jpeg or webp")
+        other = next((suffix for suffix in suffixes if self.suffix(suffix) != suffix), None)
+        if other:
+            raise UserError(f"--format {self.format}: --output names a {other} file; leave one of them out")
+
+    def save(
+        self,
+        picture: np.ndarray,
+        path: pathlib.Path,
+        profile: bytes | None = None,
+        said: metadata.Metadata | None = None,
+        lossless: bool = False,
+    ) -> None:
+        """`save_picture` as wished; `lossless`: whether what the picture was made of was."""
+        said = None if self.strip_metadata else said
+        lossless = self.format == "webp-lossless" or (self.format is None and lossless)
+        save_picture(picture, path, profile, said, lossless, self.quality or QUALITY)
 
 
-def is_animated(path: str | os.PathLike) -> bool:
-    """Whether a picture file (PNG, WebP) holds several frames, by its header; False for what is no picture."""
-    # Phones write a second, hidden picture into JPEG files; that is no animation.
-    return _by_header(path, lambda image: image.format != "MPO" and getattr(image, "is_animated", False))
+def check_sides(height: int, width: int, path: pathlib.Path) -> None:
+    """UserError for a picture of which a side is too long for the format of the file it shall become."""
+    kind = FORMATS[path.suffix.lower()]
+    if max(height, width) > LONGEST.get(kind, 2**31 - 1):
+        raise UserError(
+            f"{path}: a picture in this format may have {LONGEST[kind]} pixels a side. Received: {width}x{height}; "
+            "give --format png"
+        )
 
 
-def _by_header(path: str | os.PathLike, question: Callable[[Image.Image], bool]) -> bool:
-    if no_file(path):
-        return False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata and large sizes, which decoding judges
-            with Image.open(path) as image:
-                return bool(question(image))
-    except Exception:  # Pillow's parsers raise nearly anything; decoding says what is wrong
-        return False
+def save_picture(
+    picture: np.ndarray,
+    path: str | os.PathLike,
+    profile: bytes | None = None,
+    said: metadata.Metadata | None = None,
+    lossless: bool = False,
+    quality: int = QUALITY,
+) -> None:
+    """Write one picture [H, W, 1|3|4] in the format of the file's suffix: JPEG, PNG or WebP.
 
-
-def save_picture(picture: np.ndarray, path: str | os.PathLike) -> None:
-    """Write one picture [H, W, 1|3|4] in the format of the file's suffix (JPEG and WebP quality 95, PNG).
-
+    Its colours are those of the ICC profile `profile`, or sRGB; `said` is written beside them. `lossless` is for WebP
+    alone, `quality` (1 to 100) for JPEG and for WebP that is not lossless.
     Atomic: the file is whole or not there. Raises UserError for other suffixes, RunError when it can't be written.
     """
     path = pathlib.Path(path)
-    options = _SAVE_OPTIONS.get(path.suffix.lower())
-    if options is None:
-        raise UserError(f"{path}: should end in {', '.join(_SAVE_OPTIONS)}. Received: {path.suffix or 'no suffix'}")
-    if options["format"] == "JPEG" and picture.shape[-1] == 4:
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise UserError(f"{path}: should end in {', '.join(FORMATS)}. Received: {path.suffix or 'no suffix'}")
+    if kind == "JPEG" and picture.shape[-1] == 4:
         picture = over_white(to_float(picture))
     image = Image.fromarray(np.squeeze(to_uint8(picture), -1) if picture.shape[-1] == 1 else to_uint8(picture))
+    options = _encoding(kind, lossless, quality) | metadata.options(said or metadata.Metadata(), kind)
+    if fitting := colour.fitting(profile, image.mode):
+        options["icc_profile"] = fitting
     try:
-        _save_atomically(image, path, options)
+        _save_atomically(image, path, {"format": kind, **options})
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _encoding(kind: str, lossless: bool, quality: int) -> dict:
+    if kind == "JPEG":
+        return {"quality": quality, "subsampling": 0}
+    if kind == "WEBP" and lossless:  # exact: colours under full transparency too
+        return {"lossless": True, "exact": True, "quality": EFFORT, "method": 2}
+    return {"quality": quality} if kind == "WEBP" else {}
 
 
 def _save_atomically(image: Image.Image, path: pathlib.Path, options: dict) -> None:

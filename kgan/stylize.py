@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from kgan import blending, targets
-from kgan.data.decoding import PictureError, decode_picture
+from kgan import blending, colour, targets
+from kgan.data.decoding import Picture, PictureError, read_picture
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, shares_of_size
 from kgan.masks import Masks, fits, scaled
 from kgan.paths import expands_paths
-from kgan.pictures import HOLDS_ALPHA, has_alpha, save_picture, to_float, to_uint8
+from kgan.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
 from kgan.progress import progress
 
 __all__ = ["load", "stylize"]
@@ -62,6 +62,7 @@ class Maker:
     strokes: float
     memory: float
     finish: Finish
+    writing: Writing
 
 
 @expands_paths
@@ -78,6 +79,9 @@ def stylize(
     feather: float | None = None,
     strength: float = 1.0,
     keep_colour: bool = False,
+    format: Format | None = None,
+    quality: int | None = None,
+    strip_metadata: bool = False,
 ) -> list[pathlib.Path]:
     """Restyle files and folders into the folder `output`, keeping names, formats, folder structure, sizes and alpha.
 
@@ -90,18 +94,22 @@ def stylize(
     edge is softened over `feather` percent of the shorter side (default 1). `strength` in [0, 1] blends between the
     picture as it is and stylized; `keep_colour` takes only the luma of what is stylized (`kgan.blending`).
 
+    Colour profiles and metadata are kept, the latter not with `strip_metadata`; lossless files stay lossless. `format`
+    writes all in one format, `quality` (1 to 100) is that of JPEG and of lossy WebP (default 95).
+
     Returns the files written. Raises UserError before any work when files would be overwritten, and at the end when
     some pictures could not be read (each has had its line on stderr, the others are done).
     """
     _check_numbers(seed, variants, memory)
     shares_of_size(strokes)
-    finish = _finish(mask, feather, strength, keep_colour)
-    jobs = plan(pictures, pathlib.Path(output), variants, finish.masks)
+    finish, writing = _finish(mask, feather, strength, keep_colour), Writing(format, quality, strip_metadata)
+    jobs = plan(pictures, pathlib.Path(output), variants, finish.masks, writing)
+    writing.check_targets(target for job in jobs for target in job.targets)
     targets.refuse_clashes([target for job in jobs for target in job.targets], overwrite)
     loaded = load(model)
     _check_model(loaded, variants)
     with targets.output_folder(output):
-        written, failed = _stylize_all(jobs, Maker(loaded, seed, strokes, memory * 1e9, finish))
+        written, failed = _stylize_all(jobs, Maker(loaded, seed, strokes, memory * 1e9, finish, writing))
     if failed:
         raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
     return written
@@ -147,14 +155,19 @@ def _finish(mask: str | os.PathLike | None, feather: float | None, strength: flo
 
 
 def plan(
-    pictures: Sequence[str | os.PathLike], output: pathlib.Path, variants: int = 1, masks: Masks | None = None
+    pictures: Sequence[str | os.PathLike],
+    output: pathlib.Path,
+    variants: int = 1,
+    masks: Masks | None = None,
+    writing: Writing | None = None,
 ) -> list[Job]:
     """Every picture in `pictures` (files, or folders at any depth), its mask, and where it goes.
 
     Raises UserError for missing paths, folders without pictures, two pictures with the same target, a target that is
     its own source, and a picture without mask where `masks` is a folder.
     """
-    places = targets.plan(pictures, output, lambda suffix: SUFFIXES.get(suffix, ".png"))
+    writing = writing or Writing()
+    places = targets.plan(pictures, output, lambda suffix: writing.suffix(SUFFIXES.get(suffix, ".png")))
     return [
         Job(place.source, tuple(_variant_names(place.target, variants)), masks and masks.file_for(place.relative))
         for place in places
@@ -176,28 +189,33 @@ def _check_model(model: Model, variants: int) -> None:
 
 def _stylize_one(job: Job, maker: Maker, notice) -> list[pathlib.Path]:
     model = maker.model
-    picture = _read(job)
-    weight = _weight(job, maker.finish, picture.shape[:2], notice)
-    scale = affordable_scale(picture.shape[:2], model.bytes_per_pixel, maker.memory)
+    picture = _read(job, notice)
+    height, width = picture.image.height, picture.image.width
+    weight = _weight(job, maker.finish, (height, width), notice)
+    scale = affordable_scale((height, width), model.bytes_per_pixel, maker.memory)
     if scale < 1:
-        need = picture.shape[0] * picture.shape[1] * model.bytes_per_pixel / 1e9
+        need = height * width * model.bytes_per_pixel / 1e9
         notice(
-            f"{job.source}: {picture.shape[1]}x{picture.shape[0]} would take about {need:.0f} GB; restyled at "
+            f"{job.source}: {width}x{height} would take about {need:.0f} GB; restyled at "
             f"{scale:.0%} of its size and enlarged (--memory {math.ceil(need)} restyles it whole)"
         )
     # A model without alpha sees the colours themselves: laid over white they would bring white edges back.
-    seen = picture if model.facts.channels == 4 else picture[..., :3]
+    seen = picture.seen() if model.facts.channels == 4 else picture.seen()[..., :3]
     for k, target in enumerate(job.targets):
         made = _at_scale(model, seen, maker.seed + k, maker.strokes, scale)
         targets.make_folder(target.parent)
-        save_picture(_finished(picture, made, weight, maker.finish), target)
+        pixels, profile = _finished(picture, made, weight, maker.finish)
+        maker.writing.save(pixels, target, profile, picture.metadata, picture.lossless)
     return list(job.targets)
 
 
-def _read(job: Job) -> np.ndarray:
-    """uint8 [H, W, 4] where the file has alpha and its targets can hold it, else [H, W, 3], laid over white."""
-    keeps = job.targets[0].suffix.lower() in HOLDS_ALPHA and has_alpha(job.source)
-    return decode_picture(job.source, 4 if keeps else 3)
+def _read(job: Job, notice) -> Picture:
+    """The picture, laid over white where its targets cannot hold its alpha; tells what is to be told of it."""
+    picture = read_picture(job.source)
+    for line in picture.notices:
+        notice(f"{job.source}: {line}")
+    check_sides(picture.image.height, picture.image.width, job.targets[0])
+    return picture if job.targets[0].suffix.lower() in HOLDS_ALPHA else picture.over_white()
 
 
 def _weight(job: Job, finish: Finish, size: tuple[int, int], notice) -> float | np.ndarray:
@@ -216,16 +234,29 @@ def _weight(job: Job, finish: Finish, size: tuple[int, int], notice) -> float | 
     return soft[..., None] * np.float32(finish.strength)
 
 
-def _finished(picture: np.ndarray, made: np.ndarray, weight: float | np.ndarray, finish: Finish) -> np.ndarray:
-    """uint8 [H, W, C] of the picture as it is and of the stylized one -> what is written, uint8 [H, W, C]."""
-    if finish.is_plain and picture.shape[-1] < 4:
-        return made
-    if made.shape[-1] == 1 and picture.shape[-1] == 3 and (picture == picture[..., :1]).all():
-        picture = picture[..., :1]  # gray stays gray
-    result = np.empty((*made.shape[:2], max(picture.shape[-1], made.shape[-1])), np.uint8)
+def _finished(
+    picture: Picture, made: np.ndarray, weight: float | np.ndarray, finish: Finish
+) -> tuple[np.ndarray, bytes | None]:
+    """The picture as it is and stylized (uint8 [H, W, C], sRGB) -> what is written, uint8 [H, W, C], and its profile.
+
+    They are mixed in the picture's own colours, so that what is not restyled stays as it is, to the last bit.
+    """
+    stays_gray = picture.image.mode == "L" and (made.shape[-1] == 1 or finish.keep_colour or not np.any(weight))
+    own = picture.in_srgb() if picture.image.mode == "L" and not stays_gray else picture
+    if stays_gray:
+        made = to_uint8(with_channels(to_float(made), 1))
+    made = colour.pixels_from_srgb(made, own.profile)
+    if finish.is_plain and picture.image.mode != "RGBA":
+        return made, own.profile
+    return _blended(own.pixels, made, weight, finish), own.profile
+
+
+def _blended(content: np.ndarray, made: np.ndarray, weight: float | np.ndarray, finish: Finish) -> np.ndarray:
+    """uint8 [H, W, C] each -> uint8 [H, W, C]."""
+    result = np.empty((*made.shape[:2], max(content.shape[-1], made.shape[-1])), np.uint8)
     for rows in blending.strips(*made.shape[:2]):  # whole, the floats of a large picture would need gigabytes
         share = weight[rows] if isinstance(weight, np.ndarray) else weight
-        mixed = blending.blend(to_float(picture[rows]), to_float(made[rows]), share, finish.keep_colour)
+        mixed = blending.blend(to_float(content[rows]), to_float(made[rows]), share, finish.keep_colour)
         result[rows] = to_uint8(mixed)
     return result
 

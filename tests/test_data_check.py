@@ -30,7 +30,7 @@ def test_every_problem_is_printed(folder, capsys):
     assert check.main([folder]) == 2
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{folder}/2.png: damaged or truncated")
-    assert lines[1].startswith(f"{folder}/deep/text.jpg: not a JPEG, PNG or WebP")
+    assert lines[1].startswith(f"{folder}/deep/text.jpg: not a JPEG, PNG, WebP or GIF")
     assert lines[2:] == ["5 pictures checked, 2 cannot be used"]
 
 

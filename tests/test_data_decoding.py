@@ -12,9 +12,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from icc_profiles import ADOBE, GRAY
 from PIL import Image, ImageCms
 
-from kgan.data.decoding import PictureError, decode_image, decode_picture
+from kgan.data.decoding import (
+    PictureError,
+    at_most,
+    decode_image,
+    decode_picture,
+    is_lossless,
+    read_picture,
+)
 from kgan.errors import UserError
 from kgan.listing import find_pictures
 
@@ -160,26 +168,107 @@ def test_sixteen_bit_gray_is_scaled_not_clipped():
     assert decode_picture(encoded(Image.fromarray(values), "PNG"))[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
-def test_first_frame_of_an_animation(file_format):
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    stored = encoded(frames[0], file_format, save_all=True, append_images=frames[1:], lossless=True)
-    assert decode_picture(stored)[0, 0].tolist() == [255, 0, 0]
+def animation(file_format, *colours, **options):
+    mode = "RGB" if isinstance(colours[0], str) else "RGBA"
+    frames = [Image.new(mode, (8, 6), colour) for colour in colours]
+    return encoded(frames[0], file_format, save_all=True, append_images=frames[1:], **options)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("colours", [("red", "blue"), ((255, 0, 0, 128), (0, 0, 255, 255))])
+def test_first_frame_of_an_animation(file_format, colours):
+    read = read_picture(animation(file_format, *colours, lossless=True))
+    assert read.pixels[0, 0, :3].tolist() == [255, 0, 0]
+    if len(colours[0]) == 4 and file_format != "GIF":
+        assert read.pixels[0, 0, 3] == 128
+    assert read.notices == ("animated: the first frame is taken; a film is another matter",)
+    assert read.lossless
+
+
+def test_first_frame_after_a_still_for_programs_that_play_nothing():
+    """The still is not under it: its own colours and transparency, as browsers show it."""
+    still = animation("PNG", (255, 0, 0, 255), (0, 255, 0, 128), (0, 0, 255, 255), default_image=True, blend=1)
+    assert read_picture(still).pixels[0, 0].tolist() == [0, 255, 0, 128]
 
 
 def test_phone_jpeg_with_several_pictures():
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    stored = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], quality=95)
-    assert np.abs(decode_picture(stored)[0, 0].astype(int) - [255, 0, 0]).max() <= 3
+    read = read_picture(animation("MPO", "red", "blue", quality=95))
+    assert np.abs(read.pixels[0, 0].astype(int) - [255, 0, 0]).max() <= 3
+    assert read.notices == ()
+
+
+def gif(pixels, canvas=None, at=(0, 0), **options):
+    """A still GIF, on a canvas that it may not fill."""
+    image = Image.fromarray(pixels)
+    image.putpalette([value for level in range(256) for value in (level, 255 - level, 7)])
+    data = bytearray(encoded(image, "GIF", optimize=False, **options).getvalue())
+    frame = data.index(b",", 13 + 768)
+    if canvas:
+        data[6:10], data[frame + 1 : frame + 5] = struct.pack("<HH", *canvas), struct.pack("<HH", *at)
+    return io.BytesIO(bytes(data))
+
+
+def test_still_gif():
+    levels = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    read = read_picture(gif(levels))
+    assert read.pixels.tolist() == np.stack([levels, 255 - levels, levels * 0 + 7], -1).tolist()
+    assert (read.notices, read.lossless) == ((), True)
+    assert read_picture(gif(levels, transparency=5)).pixels[0, :, 3].tolist() == [255] * 5 + [0, 255, 255]
+
+
+@pytest.mark.parametrize("options", [{}, {"transparency": 5}])
+def test_gif_that_does_not_fill_its_canvas_is_transparent_there(options):
+    levels = np.arange(6, 12, dtype=np.uint8).reshape(2, 3)
+    pixels = read_picture(gif(levels, (7, 5), (1, 2), **options)).pixels
+    assert pixels.shape == (5, 7, 4)
+    assert pixels[2:4, 1:4, 0].tolist() == levels.tolist()
+    assert pixels[..., 3].sum() == 255 * 6
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("lossless", [True, False])
+def test_lossless_files_are_known_as_such(file_format, lossless):
+    """Also where a long profile or metadata stand before the pixels."""
+    expected = lossless or file_format != "WEBP"
+    image = Image.fromarray(gradient())
+    long = {"icc_profile": profile_with_red_and_blue_swapped() + bytes(9999), "exif": b"Exif\0\0" + bytes(5001)}
+    for options in ({}, {} if file_format == "GIF" else long):
+        stored = encoded(image, file_format, lossless=lossless, **options)
+        assert is_lossless(stored) == expected
+        assert read_picture(stored).lossless == expected
+    assert not is_lossless(encoded(image, "JPEG"))
+
+
+def test_a_picture_in_its_own_colours_and_as_a_network_sees_it():
+    pixels = np.array([[[9, 8, 7, 0], [219, 0, 0, 128]]], np.uint8)
+    read = read_picture(encoded(Image.fromarray(pixels), "PNG", icc_profile=ADOBE))
+    assert read.profile == ADOBE
+    assert read.pixels.tolist() == pixels.tolist()
+    assert read.seen()[0, 0].tolist() == [255, 255, 255, 0]
+    assert np.abs(read.seen()[0, 1].astype(int) - [255, 0, 0, 128]).max() <= 1
+    assert read.over_white().pixels.tolist() == [[[255, 255, 255], [237, 127, 127]]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "stored", "expected", "kept"),
+    [
+        ("1", 1, ("L", [255]), False),
+        ("L", 128, ("L", [128]), True),
+        ("LA", (128, 9), ("RGBA", [146, 146, 146, 9]), False),
+        ("I;16", 128 * 257, ("L", [128]), True),
+    ],
+)
+def test_gray_pictures_stay_gray_in_their_own_profile(mode, stored, expected, kept):
+    read = read_picture(encoded(Image.new(mode, (1, 1), stored), "PNG", icc_profile=GRAY))
+    assert (read.image.mode, read.pixels[0, 0].tolist()) == expected
+    assert read.profile == (GRAY if kept or mode == "1" else None)
 
 
 def test_enough_spares_work_and_keeps_the_bound():
     stored = encoded(Image.fromarray(gradient(400, 800)), "JPEG", quality=95)
-    assert decode_image(stored, enough=100).size == (200, 100)
-    stored.seek(0)
-    assert decode_image(stored, enough=150).size == (400, 200)
-    stored.seek(0)
-    assert decode_image(stored).size == (800, 400)
+    for enough, size in {100: (200, 100), 150: (400, 200), None: (800, 400)}.items():
+        stored.seek(0)
+        assert decode_image(stored, enough=enough)[0].size == size
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
@@ -195,19 +284,64 @@ def test_truncated(file_format):
 
 @pytest.mark.parametrize("size", [(60000, 60000), (10001, 10000), (2**31 - 1, 1)])
 def test_header_that_claims_too_much(size):
-    with pytest.raises(PictureError, match="megapixels"):
+    with pytest.raises(PictureError, match=r"megapixels.*--max-megapixels"):
         decode_picture(png_claiming(*size))
+
+
+def size_is_refused(picture):
+    try:
+        decode_picture(picture)
+    except PictureError as error:
+        return "--max-megapixels" in error.reason
+    return False
+
+
+def test_the_limit_is_asked_for():
+    """What the flag allows is decoded (and found to be damaged here), also by processes that are started."""
+    bomb = png_claiming(20_000, 10_000)
+    assert size_is_refused(bomb)
+    with at_most(200):
+        assert not size_is_refused(bomb)
+        code = "import os, kgan.data.decoding as d; print(d.asked_pixels())"
+        assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "200000000"
+    with at_most(199.9):
+        assert size_is_refused(bomb)
+    with at_most(0.0001):
+        assert size_is_refused(encoded(Image.fromarray(gradient()), "PNG"))
+    with at_most(None):
+        assert size_is_refused(bomb)
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(UserError, match="--max-megapixels should be above 0"), at_most(wrong):
+            pass
+
+
+def test_a_limit_that_is_no_number(monkeypatch):
+    monkeypatch.setenv("KGAN_MAX_MEGAPIXELS", "many")
+    with pytest.raises(UserError, match="KGAN_MAX_MEGAPIXELS should be a number of megapixels"):
+        decode_picture(encoded(Image.fromarray(gradient()), "PNG"))
+
+
+def test_large_pictures_are_read_in_silence(recwarn):
+    """A phone's 108 megapixels and a panorama: flat, so the shortest files that such pictures can have as PNG."""
+    before = Image.MAX_IMAGE_PIXELS
+    for size in ((12_000, 9_000), (20_992, 5_248)):
+        flat = encoded(Image.new("L", size, 7), "PNG", compress_level=9)
+        assert len(flat.getvalue()) < size[0] * size[1] / 800
+        image, notices = decode_image(flat, 1)
+        assert (image.size, image.getpixel((5, 5)), notices) == (size, 7, ())
+    assert not recwarn.list
+    assert before == Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"", "empty file"),
-        (b"just a text, nothing else", "not a JPEG, PNG or WebP"),
+        (b"just a text, nothing else", "not a JPEG, PNG, WebP or GIF picture"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC is not read; convert it to JPEG"),
         (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF is not read; convert"),
         (b"\0\0\0\x1cftypisom\0\0\0\0", "a film"),
-        (b"GIF89a\x01\0\x01\0", "GIF is not read; convert"),
+        (b"GIF89a\x01\0\x01\0", "damaged or truncated"),
         (b"II*\0\x08\0\0\0", "TIFF is not read; convert"),
         (b"BM\x46\0\0\0\0\0", "BMP is not read; convert"),
     ],

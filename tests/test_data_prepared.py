@@ -10,13 +10,14 @@ import zipfile
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from PIL import Image, ImageCms
+from icc_profiles import P3
+from PIL import ExifTags, Image, ImageCms
 
 import kgan.data
 from kgan import recipes
 from kgan.config import TrainConfig
 from kgan.data import builder, normalising, open_pictures, prepared, sources, stores
-from kgan.data.decoding import decode_picture
+from kgan.data.decoding import at_most, decode_picture
 from kgan.errors import RunError, UserError
 
 
@@ -78,7 +79,7 @@ def test_plain_jpeg_keeps_its_bytes(tmp_path):
 
 def orientation(value):
     exif = Image.Exif()
-    exif[normalising.ORIENTATION] = value
+    exif[ExifTags.Base.Orientation] = value
     return exif
 
 
@@ -88,7 +89,7 @@ def orientation(value):
         ({"exif": orientation(1)}, True),
         ({"exif": orientation(6)}, False),
         ({"icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()}, True),
-        ({"icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()}, False),
+        ({"icc_profile": P3}, False),
     ],
 )
 def test_jpeg_with_orientation_or_profile_is_encoded_anew(tmp_path, options, kept):
@@ -96,7 +97,7 @@ def test_jpeg_with_orientation_or_profile_is_encoded_anew(tmp_path, options, kep
     encoded = normalised(path).encoded
     assert (encoded == path.read_bytes()) is kept
     assert decode_picture(io.BytesIO(encoded)).shape == decode_picture(path).shape
-    assert Image.open(io.BytesIO(encoded)).getexif().get(normalising.ORIENTATION, 1) == 1
+    assert Image.open(io.BytesIO(encoded)).getexif().get(ExifTags.Base.Orientation, 1) == 1
 
 
 @pytest.mark.parametrize(
@@ -116,6 +117,34 @@ def test_lossless_stays_lossless(tmp_path, name, options, file_format):
         assert np.array_equal(np.asarray(image), pixels(0))
 
 
+def test_lossless_after_a_long_profile(tmp_path):
+    path = save(tmp_path / "a.webp", pixels(0), lossless=True, icc_profile=P3 + bytes(9999))
+    assert Image.open(io.BytesIO(normalised(path).encoded)).format == "PNG"
+
+
+def test_animations_are_told_of_in_one_line(folder, wanted, capsys):
+    """Each time, as bad pictures are; a still GIF is a picture like others."""
+    Image.fromarray(pixels(7)).save(folder / "still.gif")
+    frames = [Image.new("RGB", (32, 24), colour) for colour in ("red", "blue")]
+    for name in ("a.gif", "b.webp", "c.png"):
+        frames[0].save(folder / name, save_all=True, append_images=frames[1:])
+    line = "a.gif and 2 more: animated: the first frame is taken; a film is another matter"
+    for _ in range(2):
+        store = prepare(folder, wanted)
+        assert capsys.readouterr().err.splitlines()[-1] == f"kgan: {folder}: {line}"
+    assert np.abs(decoded(store, store.names.index("b.webp"))[0, 0].astype(int) - [255, 0, 0]).max() <= 2
+    save(folder / "new.png", pixels(8))
+    assert "still.gif" in prepare(folder, wanted).names  # partly from the former set
+    assert capsys.readouterr().err.splitlines()[-1] == f"kgan: {folder}: {line}"
+
+
+def test_a_picture_too_large_is_tried_again_under_another_limit(folder, wanted, capsys):
+    with at_most(0.0001):
+        assert len(prepare(save(folder / "small" / "s.png", pixels(0, 8, 8)).parents[1], wanted)) == 1
+        assert "4 of 5 pictures cannot be used" in capsys.readouterr().err
+    assert len(prepare(folder, wanted)) == 5
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
 def test_large_pictures_are_made_smaller(tmp_path, name):
     path = save(tmp_path / name, np.full((300, 700, 3), 120, np.uint8))
@@ -133,7 +162,7 @@ def test_channels_of_the_prepared_picture(tmp_path, channels, mode):
 def test_unusable_picture_gives_its_reason(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"words")
-    assert normalised(path) == (None, "not a JPEG, PNG or WebP picture; replace or remove it")
+    assert normalised(path)[:2] == (None, "not a JPEG, PNG, WebP or GIF picture; replace or remove it")
     assert "No such file" in normalised(tmp_path / "none.jpg").reason
 
 

@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from kgan.data.decoding import PictureError, decode_picture
+from kgan.data.decoding import PictureError, decode_image
 from kgan.data.pool import map_in_processes
 from kgan.errors import UserError, shown
 from kgan.listing import Left, Tell, pictures_of, tell_left
@@ -19,18 +19,19 @@ def check_folders(paths: Iterable[str | os.PathLike]) -> list[Problem]:
 
     Raises UserError for a missing folder and for one without pictures.
     """
-    return _problems(_pictures(paths))
+    problems, _ = _judged(_pictures(paths))
+    return problems
 
 
 @expands_paths
 def main(paths: Sequence[str | os.PathLike]) -> int:
-    """Print one line for every problem, for every folder that is left out, and one with the count.
+    """Print one line for every problem and remark, for every folder that is left out, and one with the count.
 
     Returns 0 when there is no problem, otherwise 2.
     """
     pictures = _pictures(paths, _list_left)
-    problems = _problems(pictures)
-    for path, reason in problems:
+    problems, remarks = _judged(pictures)
+    for path, reason in problems + remarks:
         print(f"{shown(path)}: {reason}")
     verdict = f"{len(problems)} cannot be used" if problems else "all good"
     print(f"{len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'} checked, {verdict}")
@@ -49,14 +50,16 @@ def _pictures(paths: Iterable[str | os.PathLike], tell: Tell = tell_left) -> lis
     return [picture for picture, _ in pictures_of(paths, tell=tell)]
 
 
-def _problems(pictures: list[pathlib.Path]) -> list[Problem]:
-    reasons = map_in_processes(_reason, pictures)
-    return [(path, reason) for path, reason in zip(pictures, reasons, strict=True) if reason]
+def _judged(pictures: list[pathlib.Path]) -> tuple[list[Problem], list[Problem]]:
+    """(path, reason) of those that fail, and (path, remark) of others of which something is to be told."""
+    verdicts = list(zip(pictures, map_in_processes(_verdict, pictures), strict=True))
+    problems = [(path, reason) for path, (reason, _) in verdicts if reason]
+    return problems, [(path, remark) for path, (_, remarks) in verdicts for remark in remarks]
 
 
-def _reason(path: pathlib.Path) -> str | None:
+def _verdict(path: pathlib.Path) -> tuple[str | None, tuple[str, ...]]:
     try:
-        decode_picture(path)
+        _, notices = decode_image(path)
     except PictureError as error:
-        return error.reason
-    return None
+        return error.reason, ()
+    return None, notices

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from kgan.data.decoding import FORMATS, PictureError, decode_image, is_srgb
+from kgan.colour import is_srgb
+from kgan.data.decoding import PictureError, decode_image, is_lossless, pillows_limit_off
 from kgan.listing import no_file
-
-ORIENTATION = 0x0112  # the EXIF tag
+from kgan.metadata import orientation
 
 
 class Job(NamedTuple):
@@ -24,10 +24,11 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Encoded bytes, or the reason why there are none."""
+    """Encoded bytes, or the reason why there are none; and what whoever gave the picture should know."""
 
     encoded: bytes | None
     reason: str | None = None
+    notices: tuple[str, ...] = ()
 
 
 def normalise(job: Job) -> Outcome:
@@ -36,37 +37,37 @@ def normalise(job: Job) -> Outcome:
         return Outcome(None, reason)
     try:
         data = job.picture if isinstance(job.picture, bytes) else job.picture.read_bytes()
-        image = decode_image(io.BytesIO(data), job.channels, enough=2 * job.cap)
+        image, notices = decode_image(io.BytesIO(data), job.channels, enough=2 * job.cap)
     except PictureError as error:
         return Outcome(None, error.reason)
     except OSError as error:
         return Outcome(None, f"cannot be read: {error.strerror}")
     if job.channels != 4 and _is_plain_jpeg(data, job.cap):
         return Outcome(data)
-    return Outcome(_encode(_capped(image, job.cap), lossless=job.channels == 4 or _is_lossless(data)))
+    lossless = job.channels == 4 or is_lossless(io.BytesIO(data))
+    return Outcome(_encode(_capped(image, job.cap), lossless), notices=notices)
 
 
 def shape_of(encoded: bytes) -> tuple[int, int]:
     """Height and width of what `normalise` encoded, by its header."""
-    width, height = Image.open(io.BytesIO(encoded), formats=FORMATS).size
+    with pillows_limit_off():
+        width, height = Image.open(io.BytesIO(encoded), formats=["JPEG", "PNG"]).size
     return height, width
 
 
 def _is_plain_jpeg(data: bytes, cap: int) -> bool:
     """Whether TensorFlow's decoder, which knows neither profiles nor orientation, would read the very same pixels."""
-    header = Image.open(io.BytesIO(data), formats=FORMATS)
+    if not data.startswith(b"\xff\xd8"):
+        return False
+    with pillows_limit_off():
+        header = Image.open(io.BytesIO(data), formats=["JPEG"])
     return (
         header.format == "JPEG"
         and header.mode in ("RGB", "L")
         and min(header.size) <= cap
-        and header.getexif().get(ORIENTATION, 1) == 1
-        and is_srgb(header.info.get("icc_profile"))
+        and orientation(header) == 1
+        and is_srgb(header.info.get("icc_profile"), header.mode)
     )
-
-
-def _is_lossless(data: bytes) -> bool:
-    """PNG, and WebP with a VP8L chunk (alone, or after the chunks an extended header announces)."""
-    return data.startswith(b"\x89PNG") or data[12:16] == b"VP8L" or (data[12:16] == b"VP8X" and b"VP8L" in data[:4096])
 
 
 def _capped(image: Image.Image, cap: int) -> Image.Image:

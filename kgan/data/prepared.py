@@ -22,13 +22,14 @@ from collections.abc import Callable, Iterator
 import rich.console
 import rich.progress
 
+from kgan.data.decoding import asked_pixels
 from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
 from kgan.data.stores import INDEX, File, Store
 from kgan.errors import RunError, UserError, counted, shown
 from kgan.listing import make_cache
 
-LAYOUT = 2
+LAYOUT = 3
 """Part of the cache key: raise it when the same files should be prepared anew."""
 
 
@@ -57,7 +58,9 @@ class Wanted:
 
     def home(self, source: Source) -> pathlib.Path:
         label = re.sub(r"[^A-Za-z0-9]+", "-", source.label).strip("-")[-40:]
-        return self.cache / f"{label}-{_digest([LAYOUT, source.identity, self.cap, self.channels])}"
+        limit = asked_pixels()  # what is too large is not found out again
+        key = [LAYOUT, source.identity, self.cap, self.channels, *([] if limit is None else [limit])]
+        return self.cache / f"{label}-{_digest(key)}"
 
 
 def prepare(source: Source, wanted: Wanted) -> Store:
@@ -78,7 +81,9 @@ def prepare(source: Source, wanted: Wanted) -> Store:
         raise RunError(
             f"--cache {wanted.cache}: {error.strerror or error}; free some space or choose another"
         ) from error
-    _report(source, json.loads((folder / INDEX).read_text(encoding="utf-8"))["bad"])
+    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    _report(source, index["bad"])
+    _tell(source, index["remarks"])
     return store
 
 
@@ -106,13 +111,14 @@ def _write(source: Source, wanted: Wanted, folder: pathlib.Path) -> None:
 
     former = [path for path in folder.parent.iterdir() if path.is_dir()]
     outcomes = _tracked(_outcomes(source, wanted, _Former.best(former)), len(source.files), source.label)
-    good, shapes, bad = [], [], []
-    pictures = _first_at_once(_sorted_out(outcomes, good, shapes, bad), source, bad)
+    good, shapes, bad, remarks = [], [], [], []
+    pictures = _first_at_once(_sorted_out(outcomes, good, shapes, bad, remarks), source, bad)
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)  # from a process that was killed: TFDS would take it for the whole
     try:
         written = builder.write(pictures, len(source.files), wanted.channels, partial)
-        (written / INDEX).write_text(json.dumps({"files": good, "shapes": shapes, "bad": bad}), encoding="utf-8")
+        index = {"files": good, "shapes": shapes, "bad": bad, "remarks": remarks}
+        (written / INDEX).write_text(json.dumps(index), encoding="utf-8")
         os.rename(written, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -121,13 +127,14 @@ def _write(source: Source, wanted: Wanted, folder: pathlib.Path) -> None:
 
 
 class _Former:
-    """What a former version of the set knows: pictures and reasons by file."""
+    """What a former version of the set knows: pictures, remarks and reasons by file."""
 
     def __init__(self, folder: pathlib.Path):
         self._store = Store.open(folder)
         self._rows = {file: row for row, file in enumerate(self._store.files)}
-        bad = json.loads((folder / INDEX).read_text(encoding="utf-8"))["bad"]
-        self._reasons = {File(*fields): reason for *fields, reason in bad}
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        self._reasons = {File(*fields): reason for *fields, reason in index["bad"]}
+        self._remarks = {File(*fields): (remark,) for *fields, remark in index["remarks"]}
 
     @classmethod
     def best(cls, folders: list[pathlib.Path]) -> "_Former | None":
@@ -140,7 +147,7 @@ class _Former:
     def __getitem__(self, file: File) -> Outcome:
         if file in self._reasons:
             return Outcome(None, self._reasons[file])
-        return Outcome(self._store.encoded([self._rows[file]])[0])
+        return Outcome(self._store.encoded([self._rows[file]])[0], notices=self._remarks.get(file, ()))
 
 
 def _outcomes(source: Source, wanted: Wanted, former: _Former | None) -> Iterator[tuple[File, Outcome]]:
@@ -160,14 +167,15 @@ def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
     return rich.progress.track(outcomes, f"Preparing {shown(label)}", total=total, console=console, transient=True)
 
 
-def _sorted_out(outcomes: Iterator, good: list, shapes: list, bad: list) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of the usable pictures, noting every file in `good`, with its shape, or `bad` on the way."""
+def _sorted_out(outcomes: Iterator, good: list, shapes: list, bad: list, remarks: list) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of the usable pictures, noting every file in `good`, with its shape and remarks, or `bad`."""
     for file, outcome in outcomes:
         if outcome.encoded is None:
             bad.append((*file, outcome.reason))
         else:
             good.append(file)
             shapes.append(shape_of(outcome.encoded))
+            remarks += [(*file, notice) for notice in outcome.notices]
             yield file.name, outcome.encoded
 
 
@@ -185,3 +193,11 @@ def _report(source: Source, bad: list) -> None:
         (name, *_, reason), count = bad[0], len(bad)
         what = f"{count} of {len(source.files)} pictures cannot be used and {'is' if count == 1 else 'are'} left out"
         print(shown(f"kgan: {source.label}: {what}; the first: {name}: {reason}{source.advice}"), file=sys.stderr)
+
+
+def _tell(source: Source, remarks: list) -> None:
+    """One line for each kind of remark."""
+    for remark in dict.fromkeys(remark for *_, remark in remarks):
+        names = [name for name, *_, one in remarks if one == remark]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        print(shown(f"kgan: {source.label}: {names[0]}{more}: {remark}"), file=sys.stderr)

@@ -15,6 +15,7 @@ import numpy as np
 
 from kgan import recipes
 from kgan.config import TrainConfig
+from kgan.data.decoding import at_most
 from kgan.data.prepared import Source, Wanted, prepare
 from kgan.data.stores import File, Store
 from kgan.errors import UserError, counted, is_or_are, shown, some
@@ -43,6 +44,11 @@ class Pictures:
 
 def open_pictures(config: TrainConfig) -> Pictures:
     """Prepare (or find prepared) the pictures that a resolved config names. Raises UserError, RunError."""
+    with at_most(config.max_megapixels):
+        return _open_pictures(config)
+
+
+def _open_pictures(config: TrainConfig) -> Pictures:
     kind = recipes.find(config.recipe).pictures
     _check_flags(config, kind)
     cache = pathlib.Path(config.cache).expanduser() / "pictures"

@@ -2,11 +2,12 @@
 
 import tensorflow as tf
 
+from kgan.metadata import ORIENTATION
+
 SEARCHED = 2**17
 """Bytes at the start of a file in which the EXIF segment is looked for: two segments of full length."""
 
 APP1, LAST_BEFORE_IMAGE = 0xE1, 0xDA
-TAG = 0x0112
 
 
 def upright(picture: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -60,7 +61,7 @@ def _orientation(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     count = tf.minimum(_number(content, directory, 2, big), 512)
     entries = directory + 2 + 12 * tf.range(count)  # tag, type, count, value: 2, 2, 4 and 4 bytes
     tags, values = _number(content, entries, 2, big), _number(content, entries + 8, 2, big)
-    return tf.reduce_max(tf.concat([tf.boolean_mask(values, tags == TAG), [0]], 0))
+    return tf.reduce_max(tf.concat([tf.boolean_mask(values, tags == int(ORIENTATION)), [0]], 0))
 
 
 def _number(content: tf.Tensor, at: tf.Tensor, count: int, big: tf.Tensor) -> tf.Tensor:

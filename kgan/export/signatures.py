@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from kgan.data.decoding import MAX_PIXELS
+from kgan.data.decoding import MAX_UNPROVEN
 from kgan.export import picture_ops
 from kgan.export.stylist import ALIVE_TENSORFLOW, MINIMUM_CELLS, Stylist, from_noise, traced
 
@@ -35,7 +35,7 @@ def signatures(stylist: Stylist, memory: float = MEMORY) -> dict[str, Function]:
 
 def _from_pictures(stylist: Stylist, memory: float) -> dict[str, Function]:
     facts = stylist.facts
-    limit = int(min(MAX_PIXELS, memory / picture_ops.BYTES_PER_PIXEL))
+    limit = int(min(MAX_UNPROVEN, memory / picture_ops.BYTES_PER_PIXEL))
 
     def in_floats(image, seed=None):
         return {"stylized": stylist(image, None if seed is None else _noise(stylist, seed, tf.shape(image)[1:3]))}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from kgan.data.decoding import pillows_limit_off
 from kgan.errors import UserError
 from kgan.pictures import to_float
 from kgan.serving.address import Model, parse_server
@@ -220,8 +221,9 @@ def to_png(picture: np.ndarray) -> bytes:
 def from_png(png: bytes) -> np.ndarray:
     """A PNG file as the server writes it -> uint8 [H, W, C]."""
     try:
-        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-            array = np.asarray(image)
+        with pillows_limit_off():
+            image = Image.open(io.BytesIO(png), formats=["PNG"])
+        array = np.asarray(image)
     except Exception as error:  # Pillow's parsers raise nearly anything
         raise ServerFailed(f"what the server sent is no PNG ({error})") from None
     return array[..., None] if array.ndim == 2 else array

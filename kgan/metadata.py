@@ -171,7 +171,7 @@ def _given_xmp(info: dict) -> bytes:
 
 
 def _true_xmp(xmp: bytes, size: tuple[int, int]) -> bytes:
-    """An XMP packet of an upright picture of this (width, height), without thumbnails and parts that stand elsewhere."""
+    """An XMP packet of an upright picture of this (width, height), without thumbnails and names of parts elsewhere."""
     width, height = size
     numbers = {"tiff:Orientation": 1, "tiff:ImageWidth": width, "tiff:ImageLength": height}
     numbers |= {"exif:PixelXDimension": width, "exif:PixelYDimension": height}

@@ -324,11 +324,9 @@ def _one_line(box: str) -> str:
 
 
 def _parse_training(args: list[str]) -> TrainConfig:
-    """Settings of `kgan train`. With --resume the run's own are the defaults, and none of them may be changed."""
+    """Settings of `kgan train`. With --resume the run's own are the defaults, and few of them may be changed."""
     config = parse(TrainConfig, args, "kgan train")
     if not config.resume:
         return recipes.resolve(config)
     saved = run_folder.saved_config(config.run)
-    asked = parse(TrainConfig, args, "kgan train", default=saved)
-    run_folder.refuse_changes(saved, asked)
-    return asked
+    return run_folder.going_on(saved, parse(TrainConfig, args, "kgan train", default=saved))

@@ -7,9 +7,11 @@ settings are written to the run folder before step 0.
 import dataclasses
 import json
 import pathlib
+import types
+import typing
 from typing import Annotated, Literal
 
-from tyro.conf import arg
+from tyro.conf import Fixed, Suppress, arg
 
 from kgan.paths import expanded
 
@@ -115,7 +117,7 @@ class TrainConfig:
 
     # --- optimization ---------------------------------------------------------------------------------------------
     steps: Whole = None
-    """Length of the schedule in updates (Iteration)."""
+    """Length of the schedule in updates (Iteration). With --resume: train the run longer, to this many in all."""
     stop_after: Whole = None
     """End early, after this many updates in all, with a full checkpoint; the schedule stays that of --steps."""
     batch_size: Whole = None
@@ -126,6 +128,8 @@ class TrainConfig:
     """Learning rate of the discriminator; default: the generator's."""
     decay: Annotated[Literal["linear", "constant"] | None, arg(metavar="{linear,constant}")] = None
     """linear: constant for the first half of the steps, then linearly to zero."""
+    extended_at: Suppress[Fixed[int]] = 0
+    """The step at which a longer schedule took the place of one whose decay had begun; written by --resume --steps."""
     generator_optimizer: Text = None
     """adam, adamw, rmsprop or sgd."""
     discriminator_optimizer: Text = None
@@ -137,7 +141,8 @@ class TrainConfig:
     seed: int = 0
     """Seed of everything random."""
     init_from: Place = None
-    """Start from the weights of this run folder, or of a shipped model (vangogh, ukiyoe ...), not from random ones."""
+    """Start from the generator of this run folder, or of a shipped model (vangogh, ukiyoe ...), not from a random one.
+    The generator alone: to train a run longer with all it holds, give --run RUN --resume --steps MORE."""
 
     # --- machine --------------------------------------------------------------------------------------------------
     strategy: Literal["none", "mirrored", "multi_worker"] = "none"
@@ -157,7 +162,8 @@ class TrainConfig:
     run: Place = None
     """Run folder. Default: runs/<recipe>-<number>."""
     resume: bool = False
-    """Go on from the last checkpoint of --run; its config.json holds all other settings."""
+    """Go on from the last checkpoint of --run; its config.json holds all other settings. --steps MORE trains it longer.
+    --content, --style, --data and --cache may say where the same pictures lie now."""
     log_every: int = 50
     """Steps between lines of metrics."""
     sample_every: Whole = None
@@ -180,10 +186,30 @@ class TrainConfig:
 
     @classmethod
     def load(cls, path: pathlib.Path) -> "TrainConfig":
-        """Read settings written by `save`; raises ValueError for unknown settings."""
-        values = EARLIER | json.loads(path.read_text(encoding="utf-8"))
+        """Read settings written by `save`; raises ValueError for unknown settings and for values of another kind."""
+        read = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(read, dict):
+            raise ValueError(f"{path}: should be a JSON object with settings by name")
+        values = EARLIER | read
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"{path}: unknown settings {', '.join(unknown)}")
+        kinds = typing.get_type_hints(cls)
+        odd = [f"{name} {value!r}" for name, value in values.items() if not _fits(value, kinds[name])]
+        if odd:
+            raise ValueError(f"{path}: not a value of the right kind: {', '.join(odd)}")
         values["weight"] = tuple(values.get("weight", ()))
         return cls(**values)
+
+
+def _fits(value: object, kind: object) -> bool:
+    """Whether a value read from JSON is one of that type."""
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        return any(_fits(value, one) for one in typing.get_args(kind))
+    if typing.get_origin(kind) is Literal:
+        return value in typing.get_args(kind)
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if kind is float:
+        return type(value) in (int, float)
+    return type(value) is kind

@@ -72,15 +72,17 @@ def evaluate(
     source = resolve_model(model)
     _check_content(source, content)
     config, compared_models = source.config, _loaded(model, baseline)
-    scored = run_pictures(config) if content is None else folder_pictures(content, truth, style)
+    own = content is None
+    scored, changed = run_pictures(source) if own else (folder_pictures(content, truth, style), [])
     size = size or (config.size if config and content is None else None)
     if crops is not None:
         scored = _in_crops(scored, crops, size)
     if content is None and config.distill_from:
-        teacher = load(config.distill_from)
+        teacher = _teacher(source)
         scored = taught(scored, lambda picture: teacher(fitted(picture, size), seed))
     numbers, thumbnails = score(compared_models, scored, size, seed)
     report = {"model": str(model), "size": size, "crops": crops, "seed": seed, **numbers}
+    report["warnings"] = changed + report["warnings"]
     if baseline:
         report["baseline"] = str(baseline)
     if config:
@@ -113,6 +115,15 @@ def _loaded(model: str | os.PathLike, baseline: str | os.PathLike | None) -> Mod
         if (one.channels, one.takes_content) != (other.channels, other.takes_content):
             raise UserError(f"--baseline {baseline}: should take and make pictures of the same kind as {model}")
     return loaded
+
+
+def _teacher(run: ModelSource) -> Model:
+    try:
+        return load(run.config.distill_from)
+    except UserError as error:
+        raise UserError(
+            f"{run.path}: its teacher, which makes the truth: {error}; give --content and --truth"
+        ) from None
 
 
 def _in_crops(scored: Scored, crops: int, size: int | None) -> Scored:

@@ -436,6 +436,14 @@ _LARGEST = 2**31 - 1
 
 def check(config: TrainConfig, recipe: Recipe) -> None:
     """Raise UserError for settings that cannot work."""
+    check_values(config, recipe)
+    _check_sources(config, recipe)
+    _check_teacher(config, recipe)
+    _check_files(config)
+
+
+def check_values(config: TrainConfig, recipe: Recipe) -> None:
+    """Raise UserError for settings that cannot work, wherever pictures and models lie."""
     _check_numbers(config)
     if config.size % config.stride:
         below, above = config.size // config.stride * config.stride, -(-config.size // config.stride) * config.stride
@@ -444,10 +452,7 @@ def check(config: TrainConfig, recipe: Recipe) -> None:
         )
     if recipe.pictures == "style" and not config.noise_channels:
         raise UserError(f"--noise-channels should be above 0: recipe {recipe.name} draws pictures from noise alone")
-    _check_sources(config, recipe)
-    _check_teacher(config, recipe)
     _check_names(config, recipe)
-    _check_files(config)
     term_weights(config, recipe)
 
 
@@ -496,7 +501,10 @@ def _check_files(config: TrainConfig) -> None:
     if config.feature_weights and not pathlib.Path(config.feature_weights).is_file():
         raise UserError(f"--feature-weights {config.feature_weights}: no such file; give a .weights.h5 file")
     if config.init_from and not _resolved("--init-from", config.init_from).is_run:
-        raise UserError(f"--init-from {config.init_from}: no run folder there; it should hold config.json")
+        raise UserError(
+            f"--init-from {config.init_from}: no run folder there; it should hold config.json (only the generator is "
+            "taken from it; to train a run longer with all it holds: --run RUN --resume --steps MORE)"
+        )
 
 
 def _resolved(flag: str, model: str) -> ModelSource:

@@ -4,15 +4,20 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import os
 import pathlib
 import shutil
 from collections.abc import Iterator
 
+from kgan import models, places, recipes
 from kgan.config import TrainConfig
 from kgan.errors import RunError, UserError
 
 PER_CALL = ("run", "resume", "stop_after")
 """Settings of one call, not of the run: they may differ when a run goes on."""
+
+_DERIVED = ("steps", "discriminator_learning_rate", "sample_every", "checkpoint_every")
+"""Settings that every resolved config has, though no recipe names them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +34,18 @@ class RunFolder:
     def pictures_file(self) -> pathlib.Path:
         """How many pictures the run began with, and a checksum of their names and sizes."""
         return self.path / "pictures.txt"
+
+    @property
+    def began_with(self) -> str | None:
+        """The fingerprint of the pictures that the run began with; None for one that has not noted it."""
+        noted = self.pictures_file.read_text(encoding="utf-8").strip() if self.pictures_file.exists() else ""
+        return noted or None
+
+    def changed_pictures(self, now: str) -> str | None:
+        """What to say where the pictures, of that fingerprint, are not those that the run began with."""
+        began = self.began_with
+        same = began in (None, now)
+        return None if same else f"the pictures have changed since the run began: {began} then, {now} now"
 
     @property
     def checkpoints(self) -> pathlib.Path:
@@ -53,6 +70,10 @@ class RunFolder:
     def litert(self, half: bool) -> pathlib.Path:
         return self.path / ("model_float16.tflite" if half else "model.tflite")
 
+    def keep(self, config: TrainConfig) -> None:
+        """Write config.json, in one atomic step: the settings of the run, not those of one call."""
+        dataclasses.replace(config, run=None, resume=False, stop_after=None).save(self.config_file)
+
     def is_exported(self) -> bool:
         """Whether all exports are there and none is older than the newest checkpoint."""
         return self.has_saved_model() and all(self._is_current(self.litert(half)) for half in (False, True))
@@ -68,16 +89,25 @@ class RunFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """UserError when another process trains in this folder; the system frees the lock of one that dies."""
-        with self.config_file.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"--run {self.path}: another process is training there; wait for it or stop it"
-                ) from None
-            except OSError:  # a file system without locks
-                pass
+        folder = os.open(self.path, os.O_RDONLY)  # not config.json, which is replaced when a run is made longer
+        try:
+            self._lock(folder)
             yield
+        finally:
+            os.close(folder)
+
+    def _lock(self, folder: int) -> None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"--run {self.path}: another process is training there; wait for it or stop it") from None
+        except OSError:  # a file system without locks
+            pass
+
+    def check_writable(self) -> None:
+        """UserError where nothing can be written into the folder."""
+        if not os.access(self.path, os.W_OK):
+            raise UserError(f"--run {self.path}: cannot be written; make it writable, or go on with a copy of it")
 
     def sweep(self) -> None:
         """Remove what a killed process left half written; every file gets its own name only when it is whole."""
@@ -102,7 +132,7 @@ def create(config: TrainConfig) -> RunFolder:
     new = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
-        dataclasses.replace(config, run=None, resume=False, stop_after=None).save(path / "config.json")
+        RunFolder(path).keep(places.absolute(config))
     except OSError as error:
         with contextlib.suppress(OSError):
             (path / "config.partial").unlink(missing_ok=True)
@@ -127,6 +157,9 @@ def _next_free(recipe: str) -> pathlib.Path:
             raise UserError(f"--run {path}: cannot be written ({error.strerror})") from None
 
 
+# --- going on ---------------------------------------------------------------------------------------------------------
+
+
 def saved_config(path: str | None) -> TrainConfig:
     """The settings that a run was started with."""
     if not path:
@@ -134,18 +167,78 @@ def saved_config(path: str | None) -> TrainConfig:
     file = pathlib.Path(path) / "config.json"
     try:
         return TrainConfig.load(file)
-    except FileNotFoundError:
-        raise UserError(f"--run {path}: no run to resume there (it has no config.json)") from None
+    except (FileNotFoundError, NotADirectoryError):
+        hint = _start_from(path) if path in models.shipped() else ""
+        raise UserError(f"--run {path}: no run to resume there (it has no config.json){hint}") from None
+    except OSError as error:
+        raise UserError(f"--run {path}: its config.json cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise UserError(f"--run {path}: its config.json cannot be read: {error}") from None
 
 
+def _start_from(model: str) -> str:
+    return f"; to start a new run from its generator: kgan train --init-from {model}"
+
+
+def going_on(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
+    """The settings with which a run goes on: its own, but for those of one call, where its pictures and its cache lie
+    now, and --steps if there are more. UserError for any other change, and where there is nothing to go on from."""
+    refuse_changes(saved, asked)
+    _check_there_is_something(saved, pathlib.Path(asked.run))
+    before, now = places.absolute(saved), places.absolute(asked)
+    moved = {name: getattr(now, name) for name in places.MOVABLE if getattr(now, name) != getattr(before, name)}
+    if "data" in moved and ("content" in moved or "style" in moved):
+        raise UserError("--data names both kinds of pictures: give either --data or --content and --style")
+    if "data" in moved:
+        moved |= {"content": None, "style": None}
+    elif "content" in moved or "style" in moved:
+        moved["data"] = None
+    own = {name: getattr(asked, name) for name in (*PER_CALL, "steps")}
+    config = dataclasses.replace(saved, **own, **moved)
+    recipes.check_values(config, recipes.find(config.recipe))
+    return config
+
+
 def refuse_changes(saved: TrainConfig, asked: TrainConfig) -> None:
-    """UserError for the first setting that differs from the run's own."""
+    """UserError for the first setting that differs from the run's own and may not."""
+    absolute_before, absolute_now = places.absolute(saved), places.absolute(asked)
     for field in dataclasses.fields(saved):
         before, now = getattr(saved, field.name), getattr(asked, field.name)
-        if field.name not in PER_CALL and before != now:
+        same = getattr(absolute_before, field.name) == getattr(absolute_now, field.name)
+        if same or field.name in (*PER_CALL, *places.MOVABLE):
+            continue
+        if field.name != "steps" or before is None:
             flag = field.name.replace("_", "-")
             raise UserError(
-                f"--{flag} {now}: this run was started with {before}; leave the flag out, or start a new run"
+                f"--{flag} {now}: this run was started with {before}; leave the flag out, or start a new run. Only "
+                "--steps MORE (to train longer) and where the pictures lie may change"
             )
+        if now < before:
+            raise UserError(
+                f"--steps {now}: this run has {before}, and can only be made longer: give more of them, or leave the "
+                "flag out (--stop-after ends a call early)"
+            )
+
+
+def _check_there_is_something(saved: TrainConfig, path: pathlib.Path) -> None:
+    """UserError for an export without checkpoints, as shipped models are, and for settings that are not whole."""
+    run = RunFolder(path)
+    if run.saved_model.exists() and not any(run.checkpoints.glob("ckpt-*.index")):
+        raise UserError(f"--run {path}: holds an export and no checkpoint to go on from{_start_from(str(path))}")
+    recipe = dataclasses.asdict(recipes.find(saved.recipe)) if saved.recipe else {}
+    filled = {"recipe", *_DERIVED, *(name for name, default in recipe.items() if default is not None)}
+    lacking = [name for name, value in dataclasses.asdict(saved).items() if value is None and name in filled]
+    if lacking:
+        raise UserError(f"--run {path}: its config.json lacks {', '.join(lacking)}; it should be what a training wrote")
+
+
+def longer(saved: TrainConfig, steps: int, reached: int) -> TrainConfig:
+    """The settings of a run that has made `reached` updates of its schedule, and shall make `steps` in all.
+
+    Before the decay of the learning rate has begun, the schedule becomes that of a run of so many steps. A decay that
+    has begun ends: what is left is a schedule of its own, constant for the first half, then linearly to zero.
+    """
+    if steps == saved.steps:
+        return saved
+    begun = saved.decay == "linear" and reached > saved.extended_at + (saved.steps - saved.extended_at) // 2
+    return dataclasses.replace(saved, steps=steps, extended_at=reached if begun else saved.extended_at)

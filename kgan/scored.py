@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kgan import places
 from kgan.config import TrainConfig
-from kgan.data import open_pictures
+from kgan.data import Store, open_pictures
 from kgan.data.decoding import decode_picture
 from kgan.errors import UserError
 from kgan.listing import find_pictures
+from kgan.models import ModelSource
+from kgan.run_folder import RunFolder
 
 LIMIT = 500
 """Pictures of each kind that are looked at, at most: the first by name."""
@@ -62,18 +65,31 @@ def folder_pictures(content, truth=None, style=None) -> Scored:
     return Scored(items, truths, *_beside(Named("truths", truths), Named("style pictures", styled)))
 
 
-def run_pictures(config: TrainConfig) -> Scored:
-    """The test pictures of a run, or the first it was trained on where it has none, and its style pictures."""
+def run_pictures(model: ModelSource) -> tuple[Scored, list[str]]:
+    """The test pictures of a run, or the first it was trained on where it has none, and its style pictures; and a
+    warning where they are not those that it began with. UserError where they are gone."""
+    config, run = model.config, RunFolder(model.path)
+    if name := places.missing(config):
+        other = f", or {places.found_again(name, run.path)}" if run.checkpoints.is_dir() else ""
+        raise UserError(
+            f"{places.lost(config, name)}; {run.path} had its pictures there. Name some by --content{other}"
+        )
     pictures = open_pictures(config)
-    style = Named("style pictures of the training", _in_store(pictures.style))
+    changed = run.changed_pictures(pictures.fingerprint)
+    style = Named("style pictures" if changed else "style pictures of the training", _in_store(pictures.style))
     content = pictures.test_content
     if content is None and pictures.content is not None:
-        print("the run has no test pictures: scored on the first pictures that it was trained on", flush=True)
+        trained = "of its content" if changed else "that it was trained on"
+        print(f"the run has no test pictures: scored on the first pictures {trained}", flush=True)
         content = pictures.content
-    items, truth, others = _in_store(content), _in_store(pictures.test_truth), _test_style(config)
-    if truth:
-        items, truth = _pairs(items, truth, "of the run")
-        return Scored(items, truth, *_beside(Named("test truths", truth), style))
+    return _arranged(content, pictures.test_truth, _test_style(config), style), [changed] if changed else []
+
+
+def _arranged(content: Store | None, truth: Store | None, others: list[Item], style: Named) -> Scored:
+    items, truths = _in_store(content), _in_store(truth)
+    if truths:
+        items, truths = _pairs(items, truths, "of the run")
+        return Scored(items, truths, *_beside(Named("test truths", truths), style))
     if others:
         return Scored(items, [], *_beside(Named("test style pictures", others), style))
     return Scored(items, [], style, None)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kgan import callbacks, compiled, metrics, recipes, run_folder, tracking
+from kgan import callbacks, compiled, metrics, places, recipes, run_folder, tracking
 from kgan.checkpoints import Checkpoints, first_line, newest_step
 from kgan.cluster import Cluster, from_environment
 from kgan.config import TrainConfig
@@ -34,6 +34,8 @@ TEST_PICTURES = 16
 GENERATOR_SETTINGS = ("generator", "filters", "blocks", "stride", "kernel", "norm", "downsample", "upsample",
                       "residual", "channels", "noise_channels")  # fmt: skip
 """What decides whether one generator's weights mean the same in another."""
+_MAY_CHANGE = (*places.MOVABLE, "steps")
+"""Settings of a run that may change when it goes on."""
 _REHEARSED_STEPS = 3
 _LOST = (
     tf.errors.UnavailableError,
@@ -77,8 +79,8 @@ def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
         config = machine_defaults(config, devices)
         strategy = build_strategy(config, devices, cluster)
         stop.again()
-        pictures = open_pictures(config)
-        cluster.agree_equal("pictures", _fingerprint(pictures))
+        pictures = _opened(config, cluster)
+        cluster.agree_equal("pictures", pictures.fingerprint)
         # After the pictures: preparing them for the first time must not change what is drawn.
         keras.utils.set_random_seed(config.seed)
         if config.deterministic:
@@ -96,13 +98,12 @@ def _shared_settings(config: TrainConfig) -> dict:
     return json.loads(json.dumps(settings))
 
 
-def _fingerprint(pictures: Pictures) -> str:
-    """How many pictures there are, and a checksum of their names and sizes."""
-    stores = [pictures.content, pictures.style, pictures.test_content, pictures.test_truth]
-    files = [[file[:2] for file in store.files] for store in stores if store is not None]
-    return (
-        f"{'+'.join(str(len(each)) for each in files)} ({hashlib.sha256(json.dumps(files).encode()).hexdigest()[:8]})"
-    )
+def _opened(config: TrainConfig, cluster: Cluster) -> Pictures:
+    if config.resume and (name := places.missing(config)):
+        raise UserError(f"--{name} {places.lost(config, name)}; {places.found_again(name, config.run)}")
+    if cluster.is_chief and (warning := places.overlap(config)):
+        callbacks.warn(warning)
+    return open_pictures(config)
 
 
 def _settings(config: TrainConfig) -> TrainConfig:
@@ -113,8 +114,18 @@ def _settings(config: TrainConfig) -> TrainConfig:
                 f"--size should be at least {metrics.SSIM_WINDOW}, the window of SSIM. Received: {config.size}"
             )
         return config
-    saved = run_folder.saved_config(config.run)
-    return dataclasses.replace(saved, **{name: getattr(config, name) for name in run_folder.PER_CALL})
+    return _going_on(config)
+
+
+def _going_on(asked: TrainConfig) -> TrainConfig:
+    """The settings of a run that goes on; what `asked` leaves at its default is the run's own."""
+    saved = run_folder.saved_config(asked.run)
+    usual = TrainConfig()
+    given = {name: getattr(asked, name) for name in _MAY_CHANGE if getattr(asked, name) != getattr(usual, name)}
+    given |= {name: getattr(asked, name) for name in run_folder.PER_CALL}
+    config = run_folder.going_on(saved, dataclasses.replace(saved, **given))
+    extended = run_folder.longer(saved, config.steps, newest_step(pathlib.Path(config.run) / "checkpoints"))
+    return dataclasses.replace(config, extended_at=extended.extended_at)
 
 
 def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
@@ -165,9 +176,12 @@ class Session:
         run = RunFolder(pathlib.Path(self.config.run))
         with self._held(run):
             over = self.cluster.agree("newest step", newest_step(run.checkpoints))[0] >= self._last()
+            if self.cluster.is_chief and not over:
+                run.check_writable()
             seconds = 0.0 if over else self._rehearsed()
             checkpoints = self._checkpoints(run)
             first = self._restored(checkpoints)
+            self._keep_settings(run)
             if first is None:
                 self._begin()
             if over and first >= self._last():
@@ -188,17 +202,41 @@ class Session:
         named = dataclasses.replace(self.config, run=str(run.path))
         with run.locked() if self.cluster.is_chief else contextlib.nullcontext(), _failures(named, self.cluster):
             if self.cluster.is_chief:
-                run.sweep()
                 self._compare_pictures(run)
+                run.sweep()
             yield
 
     def _compare_pictures(self, run: RunFolder) -> None:
-        """Say so where a run goes on with other pictures than it began with; it may, but repeats no other run then."""
-        now = _fingerprint(self.pictures)
-        if not run.pictures_file.exists():
+        """Pictures that lie elsewhere must be those that the run began with. Those that changed in their place are only
+        noted: the run may go on with them, but repeats no other run then."""
+        now, began = self.pictures.fingerprint, run.began_with
+        changed, moved = run.changed_pictures(now), self._moved(run)
+        if changed and moved:
+            here = f"--{moved} {getattr(self.config, moved)}"
+            raise UserError(f"{here}: not the pictures that the run began with: {began} then, {now} here")
+        if changed:
+            callbacks.warn(changed)
+        if moved and not began:
+            callbacks.warn(
+                f"whether these are the pictures that the run began with is not known: no {run.pictures_file}"
+            )
+        if not began:
             run.pictures_file.write_text(f"{now}\n", encoding="utf-8")
-        elif (began := run.pictures_file.read_text(encoding="utf-8").strip()) != now:
-            callbacks.warn(f"the pictures have changed since the run began: {began} then, {now} now")
+
+    def _moved(self, run: RunFolder) -> str | None:
+        """A setting that names pictures in another place than the run did before it went on."""
+        if not self.config.resume:
+            return None
+        before = run_folder.saved_config(str(run.path))
+        names = [name for name in places.PICTURES if getattr(self.config, name)]
+        return next((name for name in names if getattr(before, name) != getattr(self.config, name)), None)
+
+    def _keep_settings(self, run: RunFolder) -> None:
+        """Write what the run goes on with: where its pictures are now, a longer schedule."""
+        saved = run_folder.saved_config(str(run.path))
+        changed = [name for name in _MAY_CHANGE if getattr(saved, name) != getattr(self.config, name)]
+        if self.cluster.is_chief and changed:
+            run.keep(self.config)
 
     def _restored(self, checkpoints: Checkpoints) -> int | None:
         """Every worker restores what the chief could read; returns its step, None where there is nothing yet."""
@@ -285,7 +323,8 @@ class Session:
             export_all(self.gan.stylist, self.config, run)
             print(f"done      {run.saved_model}, {run.litert(half=False)}", flush=True)
         else:
-            print(f"done      {run.path} has reached step {step} and is exported already", flush=True)
+            print(f"done      {run.path} has reached step {step} and is exported already; to train it longer: "
+                  f"{_command(run.path)} --steps MORE", flush=True)  # fmt: skip
 
 
 def _init_from(gan, other: str) -> None:

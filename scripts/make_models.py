@@ -279,7 +279,9 @@ def write_files(run: pathlib.Path, folder: RunFolder, card: Card) -> tuple[Train
     generator, trained = load_generator(run)
     export_saved_model(generator, folder.saved_model, half=True)
     export_litert(generator, folder.litert(half=True), half=True)
-    config = dataclasses.replace(trained, **card.folders, cache=TrainConfig().cache)
+    models = {name: path and pathlib.Path(path).name for name, path in
+              {"init_from": trained.init_from, "distill_from": trained.distill_from}.items()}  # fmt: skip
+    config = dataclasses.replace(trained, **card.folders, **models, cache=TrainConfig().cache)
     config.save(folder.config_file)
     return config, generator.count_params()
 

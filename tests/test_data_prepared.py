@@ -365,6 +365,16 @@ def root(tmp_path):
     return tmp_path / "root"
 
 
+def test_a_folder_has_one_home_from_wherever_it_is_named(root, tmp_path, monkeypatch):
+    wanted = prepared.Wanted(512, 3, tmp_path)
+    home = wanted.home(sources.folder_source(root / "trainA"))
+    monkeypatch.chdir(root / "trainA" / "d")
+    assert wanted.home(sources.folder_source("..")).name.split("-")[-1] == home.name.split("-")[-1]
+    monkeypatch.chdir(root)
+    assert wanted.home(sources.folder_source("trainA")) == home
+    assert home.name.startswith("trainA-")
+
+
 def test_root_unpaired(root, tmp_path):
     pictures = open_pictures(config(tmp_path, data=str(root)))
     assert pictures.content.names == ["0.png", "1.png", "d/2.png"]

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import pathlib
 import re
 
 import numpy as np
@@ -17,9 +18,12 @@ from kgan.errors import UserError
 from kgan.evaluation import compared, evaluate, fitted
 from kgan.export import export_saved_model
 from kgan.gallery import thumbnail
+from kgan.models import resolve_model
 from kgan.networks import build_generator
 from kgan.networks.generators import ResNetGenerator
 from kgan.picture_features import PictureFeatures, style_reached
+from kgan.run_folder import RunFolder, create
+from kgan.scored import run_pictures
 
 
 @pytest.fixture(scope="module")
@@ -272,13 +276,42 @@ def test_a_run_is_scored_on_its_own_test_pictures(tmp_path, capsys):
     assert said in capsys.readouterr().out
 
 
+def test_a_run_knows_its_pictures_from_any_folder(tmp_path, monkeypatch, capsys):
+    for place, name in (("here", "a.png"), ("elsewhere", "b.png")):
+        for kind in ("photos", "paintings"):
+            fill(tmp_path / place / kind, [name])
+    monkeypatch.chdir(tmp_path / "here")
+    asked = TrainConfig(content="photos", style="paintings", cache=str(tmp_path / "cache"), run="run")
+    create(recipes.resolve(asked))
+    (tmp_path / "here" / "run").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run = RunFolder(pathlib.Path("../moved"))
+    scored, warnings = run_pictures(resolve_model(run.path))
+    assert ([item.name for item in scored.content], warnings) == (["a.png"], [])
+    assert "scored on the first pictures that it was trained on" in capsys.readouterr().out
+    run.pictures_file.write_text("2+1 (1234abcd)\n", encoding="utf-8")
+    scored, (warning,) = run_pictures(resolve_model(run.path))
+    assert warning.startswith("the pictures have changed since the run began: 2+1 (1234abcd) then, 1+1 (")
+    assert "trained on" not in capsys.readouterr().out
+    (tmp_path / "here" / "photos").rename("gone")
+    with pytest.raises(UserError, match=r"here/photos: no such folder; ../moved had its pictures there.* --content"):
+        run_pictures(resolve_model(run.path))
+
+
 @pytest.mark.slow
-def test_a_synthesis_run_has_fid_and_kid_alone(tmp_path):
+def test_a_synthesis_run_has_fid_and_kid_alone(tmp_path, capsys):
     style = fill(tmp_path / "style", ["a.png", "b.png", "c.png"])
     settings = TrainConfig(recipe="synthesis", style=str(style), size=32, filters=4, blocks=1, noise_channels=2,
                            cache=str(tmp_path / "cache"))  # fmt: skip
-    report = evaluate(run_folder(tmp_path / "run", recipes.resolve(settings)))
+    run = run_folder(tmp_path / "run", recipes.resolve(settings))
+    (run / "pictures.txt").write_text("4 (1234abcd)", encoding="utf-8")
+    report = evaluate(run)
     assert report["pictures"] == 3
+    # The pictures are not those of the training: the page and the file must not say so.
+    noted = "the pictures have changed since the run began: 4 (1234abcd) then, 3 ("
+    assert json.loads((run / "evaluation.json").read_text(encoding="utf-8"))["warnings"][0].startswith(noted)
+    assert capsys.readouterr().out.count(noted) == 1
+    assert report["reference"]["what"] == "style pictures"
     assert value(report, "kid_mobilenet") > 0
     assert "content_ssim" not in report["rows"]["model"]
 

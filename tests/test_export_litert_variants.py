@@ -213,7 +213,7 @@ def test_wrong_words(tmp_path, capsys, words, told):
     assert sorted(run.iterdir()) == before
 
 
-def test_pictures_of_the_run_first_and_damaged_ones_left_out(tmp_path):
+def test_pictures_of_the_run_first_and_damaged_ones_left_out(tmp_path, capsys):
     (tmp_path / "trainA").mkdir()
     (tmp_path / "testA").mkdir()
     for index, shade in enumerate((10, 20, 30)):
@@ -226,6 +226,8 @@ def test_pictures_of_the_run_first_and_damaged_ones_left_out(tmp_path):
     assert [p[0, 0, 1] for p in real_pictures(content)] == [10, 20, 30]
     for gone in (TrainConfig(data=str(tmp_path / "gone")), TrainConfig(data="sample"), None):
         assert len({picture.tobytes() for picture in real_pictures(gone)}) == 8
+    said = f"kgan: {tmp_path}/gone: no such folder; pictures of the packaged sample are used instead\n"
+    assert capsys.readouterr().err == said
 
 
 def test_squares_are_cut_from_the_middle():

@@ -6,6 +6,7 @@ import pytest
 from gan_runs import EXACT, PARITY, SGD, batches, eager, make, same, settings, train, weights
 
 from kgan import recipes
+from kgan.gan.optimizers import LinearDecay, build_optimizer
 from kgan.gan.player import joined, parted
 
 # Traced and compiled GANs: test_gan_compiled, test_resume.
@@ -140,3 +141,15 @@ def test_flat_weights_are_the_networks_weights_and_back():
         np.testing.assert_array_equal(value, weight)
     gan.settle()
     assert same(before, weights(gan))
+
+
+def test_the_learning_rate_falls_in_the_second_half_and_a_longer_schedule_starts_anew():
+    def rates(at, **changes):
+        optimizer = build_optimizer(settings(learning_rate=2.0, decay="linear", **changes), "generator", [])
+        saved = optimizer.get_config()["learning_rate"]["config"]
+        return [float(LinearDecay.from_config(saved)(step)) for step in at]
+
+    assert rates([0, 5, 6, 9, 10, 11], steps=10) == pytest.approx([2, 2, 1.6, 0.4, 0, 0])
+    # From step 6 to 14: four at the full rate, then a quarter less each.
+    assert rates([6, 10, 11, 13, 14], steps=14, extended_at=6) == pytest.approx([2, 2, 1.5, 0.5, 0])
+    assert rates([9, 10], steps=10, extended_at=9) == [2, 0]  # a schedule of one step

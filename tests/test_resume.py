@@ -1,6 +1,7 @@
 """A run that is stopped and goes on ends with the weights of one that never stopped, bit for bit."""
 
 import dataclasses
+import pathlib
 import re
 import shutil
 
@@ -9,10 +10,12 @@ import pytest
 import small_runs
 import tensorflow as tf
 
-from kgan import recipes
+from kgan import cli, recipes
 from kgan.checkpoints import Checkpoints
+from kgan.config import TrainConfig
 from kgan.data import open_pictures, training_dataset
 from kgan.devices import build_strategy
+from kgan.errors import UserError
 from kgan.export.teacher import load_teacher
 from kgan.gan import build_gan
 from kgan.training import machine_defaults, train
@@ -54,33 +57,51 @@ def test_a_checkpoint_holds_everything(recipe, devices, tmp_path):
 
 
 @pytest.mark.slow
-def test_equal_weights_after_a_stop(tmp_path, capsys):
-    # The schedule is longer than both, so nothing is exported.
-    fixed = {"steps": 10, "stop_after": 6, "weight": ("features=0",)}
-    whole, parts = (small_runs.settings(tmp_path / name, **fixed) for name in ("whole", "parts"))
-    train(whole)
-    train(dataclasses.replace(parts, stop_after=4))
-    assert (
-        f"stopped at step 4 of 10; go on with: kgan train --run {tmp_path / 'parts'} --resume"
-        in capsys.readouterr().out
-    )
+def test_equal_weights_after_a_stop(tmp_path, capsys, monkeypatch):
+    # The schedule is longer than both, so nothing is exported. One run is stopped, moved with its pictures, and made
+    # longer before its learning rate has begun to fall; it goes on by the command line, from another folder.
+    fixed = {"stop_after": 6, "weight": ("features=0",)}
+    train(small_runs.settings(tmp_path / "whole", steps=10, **fixed))
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "photos").symlink_to(small_runs.pictures())
+    monkeypatch.chdir(tmp_path / "here")
+    train(small_runs.settings("runs/parts", data="photos", **fixed | {"steps": 8, "stop_after": 4}))
+    assert "stopped at step 4 of 8; go on with: kgan train --run runs/parts --resume" in capsys.readouterr().out
     keras.utils.set_random_seed(99)
-    train(dataclasses.replace(parts, resume=True))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "here" / "runs" / "parts").rename("parts")
+    (tmp_path / "here" / "photos").rename("pictures")
+    words = ["train", "--run", "parts", "--resume", "--steps", "10", "--stop-after", "6"]
+    assert cli.main(words) == 2
+    assert f"--data {tmp_path}/here/photos: no such folder; say where its pictures are now" in capsys.readouterr().err
+    assert cli.main([*words, "--data", "pictures"]) == 0
     assert "have changed" not in capsys.readouterr().err  # the pictures
-    assert small_runs.same_bits(small_runs.weights(tmp_path / "whole", 6), small_runs.weights(tmp_path / "parts", 6))
+    saved = TrainConfig.load(pathlib.Path("parts/config.json"))
+    assert (saved.data, saved.steps, saved.extended_at) == (f"{tmp_path}/elsewhere/pictures", 10, 0)
+    assert small_runs.same_bits(*(small_runs.weights(tmp_path / run, 6) for run in ("whole", "elsewhere/parts")))
     # Logged every 2 steps, saved every 3: the same lines, and the end of a call (4) has test metrics beside its losses.
-    expected, got = small_runs.lines(tmp_path / "whole"), small_runs.lines(tmp_path / "parts")
+    expected, got = (small_runs.lines(tmp_path / run) for run in ("whole", "elsewhere/parts"))
     assert [line["step"] for line in expected] == [0, 2, 3, 4, 6]
     assert "content_ssim" in got[3]
     assert [{name: line[name] for name in other} for line, other in zip(got, expected, strict=True)] == expected
 
 
 @pytest.mark.slow
-def test_going_on_with_other_pictures_is_noted(tmp_path, capsys):
+def test_other_pictures_are_noted_or_refused_and_a_decay_that_has_begun_ends(tmp_path, capsys):
     folder = tmp_path / "pictures"
     shutil.copytree(small_runs.pictures(), folder)
-    config = small_runs.settings(tmp_path / "run", data=str(folder), stop_after=1, weight=("features=0",))
-    train(config)
+    config = small_runs.settings(tmp_path / "run", data=str(folder), steps=4, stop_after=3, weight=("features=0",))
+    run = train(config)
     (folder / "trainA" / "0.png").unlink()
-    train(dataclasses.replace(config, resume=True, stop_after=2))
+    shutil.copytree(folder, tmp_path / "copy")
+    longer = TrainConfig(run=str(run), resume=True, steps=20, stop_after=4)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    with pytest.raises(UserError, match=r"copy: not the pictures that the run began with: 7\+7.* then, 6\+7.* here"):
+        train(dataclasses.replace(longer, data=str(tmp_path / "copy")))
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    train(longer)
     assert re.search(r"pictures have changed since the run began: 7\+7\S* .* then, 6\+7", capsys.readouterr().err)
+    assert TrainConfig.load(run / "config.json") == dataclasses.replace(
+        machine_defaults(config, ONE), run=None, stop_after=None, steps=20, extended_at=3
+    )

@@ -57,7 +57,8 @@ class Wanted:
     cache: pathlib.Path
 
     def home(self, source: Source) -> pathlib.Path:
-        label = re.sub(r"[^A-Za-z0-9]+", "-", source.label).strip("-")[-40:]
+        # The last part alone: the same folder has one home, from wherever it was named.
+        label = re.sub(r"[^A-Za-z0-9]+", "-", pathlib.PurePath(source.label).name).strip("-")[-40:]
         limit = asked_pixels()  # what is too large is not found out again
         key = [LAYOUT, source.identity, self.cap, self.channels, *([] if limit is None else [limit])]
         return self.cache / f"{label}-{_digest(key)}"

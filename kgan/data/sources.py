@@ -5,6 +5,7 @@ import functools
 import hashlib
 import importlib.resources
 import io
+import json
 import os
 import pathlib
 import sys
@@ -40,6 +41,14 @@ class Pictures:
     test_content: Store | None
     test_truth: Store | None
     paired: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """How many pictures there are, and a checksum of their names and sizes."""
+        stores = [self.content, self.style, self.test_content, self.test_truth]
+        files = [[file[:2] for file in store.files] for store in stores if store is not None]
+        checksum = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:8]
+        return f"{'+'.join(str(len(each)) for each in files)} ({checksum})"
 
 
 def open_pictures(config: TrainConfig) -> Pictures:

@@ -2,10 +2,12 @@
 
 import contextlib
 import pathlib
+import sys
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from kgan import places
 from kgan.config import TrainConfig
 from kgan.data.decoding import PictureError, decode_picture
 from kgan.data.sample import PARTS, open_archive
@@ -19,8 +21,11 @@ COUNT = 8
 def real_pictures(config: TrainConfig | None = None, count: int = COUNT) -> list[np.ndarray]:
     """Test pictures of a run's data folder, else its content pictures, else of the packaged sample: uint8 [H, W, 3].
 
-    They are taken evenly from the sorted names. A run whose folders are gone, or are not folders, has the sample's.
+    They are taken evenly from the sorted names. A run whose folders are gone, or are not folders, has the sample's; of
+    those that are gone it says so.
     """
+    if config and (name := places.missing(config)):
+        print(f"kgan: {places.lost(config, name)}; pictures of the packaged sample are used instead", file=sys.stderr)
     for folder in _folders(config) if config else []:
         with contextlib.suppress(UserError):
             pictures = [_decoded(path) for path in _spread(look_through(folder).pictures, count)]

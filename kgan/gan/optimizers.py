@@ -15,23 +15,25 @@ OPTIMIZERS = {
 
 @keras.saving.register_keras_serializable("kgan")
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Constant for the first half of `steps`, then linearly to zero (CycleGAN, https://arxiv.org/abs/1703.10593)."""
+    """From step `start` to step `steps`: constant for the first half, then linearly to zero (CycleGAN,
+    https://arxiv.org/abs/1703.10593). Before `start` it is constant."""
 
-    def __init__(self, rate: float, steps: int):
-        self.rate, self.steps = rate, steps
+    def __init__(self, rate: float, steps: int, start: int = 0):
+        self.rate, self.steps, self.start = rate, steps, start
 
     def __call__(self, step):
-        left = (self.steps - keras.ops.cast(step, "float32")) / (self.steps - self.steps // 2)
+        length = self.steps - self.start
+        left = (self.steps - keras.ops.cast(step, "float32")) / (length - length // 2)
         return self.rate * keras.ops.clip(left, 0.0, 1.0)
 
     def get_config(self):
-        return {"rate": self.rate, "steps": self.steps}
+        return {"rate": self.rate, "steps": self.steps, "start": self.start}
 
 
 def build_optimizer(config: TrainConfig, player: str, variables: list) -> keras.optimizers.Optimizer:
     """The optimizer of `player` ("generator" or "discriminator"), with its state created for `variables`."""
     rate = config.learning_rate if player == "generator" else config.discriminator_learning_rate
-    schedule = LinearDecay(rate, config.steps) if config.decay == "linear" else rate
+    schedule = LinearDecay(rate, config.steps, config.extended_at) if config.decay == "linear" else rate
     optimizer = OPTIMIZERS[getattr(config, f"{player}_optimizer")](schedule)
     if config.precision == "float16":
         # Keras wraps only the optimizer given to compile(); small gradients would vanish in float16.

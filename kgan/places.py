@@ -6,7 +6,6 @@ import pathlib
 
 from kgan import models
 from kgan.config import TrainConfig
-from kgan.errors import UserError
 
 PICTURES = ("content", "style", "data")
 """Settings that name pictures."""
@@ -60,11 +59,7 @@ def _folder(name: str) -> str | None:
 
 
 def _absolute_model(model: str) -> str:
-    try:
-        shipped = models.resolve_model(model).is_shipped
-    except UserError:  # a word that names no model: who needs it says so
-        return model
-    return model if shipped and model in models.shipped() else _absolute(model)
+    return model if model in models.shipped() and models.resolve_model(model).is_shipped else _absolute(model)
 
 
 def missing(config: TrainConfig) -> str | None:

@@ -182,9 +182,8 @@ def _start_from(model: str) -> str:
 
 def going_on(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
     """The settings with which a run goes on: its own, but for those of one call, where its pictures and its cache lie
-    now, and --steps if there are more. UserError for any other change, and where there is nothing to go on from."""
+    now, and --steps if there are more. UserError for any other change."""
     refuse_changes(saved, asked)
-    _check_there_is_something(saved, pathlib.Path(asked.run))
     before, now = places.absolute(saved), places.absolute(asked)
     moved = {name: getattr(now, name) for name in places.MOVABLE if getattr(now, name) != getattr(before, name)}
     if "data" in moved and ("content" in moved or "style" in moved):
@@ -194,9 +193,7 @@ def going_on(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
     elif "content" in moved or "style" in moved:
         moved["data"] = None
     own = {name: getattr(asked, name) for name in (*PER_CALL, "steps")}
-    config = dataclasses.replace(saved, **own, **moved)
-    recipes.check_values(config, recipes.find(config.recipe))
-    return config
+    return dataclasses.replace(saved, **own, **moved)
 
 
 def refuse_changes(saved: TrainConfig, asked: TrainConfig) -> None:
@@ -220,16 +217,20 @@ def refuse_changes(saved: TrainConfig, asked: TrainConfig) -> None:
             )
 
 
-def _check_there_is_something(saved: TrainConfig, path: pathlib.Path) -> None:
-    """UserError for an export without checkpoints, as shipped models are, and for settings that are not whole."""
-    run = RunFolder(path)
+def check_can_go_on(config: TrainConfig) -> None:
+    """UserError for an export without checkpoints, as shipped models are, and for settings that are not whole or cannot
+    work."""
+    run = RunFolder(pathlib.Path(config.run))
     if run.saved_model.exists() and not any(run.checkpoints.glob("ckpt-*.index")):
-        raise UserError(f"--run {path}: holds an export and no checkpoint to go on from{_start_from(str(path))}")
-    recipe = dataclasses.asdict(recipes.find(saved.recipe)) if saved.recipe else {}
-    filled = {"recipe", *_DERIVED, *(name for name, default in recipe.items() if default is not None)}
-    lacking = [name for name, value in dataclasses.asdict(saved).items() if value is None and name in filled]
+        start = _start_from(str(run.path))
+        raise UserError(f"--run {run.path}: holds an export and no checkpoint to go on from{start}")
+    recipe = recipes.find(config.recipe) if config.recipe else None
+    filled = {name for name, default in vars(recipe).items() if default is not None} if recipe else set()
+    lacking = [name for name in {"recipe", *_DERIVED, *filled} if getattr(config, name, "") is None]
     if lacking:
-        raise UserError(f"--run {path}: its config.json lacks {', '.join(lacking)}; it should be what a training wrote")
+        listed = ", ".join(sorted(lacking))
+        raise UserError(f"--run {run.path}: its config.json lacks {listed}; it should be what a training wrote")
+    recipes.check_values(config, recipe)
 
 
 def longer(saved: TrainConfig, steps: int, reached: int) -> TrainConfig:

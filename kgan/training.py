@@ -124,6 +124,7 @@ def _going_on(asked: TrainConfig) -> TrainConfig:
     given = {name: getattr(asked, name) for name in _MAY_CHANGE if getattr(asked, name) != getattr(usual, name)}
     given |= {name: getattr(asked, name) for name in run_folder.PER_CALL}
     config = run_folder.going_on(saved, dataclasses.replace(saved, **given))
+    run_folder.check_can_go_on(config)
     extended = run_folder.longer(saved, config.steps, newest_step(pathlib.Path(config.run) / "checkpoints"))
     return dataclasses.replace(config, extended_at=extended.extended_at)
 

@@ -30,17 +30,19 @@ class Stylize:
     """Restyle pictures: any size in, exactly the same size out."""
 
     pictures: Positional[tuple[pathlib.Path, ...]]
-    """Picture files and folders."""
+    """Picture files and folders; "-" is standard input."""
     model: Model
     """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan, as vangogh (docs/models.md)."""
     output: pathlib.Path
-    """Folder for the stylized pictures."""
+    """Folder for the stylized pictures; of one picture also a file, as result.png, or "-" for standard output."""
     seed: int = 0
     """Seed of the noise, for models that take noise."""
     variants: int = 1
     """Pictures per input, with seeds SEED, SEED + 1, ..."""
     overwrite: bool = False
     """Replace pictures that are in the output folder already."""
+    skip_existing: bool = False
+    """Leave those that are there already, and make the others: after an interruption."""
     strokes: float = 1.0
     """How many times as broad strokes come out: with 2 a picture is restyled at half its size, enlarged, and restyled
     again. For painters' models on large pictures."""
@@ -71,7 +73,7 @@ class Generate:
     model: Model
     """A run folder or a SavedModel folder."""
     output: pathlib.Path
-    """Folder for the pictures and their grid."""
+    """Folder for the pictures and their grid; with --count 1 also a file, as result.png, or "-", standard output."""
     count: int = 16
     """How many."""
     seed: int = 0
@@ -82,12 +84,14 @@ class Generate:
     """Cut the noise off at this many standard deviations: less variety, fewer failures."""
     between: tuple[int, int] | None = None
     """Instead: a row of COUNT pictures from one seed to another."""
-    format: Format = "png"
-    """Of the pictures and the grid."""
+    format: Format | None = None
+    """Of the pictures and the grid; default: png, or as --output FILE is called."""
     quality: int | None = None
     """From 1 to 100, of JPEG and of lossy WebP (default 95)."""
     overwrite: bool = False
     """Replace pictures that are in the output folder already."""
+    skip_existing: bool = False
+    """Leave those that are there already, and make the others: after an interruption."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,13 +165,13 @@ class Request:
     """Restyle pictures by a model that TensorFlow Serving serves, on this machine or another."""
 
     pictures: Positional[tuple[pathlib.Path, ...]]
-    """Picture files and folders."""
+    """Picture files and folders; "-" is standard input."""
     server: str
     """http://HOST:8501 (REST) or grpc://HOST:8500; https:// and grpcs:// for TLS."""
     name: str
     """The model's name on the server."""
     output: pathlib.Path
-    """Folder for the stylized pictures."""
+    """Folder for the stylized pictures; of one picture also a file, as result.png, or "-" for standard output."""
     version: int | None = None
     """A version of the model; default: the newest."""
     label: str | None = None
@@ -178,14 +182,16 @@ class Request:
     """Seconds that one picture may take."""
     overwrite: bool = False
     """Replace pictures that are in the output folder already."""
-    format: Format = "png"
-    """Of all results."""
+    format: Format | None = None
+    """Of all results; default: png, or as --output FILE is called."""
     quality: int | None = None
     """From 1 to 100, of JPEG and of lossy WebP (default 95)."""
     strip_metadata: bool = False
     """Write pixels and colour profiles alone, for publishing: no date, place, name or text of the picture."""
     max_megapixels: float | None = None
     """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
+    skip_existing: bool = False
+    """Leave those that are there already, and make the others: after an interruption."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from kgan.data.decoding import decode_picture
 from kgan.errors import UserError
 from kgan.export.loading import Model, load
 from kgan.gan import noise as noises
+from kgan.interruption import tallied
 from kgan.models import resolve_model
 from kgan.paths import expands_paths
 from kgan.pictures import Format, Writing, grid
 from kgan.progress import progress
-from kgan.targets import make_folder, refuse_clashes
+from kgan.targets import existing, is_one_file, one_file, output_folder
 
 DEFAULT_SIZE = (256, 256)
 """Height and width when neither the caller nor the run's settings say."""
@@ -31,8 +33,9 @@ def generate(
     truncation: float | None = None,
     between: tuple[int, int] | None = None,
     overwrite: bool = False,
-    format: Format = "png",
+    format: Format | None = None,
     quality: int | None = None,
+    skip_existing: bool = False,
 ) -> list[pathlib.Path]:
     """Write `count` pictures of `size` ("HxW" or a pair; any) and one grid of them to the folder `output`.
 
@@ -45,21 +48,42 @@ def generate(
     """
     size = parse_size(size) if isinstance(size, str) and size else size or None
     _check_numbers(seed, count, size, truncation, between)
-    writing = Writing(format, quality)
+    writing = Writing(format or (None if is_one_file(output) else "png"), quality)
     names = _names(pathlib.Path(output), count, seed, between, writing.suffix(".png"))
-    refuse_clashes(names, overwrite)
+    writing.check_targets(names)
+    there = existing(names, overwrite, skip_existing)
+    if len(there) == len(names):
+        return []
     loaded = load(model)
     _check_model(loaded, truncation)
     shape = size or _training_size(model)
-    make_folder(output)
+    maps = _noises(loaded, count, seed, shape, truncation, between)
+    with output_folder(output):
+        made = _make_all(loaded, names[:count], maps, there, writing)
+        if len(names) > count and names[-1] not in there:
+            writing.save(grid([made] if between else _square(made)), names[-1])
+    return [name for name in names if name not in there]
+
+
+def _make_all(
+    model: Model,
+    names: list[pathlib.Path],
+    maps: Iterator[np.ndarray],
+    there: frozenset[pathlib.Path],
+    writing: Writing,
+) -> list[np.ndarray]:
+    """The pictures of these files: made and written, or read from those that are there."""
     made = []
-    with progress(count, "generate") as bar:
-        for name, noise in zip(names, _noises(loaded, count, seed, shape, truncation, between), strict=False):
-            made.append(loaded.from_noise(noise)[0])
-            writing.save(made[-1], name)
+    with progress(len(names), "generate") as bar, tallied(len(names)) as tally:
+        for name, noise in zip(names, maps, strict=True):
+            if name in there:
+                made.append(decode_picture(name, model.facts.channels))
+            else:
+                made.append(model.from_noise(noise)[0])
+                writing.save(made[-1], name)
             bar.advance()
-    writing.save(grid([made] if between else _square(made)), names[-1])
-    return names
+            tally.advance()
+    return made
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -97,7 +121,10 @@ def _check_model(model: Model, truncation: float | None) -> None:
 def _names(
     output: pathlib.Path, count: int, seed: int, between: tuple[int, int] | None, suffix: str
 ) -> list[pathlib.Path]:
-    """One file a picture, then the grid."""
+    """One file a picture, then the grid; or the one file that `output` means."""
+    alone = one_file(output, suffix, count)
+    if alone:
+        return [alone]
     if not between:
         return [output / f"seed-{seed + k}{suffix}" for k in range(count)] + [output / f"grid{suffix}"]
     stem = f"between-{between[0]}-{between[1]}"

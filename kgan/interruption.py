@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from kgan.errors import UserError
+from kgan.errors import UserError, is_or_are
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -14,6 +14,30 @@ class Interrupted(UserError):
     """The process was asked to end and could not bring its work to an end before. Exit status 130, as a shell's."""
 
     status = 130
+
+
+class Tally:
+    """How many pictures are done."""
+
+    done = 0
+
+    def advance(self) -> None:
+        """One more is done."""
+        self.done += 1
+
+
+@contextlib.contextmanager
+def tallied(total: int) -> Iterator[Tally]:
+    """Inside, SIGTERM and Ctrl-C end the work with `Interrupted`, which says how many pictures of `total` are done."""
+    tally = Tally()
+    with Interruption():
+        try:
+            yield tally
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted: {tally.done} of {total} pictures {is_or_are(tally.done)} done; "
+                "--skip-existing leaves these and does the others"
+            ) from None
 
 
 class Interruption:

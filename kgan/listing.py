@@ -106,7 +106,7 @@ def find_pictures(
 def pictures_of(
     paths: Iterable[str | os.PathLike], outputs: Iterable[str | os.PathLike] = (), tell: Tell = tell_left
 ) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
-    """(file, its path inside the folder that was named) for files and folders; each file once.
+    """(file, its path inside the folder that was named) for files and folders; each such pair once.
 
     Raises UserError for a path that is missing, neither a file nor a folder, or a folder without pictures.
     """
@@ -115,9 +115,10 @@ def pictures_of(
         is_file = os.path.exists(path) and not os.path.isdir(path)
         found = [named_file(path)] if is_file else find_pictures(path, outputs, tell)
         for file in found:
-            if os.path.abspath(file) not in seen:
-                seen.add(os.path.abspath(file))
-                yield file, file.relative_to(path) if file != path else pathlib.Path(path.name)
+            relative = pathlib.Path(path.name) if is_file else file.relative_to(path)
+            if (os.path.abspath(file), relative) not in seen:
+                seen.add((os.path.abspath(file), relative))
+                yield file, relative
 
 
 def named_file(path: str | os.PathLike, option: str = "") -> pathlib.Path:
@@ -147,9 +148,9 @@ class _Walk:
 
     def __init__(self, root: pathlib.Path, outputs: Iterable[str | os.PathLike]):
         self.found = Found()
-        self._outputs = {_identity(path) for path in outputs} - {None}
+        self._outputs = {identity(path) for path in outputs} - {None}
         # A link to a folder above leads back here.
-        self._seen = {_identity(folder) for folder in root.resolve().parents}
+        self._seen = {identity(folder) for folder in root.resolve().parents}
         self._links: list[pathlib.Path] = []
         self._look(root)
         while self._links:
@@ -158,18 +159,17 @@ class _Walk:
 
     def _enter(self, folder: pathlib.Path) -> None:
         """Look into a folder below the root, if it is a new one and not kgan's own."""
-        identity = _identity(folder)
-        if identity in self._seen:
+        if identity(folder) in self._seen:
             return
-        kind = "output" if identity in self._outputs else kind_of_folder(folder)
+        kind = "output" if identity(folder) in self._outputs else kind_of_folder(folder)
         if kind:
-            self._seen.add(identity)
+            self._seen.add(identity(folder))
             self.found.left.append((folder, kind))
         else:
             self._look(folder)
 
     def _look(self, folder: pathlib.Path) -> None:
-        self._seen.add(_identity(folder))
+        self._seen.add(identity(folder))
         try:
             names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         except OSError:  # what may not be read is told by whoever opens it
@@ -184,7 +184,7 @@ class _Walk:
                 self._enter(path)
 
 
-def _identity(path: str | os.PathLike) -> tuple[int, int] | None:
+def identity(path: str | os.PathLike) -> tuple[int, int] | None:
     """What is the same for all names of a file or folder; None where nothing is."""
     try:
         status = os.stat(path)
@@ -195,7 +195,7 @@ def _identity(path: str | os.PathLike) -> tuple[int, int] | None:
 
 def same(one: str | os.PathLike, other: str | os.PathLike) -> bool:
     """Whether two paths lead to the same file or folder."""
-    return _identity(one) == _identity(other) is not None
+    return identity(one) == identity(other) is not None
 
 
 # --- folders that kgan wrote ------------------------------------------------------------------------------------------

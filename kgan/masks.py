@@ -1,16 +1,15 @@
 """Mask files: which one belongs to which picture, and what it says of every pixel of it."""
 
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from kgan.data.decoding import PictureError, read_picture
 from kgan.errors import UserError
-from kgan.listing import READ_SUFFIXES, find_pictures
-
-SAME_ASPECT = 0.02
-"""How far a side of a mask may be from what the picture's aspect ratio asks: rounding, and not another cut."""
+from kgan.listing import READ_SUFFIXES, find_pictures, named_file
+from kgan.pairing import pair, same_shape, stem
 
 
 class Masks:
@@ -18,31 +17,36 @@ class Masks:
 
     def __init__(self, path: pathlib.Path):
         """Raises UserError when the path is missing, a folder without pictures, or a mask that cannot be used."""
-        if not path.exists():
-            raise UserError(f"--mask {path}: no such file or folder; check the path")
-        self._path = path
+        self._path = named_file(path, "--mask")
         self._found = {file.relative_to(path): file for file in find_pictures(path)} if path.is_dir() else None
         self._only = None if path.is_dir() else read_mask(path)
 
-    def file_for(self, picture: pathlib.Path) -> pathlib.Path:
-        """The mask file of a picture, given its path inside its folder: masks/a.jpg, else masks/a with any suffix.
+    def files_for(self, pictures: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+        """The mask file of every picture, given its path inside its folder: masks/a.jpg, else masks/a.png, ...
 
         Raises UserError where there is none, or more than one.
         """
         if self._found is None:
-            return self._path
-        if picture in self._found:
-            return self._found[picture]
-        fitting = [file for name, file in self._found.items() if name.with_suffix("") == picture.with_suffix("")]
-        if len(fitting) > 1:
-            raise UserError(f"{fitting[0]} and {fitting[1]} could both be the mask of {picture}; keep one")
-        if not fitting:
-            kinds = ", ".join(sorted(READ_SUFFIXES))
-            raise UserError(f"{self._path / picture.with_suffix('')}: no such mask ({kinds}); every picture needs one")
-        return fitting[0]
+            return [self._path] * len(pictures)
+        names, masks = list(dict.fromkeys(pictures)), list(self._found)
+        pairs = pair(names, masks)
+        files = {names[place]: self._found[masks[other]] for place, other in pairs.both}
+        alone = next((name for name in names if name not in files), None)
+        if alone:
+            raise UserError(self._why_none(alone))
+        return [files[name] for name in pictures]
+
+    def _why_none(self, picture: pathlib.Path) -> str:
+        near = [file for name, file in self._found.items() if stem(name) == stem(picture)]
+        if len(near) > 1:
+            return f"{near[0]} and {near[1]} could both be the mask of {picture}; keep one"
+        if near:
+            return f"{near[0]}: is another picture's mask, or could be; the mask of {picture} should be called like it"
+        kinds = ", ".join(sorted(READ_SUFFIXES))
+        return f"{self._path / picture.with_suffix('')}: no such mask ({kinds}); every picture needs one"
 
     def read(self, file: pathlib.Path) -> np.ndarray:
-        """The mask in `file`, which `file_for` named, as `read_mask` gives it."""
+        """The mask in `file`, which `files_for` named, as `read_mask` gives it."""
         return read_mask(file) if self._only is None else self._only
 
 
@@ -62,8 +66,8 @@ def fits(mask: np.ndarray, size: tuple[int, int]) -> bool:
     (True, False)
     """
     height, width = mask.shape[1] * size[0] / size[1], mask.shape[0] * size[1] / size[0]
-    off = abs(mask.shape[1] - width)
-    return off <= SAME_ASPECT * width or off <= 1 or abs(mask.shape[0] - height) <= 1
+    one_pixel_off = abs(mask.shape[1] - width) <= 1 or abs(mask.shape[0] - height) <= 1
+    return one_pixel_off or same_shape(mask.shape, size)
 
 
 def scaled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -14,6 +14,7 @@ from kgan import blending, colour, targets
 from kgan.data.decoding import Picture, PictureError, read_picture
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, shares_of_size
+from kgan.interruption import tallied
 from kgan.masks import Masks, fits, scaled
 from kgan.paths import expands_paths
 from kgan.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
@@ -31,11 +32,15 @@ FEATHER = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One picture to restyle, a file for each variant, and the file of its mask if it has one."""
+    """One picture to restyle, a file for each variant, and the file of its mask if it has one.
+
+    `there`: those of the files that are left as they are.
+    """
 
     source: pathlib.Path
     targets: tuple[pathlib.Path, ...]
     mask: pathlib.Path | None = None
+    there: frozenset[pathlib.Path] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +87,7 @@ def stylize(
     format: Format | None = None,
     quality: int | None = None,
     strip_metadata: bool = False,
+    skip_existing: bool = False,
 ) -> list[pathlib.Path]:
     """Restyle files and folders into the folder `output`, keeping names, formats, folder structure, sizes and alpha.
 
@@ -97,6 +103,9 @@ def stylize(
     Colour profiles and metadata are kept, the latter not with `strip_metadata`; lossless files stay lossless. `format`
     writes all in one format, `quality` (1 to 100) is that of JPEG and of lossy WebP (default 95).
 
+    `output` may be one file for one picture, as "result.png", or "-" for standard output; "-" among the pictures is
+    standard input. `skip_existing` leaves the files that are there already and makes the others.
+
     Returns the files written. Raises UserError before any work when files would be overwritten, and at the end when
     some pictures could not be read (each has had its line on stderr, the others are done).
     """
@@ -105,7 +114,9 @@ def stylize(
     finish, writing = _finish(mask, feather, strength, keep_colour), Writing(format, quality, strip_metadata)
     jobs = plan(pictures, pathlib.Path(output), variants, finish.masks, writing)
     writing.check_targets(target for job in jobs for target in job.targets)
-    targets.refuse_clashes([target for job in jobs for target in job.targets], overwrite)
+    jobs = targets.to_do(jobs, overwrite, skip_existing)
+    if not jobs:
+        return []
     loaded = load(model)
     _check_model(loaded, variants)
     with targets.output_folder(output):
@@ -118,10 +129,11 @@ def stylize(
 def _stylize_all(jobs: list[Job], maker: Maker) -> tuple[list[pathlib.Path], int]:
     """The files written, and how many pictures failed; raises at once where that was the only picture."""
     written, failed = [], 0
-    with progress(len(jobs), "stylize") as bar:
+    with progress(len(jobs), "stylize") as bar, tallied(len(jobs)) as tally:
         for job in jobs:
             try:
                 written += _stylize_one(job, maker, bar.notice)
+                tally.advance()
             except RunError:  # a full disk would fail for all the others too
                 raise
             except (UserError, MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -163,21 +175,12 @@ def plan(
 ) -> list[Job]:
     """Every picture in `pictures` (files, or folders at any depth), its mask, and where it goes.
 
-    Raises UserError for missing paths, folders without pictures, two pictures with the same target, a target that is
-    its own source, and a picture without mask where `masks` is a folder.
+    Raises UserError as `kgan.targets.plan` does, and for a picture without mask where `masks` is a folder.
     """
     writing = writing or Writing()
-    places = targets.plan(pictures, output, lambda suffix: writing.suffix(SUFFIXES.get(suffix, ".png")))
-    return [
-        Job(place.source, tuple(_variant_names(place.target, variants)), masks and masks.file_for(place.relative))
-        for place in places
-    ]
-
-
-def _variant_names(target: pathlib.Path, variants: int) -> list[pathlib.Path]:
-    if variants == 1:
-        return [target]
-    return [target.with_stem(f"{target.stem}-{k}") for k in range(1, variants + 1)]
+    places = targets.plan(pictures, output, lambda suffix: writing.suffix(SUFFIXES.get(suffix, ".png")), variants)
+    files = masks.files_for([place.relative for place in places]) if masks else [None] * len(places)
+    return [Job(place.source, place.targets, file) for place, file in zip(places, files, strict=True)]
 
 
 def _check_model(model: Model, variants: int) -> None:
@@ -202,11 +205,13 @@ def _stylize_one(job: Job, maker: Maker, notice) -> list[pathlib.Path]:
     # A model without alpha sees the colours themselves: laid over white they would bring white edges back.
     seen = picture.seen() if model.facts.channels == 4 else picture.seen()[..., :3]
     for k, target in enumerate(job.targets):
+        if target in job.there:
+            continue
         made = _at_scale(model, seen, maker.seed + k, maker.strokes, scale)
         targets.make_folder(target.parent)
         pixels, profile = _finished(picture, made, weight, maker.finish)
         maker.writing.save(pixels, target, profile, picture.metadata, picture.lossless)
-    return list(job.targets)
+    return [target for target in job.targets if target not in job.there]
 
 
 def _read(job: Job, notice) -> Picture:

@@ -101,6 +101,25 @@ def test_nothing_is_overwritten_untold(models, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["seed-1.png"]
 
 
+def test_what_is_there_is_left_and_shown_in_the_grid(models, tmp_path):
+    whole = generate(models["normal"], tmp_path / "whole", count=3, size="16")
+    generate(models["normal"], tmp_path / "part", count=2, size="16")
+    (tmp_path / "part" / "grid.png").unlink()
+    made = generate(models["normal"], tmp_path / "part", count=3, size="16", skip_existing=True)
+    assert [path.name for path in made] == ["seed-2.png", "grid.png"]
+    assert (tmp_path / "part" / "grid.png").read_bytes() == whole[-1].read_bytes()
+    assert generate(models["normal"], tmp_path / "part", count=3, size="16", skip_existing=True) == []
+
+
+def test_one_picture_may_be_one_file(models, tmp_path):
+    (made,) = generate(models["normal"], tmp_path / "one.png", count=1, seed=7, size="16")
+    first, _ = generate(models["normal"], tmp_path / "folder", count=1, seed=7, size="16")
+    assert made == tmp_path / "one.png"
+    assert made.read_bytes() == first.read_bytes()
+    with pytest.raises(UserError, match="names one picture, and 2 are asked for"):
+        generate(models["normal"], tmp_path / "two.png", count=2)
+
+
 def test_parse_size():
     assert parse_size("96x128") == (96, 128)
     assert parse_size("64") == (64, 64)

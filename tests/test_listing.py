@@ -191,10 +191,10 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, capsys):
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_is_found_once_however_often_it_is_named(tmp_path):
+def test_a_folder_is_read_once_however_often_it_is_named(tmp_path):
     picture(tmp_path / "set/deep/a.png")
-    paths = [tmp_path / "set", tmp_path / "set/deep/a.png", tmp_path / "set" / ".." / "set"]
-    assert [str(relative) for _, relative in pictures_of(paths)] == ["deep/a.png"]
+    paths = [tmp_path / "set", tmp_path / "set/deep", tmp_path / "set" / ".." / "set"]
+    assert [str(relative) for _, relative in pictures_of(paths)] == ["deep/a.png", "a.png"]
 
 
 def test_names_are_shown_on_one_line_with_nothing_hidden():

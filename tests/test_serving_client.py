@@ -469,13 +469,16 @@ def test_pictures_and_folders_become_pngs(address, photos, tmp_path, capsys):
     out = tmp_path / "out"
     words = [photos, photos / "deep", "--server", address, "--name", "sky", "--output", out, "--version", "1"]
     assert run(capsys, *words) == (0, "")
-    for made, source in {"one.png": "one.png", "deep/two.png": "deep/two.PNG", "two.png": "deep/two.PNG"}.items():
+    for made, source in {"one.png": "one.png", "deep/two.PNG": "deep/two.PNG", "two.PNG": "deep/two.PNG"}.items():
         with Image.open(out / made) as image:
             assert image.format == "PNG"
             assert (np.asarray(image) == np.asarray(Image.open(photos / source)) ^ OLD).all()
     status, said = run(capsys, *words)
     assert status == 2
-    assert "two.png: exists already" in said
+    assert "one.png: exists already" in said
+    (out / "two.PNG").unlink()
+    assert run(capsys, *words, "--skip-existing") == (0, "kgan: 2 of 3 are there already and left so\n")
+    assert (out / "two.PNG").exists()
     assert run(capsys, *words, "--overwrite")[0] == 0
 
 
@@ -527,7 +530,7 @@ def test_bad_pictures_do_not_stop_the_others(address, photos, tmp_path, capsys):
     assert cut.startswith(f"{photos / 'cut.png'}: damaged or truncated")
     assert jpeg == f"{photos / 'photo.jpg'}: not a PNG file"
     assert last == "kgan: error: 2 of 4 pictures could not be restyled (named above); the others are done"
-    assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["one.png", "two.png"]
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["one.png", "two.PNG"]
 
 
 def test_pictures_are_sent_as_they_should_be_seen(tmp_path):

@@ -9,13 +9,14 @@ from PIL import Image
 from kgan import colour
 from kgan.data.decoding import Picture, PictureError, pillows_limit_off, read_picture
 from kgan.errors import UserError
+from kgan.interruption import tallied
 from kgan.metadata import orientation
 from kgan.paths import expands_paths
 from kgan.pictures import FORMATS, Format, Writing, check_sides
 from kgan.progress import progress
 from kgan.serving.client import Client, from_png, to_png
 from kgan.serving.errors import PicturesRefused, RequestRefused, TooLarge
-from kgan.targets import Place, make_folder, output_folder, plan, refuse_clashes
+from kgan.targets import Place, is_one_file, make_folder, output_folder, plan, to_do
 
 
 @expands_paths
@@ -29,9 +30,10 @@ def request(
     seed: int = 0,
     timeout: float = 60.0,
     overwrite: bool = False,
-    format: Format = "png",
+    format: Format | None = None,
     quality: int | None = None,
     strip_metadata: bool = False,
+    skip_existing: bool = False,
 ) -> list[pathlib.Path]:
     """Have files and folders restyled into files in the folder `output`, keeping names, folder structure and sizes.
 
@@ -42,10 +44,12 @@ def request(
     stderr, the others are done).
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines of log; errors reach us as exceptions
-    writing = Writing(format, quality, strip_metadata)
+    writing = Writing(format or (None if is_one_file(output) else "png"), quality, strip_metadata)
     places = plan(pictures, output, lambda suffix: writing.suffix(suffix if suffix in FORMATS else ".png"))
     writing.check_targets(place.target for place in places)
-    refuse_clashes([place.target for place in places], overwrite)
+    places = to_do(places, overwrite, skip_existing)
+    if not places:
+        return []
     with Client(server, name, version, label=label, timeout=timeout) as client, output_folder(output):
         failed = _request_all(places, client, seed, writing)
     if failed:
@@ -56,10 +60,11 @@ def request(
 def _request_all(places: list[Place], client: Client, seed: int, writing: Writing) -> int:
     """How many pictures failed; raises at once where that was the only one."""
     failed = 0
-    with progress(len(places), "request") as bar:
+    with progress(len(places), "request") as bar, tallied(len(places)) as tally:
         for place in places:
             try:
                 _request_one(place, client, seed, writing, bar.notice)
+                tally.advance()
             except (PictureError, PicturesRefused, RequestRefused, TooLarge) as error:
                 said = _one_line(place.source, error)
                 if len(places) == 1:

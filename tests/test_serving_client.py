@@ -475,7 +475,7 @@ def test_pictures_and_folders_become_pngs(address, photos, tmp_path, capsys):
             assert (np.asarray(image) == np.asarray(Image.open(photos / source)) ^ OLD).all()
     status, said = run(capsys, *words)
     assert status == 2
-    assert "one.png: exists already" in said
+    assert "two.PNG: exists already" in said
     (out / "two.PNG").unlink()
     assert run(capsys, *words, "--skip-existing") == (0, "kgan: 2 of 3 are there already and left so\n")
     assert (out / "two.PNG").exists()

@@ -1,17 +1,15 @@
 """What happens beside the updates: the guard, the journal, pictures, checkpoints, progress, a clean end."""
 
 import math
-import sys
 import time
 from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from kgan import artefacts
+from kgan import artefacts, console
 from kgan.checkpoints import Checkpoints
 from kgan.cluster import Cluster
 from kgan.data import Share
@@ -223,14 +221,13 @@ class ProgressLine(keras.callbacks.Callback):
     def __init__(self, clock: Clock, journal: Journal, batch_size: int, log_every: int):
         super().__init__()
         self.clock, self.journal, self.batch_size, self.log_every = clock, journal, batch_size, log_every
-        self.console = Console()
         self.bar = None
 
     def on_train_begin(self, logs=None):
         self.began, self.first = time.perf_counter(), self.clock.step
-        if self.console.is_terminal:
-            columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}")
-            self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
+        columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}")
+        self.bar = console.bar(*columns, TimeRemainingColumn())
+        if self.bar:
             self.task = self.bar.add_task("training", total=self.clock.last, completed=self.first, rate="")
             self.bar.start()
 
@@ -238,8 +235,8 @@ class ProgressLine(keras.callbacks.Callback):
         if self.bar:
             self.bar.update(self.task, completed=self.clock.step, description=self._losses(), rate=self._rate())
         elif self.clock.at(self.log_every):
-            print(f"step {self.clock.step}/{self.clock.last}  {self._losses()}  {self._rate()}, {self._left()} left",
-                  flush=True)  # fmt: skip
+            done = f"step {self.clock.step}/{self.clock.last}"
+            console.say(f"{done}  {self._losses()}  {self._rate()}, {self._left()} left")
 
     def close(self) -> None:
         """Give the terminal back; `on_train_end` is not called when training fails."""
@@ -266,8 +263,3 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def warn(text: str) -> None:
-    """A line for the user beside the normal output."""
-    print(f"kgan: {text}", file=sys.stderr, flush=True)

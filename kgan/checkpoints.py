@@ -3,12 +3,11 @@
 import pathlib
 import re
 import shutil
-import sys
 
 import keras
 import tensorflow as tf
 
-from kgan import tracking
+from kgan import console, tracking
 from kgan.errors import RunError, UserError
 
 
@@ -92,7 +91,7 @@ class Checkpoints:
             reason = self._read(path)
             if reason is None:
                 return self.saved_step
-            print(f"kgan: {path} is broken ({reason}); trying the one before", file=sys.stderr, flush=True)
+            console.warn(f"{path} is broken ({reason}); trying the one before")
         if found:
             raise UserError(
                 f"{self.folder}: none of its {len(found)} checkpoints can be read ({reason}); start the run anew"

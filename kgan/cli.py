@@ -1,24 +1,19 @@
 """The command line: `kgan COMMAND ...`. TensorFlow is imported only once a command really runs."""
 
-import contextlib
 import dataclasses
-import difflib
 import importlib
-import io
 import os
 import pathlib
-import re
 import sys
-import tempfile
 from typing import Annotated, Literal
 
-import tyro
-from tyro.conf import Positional, UseAppendAction, arg
+from tyro.conf import Positional, arg
 
-from kgan import compiled, recipes, run_folder
+from kgan import __version__, compiled, console, recipes, run_folder
 from kgan.config import TrainConfig
 from kgan.data.decoding import at_most
 from kgan.errors import UserError
+from kgan.parsing import nearest, parse, wants_quiet
 from kgan.pictures import Format
 
 Model = Annotated[str, arg(metavar="MODEL")]
@@ -229,6 +224,7 @@ COMMANDS = {
 def main(args: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 could not go on, 2 something given is wrong."""
     args = sys.argv[1:] if args is None else args
+    console.accept_any_text()
     try:
         try:
             return _run(args)
@@ -238,95 +234,58 @@ def main(args: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it ends
         return 1
     except UserError as error:
-        print(f"kgan: error: {error}", file=sys.stderr)
+        console.warn(f"error: {error}")
         return error.status
     except KeyboardInterrupt:
-        print("kgan: interrupted", file=sys.stderr)
+        console.warn("interrupted")
         return 130
+    finally:
+        console.be_quiet(False)
 
 
 def _run(args: list[str]) -> int:
+    if args[:1] == ["help"]:
+        args = [*args[1:], "--help"]
     if not args or args[0] in ("-h", "--help"):
-        print(_overview())
+        console.result(_overview())
+        return 0
+    if args[0] in ("-V", "--version"):
+        console.result(f"kgan {__version__}")
         return 0
     name, rest = args[0], args[1:]
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, 1, 0.4)
-        raise UserError(f"{name}: no such command; {f'did you mean {near[0]}? ' if near else ''}See kgan --help")
+        hint = "options stand behind the command. " if name.startswith("-") else nearest(name, COMMANDS, 0.4)
+        raise UserError(f"{name}: no such command; {hint}See kgan --help")
     options, target = COMMANDS[name]
+    console.be_quiet(wants_quiet(rest))
     parsed = _parse_training(rest) if options is TrainConfig else parse(options, rest, f"kgan {name}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own chatter hides ours
     if options is TrainConfig:
         compiled.keep(parsed.cache)
     module, function = target.split(":")
     with at_most(getattr(parsed, "max_megapixels", None)):
-        run = getattr(_imported_quietly(module), function)
+        with console.without_chatter():  # of TensorFlow, before it reads any setting of its log
+            run = getattr(importlib.import_module(module), function)
         result = run(parsed) if options is TrainConfig else run(**_fields(parsed))
     return result if isinstance(result, int) else 0
 
 
-def _imported_quietly(module: str):
-    """Import a module without what TensorFlow's C++ code says of itself before it reads any setting of its log."""
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            return importlib.import_module(module)
-        except BaseException:
-            said.seek(0)
-            os.write(terminal, said.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
-
-
 def _overview() -> str:
     lines = [f"  {name:10}{options.__doc__.splitlines()[0]}" for name, (options, _) in COMMANDS.items()]
-    return "\n".join(["usage: kgan COMMAND ...", "", *lines, "", "kgan COMMAND --help lists a command's options."])
+    return "\n".join(["usage: kgan COMMAND ...", "", *lines, "", *_HABITS])
+
+
+_HABITS = (
+    "kgan COMMAND --help lists a command's options; kgan --version says which kgan this is.",
+    "Options and files may be mixed; -- ends the options. Of an option that is given twice the last one counts.",
+    "Results go to stdout, all else to stderr; with --quiet only warnings and errors do.",
+)
 
 
 def _fields(options) -> dict:
     """What the command's function takes; how large a picture may be is told to what reads them, by `at_most`."""
     names = {field.name for field in dataclasses.fields(options)} - {"max_megapixels"}
     return {name: getattr(options, name) for name in names}
-
-
-def parse(options: type, args: list[str], program: str, default=None):
-    """The command's options from words; raises UserError with one line for words that make no sense."""
-    _refuse_unknown(options, args, program)
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(options, args=args, prog=program, default=default, config=(UseAppendAction,))
-    except SystemExit as leaving:
-        if not leaving.code:
-            raise
-        raise UserError(f"{_one_line(said.getvalue())}; see {program} --help") from None
-
-
-def _refuse_unknown(options: type, args: list[str], program: str) -> None:
-    flags = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(options)}
-    flags |= {f"--no-{flag[2:]}" for flag in flags} | {"--help"}
-    for word in (word.split("=")[0] for word in args if word.startswith("--")):
-        if word not in flags:
-            near = difflib.get_close_matches(word, sorted(flags), 1, 0.5)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UserError(f"{word}: no such option; {hint}See {program} --help")
-
-
-def _one_line(box: str) -> str:
-    """tyro's framed message as one line: without frame, title, option texts and the reasons of each type it tried."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    lines = [line.strip(" │─") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
-    text = re.sub(r"\s+", " ", " ".join(lines)).strip()
-    if "(required)" in text:
-        return f"missing: {', '.join(re.findall(r'(--[a-z][a-z-]*) [^()]*?[(]required[)]', text))}"
-    wrong = re.search(r"Error parsing (\S+): .*?instantiated from \['?(.*?)'?\]", text)
-    if wrong:
-        return f"{wrong[1]} {wrong[2]}: not a value of the right kind"
-    return re.split(r" Argument helptext| Got errors| ─{3,}| For full helptext", text)[0].rstrip(".")
 
 
 def _parse_training(args: list[str]) -> TrainConfig:

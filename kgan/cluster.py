@@ -14,11 +14,11 @@ import queue
 import re
 import select
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
 
+from kgan import console
 from kgan.errors import RunError, UserError
 
 PATIENCE = 600.0
@@ -252,7 +252,9 @@ def _gathered(members: Members, settings: dict) -> dict[int, socket.socket]:
         told = None
         while missing := [index for index in range(1, len(members.addresses)) if index not in joined]:
             if missing != told:
-                _say(f"waiting for {len(missing)} of {len(members.addresses)} workers: {_names(members, missing)}")
+                console.say(
+                    f"kgan: waiting for {len(missing)} of {len(members.addresses)} workers: {_names(members, missing)}"
+                )
                 told = missing
             ready = select.select([door, *joined.values()], [], [], max(0.0, end - time.monotonic()))[0]
             if not ready:
@@ -326,7 +328,7 @@ def _entered(members: Members, settings: dict) -> socket.socket:
                 f"{chief} cannot be reached within {PATIENCE / 60:.0f} min ({reason}); start all workers again"
             )
         if not told:
-            _say(f"worker {members.index} of {len(members.addresses)} is waiting for {chief}")
+            console.say(f"kgan: worker {members.index} of {len(members.addresses)} is waiting for {chief}")
             told = True
         time.sleep(0.5)
 
@@ -361,7 +363,3 @@ def _first_line(connection: socket.socket, seconds: float = FIRST_WORD) -> dict:
     if not isinstance(message, dict):
         raise ValueError("no object")
     return message
-
-
-def _say(text: str) -> None:
-    print(f"kgan: {text}", file=sys.stderr, flush=True)

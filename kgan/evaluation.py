@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageOps
 
-from kgan import artefacts, fidelity, metrics, picture_features
+from kgan import artefacts, console, fidelity, metrics, picture_features
 from kgan.bootstrap import Interval, draws, interval, mean_interval
 from kgan.checkpoints import found_in
 from kgan.errors import RunError, UserError
@@ -20,7 +20,6 @@ from kgan.models import ModelSource, resolve_model
 from kgan.paths import expands_paths
 from kgan.picture_features import PictureFeatures, style_reached
 from kgan.pictures import to_float, with_channels
-from kgan.progress import progress
 from kgan.report import Report, missed, table, thresholds, write, write_text
 from kgan.scored import Item, Named, Scored, folder_pictures, in_crops, run_pictures, taught
 
@@ -92,7 +91,7 @@ def evaluate(
         report["warnings"].append("crops of one picture are alike: as many pictures would have wider intervals")
     failures = missed(report, bounds)
     target = output or (source.path / "evaluation.json" if config and not source.is_shipped else None)
-    print(table(report), flush=True)
+    console.result(table(report))
     if target:
         _write(report, thumbnails, pathlib.Path(target))
     if failures:
@@ -140,7 +139,7 @@ def _write(report: Report, thumbnails: list[dict[str, str]], target: pathlib.Pat
         raise UserError(f"--output {target}: should be a JSON file; the page is written beside it, as .html")
     write(report, target)
     write_text(page(report, thumbnails), target.with_suffix(".html"))
-    print(f"written: {target}, {target.with_suffix('.html')}", flush=True)
+    console.say(f"written: {target}, {target.with_suffix('.html')}")
 
 
 class Gathered:
@@ -195,7 +194,7 @@ def score(models: Models, scored: Scored, size: int | None, seed: int = 0) -> tu
 def _restyle(models: Models, scored: Scored, size: int | None, seed: int, gathered: Gathered) -> None:
     """Every content picture: stylized, as it is, and its truth."""
     channels = models["model"].facts.channels
-    with progress(len(scored.content), "evaluate") as bar:
+    with console.progress(len(scored.content), "evaluate") as bar:
         for k, item in enumerate(scored.content):
             content = _read(item, channels, size)
             pictures = {row: model(content, seed + k) for row, model in models.items()} | {"identity": content}
@@ -215,7 +214,7 @@ def _restyle(models: Models, scored: Scored, size: int | None, seed: int, gather
 def _generate(models: Models, scored: Scored, size: int | None, seed: int, gathered: Gathered) -> None:
     """As many pictures from noise as there are real ones."""
     size = size or 256
-    with progress(len(scored.reference.items), "evaluate") as bar:
+    with console.progress(len(scored.reference.items), "evaluate") as bar:
         for k in range(len(scored.reference.items)):
             made = {row: model.from_noise(model.noise(seed + k, 1, size, size))[0] for row, model in models.items()}
             for row, picture in made.items():

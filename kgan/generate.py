@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from kgan.console import progress
 from kgan.data.decoding import decode_picture
 from kgan.errors import UserError
 from kgan.export.loading import Model, load
@@ -16,7 +17,6 @@ from kgan.interruption import tallied
 from kgan.models import resolve_model
 from kgan.paths import expands_paths
 from kgan.pictures import Format, Writing, grid
-from kgan.progress import progress
 from kgan.targets import existing, is_one_file, one_file, output_folder
 
 DEFAULT_SIZE = (256, 256)

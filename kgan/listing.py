@@ -10,10 +10,10 @@ import json
 import os
 import pathlib
 import stat
-import sys
 from collections.abc import Callable, Iterable, Iterator
 
-from kgan.errors import UserError, shown
+from kgan import console
+from kgan.errors import UserError
 
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif"})
 REFUSED_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".jxl", ".bmp", ".tif", ".tiff", ".psd"})
@@ -82,7 +82,7 @@ def _shut(folder: str | os.PathLike) -> str | None:
 def tell_left(folder: str | os.PathLike, left: list[Left]) -> None:
     """One line on stderr when folders below `folder` are left out because kgan wrote them."""
     if left:
-        print(f"kgan: {shown(folder)}: left out what kgan wrote: {shown(_first(left))}", file=sys.stderr, flush=True)
+        console.say(f"kgan: {folder}: left out what kgan wrote: {_first(left)}")
 
 
 def find_pictures(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kgan import places
+from kgan import console, places
 from kgan.config import TrainConfig
 from kgan.data import Store, open_pictures
 from kgan.data.decoding import decode_picture
@@ -80,7 +80,7 @@ def run_pictures(model: ModelSource) -> tuple[Scored, list[str]]:
     content = pictures.test_content
     if content is None and pictures.content is not None:
         trained = "of its content" if changed else "that it was trained on"
-        print(f"the run has no test pictures: scored on the first pictures {trained}", flush=True)
+        console.warn(f"the run has no test pictures: scored on the first pictures {trained}")
         content = pictures.content
     return _arranged(content, pictures.test_truth, _test_style(config), style), [changed] if changed else []
 
@@ -137,7 +137,7 @@ def _beside(reference: Named, real: Named) -> tuple[Named, Named | None]:
 
 def _test_style(config: TrainConfig) -> list[Item]:
     """testB of a folder of unpaired sets."""
-    folder = pathlib.Path(config.data or "").expanduser() / "testB"
+    folder = pathlib.Path(config.data or "") / "testB"
     return _in_folder(folder)[:LIMIT] if config.data and folder.is_dir() else []
 
 
@@ -156,7 +156,7 @@ def _pairs(content: list[Item], truth: list[Item], where: str) -> tuple[list[Ite
     if not paired:
         raise UserError(f"--truth {where}: should have the file names of the content, as in {content[0].stem}")
     if len(paired) < len(content):
-        print(f"{len(content) - len(paired)} of {len(content)} pictures have no truth and are left out", flush=True)
+        console.warn(f"{len(content) - len(paired)} of {len(content)} pictures have no truth and are left out")
     return paired, [by_stem[item.stem] for item in paired]
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kgan import blending, colour, targets
+from kgan.console import progress
 from kgan.data.decoding import Picture, PictureError, read_picture
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, shares_of_size
@@ -18,7 +19,6 @@ from kgan.interruption import tallied
 from kgan.masks import Masks, fits, scaled
 from kgan.paths import expands_paths
 from kgan.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
-from kgan.progress import progress
 
 __all__ = ["load", "stylize"]
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kgan import callbacks, compiled, metrics, places, recipes, run_folder, tracking
+from kgan import callbacks, compiled, console, metrics, places, recipes, run_folder, tracking
 from kgan.checkpoints import Checkpoints, first_line, newest_step
 from kgan.cluster import Cluster, from_environment
 from kgan.config import TrainConfig
@@ -102,7 +102,7 @@ def _opened(config: TrainConfig, cluster: Cluster) -> Pictures:
     if config.resume and (name := places.missing(config)):
         raise UserError(f"--{name} {places.lost(config, name)}; {places.found_again(name, config.run)}")
     if cluster.is_chief and (warning := places.overlap(config)):
-        callbacks.warn(warning)
+        console.warn(warning)
     return open_pictures(config)
 
 
@@ -216,11 +216,9 @@ class Session:
             here = f"--{moved} {getattr(self.config, moved)}"
             raise UserError(f"{here}: not the pictures that the run began with: {began} then, {now} here")
         if changed:
-            callbacks.warn(changed)
+            console.warn(changed)
         if moved and not began:
-            callbacks.warn(
-                f"whether these are the pictures that the run began with is not known: no {run.pictures_file}"
-            )
+            console.warn(f"whether these are the pictures that the run began with is not known: no {run.pictures_file}")
         if not began:
             run.pictures_file.write_text(f"{now}\n", encoding="utf-8")
 
@@ -280,7 +278,7 @@ class Session:
             if self.cluster.is_chief:
                 _announce(run, self.config, self.pictures, self.place.machine, first, self._last(), seconds)
             else:
-                print(f"{self._name()} trains along; {self.cluster.members.name(0)} reports", flush=True)
+                console.say(f"{self._name()} trains along; {self.cluster.members.name(0)} reports")
             return self._end(run, self._fit(run, checkpoints, first), trained=True)
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; go on with: {_command(run.path)}") from None
@@ -319,13 +317,15 @@ class Session:
 
     def _finish(self, run: RunFolder, step: int, trained: bool) -> None:
         if step < self.config.steps:
-            print(f"stopped at step {step} of {self.config.steps}; go on with: {_command(run.path)}", flush=True)
+            console.say(f"stopped at step {step} of {self.config.steps}; go on with: {_command(run.path)}")
         elif trained or not run.is_exported():
             export_all(self.gan.stylist, self.config, run)
-            print(f"done      {run.saved_model}, {run.litert(half=False)}", flush=True)
+            console.say(f"done      {run.saved_model}, {run.litert(half=False)}")
         else:
-            print(f"done      {run.path} has reached step {step} and is exported already; to train it longer: "
-                  f"{_command(run.path)} --steps MORE", flush=True)  # fmt: skip
+            longer = f"{_command(run.path)} --steps MORE"
+            console.say(
+                f"done      {run.path} has reached step {step} and is exported already; to train it longer: {longer}"
+            )
 
 
 def _init_from(gan, other: str) -> None:
@@ -367,15 +367,15 @@ def _rehearse(gan, dataset, strategy) -> float:
 
 
 def _announce(run, config, pictures: Pictures, machine, first, last, seconds) -> None:
-    print(f"recipe    {config.recipe}: {recipes.find(config.recipe).topology}, {config.size}x{config.size}, "
-          f"batch {config.batch_size}, {config.precision}")  # fmt: skip
+    shape = f"{config.size}x{config.size}, batch {config.batch_size}, {config.precision}"
+    console.say(f"recipe    {config.recipe}: {recipes.find(config.recipe).topology}, {shape}")
     counts = [f"{len(store)} {name}" for name in ("content", "style") if (store := getattr(pictures, name)) is not None]
-    print(f"pictures  {' and '.join(counts)}{' (pairs)' if pictures.paired else ''}")
-    print(f"device    {machine[0]}")
+    console.say(f"pictures  {' and '.join(counts)}{' (pairs)' if pictures.paired else ''}")
+    console.say(f"device    {machine[0]}")
     for line in machine[1:]:
-        callbacks.warn(line)
-    print(f"run       {run.path}")
-    print(f"time      about {callbacks.duration((last - first) * seconds)} for steps {first} to {last}", flush=True)
+        console.warn(line)
+    console.say(f"run       {run.path}")
+    console.say(f"time      about {callbacks.duration((last - first) * seconds)} for steps {first} to {last}")
 
 
 def _test_pictures(pictures: Pictures, config: TrainConfig) -> dict[str, np.ndarray]:

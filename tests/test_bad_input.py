@@ -123,7 +123,7 @@ TRAINING = {
     "train --recipe paired --content photos --style paintings": "should have equal file names",
     f"{FOLDERS} --recipe cyclegn": "no such recipe; did you mean cyclegan?",
     f"{FOLDERS} --lerning-rate 1": "no such option; did you mean --learning-rate?",
-    f"{FOLDERS} --learning-rate fast": "--learning-rate fast: not a value of the right kind",
+    f"{FOLDERS} --learning-rate fast": "--learning-rate fast: should be a number",
     f"{FOLDERS} --learning-rate nan": "--learning-rate",
     f"{FOLDERS} --size 130": "multiple of --stride 4: 128 or 132",
     f"{FOLDERS} --size 4": "--size",

@@ -1,11 +1,15 @@
+import contextlib
+import dataclasses
 import pathlib
 import subprocess
 import sys
 
 import pytest
 
+import kgan
 from kgan import cli
 from kgan.config import TrainConfig
+from kgan.parsing import wants_quiet
 
 
 def said(capsys, *args):
@@ -20,14 +24,38 @@ def said(capsys, *args):
         (["trian"], "did you mean train"),
         (["train", "--recip", "x"], "--recip: no such option; did you mean --recipe"),
         (["train", "--recipe", "cyclgan", "--style", "b", "--content", "a"], "did you mean cyclegan"),
-        (["train", "--size", "big"], "--size big: not a value of the right kind"),
-        (["train", "--precision", "int8"], "float32"),
-        (["train", "word"], "word"),
+        (["train", "--size", "big"], "--size big: should be a whole number"),
+        (["train", "--size=1.5"], "--size 1.5: should be a whole number"),
+        (["train", "--ema", "x"], "--ema x: should be a number"),
+        (["train", "--precision", "int8"], "--precision int8: should be one of float32, "),
+        (["train", "--flip", "maybe"], "--flip maybe: should be True or False"),
+        (["train", "word"], "word: not expected here, options begin with --"),
+        (["train", "--run="], "--run is empty: name a path"),
+        (["train", "--no-size"], "--no-size: no such option; did you mean --size?"),
+        (["sample", "a", "b"], "b: not expected here, one folder is enough"),
+        (["sample"], "missing: FOLDER"),
+        (["check", ""], "paths is empty: name a path"),
+        (["check", "--odd"], "--odd: no such option; See kgan check --help"),
+        (["check", "-x"], "-x: no such option; See kgan check --help"),
+        (["stylize", "a.png", "-o", "out"], "-o: no such option; did you mean --output?"),
+        (["stylize", "a.png", "--quite"], "did you mean --quiet?"),
+        (["stylize", "a.png", "--output"], "--output: its value is missing"),
+        (["stylize", "a.png", "--output", "--model", "x"], "--output: its value is missing"),
+        (["stylize", "a.png", "--overwrite=maybe"], "--overwrite maybe: should be True or False"),
+        (["generate", "--between", "1", "--model", "x"], "--between: its value is missing"),
+        (
+            ["generate", "--model", "x", "--output", "o", "--between", "1", "x"],
+            "--between 1 x: should be 2 values, each",
+        ),
+        (["export", "--run", "x", "--litert", "int9"], "--litert int9: should be one of float32, float16"),
+        (["--quiet", "check", "a"], "--quiet: no such command; options stand behind the command."),
+        (["-x"], "-x: no such command"),
+        (["help", "stilize"], "did you mean stylize"),
         (["train", "--resume"], "--resume needs --run"),
         (["stylize", "a.png", "--modle", "x"], "did you mean --model"),
-        (["stylize", "a.png", "--model", "x"], "missing: --output"),
+        (["stylize", "a.png", "--model", "x"], "missing: --output; see kgan stylize --help"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_words_get_one_line_and_status_2(capsys, args, expected):
     status, out, err = said(capsys, *args)
@@ -42,6 +70,73 @@ def test_settings_from_words():
     words = ["--weight", "cycle=3", "--weight", "gram=1", "--flip", "False", "--ema", "0.5", "--stride", "8"]
     config = cli.parse(TrainConfig, words, "kgan train")
     assert (config.weight, config.flip, config.ema, config.stride) == (("cycle=3", "gram=1"), False, 0.5, 8)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "expected"),
+    [
+        ("stylize", "a --model m b --output o c", {"pictures": ("a", "b", "c"), "model": "m"}),
+        (
+            "stylize",
+            "--model m --output o -- --odd.png -1 - --model",
+            {"pictures": ("--odd.png", "-1", "-", "--model")},
+        ),
+        ("stylize", "- --model m --output -", {"pictures": ("-",), "output": "-"}),
+        ("stylize", "a --model m --output o --model n --overwrite --no-overwrite", {"model": "n", "overwrite": False}),
+        ("stylize", "a --model m --output o --overwrite=True", {"overwrite": True}),
+        ("stylize", "a --model m --output o --overwrite False", {"pictures": ("a",), "overwrite": False}),
+        ("stylize", "a --model m --output o --seed=3 --feather -.5 --strokes=nan", {"seed": 3, "feather": -0.5}),
+        ("stylize", "a --model m --output o --quiet --mask=-", {"mask": "-"}),
+        ("check", "-- --odd", {"paths": ("--odd",)}),
+        ("check", "a -- -- b", {"paths": ("a", "--", "b")}),
+        ("evaluate", "-- -m", {"model": "./-m"}),
+        ("evaluate", "--fail-under a=1 m --fail-under=b=2", {"model": "m", "fail_under": ("a=1", "b=2")}),
+        ("generate", "--model m --output o --between 1 -2 --between=3 4", {"between": (3, 4)}),
+        (
+            "export",
+            "--run r --licence -x --litert int8 --litert=float16",
+            {"licence": "-x", "litert": ("int8", "float16")},
+        ),
+        ("train", "--no-flip --residual --jit false --augment=", {"flip": False, "residual": True, "augment": ""}),
+    ],
+)
+def test_words_in_any_order(command, words, expected):
+    options = cli.parse(cli.COMMANDS[command][0], words.split(), f"kgan {command}")
+    values = {name: getattr(options, name) for name in expected}
+    plain = {name: tuple(map(str, each)) if name in ("pictures", "paths") else each for name, each in values.items()}
+    assert {name: str(each) if name in ("output", "mask") else each for name, each in plain.items()} == expected
+
+
+def test_quiet_is_an_option_of_every_command():
+    assert wants_quiet(["a", "--quiet"])
+    assert not wants_quiet(["a", "--", "--quiet"])
+    assert not wants_quiet(["--quiet", "--no-quiet"])
+    assert not wants_quiet([])
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("way", ["{} --help", "{} -h", "help {}", "{} --quiet -h"])
+def test_help(capsys, command, way):
+    with contextlib.suppress(SystemExit):
+        cli.main(way.format(command).split())
+    out, err = capsys.readouterr()
+    flags = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(cli.COMMANDS[command][0])}
+    assert f"usage: kgan {command}" in out
+    assert "--quiet" in out
+    assert all(
+        flag in out for flag in flags if flag not in ("--pictures", "--models", "--model", "--paths", "--folder")
+    )
+    assert err == ""
+
+
+@pytest.mark.parametrize("words", ["--version", "-V"])
+def test_version(capsys, words):
+    assert said(capsys, words) == (0, f"kgan {kgan.__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", ["", "-h", "--help", "help", "help --help", "--help stylize"])
+def test_overview_by_every_word_for_it(capsys, words):
+    assert said(capsys, *words.split()) == (0, f"{cli._overview()}\n", "")
 
 
 def test_resuming_takes_the_runs_own_settings(tmp_path, capsys):
@@ -70,7 +165,12 @@ def test_a_reader_that_leaves_gets_no_traceback():
 
 
 @pytest.mark.parametrize(
-    "words", ["import kgan", *(f"from kgan import cli; cli.main(['{c}', '--help'])" for c in cli.COMMANDS)]
+    "words",
+    [
+        "import kgan",
+        "from kgan import cli; cli.main(['--version'])",
+        *(f"from kgan import cli; cli.main(['{c}', '--help'])" for c in cli.COMMANDS),
+    ],
 )
 def test_help_does_not_import_tensorflow(words):
     check = "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"

@@ -4,9 +4,10 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
+from kgan import console
 from kgan.data.decoding import PictureError, decode_image
 from kgan.data.pool import map_in_processes
-from kgan.errors import UserError, shown
+from kgan.errors import UserError, counted, shown
 from kgan.listing import Left, Tell, pictures_of, tell_left
 from kgan.paths import expands_paths
 
@@ -32,15 +33,15 @@ def main(paths: Sequence[str | os.PathLike]) -> int:
     pictures = _pictures(paths, _list_left)
     problems, remarks = _judged(pictures)
     for path, reason in problems + remarks:
-        print(f"{shown(path)}: {reason}")
+        console.result(shown(f"{path}: {reason}"))
     verdict = f"{len(problems)} cannot be used" if problems else "all good"
-    print(f"{len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'} checked, {verdict}")
+    console.result(f"{counted(len(pictures), 'picture')} checked, {verdict}")
     return 2 if problems else 0
 
 
 def _list_left(_, left: list[Left]) -> None:
     for path, kind in left:
-        print(f"{shown(path)}: left out: kgan wrote it ({kind})", flush=True)
+        console.result(shown(f"{path}: left out: kgan wrote it ({kind})"))
 
 
 def _pictures(paths: Iterable[str | os.PathLike], tell: Tell = tell_left) -> list[pathlib.Path]:

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from kgan.data.prepared import Source
 from kgan.data.stores import File
 from kgan.errors import RunError, UserError
+from kgan.paths import expanded
 
 Builder = tfds.core.DatasetBuilder
 NAMES = ("name", "file_name", "filename", "image/filename", "image_id", "id")
@@ -21,8 +22,9 @@ def builder(text: str) -> Builder:
     """The set named by "tfds:NAME", downloaded if need be. Raises UserError, RunError."""
     name = text.removeprefix("tfds:")
     tfds.disable_progress_bar()
-    if (pathlib.Path(name).expanduser() / "dataset_info.json").exists():
-        return tfds.builder_from_directory(pathlib.Path(name).expanduser())
+    folder = pathlib.Path(expanded(name))
+    if (folder / "dataset_info.json").exists():
+        return tfds.builder_from_directory(folder)
     try:
         found = tfds.builder(name, try_gcs=False)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:

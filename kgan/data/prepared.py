@@ -16,12 +16,12 @@ import os
 import pathlib
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 
-import rich.console
+import rich.markup
 import rich.progress
 
+from kgan import console
 from kgan.data.decoding import asked_pixels
 from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
@@ -101,7 +101,7 @@ def _locked(home: pathlib.Path, cache: pathlib.Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"kgan: waiting for another process that prepares {home.name}", file=sys.stderr)
+            console.say(f"kgan: waiting for another process that prepares {home.name}")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -161,11 +161,12 @@ def _outcomes(source: Source, wanted: Wanted, former: _Former | None) -> Iterato
 
 def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
     """The same, with a progress bar on a terminal and one line elsewhere."""
-    console = rich.console.Console(stderr=True)
-    if not console.is_terminal:
-        print(f"kgan: preparing {counted(total, 'picture')} of {shown(label)}", file=sys.stderr)
+    if not console.is_terminal():
+        console.say(f"kgan: preparing {counted(total, 'picture')} of {label}")
+    if console.is_quiet() or not console.is_terminal():
         return outcomes
-    return rich.progress.track(outcomes, f"Preparing {shown(label)}", total=total, console=console, transient=True)
+    what = f"preparing {rich.markup.escape(shown(label))}"
+    return rich.progress.track(outcomes, what, total, console=console.terminal(), transient=True)
 
 
 def _sorted_out(outcomes: Iterator, good: list, shapes: list, bad: list, remarks: list) -> Iterator[tuple[str, bytes]]:
@@ -193,7 +194,7 @@ def _report(source: Source, bad: list) -> None:
     if bad:
         (name, *_, reason), count = bad[0], len(bad)
         what = f"{count} of {len(source.files)} pictures cannot be used and {'is' if count == 1 else 'are'} left out"
-        print(shown(f"kgan: {source.label}: {what}; the first: {name}: {reason}{source.advice}"), file=sys.stderr)
+        console.warn(f"{source.label}: {what}; the first: {name}: {reason}{source.advice}")
 
 
 def _tell(source: Source, remarks: list) -> None:
@@ -201,4 +202,4 @@ def _tell(source: Source, remarks: list) -> None:
     for remark in dict.fromkeys(remark for *_, remark in remarks):
         names = [name for name, *_, one in remarks if one == remark]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        print(shown(f"kgan: {source.label}: {names[0]}{more}: {remark}"), file=sys.stderr)
+        console.warn(f"{source.label}: {names[0]}{more}: {remark}")

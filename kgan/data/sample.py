@@ -5,6 +5,7 @@ import os
 import pathlib
 import zipfile
 
+from kgan import console
 from kgan.errors import UserError
 from kgan.paths import expands_paths
 
@@ -28,7 +29,7 @@ def write_sample(folder: str | os.PathLike) -> None:
             for name in (name for name in archive.namelist() if name.startswith(inside + "/")):
                 (target / pathlib.PurePosixPath(name).name).write_bytes(archive.read(name))
                 count += 1
-    print(f"wrote     {count} pictures to {folder}")
+    console.say(f"wrote     {count} pictures to {folder}")
 
 
 def _make_folder(target: pathlib.Path, asked: str | os.PathLike) -> None:

@@ -8,20 +8,20 @@ import io
 import json
 import os
 import pathlib
-import sys
 import zipfile
 from collections.abc import Sequence
 
 import numpy as np
 
-from kgan import recipes
+from kgan import console, recipes
 from kgan.config import TrainConfig
 from kgan.data.decoding import at_most
 from kgan.data.prepared import Source, Wanted, prepare
 from kgan.data.stores import File, Store
-from kgan.errors import UserError, counted, is_or_are, shown, some
+from kgan.errors import UserError, counted, is_or_are, some
 from kgan.listing import find_pictures, is_named_as_picture
 from kgan.pairing import alike, pair, stem, told_shapes
+from kgan.paths import expanded
 
 TRAINING, TESTS = ("trainA", "trainB"), ("testA", "testB")
 """Parts of a root: content and style, test pictures and what they should become."""
@@ -60,7 +60,7 @@ def open_pictures(config: TrainConfig) -> Pictures:
 def _open_pictures(config: TrainConfig) -> Pictures:
     kind = recipes.find(config.recipe).pictures
     _check_flags(config, kind)
-    cache = pathlib.Path(config.cache).expanduser() / "pictures"
+    cache = pathlib.Path(expanded(config.cache)) / "pictures"
     wanted = Wanted(max(512, 2 * config.size), config.channels, cache)
     if config.data == "sample":
         return _sample(wanted, kind)
@@ -83,9 +83,9 @@ def _prepared(sources: dict[str, Source | None], wanted: Wanted) -> dict[str, St
 def _warn_of_overlap(content: Source, style: Source) -> None:
     one, other = pathlib.Path(content.identity), pathlib.Path(style.identity)
     if one == other:
-        _warn(f"warning: content and style are the same pictures ({style.label}): there is no style to learn")
+        console.warn(f"warning: content and style are the same pictures ({style.label}): there is no style to learn")
     elif one in other.parents or other in one.parents:
-        _warn(f"warning: of content and style one lies in the other ({content.label}, {style.label})")
+        console.warn(f"warning: of content and style one lies in the other ({content.label}, {style.label})")
 
 
 def _check_flags(config: TrainConfig, kind: str) -> None:
@@ -133,12 +133,12 @@ def _matched(content: Store, style: Store) -> tuple[Store, Store]:
             "unpaired recipe"
         )
     if odd:
-        _warn(f"{counted(len(odd), 'pair')} of unequal shape {is_or_are(len(odd))} left out: {others}")
+        console.warn(f"{counted(len(odd), 'pair')} of unequal shape {is_or_are(len(odd))} left out: {others}")
     if pairs.unsure:
-        _warn(f"left out, since several files could be the counterpart: {some(pairs.unsure)}")
+        console.warn(f"left out, since several files could be the counterpart: {some(pairs.unsure)}")
     if alone := sum(pairs.alone):
         without = f"{counted(alone, 'picture')} without a counterpart {is_or_are(alone)} left out"
-        _warn(f"{counted(len(both), 'pair')}; {without}")
+        console.warn(f"{counted(len(both), 'pair')}; {without}")
     both.sort(key=lambda places: stem(content.names[places[0]]))
     return content.subset([i for i, _ in both]), style.subset([j for _, j in both])
 
@@ -155,14 +155,10 @@ def _tests(content: Store | None, truth: Store | None, paired: bool) -> tuple[St
     both, odd = alike(pairs.both, content.shapes, truth.shapes)
     if odd:
         others = some([told_shapes(content.names[i], content.shapes[i], truth.shapes[j]) for i, j in odd])
-        _warn(f"test pictures whose truths have another shape{' are left out' if paired else ''}: {others}")
+        console.warn(f"test pictures whose truths have another shape{' are left out' if paired else ''}: {others}")
     if paired and both:
         return content.subset([i for i, _ in both]), truth.subset([j for _, j in both])
     return content, truth.subset([j for _, j in both]) if len(both) == len(content) else None
-
-
-def _warn(text: str) -> None:
-    print(f"kgan: {shown(text)}", file=sys.stderr, flush=True)
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------
@@ -170,7 +166,7 @@ def _warn(text: str) -> None:
 
 def folder_source(folder: str | os.PathLike, outputs: Sequence[pathlib.Path] = ()) -> Source:
     """All pictures of a folder but those below `outputs`; a file counts as unchanged while its size and time do."""
-    root = pathlib.Path(folder).expanduser()
+    root = pathlib.Path(folder)
     paths = find_pictures(root, outputs)
     files = [File(path.relative_to(root).as_posix(), *_stamp(path)) for path in paths]
     return Source(str(folder), str(root.resolve()), files, root.joinpath, f"; to list them all: kgan check {folder}")
@@ -178,7 +174,7 @@ def folder_source(folder: str | os.PathLike, outputs: Sequence[pathlib.Path] = (
 
 def file_source(file: str | os.PathLike) -> Source:
     """A set of one picture. Its name in the set is always the same, so that two such sets are a pair."""
-    path = pathlib.Path(file).expanduser()
+    path = pathlib.Path(file)
     name = f"picture{path.suffix}"
     return Source(str(file), str(path.resolve()), [File(name, *_stamp(path))], lambda _: path)
 
@@ -194,13 +190,13 @@ def _stamp(path: pathlib.Path) -> tuple[int, int]:
 def _single(name: str, cache: pathlib.Path) -> Source:
     if name.startswith("tfds:"):
         return _named_root(name)("train")
-    alone = pathlib.Path(name).expanduser().is_file() and is_named_as_picture(name)
+    alone = pathlib.Path(name).is_file() and is_named_as_picture(name)
     return file_source(name) if alone else folder_source(name, [cache])
 
 
 def _folder_root(data: str, cache: pathlib.Path):
     """part -> Source: `part` is trainA, trainB, testA or testB; None for a test set that is not there."""
-    root = pathlib.Path(data).expanduser()
+    root = pathlib.Path(data)
     if not root.is_dir():
         raise UserError(f'--data {data}: no such folder; give one with trainA and trainB, tfds:NAME or "sample"')
 

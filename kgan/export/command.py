@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import keras
 
+from kgan import console
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export import versions
@@ -59,7 +60,8 @@ def export_run(
         written = export_all(generator, config, RunFolder(folder))
     else:
         written = export_version(generator, config, folder, name)
-    print(*(f"wrote     {path}" for path in written), sep="\n", flush=True)
+    for path in written:
+        console.say(f"wrote     {path}")
     return written
 
 

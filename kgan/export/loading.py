@@ -3,7 +3,6 @@
 import math
 import os
 import pathlib
-import sys
 from collections.abc import Callable
 
 import keras
@@ -11,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from kgan import console, tracking
 from kgan import pictures as arrays
-from kgan import tracking
 from kgan.checkpoints import first_line, found_in
 from kgan.config import TrainConfig
 from kgan.errors import UserError
@@ -192,7 +191,7 @@ def restore_newest(generator: keras.Model, checkpoints: list[pathlib.Path]) -> N
         try:
             return restore_stylist(generator, path)
         except UserError as error:
-            print(f"kgan: {error}; trying the one before", file=sys.stderr, flush=True)
+            console.warn(f"{error}; trying the one before")
     return restore_stylist(generator, checkpoints[-1])
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from PIL import Image
 
 from kgan import colour
+from kgan.console import progress
 from kgan.data.decoding import Picture, PictureError, pillows_limit_off, read_picture
 from kgan.errors import UserError
 from kgan.interruption import tallied
 from kgan.metadata import orientation
 from kgan.paths import expands_paths
 from kgan.pictures import FORMATS, Format, Writing, check_sides
-from kgan.progress import progress
 from kgan.serving.client import Client, from_png, to_png
 from kgan.serving.errors import PicturesRefused, RequestRefused, TooLarge
 from kgan.targets import Place, is_one_file, make_folder, output_folder, plan, to_do

@@ -4,6 +4,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
+from kgan import console
 from kgan.models import for_phones
 from kgan.paths import expands_paths
 from kgan.web.models import read_models
@@ -20,11 +21,11 @@ def web(models: Sequence[str | os.PathLike], port: int, host: str, output: str |
     site = build_site(read_models(models or for_phones()))
     if output:
         write_site(site, pathlib.Path(output))
-        print(f"wrote     {output}")
+        console.say(f"wrote     {output}")
         return
     with Server(site, host, port) as server:
-        print(f"serving   {server.address} (Ctrl-C ends it)", flush=True)
+        console.result(f"serving   {server.address} (Ctrl-C ends it)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            print()
+            console.say("")  # behind the ^C that the terminal shows

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kgan import console
 from kgan.errors import UserError
 from kgan.models import ModelSource, resolve_model
 
@@ -62,7 +63,7 @@ def _exported(run: pathlib.Path) -> bytes:
     generator, _ = load_generator(run)
     if generator.noise_channels or not generator.takes_content or generator.channels != 3:
         raise UserError(f"{run}: {WANTED}; this one takes noise, or pictures that are not RGB")
-    print(f"exporting {run}", flush=True)
+    console.say(f"exporting {run}")
     with tempfile.TemporaryDirectory() as folder:
         return export_fixed(generator, pathlib.Path(folder, "model.tflite")).read_bytes()
 

@@ -1,0 +1,224 @@
+"""The words of a command line as a command's options: which word belongs to what, and one line where it makes no sense.
+
+tyro makes the values and the help. Words are put in order for it first, so that options and files may be mixed, `--`
+ends the options, and a value may begin with "-".
+"""
+
+import collections
+import contextlib
+import dataclasses
+import difflib
+import io
+import os
+import re
+import types
+import typing
+
+import tyro
+from tyro.conf import Positional, UseAppendAction, arg
+
+from kgan.errors import UserError
+
+QUIET, LOUD = "--quiet", "--no-quiet"
+"""The option that every command has beside its own; `wants_quiet` looks for it."""
+
+SILENT = """Say nothing but errors, warnings and what was asked for: evaluate's table, check's list, web's address."""
+
+_TRUTHS = {"true": "True", "false": "False"}
+_KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """What a field of a command's options looks like on the command line."""
+
+    name: str
+    is_positional: bool
+    is_required: bool
+    is_path: bool
+    kind: typing.Any
+    """int, float, str, pathlib.Path, bool, a Literal, or a tuple of those."""
+    may_be_none: bool
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it stands without a value."""
+        return self.kind is bool and not self.may_be_none
+
+    @property
+    def length(self) -> int:
+        """How many words follow it; of a positional, how many there may be."""
+        if typing.get_origin(self.kind) is not tuple:
+            return 1
+        parts = typing.get_args(self.kind)
+        several = parts[-1] is Ellipsis
+        return (10**6 if self.is_positional else 1) if several else len(parts)
+
+    @property
+    def wanted(self) -> str:
+        """What its value should be, in words."""
+        kind = typing.get_args(self.kind)[0] if typing.get_origin(self.kind) is tuple else self.kind
+        if typing.get_origin(kind) is typing.Literal:
+            return f"one of {', '.join(str(choice) for choice in typing.get_args(kind))}"
+        wanted = _KINDS.get(kind, "a text")
+        return wanted if self.length == 1 else f"{self.length} values, each {wanted}"
+
+
+def parse(options: type, args: list[str], program: str, default=None):
+    """The command's options from words; raises UserError with one line for words that make no sense."""
+    known = _options_of(options)
+    words = _in_order(known, args, program)
+    if words is None:
+        tyro.cli(_with_quiet(options), args=["--help"], prog=program, config=(UseAppendAction,))
+    missing = [option for option in known if option.is_required and default is None and option.name not in words]
+    if missing:
+        named = ", ".join(option.name.upper() if option.is_positional else option.flag for option in missing)
+        raise UserError(f"missing: {named}; see {program} --help")
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            spelled = [word for option in known for word in words.get(option.name, [])]
+            return tyro.cli(options, args=spelled, prog=program, default=default, config=(UseAppendAction,))
+    except SystemExit:
+        raise UserError(f"{_why(known, words, said.getvalue())}; see {program} --help") from None
+
+
+def wants_quiet(args: list[str]) -> bool:
+    """Whether --quiet is among the words before `--`."""
+    before = args[: args.index("--")] if "--" in args else args
+    return [word for word in before if word in (QUIET, LOUD)][-1:] == [QUIET]
+
+
+def nearest(word: str, known: typing.Iterable[str], cutoff: float = 0.5) -> str:
+    """ "did you mean X? " with the known word that is nearest, or nothing."""
+    near = difflib.get_close_matches(word, list(known), 1, cutoff)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _options_of(options: type) -> list[Option]:
+    return [_option(field) for field in dataclasses.fields(options)]
+
+
+def _option(field: dataclasses.Field) -> Option:
+    marks = getattr(field.type, "__metadata__", ())
+    kind = typing.get_args(field.type)[0] if typing.get_origin(field.type) is typing.Annotated else field.type
+    is_union = typing.get_origin(kind) in (types.UnionType, typing.Union)
+    parts = set(typing.get_args(kind)) if is_union else {kind}
+    may_be_none = type(None) in parts
+    (kind,) = parts - {type(None)}
+    is_path = "pathlib" in str(kind) or bool({"PATH", "MODEL"} & {getattr(mark, "metavar", "") for mark in marks})
+    is_positional = Positional[int].__metadata__[0] in marks
+    lacks = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    may_be_left_out = is_positional and typing.get_origin(kind) is tuple  # the command says what is missing
+    return Option(field.name, is_positional, lacks and not may_be_left_out, is_path, kind, may_be_none)
+
+
+def _with_quiet(options: type) -> type:
+    """The same options and --quiet, for the help."""
+    quiet = ("quiet", typing.Annotated[bool, arg(help=SILENT)], False)
+    return dataclasses.make_dataclass(
+        options.__name__, [quiet], bases=(options,), frozen=True, namespace={"__doc__": options.__doc__}
+    )
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+Words = dict[str, list[str]]
+"""Name of an option -> its words as tyro takes them: ["--seed=3"], ["--between", "1", "2"], ["a.png", "b.png"]."""
+
+
+def _in_order(known: list[Option], args: list[str], program: str) -> Words | None:
+    """Which words belong to which option; None where help is asked for. UserError for words that belong to none."""
+    flags = {option.flag: option for option in known if not option.is_positional}
+    words: Words = collections.defaultdict(list)
+    alone: list[str] = []
+    rest = collections.deque(args)
+    while rest:
+        word = rest.popleft()
+        if word == "--":
+            alone += rest
+            break
+        if word in ("-h", "--help"):
+            return None
+        if word == "-" or not word.startswith("-"):
+            alone.append(word)
+        elif word not in (QUIET, LOUD):
+            _take(word, rest, flags, words, program)
+    _place(known, alone, words, program)
+    return words
+
+
+def _take(word: str, rest: collections.deque, flags: dict[str, Option], words: Words, program: str) -> None:
+    """One option with its values, which it takes from the rest."""
+    name, equals, value = word.partition("=")
+    denied = flags.get(f"--{name.removeprefix('--no-')}") if name.startswith("--no-") else None
+    option = flags.get(name) or (denied if denied and denied.kind is bool and not equals else None)
+    if option is None:
+        raise UserError(_unknown(name, [*flags, QUIET, "--help"], program))
+    values = [value] if equals else []
+    if option.kind is bool:
+        value = "False" if name != option.flag else _truth(option, values, rest, program)
+        values = [value]
+    while len(values) < option.length:
+        if not rest or rest[0].partition("=")[0] in {*flags, QUIET, "--", "-h", "--help"}:
+            raise UserError(f"{option.flag}: its value is missing; see {program} --help")
+        values.append(rest.popleft())
+    if option.is_path and not all(values):
+        raise UserError(f"{option.flag} is empty: name a path; see {program} --help")
+    words[option.name] = _spelled(option, values, words[option.name])
+
+
+def _truth(option: Option, values: list[str], rest: collections.deque, program: str) -> str:
+    """The value of an option that is true or false and stands without one, or with it."""
+    follows = rest[0] if rest else "-"
+    if not values and (follows in _TRUTHS.values() if option.is_switch else not follows.startswith("-")):
+        values = [rest.popleft()]
+    if not values:
+        return "True"
+    if values[0].lower() not in _TRUTHS:
+        raise UserError(f"{option.flag} {values[0]}: should be True or False; see {program} --help")
+    return _TRUTHS[values[0].lower()]
+
+
+def _spelled(option: Option, values: list[str], before: list[str]) -> list[str]:
+    """As tyro takes it. Given twice, the last one counts, unless the option collects its values."""
+    if option.is_switch:
+        return [option.flag if values[0] == "True" else f"--no-{option.flag[2:]}"]
+    words = [f"{option.flag}={values[0]}"] if option.length == 1 else [option.flag, *values]
+    collects = typing.get_origin(option.kind) is tuple and option.length == 1
+    return before + words if collects else words
+
+
+def _place(known: list[Option], alone: list[str], words: Words, program: str) -> None:
+    """Give the words that are no options to the command's one positional."""
+    positional = next((option for option in known if option.is_positional), None)
+    room = positional.length if positional else 0
+    if len(alone) > room:
+        what = f"one {positional.name} is enough" if positional else "options begin with --"
+        raise UserError(f"{alone[room]}: not expected here, {what}; see {program} --help")
+    if alone and not all(alone):
+        raise UserError(f"{positional.name} is empty: name a path; see {program} --help")
+    if alone:
+        words[positional.name] = [f"./{word}" if word.startswith("-") and word != "-" else word for word in alone]
+
+
+def _unknown(word: str, flags: list[str], program: str) -> str:
+    short = [flag for flag in flags if len(word) == 2 and flag.startswith(f"-{word}")]
+    hint = nearest("--" + word.lstrip("-"), short or flags, 0.1 if short else 0.5)
+    if os.path.exists(word):
+        hint = f"a file of that name is given as ./{word}. "
+    return f"{word}: no such option; {hint}See {program} --help"
+
+
+def _why(known: list[Option], words: Words, box: str) -> str:
+    """Which value tyro could not make something of, and what it should be."""
+    found = re.search(r"(?:parsing|argument) '?(--[a-z0-9-]+)", box)
+    option = next((option for option in known if found and option.flag == found[1]), None)
+    if option is None:
+        return re.sub(r"\s+", " ", box).strip() or "these words make no sense"
+    given = " ".join(word.replace("=", " ", 1) for word in words[option.name])
+    return f"{given.strip()}: should be {option.wanted}"

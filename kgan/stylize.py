@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kgan import blending, colour, targets
-from kgan.console import progress
+from kgan.console import progress, warn
 from kgan.data.decoding import Picture, PictureError, read_picture
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, shares_of_size
@@ -140,7 +140,7 @@ def _stylize_all(jobs: list[Job], maker: Maker) -> tuple[list[pathlib.Path], int
                 if len(jobs) == 1:
                     raise UserError(_one_line(job.source, error)) from None
                 failed += 1
-                bar.notice(_one_line(job.source, error))
+                warn(_one_line(job.source, error))
             bar.advance()
     return written, failed
 

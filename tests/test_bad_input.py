@@ -233,7 +233,7 @@ def test_more_gpus_than_there_are(place, capsys, monkeypatch):
 
 def test_one_bad_picture_does_not_stop_the_others(place, capsys):
     (place / "photos" / "bad.jpg").write_text("words", encoding="utf-8")
-    assert cli.main(["stylize", "photos", "--model", "model", "--output", "out"]) == 2
+    assert cli.main(["stylize", "photos", "--model", "model", "--output", "out", "--quiet"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert "photos/bad.jpg: not a JPEG, PNG, WebP or GIF picture" in lines[0]

@@ -27,7 +27,7 @@ def said(capsys, *args):
         (["train", "--size", "big"], "--size big: should be a whole number"),
         (["train", "--size=1.5"], "--size 1.5: should be a whole number"),
         (["train", "--ema", "x"], "--ema x: should be a number"),
-        (["train", "--precision", "int8"], "--precision int8: should be one of float32, "),
+        (["train", "--precision", "int8"], "--precision int8: should be one of float64, "),
         (["train", "--flip", "maybe"], "--flip maybe: should be True or False"),
         (["train", "word"], "word: not expected here, options begin with --"),
         (["train", "--run="], "--run is empty: name a path"),

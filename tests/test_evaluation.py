@@ -201,7 +201,7 @@ def test_pairs_by_stem(identity, tmp_path, capsys):
     content = fill(tmp_path / "content", ["a.png", "b.png", "c.png"])
     truth = fill(tmp_path / "truth", ["c.webp", "a.webp", "z.webp"], 0)
     assert evaluate(identity, content, truth)["pictures"] == 2
-    assert "1 of 3 pictures have no truth" in capsys.readouterr().out
+    assert "1 of 3 pictures have no truth" in capsys.readouterr().err
     with pytest.raises(UserError, match="file names of the content, as in a"):
         evaluate(identity, content, fill(tmp_path / "other", ["q.png"]))
 

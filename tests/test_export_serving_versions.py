@@ -173,7 +173,7 @@ def test_the_script_does_the_same(root, tmp_path):
     command = [sys.executable, script, "--run", root.parent / "first", "--output", tmp_path / "m", "--name", "stylist"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (tmp_path / "m" / "stylist" / "1" / "saved_model.pb").exists()
-    assert f"wrote     {tmp_path}/m/stylist/1" in ran.stdout
+    assert f"wrote     {tmp_path}/m/stylist/1" in ran.stderr
 
 
 def test_the_page_tells_the_numbers_as_they_are():

@@ -66,7 +66,7 @@ def test_equal_weights_after_a_stop(tmp_path, capsys, monkeypatch):
     (tmp_path / "here" / "photos").symlink_to(small_runs.pictures())
     monkeypatch.chdir(tmp_path / "here")
     train(small_runs.settings("runs/parts", data="photos", **fixed | {"steps": 8, "stop_after": 4}))
-    assert "stopped at step 4 of 8; go on with: kgan train --run runs/parts --resume" in capsys.readouterr().out
+    assert "stopped at step 4 of 8; go on with: kgan train --run runs/parts --resume" in capsys.readouterr().err
     keras.utils.set_random_seed(99)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

@@ -302,7 +302,7 @@ def make_bad_masks(folder):
         "x.png --strength 1.01": "--strength should be from 0 to 1. Received: 1.01",
         "x.png --strength -0.1": "--strength should be from 0 to 1. Received: -0.1",
         "x.png --strength nan": "--strength should be from 0 to 1",
-        "x.png --strength half": "could not convert string to float: 'half'",
+        "x.png --strength half": "--strength half: should be a number",
         "x.png --feather 2": "give --mask too",
         "x.png --mask square.png --feather -1": "--feather should be from 0 to 100",
         "x.png --mask square.png --feather 101": "--feather should be from 0 to 100",

@@ -84,13 +84,13 @@ class TestFinishedRun:
     def test_resuming_it_does_nothing(self, finished, capsys):
         before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
         train(resuming(finished))
-        assert "has reached step 7 and is exported already" in capsys.readouterr().out
+        assert "has reached step 7 and is exported already" in capsys.readouterr().err
         assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
     def test_resuming_it_writes_a_missing_export(self, finished, capsys):
         (finished / "model.tflite").unlink()
         train(resuming(finished))
-        assert "done" in capsys.readouterr().out
+        assert "done" in capsys.readouterr().err
         assert (finished / "model.tflite").exists()
 
     def test_a_new_run_must_not_take_its_folder(self, finished):

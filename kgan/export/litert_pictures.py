@@ -2,12 +2,11 @@
 
 import contextlib
 import pathlib
-import sys
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from kgan import places
+from kgan import console, places
 from kgan.config import TrainConfig
 from kgan.data.decoding import PictureError, decode_picture
 from kgan.data.sample import PARTS, open_archive
@@ -25,7 +24,7 @@ def real_pictures(config: TrainConfig | None = None, count: int = COUNT) -> list
     those that are gone it says so.
     """
     if config and (name := places.missing(config)):
-        print(f"kgan: {places.lost(config, name)}; pictures of the packaged sample are used instead", file=sys.stderr)
+        console.warn(f"{places.lost(config, name)}; pictures of the packaged sample are used instead")
     for folder in _folders(config) if config else []:
         with contextlib.suppress(UserError):
             pictures = [_decoded(path) for path in _spread(look_through(folder).pictures, count)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 from kgan import colour
-from kgan.console import progress
+from kgan.console import progress, warn
 from kgan.data.decoding import Picture, PictureError, pillows_limit_off, read_picture
 from kgan.errors import UserError
 from kgan.interruption import tallied
@@ -70,7 +70,7 @@ def _request_all(places: list[Place], client: Client, seed: int, writing: Writin
                 if len(places) == 1:
                     raise UserError(said) from None
                 failed += 1
-                bar.notice(said)
+                warn(said)
             bar.advance()
     return failed
 

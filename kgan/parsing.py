@@ -15,7 +15,7 @@ import types
 import typing
 
 import tyro
-from tyro.conf import Positional, UseAppendAction, arg
+from tyro.conf import Fixed, Positional, UseAppendAction, arg
 
 from kgan.errors import UserError
 
@@ -70,7 +70,7 @@ class Option:
 
 def parse(options: type, args: list[str], program: str, default=None):
     """The command's options from words; raises UserError with one line for words that make no sense."""
-    known = _options_of(options)
+    known = options_of(options)
     words = _in_order(known, args, program)
     if words is None:
         tyro.cli(_with_quiet(options), args=["--help"], prog=program, config=(UseAppendAction,))
@@ -99,8 +99,11 @@ def nearest(word: str, known: typing.Iterable[str], cutoff: float = 0.5) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
-def _options_of(options: type) -> list[Option]:
-    return [_option(field) for field in dataclasses.fields(options)]
+def options_of(options: type) -> list[Option]:
+    """What a command takes: its fields, but for those that only kgan itself sets."""
+    fixed = Fixed[int].__metadata__[0]
+    fields = dataclasses.fields(options)
+    return [_option(field) for field in fields if fixed not in getattr(field.type, "__metadata__", ())]
 
 
 def _option(field: dataclasses.Field) -> Option:

@@ -288,11 +288,11 @@ def test_a_run_knows_its_pictures_from_any_folder(tmp_path, monkeypatch, capsys)
     run = RunFolder(pathlib.Path("../moved"))
     scored, warnings = run_pictures(resolve_model(run.path))
     assert ([item.name for item in scored.content], warnings) == (["a.png"], [])
-    assert "scored on the first pictures that it was trained on" in capsys.readouterr().out
+    assert "scored on the first pictures that it was trained on" in capsys.readouterr().err
     run.pictures_file.write_text("2+1 (1234abcd)\n", encoding="utf-8")
     scored, (warning,) = run_pictures(resolve_model(run.path))
     assert warning.startswith("the pictures have changed since the run began: 2+1 (1234abcd) then, 1+1 (")
-    assert "trained on" not in capsys.readouterr().out
+    assert "trained on" not in capsys.readouterr().err
     (tmp_path / "here" / "photos").rename("gone")
     with pytest.raises(UserError, match=r"here/photos: no such folder; ../moved had its pictures there.* --content"):
         run_pictures(resolve_model(run.path))

@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageOps
 
-from kgan import artefacts, console, fidelity, metrics, picture_features
+from kgan import artefacts, console, fidelity, metrics, picture_features, places
 from kgan.bootstrap import Interval, draws, interval, mean_interval
 from kgan.checkpoints import found_in
 from kgan.errors import RunError, UserError
@@ -71,8 +71,7 @@ def evaluate(
     source = resolve_model(model)
     _check_content(source, content)
     config, compared_models = source.config, _loaded(model, baseline)
-    own = content is None
-    scored, changed = run_pictures(source) if own else (folder_pictures(content, truth, style), [])
+    scored, notes = _pictures(source, content, truth, style)
     size = size or (config.size if config and content is None else None)
     if crops is not None:
         scored = _in_crops(scored, crops, size)
@@ -81,7 +80,7 @@ def evaluate(
         scored = taught(scored, lambda picture: teacher(fitted(picture, size), seed))
     numbers, thumbnails = score(compared_models, scored, size, seed)
     report = {"model": str(model), "size": size, "crops": crops, "seed": seed, **numbers}
-    report["warnings"] = changed + report["warnings"]
+    report["warnings"] = notes + report["warnings"]
     if baseline:
         report["baseline"] = str(baseline)
     if config:
@@ -104,6 +103,15 @@ def _check_content(model: ModelSource, content: str | os.PathLike | None) -> Non
     if content is None and (model.is_shipped or not model.is_run):
         what = "came with kgan, without pictures" if model.is_shipped else "is no run folder"
         raise UserError(f"--content is missing: {model.path.name} {what}, so that it has no test pictures of its own")
+
+
+def _pictures(model: ModelSource, content, truth, style) -> tuple[Scored, list[str]]:
+    """What is scored, and what to warn of."""
+    if content is None:
+        return run_pictures(model)
+    others = {"truth": truth, "style": style}
+    notes = [places.overlap({"content": content, name: folder}) for name, folder in others.items() if folder]
+    return folder_pictures(content, truth, style), [note for note in notes if note]
 
 
 def _loaded(model: str | os.PathLike, baseline: str | os.PathLike | None) -> Models:

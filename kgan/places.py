@@ -84,17 +84,21 @@ def found_again(name: str, run: str | os.PathLike) -> str:
     return f"say where its pictures are now: kgan train --run {run} --resume --{name} FOLDER"
 
 
-def overlap(config: TrainConfig) -> str | None:
-    """What to warn of where one of the two sets of pictures is the other, or lies in it."""
-    content, style = config.content, config.style
+def training_overlap(config: TrainConfig) -> str | None:
+    """What to warn of where content and style have pictures in common."""
+    folders = {"content": config.content, "style": config.style}
     if config.data and config.data != "sample" and not config.data.startswith(_TFDS):
-        content, style = (os.path.join(config.data, part) for part in ("trainA", "trainB"))
-    if not (content and style):
-        return None
-    one, other = (pathlib.Path(os.path.realpath(_folder(name) or name)) for name in (content, style))
-    if one == other:
-        return f"content and style are the same pictures ({content}): there is no other style to learn"
-    if one in other.parents or other in one.parents:
-        inner, outer = ("style", "content") if one in other.parents else ("content", "style")
+        folders = {"content": os.path.join(config.data, "trainA"), "style": os.path.join(config.data, "trainB")}
+    return overlap(folders) if all(folders.values()) else None
+
+
+def overlap(folders: dict[str, str | os.PathLike]) -> str | None:
+    """In words, that one of two folders by name is the other, or lies in it; links count as what they lead to."""
+    (one, first), (other, second) = folders.items()
+    first, second = (pathlib.Path(os.path.realpath(_folder(str(path)) or path)) for path in (first, second))
+    if first == second:
+        return f"{one} and {other} are the same pictures ({folders[one]})"
+    if first in second.parents or second in first.parents:
+        inner, outer = (other, one) if first in second.parents else (one, other)
         return f"the folder of {inner} lies in that of {outer}: its pictures count as {outer} too"
     return None

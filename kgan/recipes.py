@@ -317,7 +317,9 @@ def _imported(name: str) -> Recipe:
     try:
         recipe = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"--recipe {name}: {error}; give an importable module and the name of a Recipe in it") from None
+        raise UserError(
+            f"--recipe {name}: {error}; give a module, here or in PYTHONPATH, and the name of a Recipe in it"
+        ) from None
     if not isinstance(recipe, Recipe):
         raise UserError(f"--recipe {name}: should be a kgan.recipes.Recipe. Received: {type(recipe).__name__}")
     return recipe

@@ -101,7 +101,7 @@ def _shared_settings(config: TrainConfig) -> dict:
 def _opened(config: TrainConfig, cluster: Cluster) -> Pictures:
     if config.resume and (name := places.missing(config)):
         raise UserError(f"--{name} {places.lost(config, name)}; {places.found_again(name, config.run)}")
-    if cluster.is_chief and (warning := places.overlap(config)):
+    if cluster.is_chief and (warning := places.training_overlap(config)):
         console.warn(warning)
     return open_pictures(config)
 
@@ -375,6 +375,9 @@ def _announce(run, config, pictures: Pictures, machine, first, last, seconds) ->
     for line in machine[1:]:
         console.warn(line)
     console.say(f"run       {run.path}")
+    if config.extended_at:
+        console.say(f"rate      full from step {config.extended_at} on, where the run was made longer; falling from "
+                    f"{(config.extended_at + config.steps) // 2} to {config.steps}")  # fmt: skip
     console.say(f"time      about {callbacks.duration((last - first) * seconds)} for steps {first} to {last}")
 
 

@@ -55,6 +55,7 @@ def test_numbers_by_hand(identity, tmp_path, capsys):
     content = fill(tmp_path / "content", ["a.png", "b.png"], 102)
     truth = fill(tmp_path / "truth", ["a.png", "b.png"], 153)
     report = evaluate(identity, content, truth, output=tmp_path / "numbers.json")
+    assert not [warning for warning in report["warnings"] if "same pictures" in warning]
     assert report["pictures"] == 2
     assert value(report, "content_ssim") == pytest.approx(1, abs=1e-6)
     assert value(report, "content_structure") == pytest.approx(1, abs=1e-4)
@@ -141,6 +142,7 @@ def test_the_page_has_every_picture_worst_first(identity, tmp_path):
     content = fill(tmp_path / "content", ["a.png", "b<i>.png", "c.png"])
     truth = fill(tmp_path / "truth", ["c.png", "a.png", "b<i>.png"])  # the noise is the place's in the list
     report = evaluate(identity, content, truth, output=tmp_path / "numbers.json")
+    assert not [warning for warning in report["warnings"] if "same pictures" in warning]
     text = (tmp_path / "numbers.html").read_text(encoding="utf-8")
     order = re.findall(r'<dt class="name">(.*?)</dt>', text)
     by_score = sorted(report["each"], key=lambda one: one["truth_ssim"])
@@ -324,6 +326,7 @@ def test_crops_of_every_picture_are_cut_alike_from_content_and_truth(identity, t
     assert value(report, "truth_psnr") == 100  # the identity, and equal pictures: only if windows are equal
     assert "crops of one picture are alike" in report["warnings"][-1]
     assert len({one["checkerboard"] for one in report["each"]}) > 2  # the windows differ
+    assert evaluate(identity, content, content, size=16)["warnings"][0].startswith("content and truth are the same")
     with pytest.raises(UserError, match="--crops needs --size"):
         evaluate(identity, content, truth, crops=3)
     with pytest.raises(UserError, match=r"at least 1\. Received: 0"):

@@ -176,12 +176,15 @@ def test_pictures_that_are_gone_or_overlap(tmp_path, monkeypatch):
     assert "nowhere: no such folder here; the name is meant from" in places.lost(old, "style")
     gone = TrainConfig(data="tfds:/nowhere/set")
     assert places.lost(gone, places.missing(gone)) == "tfds:/nowhere/set: no such folder"
-    assert "are the same pictures" in places.overlap(TrainConfig(content="photos", style="./photos/"))
-    assert "are the same pictures" in places.overlap(TrainConfig(data="root"))
-    assert "style lies in that of content" in places.overlap(TrainConfig(content="photos", style="photos/paintings"))
-    assert "content lies in that of style" in places.overlap(TrainConfig(content="photos/paintings", style="."))
+    overlap = places.training_overlap
+    assert (
+        overlap(TrainConfig(content="photos", style="./photos/")) == "content and style are the same pictures (photos)"
+    )
+    assert "are the same pictures" in overlap(TrainConfig(data="root"))
+    assert "style lies in that of content" in overlap(TrainConfig(content="photos", style="photos/paintings"))
+    assert "content lies in that of style" in overlap(TrainConfig(content="photos/paintings", style="."))
     for apart in (TrainConfig(content="photos", style="photos2"), TrainConfig(data="sample"), TrainConfig(style="a")):
-        assert places.overlap(apart) is None
+        assert overlap(apart) is None
 
 
 # --- longer -----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,10 @@ def load_teacher(config: TrainConfig) -> Teacher:
     A run folder's generator computes in the precision of the run that learns from it, a SavedModel in float32.
     UserError for what is no model, draws noise, or has other channels, and for a SavedModel on several devices.
     """
-    source = resolve_model(config.distill_from)
+    try:
+        source = resolve_model(config.distill_from)
+    except UserError as error:
+        raise UserError(f"--distill-from {error}") from None
     path = source.path
     if not source.is_run and replicas.count() > 1:  # its graph holds the variables of one device
         raise UserError(f"--distill-from {path}: a SavedModel teaches on one device; give a run folder, or --devices 1")

@@ -41,6 +41,7 @@ def test_every_recipe_leaves_only_what_means_something_open(name):
         "feature_weights",
         "stop_after",
         "init_from",
+        "max_megapixels",
         "devices",
         "jit",
         "deterministic",

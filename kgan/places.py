@@ -6,6 +6,7 @@ import pathlib
 
 from kgan import models
 from kgan.config import TrainConfig
+from kgan.errors import UserError
 
 PICTURES = ("content", "style", "data")
 """Settings that name pictures."""
@@ -15,6 +16,9 @@ MODELS = ("init_from", "distill_from")
 
 MOVABLE = (*PICTURES, "cache")
 """What may lie elsewhere when a run goes on: in a folder that was moved, on another machine."""
+
+LEARNED_FROM = ("distill_from", "feature_weights")
+"""What a run that goes on needs, too; it may lie elsewhere once it is gone from its place."""
 
 _TFDS = "tfds:"
 
@@ -69,6 +73,17 @@ def missing(config: TrainConfig) -> str | None:
         if folder and value != "sample" and not os.path.exists(folder):
             return name
     return None
+
+
+def is_gone(config: TrainConfig, name: str) -> bool:
+    """Whether one of `LEARNED_FROM` is not where the settings say."""
+    value = getattr(config, name)
+    if name != "distill_from" or not value:
+        return bool(value) and not os.path.exists(value)
+    try:
+        return not models.resolve_model(value)
+    except UserError:
+        return True
 
 
 def lost(config: TrainConfig, name: str) -> str:

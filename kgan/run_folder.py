@@ -185,7 +185,8 @@ def going_on(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
     now, and --steps if there are more. UserError for any other change."""
     refuse_changes(saved, asked)
     before, now = places.absolute(saved), places.absolute(asked)
-    moved = {name: getattr(now, name) for name in places.MOVABLE if getattr(now, name) != getattr(before, name)}
+    may_move = (*places.MOVABLE, *places.LEARNED_FROM)
+    moved = {name: getattr(now, name) for name in may_move if getattr(now, name) != getattr(before, name)}
     if "data" in moved and ("content" in moved or "style" in moved):
         raise UserError("--data names both kinds of pictures: give either --data or --content and --style")
     if "data" in moved:
@@ -202,7 +203,8 @@ def refuse_changes(saved: TrainConfig, asked: TrainConfig) -> None:
     for field in dataclasses.fields(saved):
         before, now = getattr(saved, field.name), getattr(asked, field.name)
         same = getattr(absolute_before, field.name) == getattr(absolute_now, field.name)
-        if same or field.name in (*PER_CALL, *places.MOVABLE):
+        moved = field.name in places.LEARNED_FROM and places.is_gone(saved, field.name)
+        if same or moved or field.name in (*PER_CALL, *places.MOVABLE):
             continue
         if field.name != "steps" or before is None:
             flag = field.name.replace("_", "-")
@@ -231,6 +233,10 @@ def check_can_go_on(config: TrainConfig) -> None:
         listed = ", ".join(sorted(lacking))
         raise UserError(f"--run {run.path}: its config.json lacks {listed}; it should be what a training wrote")
     recipes.check_values(config, recipe)
+    for name in places.LEARNED_FROM:
+        if places.is_gone(config, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UserError(f"{flag} {getattr(config, name)}: not there; say by {flag} where the run finds it now")
 
 
 def longer(saved: TrainConfig, steps: int, reached: int) -> TrainConfig:

@@ -34,7 +34,7 @@ TEST_PICTURES = 16
 GENERATOR_SETTINGS = ("generator", "filters", "blocks", "stride", "kernel", "norm", "downsample", "upsample",
                       "residual", "channels", "noise_channels")  # fmt: skip
 """What decides whether one generator's weights mean the same in another."""
-_MAY_CHANGE = (*places.MOVABLE, "steps")
+_MAY_CHANGE = (*places.MOVABLE, *places.LEARNED_FROM, "steps")
 """Settings of a run that may change when it goes on."""
 _REHEARSED_STEPS = 3
 _LOST = (
@@ -234,8 +234,12 @@ class Session:
         """Write what the run goes on with: where its pictures are now, a longer schedule."""
         saved = run_folder.saved_config(str(run.path))
         changed = [name for name in _MAY_CHANGE if getattr(saved, name) != getattr(self.config, name)]
-        if self.cluster.is_chief and changed:
-            run.keep(self.config)
+        if not (self.cluster.is_chief and changed):
+            return
+        for name in set(changed) & set(places.LEARNED_FROM):
+            flag = f"--{name.replace('_', '-')} {getattr(self.config, name)}"
+            console.warn(f"{flag}: taken for what the run learned from before; nothing shows whether it is that")
+        run.keep(self.config)
 
     def _restored(self, checkpoints: Checkpoints) -> int | None:
         """Every worker restores what the chief could read; returns its step, None where there is nothing yet."""

@@ -164,6 +164,22 @@ def test_where_the_pictures_lie_may_be_given_anew(tmp_path, monkeypatch):
         going_on(run, "--seed", "3")
 
 
+def test_a_teacher_may_be_given_anew_once_it_is_gone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("teacher", "other"):
+        pathlib.Path(name).mkdir()
+        pathlib.Path(name, "saved_model.pb").touch()
+    run = run_folder.create(config(recipe="distill", style=None, distill_from="teacher")).path
+    with pytest.raises(UserError, match=r"--distill-from other: this run was started with .*/teacher"):
+        going_on(run, "--distill-from", "other")
+    pathlib.Path("teacher").rename("moved")
+    with pytest.raises(UserError, match=r"/teacher: not there; say by --distill-from where"):
+        run_folder.check_can_go_on(dataclasses.replace(run_folder.saved_config(run), run=str(run)))
+    assert going_on(run, "--distill-from", "moved").distill_from == f"{tmp_path}/moved"
+    with pytest.raises(UserError, match=r"--feature-weights w.h5: this run was started with None"):
+        going_on(run, "--feature-weights", "w.h5")
+
+
 def test_pictures_that_are_gone_or_overlap(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("photos/paintings", "root/trainA"):

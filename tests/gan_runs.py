@@ -1,5 +1,6 @@
 """Small GANs trained for a few steps: what the tests of `kgan.gan` share."""
 
+import contextlib
 import dataclasses
 
 import keras
@@ -37,8 +38,8 @@ def settings(**changes):
     if changes.get("recipe") == "distill":
         changes["distill_from"] = small_runs.teacher()
     config = recipes.resolve(TrainConfig(**{**SMALL, **changes}))
-    # Few steps, so that the pool begins to swap within the test.
-    return dataclasses.replace(config, image_pool=8 if config.image_pool else 0, jit=False, devices=1)
+    # A pool of one batch begins to swap at the second step.
+    return dataclasses.replace(config, image_pool=config.batch_size if config.image_pool else 0, jit=False, devices=1)
 
 
 def batches(config, count):
@@ -81,3 +82,6 @@ def eager():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+eagerly = contextlib.contextmanager(eager)

@@ -263,18 +263,15 @@ def run_folder(folder, config):
 
 @pytest.mark.slow
 def test_a_run_is_scored_on_its_own_test_pictures(tmp_path, capsys):
-    settings = TrainConfig(data="sample", size=32, filters=4, blocks=1, cache=str(tmp_path / "cache"))
-    run = run_folder(tmp_path / "run", recipes.resolve(settings))
+    run = run_folder(tmp_path / "run", small_runs.settings(tmp_path, recipe="paired"))
     report = evaluate(run)
-    assert report["pictures"] == 52
+    assert report["pictures"] == 3
     assert abs(report["gain"]["truth_psnr"]["value"]) < 0.05  # it starts as the identity
-    assert report["reference"] == {"what": "test truths", "pictures": 52, "pairs": True}
-    assert report["real"] == {"what": "style pictures of the training", "pictures": 52}
+    assert report["reference"] == {"what": "test truths", "pictures": 3, "pairs": True}
+    assert report["real"] == {"what": "style pictures of the training", "pictures": 3}
     assert json.loads((run / "evaluation.json").read_text(encoding="utf-8")) == report
-    assert report["weights"] == {"step": 1150, "steps": 1150, "ema": 0.995}
-    said = (
-        "Weights: the moving average (EMA 0.995) of the generator's at step 1150 of 1150, the last checkpoint; none was"
-    )
+    assert report["weights"] == {"step": 6, "steps": 6, "ema": 0.999}
+    said = "Weights: the moving average (EMA 0.999) of the generator's at step 6 of 6, the last checkpoint; none was"
     assert said in capsys.readouterr().out
 
 

@@ -1,10 +1,7 @@
 """Keras, SavedModel and LiteRT give the same pictures, at several sizes and batches; what is written is whole."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -100,25 +97,6 @@ def test_seeds_draw_the_same_noise_in_the_graph_and_outside(tmp_path, distributi
     assert np.abs(drawn - stylist(image, noise)).max() < 1e-5
     other = saved.signatures["serving_float"](image=tf.constant(image), seed=tf.constant([8, 8]))["stylized"]
     assert np.abs(drawn - other).max() > 1e-4
-
-
-@pytest.mark.slow
-def test_saved_model_in_a_fresh_process_without_kgan(tmp_path):
-    generator = make_generator("content")
-    folder = export_saved_model(generator, tmp_path / "saved")
-    inputs = make_inputs(generator, 2, 37, 51)
-    np.save(tmp_path / "image.npy", inputs["image"])
-    code = """
-import sys, numpy as np, tensorflow as tf
-serve = tf.saved_model.load("saved").signatures["serving_float"]
-np.save("made.npy", serve(image=tf.constant(np.load("image.npy")))["stylized"].numpy())
-sys.exit("kgan" in sys.modules)
-"""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    made = np.load(tmp_path / "made.npy")
-    assert np.abs(made - Stylist(generator)(**inputs).numpy()).max() < LEVEL
-    assert folder.is_dir()
 
 
 def test_mixed_precision_is_exported_in_float32(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -13,13 +14,16 @@ import pytest
 import small_runs
 from small_runs import newest, wait_for
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scripts"))
+
+import soak
+
 from kgan.data import prepared
 from kgan.data.sources import folder_source
 from kgan.interruption import Interruption
 
 pytestmark = pytest.mark.slow
 QUICK = {"weight": ("features=0",)}
-SOAK = pathlib.Path(__file__).parents[1] / "scripts" / "soak.py"
 
 
 def started(config):
@@ -133,10 +137,9 @@ def test_while_exporting_the_rest_can_be_had_later(tmp_path):
     assert (tmp_path / "run" / "model_float16.tflite").exists()
 
 
-def test_killed_again_and_again(tmp_path):
-    done = subprocess.run([sys.executable, str(SOAK), "--rounds", "2"], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 kills" in done.stdout
+def test_killed_again_and_again(tmp_path, capsys):
+    assert soak.soak(tmp_path, 2, random.Random()) == 0
+    assert "2 kills" in capsys.readouterr().out
 
 
 class TestInterruption:

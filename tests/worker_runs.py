@@ -30,9 +30,7 @@ def set_environment(text):
 
 def started(config, count):
     """(addresses, processes) of `kgan train` with those settings."""
-    workers, words = addresses(count), small_runs.arguments(config)
-    befores = [functools.partial(set_environment, tf_config(workers, index)) for index in range(count)]
-    return workers, [small_runs.Process(words, before) for before in befores]
+    return _started(small_runs.arguments(config), count)
 
 
 def three_steps(run, **changes):
@@ -47,11 +45,11 @@ def trained_by(count, run, **changes):
     return workers, [process.output for process in processes]
 
 
-def resumed(tmp_path, count, stop_after=None):
-    words = ["train", "--run", str(tmp_path / "run"), "--resume"]
-    words += ["--stop-after", str(stop_after)] if stop_after else []
+def resumed(tmp_path, count):
+    return _started(["train", "--run", str(tmp_path / "run"), "--resume"], count)
+
+
+def _started(words, count):
     workers = addresses(count)
-    return [
-        small_runs.Process(words, functools.partial(set_environment, tf_config(workers, index)))
-        for index in range(count)
-    ]
+    befores = [functools.partial(set_environment, tf_config(workers, index)) for index in range(count)]
+    return workers, [small_runs.Process(words, before) for before in befores]

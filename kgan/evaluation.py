@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from kgan import artefacts, console, fidelity, metrics, picture_features, places
 from kgan.bootstrap import Interval, draws, interval, mean_interval
 from kgan.checkpoints import found_in
-from kgan.errors import RunError, UserError
+from kgan.errors import RunError, UserError, shown
 from kgan.export.loading import Model, load
 from kgan.gallery import page, thumbnail
 from kgan.models import ModelSource, resolve_model
@@ -53,7 +53,8 @@ def evaluate(
 ) -> Report:
     """Restyle the pictures in `content` and compare; print a table, write JSON and a page, return the report.
 
-    content_*: stylized against content. truth_*: against the truth of the same file stem. FID, KID and style_reached:
+    content_*: stylized against content. truth_*: against the truth of the same file name (`kgan.pairing`), brought to
+    the size of the content. FID, KID and style_reached:
     against the truths, or without them the style pictures. With `size`, every picture is cropped to its central square
     and resized to that side first. A run folder without `content` is scored on its own test pictures, at its own size;
     its JSON goes to evaluation.json in the run, the page beside it as .html; the truth of a distilled run is what its
@@ -62,7 +63,7 @@ def evaluate(
     `baseline`: another model, scored on the same pictures beside this one: an earlier run, or a student's teacher.
     `fail_under`, `fail_over`: METRIC=NUMBER.
 
-    Raises UserError for folders without pictures or pairs, pairs of unequal size, unknown metrics; RunError, once all
+    Raises UserError for folders without pictures or pairs, unknown metrics; RunError, once all
     is written, for a metric on the wrong side of its bound.
     """
     bounds = thresholds(fail_under, fail_over)
@@ -71,7 +72,7 @@ def evaluate(
     source = resolve_model(model)
     _check_content(source, content)
     config, compared_models = source.config, _loaded(model, baseline)
-    scored, notes = _pictures(source, content, truth, style)
+    scored, notes = _pictures(source, content, truth, style, size)
     size = size or (config.size if config and content is None else None)
     if crops is not None:
         scored = _in_crops(scored, crops, size)
@@ -79,10 +80,10 @@ def evaluate(
         teacher = _teacher(source)
         scored = taught(scored, lambda picture: teacher(fitted(picture, size), seed))
     numbers, thumbnails = score(compared_models, scored, size, seed)
-    report = {"model": str(model), "size": size, "crops": crops, "seed": seed, **numbers}
+    report = {"model": shown(model), "size": size, "crops": crops, "seed": seed, **numbers}
     report["warnings"] = notes + report["warnings"]
     if baseline:
-        report["baseline"] = str(baseline)
+        report["baseline"] = shown(baseline)
     if config:
         steps = [int(checkpoint.name.removeprefix("ckpt-")) for checkpoint in found_in(source.path / "checkpoints")]
         report["weights"] = {"step": max(steps, default=config.steps), "steps": config.steps, "ema": config.ema}
@@ -105,13 +106,14 @@ def _check_content(model: ModelSource, content: str | os.PathLike | None) -> Non
         raise UserError(f"--content is missing: {model.path.name} {what}, so that it has no test pictures of its own")
 
 
-def _pictures(model: ModelSource, content, truth, style) -> tuple[Scored, list[str]]:
-    """What is scored, and what to warn of."""
+def _pictures(model: ModelSource, content, truth, style, size: int | None) -> tuple[Scored, list[str]]:
+    """What is scored, and what to warn of; without a size each must be large enough for SSIM as it is."""
     if content is None:
         return run_pictures(model)
     others = {"truth": truth, "style": style}
     notes = [places.overlap({"content": content, name: folder}) for name, folder in others.items() if folder]
-    return folder_pictures(content, truth, style), [note for note in notes if note]
+    least = metrics.SSIM_WINDOW if size is None else 1
+    return folder_pictures(content, truth, style, least), [note for note in notes if note]
 
 
 def _loaded(model: str | os.PathLike, baseline: str | os.PathLike | None) -> Models:
@@ -207,7 +209,7 @@ def _restyle(models: Models, scored: Scored, size: int | None, seed: int, gather
             content = _read(item, channels, size)
             pictures = {row: model(content, seed + k) for row, model in models.items()} | {"identity": content}
             if scored.truth:
-                pictures["truth"] = _read(scored.truth[k], channels, size)
+                pictures["truth"] = _of_size(_read(scored.truth[k], channels, size), content.shape[:2])
             for row, picture in pictures.items():
                 gathered.numbers[row].append(measured(picture, content, pictures.get("truth"), item.name))
             for row in (*models, "identity"):
@@ -275,6 +277,15 @@ def _add_style(gathered: Gathered) -> None:
 
 def _read(item: Item, channels: int, size: int | None) -> np.ndarray:
     return fitted(item.read(channels), size)
+
+
+def _of_size(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [H, W, C] -> [height, width, C]: a truth at another resolution than its content, brought to the latter."""
+    if picture.shape[:2] == size:
+        return picture
+    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+    made = np.asarray(image.resize(size[::-1], Image.Resampling.LANCZOS))
+    return made[..., None] if made.ndim == 2 else made
 
 
 def measured(picture: np.ndarray, content: np.ndarray, truth: np.ndarray | None, name: str) -> Numbers:

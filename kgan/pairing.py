@@ -10,6 +10,8 @@ import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from kgan.errors import counted, is_or_are, some
+
 SAME_ASPECT = 0.02
 """How far two aspect ratios may be apart: rounding, and not another cut."""
 
@@ -71,6 +73,16 @@ def alike(
 def told_shapes(name: str, one: Sequence[int], other: Sequence[int]) -> str:
     """ "a.png (96x64 and 64x64)", for people, who say the width first."""
     return f"{name} ({one[1]}x{one[0]} and {other[1]}x{other[0]})"
+
+
+def told_odd(odd: Sequence[str]) -> str:
+    """Which pairs (`told_shapes`) are left out for their shapes."""
+    return f"{counted(len(odd), 'pair')} of unequal shape {is_or_are(len(odd))} left out: {some(odd)}"
+
+
+def told_unsure(unsure: Sequence[str]) -> str:
+    """Which names (`Pairs.unsure`) are left out since nobody knows which file belongs to which."""
+    return f"left out, since several files could be the counterpart: {some(unsure)}"
 
 
 def same_shape(one: Sequence[int], other: Sequence[int]) -> bool:

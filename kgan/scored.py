@@ -2,19 +2,22 @@
 
 import dataclasses
 import io
+import itertools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from kgan import console, places
 from kgan.config import TrainConfig
 from kgan.data import Store, open_pictures
+from kgan.data.check import Verdict, verdicts_on
 from kgan.data.decoding import decode_picture
-from kgan.errors import UserError
+from kgan.errors import UserError, counted, is_or_are, shown, some
 from kgan.listing import find_pictures
 from kgan.models import ModelSource
+from kgan.pairing import pair, same_shape, stem, told_odd, told_shapes, told_unsure
 from kgan.run_folder import RunFolder
 
 LIMIT = 500
@@ -27,10 +30,6 @@ class Item:
 
     name: str
     read: Callable[[int], np.ndarray]
-
-    @property
-    def stem(self) -> str:
-        return pathlib.PurePath(self.name).stem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,14 +54,20 @@ class Scored:
     real: Named | None
 
 
-def folder_pictures(content, truth=None, style=None) -> Scored:
-    """Those of one, two or three folders; UserError for folders without pictures or without pairs."""
-    items = _in_folder(content)
-    styled = _in_folder(style)[:LIMIT] if style else []
+def folder_pictures(content, truth=None, style=None, least: int = 1) -> Scored:
+    """Those of one, two or three folders that can be used; says in one line a folder which are left out.
+
+    Content and truths have at least `least` pixels a side. Raises UserError for folders without usable pictures and
+    without pairs of the same shape.
+    """
     if truth is None:
-        return Scored(items[:LIMIT], [], Named("style pictures", styled), None)
-    items, truths = (side[:LIMIT] for side in _pairs(items, _in_folder(truth), str(truth)))
-    return Scored(items, truths, *_beside(Named("truths", truths), Named("style pictures", styled)))
+        items, truths = _in_folder(content, least), []
+    else:
+        items, truths = _pairs(Folder(content), Folder(truth), least)
+    styled = Named("style pictures", _in_folder(style) if style else [])
+    if truth is None:
+        return Scored(items, [], styled, None)
+    return Scored(items, truths, *_beside(Named("truths", truths), styled))
 
 
 def run_pictures(model: ModelSource) -> tuple[Scored, list[str]]:
@@ -82,15 +87,14 @@ def run_pictures(model: ModelSource) -> tuple[Scored, list[str]]:
         trained = "of its content" if changed else "that it was trained on"
         console.warn(f"the run has no test pictures: scored on the first pictures {trained}")
         content = pictures.content
-    return _arranged(content, pictures.test_truth, _test_style(config), style), [changed] if changed else []
+    return _arranged(content, pictures.test_truth, config, style), [changed] if changed else []
 
 
-def _arranged(content: Store | None, truth: Store | None, others: list[Item], style: Named) -> Scored:
+def _arranged(content: Store | None, truth: Store | None, config: TrainConfig, style: Named) -> Scored:
     items, truths = _in_store(content), _in_store(truth)
     if truths:
-        items, truths = _pairs(items, truths, "of the run")
         return Scored(items, truths, *_beside(Named("test truths", truths), style))
-    if others:
+    if others := _test_style(config):
         return Scored(items, [], *_beside(Named("test style pictures", others), style))
     return Scored(items, [], style, None)
 
@@ -122,12 +126,12 @@ def in_crops(scored: Scored, count: int) -> Scored:
 def _crop(item: Item, number: int) -> Item:
     def read(channels: int) -> np.ndarray:
         picture = item.read(channels)
-        draws = np.random.default_rng([*item.stem.encode(), number]).random(3)
+        draws = np.random.default_rng([*pathlib.PurePath(stem(item.name)).name.encode(), number]).random(3)
         side = max(1, round(min(picture.shape[:2]) * (0.5 + 0.5 * draws[0])))
         top, left = (int(draw * (room - side + 1)) for draw, room in zip(draws[1:], picture.shape, strict=False))
         return picture[top : top + side, left : left + side]
 
-    return Item(f"{item.stem}, crop {number + 1}", read)
+    return Item(f"{stem(item.name)}, crop {number + 1}", read)
 
 
 def _beside(reference: Named, real: Named) -> tuple[Named, Named | None]:
@@ -138,32 +142,92 @@ def _beside(reference: Named, real: Named) -> tuple[Named, Named | None]:
 def _test_style(config: TrainConfig) -> list[Item]:
     """testB of a folder of unpaired sets."""
     folder = pathlib.Path(config.data or "") / "testB"
-    return _in_folder(folder)[:LIMIT] if config.data and folder.is_dir() else []
+    return _in_folder(folder) if config.data and folder.is_dir() else []
 
 
-def _in_folder(folder: str | os.PathLike) -> list[Item]:
-    root = pathlib.Path(folder)
-    return [
-        Item(str(path.relative_to(root)), lambda channels, path=path: decode_picture(path, channels))
-        for path in find_pictures(root)
-    ]
+class Folder:
+    """The pictures of a folder, which of them turned out to be of no use, and why."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self.root = pathlib.Path(folder)
+        self.paths = find_pictures(self.root)
+        self.names = [path.relative_to(self.root) for path in self.paths]
+        self.left: list[str] = []
+
+    def judge(self, place: int, verdict: Verdict, least: int) -> bool:
+        """Whether a picture can be used; notes why not."""
+        height, width = verdict.shape
+        small = f"is {width}x{height}, too small for SSIM, which needs {least} pixels a side; give --size"
+        reason = verdict.reason or (small if min(verdict.shape) < least else None)
+        if reason:
+            self.left.append(f"{self.names[place]}: {reason}")
+        return not reason
+
+    def item(self, place: int) -> Item:
+        """The picture at a place, to be read when asked."""
+        path = self.paths[place]
+        return Item(shown(self.names[place]), lambda channels: decode_picture(path, channels))
+
+    def tell(self) -> None:
+        """Which pictures are left out, in one line on stderr."""
+        if self.left:
+            count = f"{counted(len(self.left), 'picture')} {is_or_are(len(self.left))} left out"
+            console.warn(f"{self.root}: {count}: {some(self.left)}")
 
 
-def _pairs(content: list[Item], truth: list[Item], where: str) -> tuple[list[Item], list[Item]]:
-    """Content and truth with equal stems, in the order of the content; says how many have no partner."""
-    by_stem = {item.stem: item for item in truth}
-    paired = [item for item in content if item.stem in by_stem]
-    if not paired:
-        raise UserError(f"--truth {where}: should have the file names of the content, as in {content[0].stem}")
-    if len(paired) < len(content):
-        console.warn(f"{len(content) - len(paired)} of {len(content)} pictures have no truth and are left out")
-    return paired, [by_stem[item.stem] for item in paired]
+def _in_folder(path: str | os.PathLike, least: int = 1) -> list[Item]:
+    """The first usable pictures of a folder."""
+    folder = Folder(path)
+    judged = zip(range(len(folder.paths)), verdicts_on(folder.paths), strict=True)
+    usable = (folder.item(place) for place, verdict in judged if folder.judge(place, verdict, least))
+    items = list(itertools.islice(usable, LIMIT))
+    if not items:
+        raise UserError(f"{folder.root}: none of its pictures can be used: {some(folder.left, 3)}")
+
+    folder.tell()
+    return items
+
+
+def _pairs(content: Folder, truth: Folder, least: int) -> tuple[list[Item], list[Item]]:
+    """The first usable pairs, in the order of the content; says which pictures are left out."""
+    pairs = pair(content.names, truth.names)
+    if not pairs.both:
+        raise UserError(f"--truth {truth.root}: should have the file names of the content, as in {content.names[0]}")
+    odd: list[str] = []
+    found = list(itertools.islice(_usable_pairs(pairs.both, content, truth, least, odd), LIMIT))
+    if not found:
+        why = some(content.left + truth.left + odd, 3)
+        raise UserError(f"--truth {truth.root}: none of its pairs with {content.root} can be used: {why}")
+    content.tell()
+    truth.tell()
+    if odd:
+        console.warn(told_odd(odd))
+    if pairs.unsure:
+        console.warn(told_unsure(pairs.unsure))
+    if alone := pairs.alone[0]:
+        has, is_left = ("has", "is") if alone == 1 else ("have", "are")
+        console.warn(f"{alone} of {counted(len(content.names), 'picture')} {has} no truth and {is_left} left out")
+    return [content.item(i) for i, _ in found], [truth.item(j) for _, j in found]
+
+
+def _usable_pairs(
+    both: list[tuple[int, int]], content: Folder, truth: Folder, least: int, odd: list[str]
+) -> Iterator[tuple[int, int]]:
+    """Those that can be used, noting in `odd` the pairs of unequal shape."""
+    verdicts = verdicts_on(path for i, j in both for path in (content.paths[i], truth.paths[j]))
+    for i, j in both:
+        one, other = next(verdicts), next(verdicts)
+        usable = content.judge(i, one, least), truth.judge(j, other, least)
+        if all(usable) and not same_shape(one.shape, other.shape):
+            odd.append(told_shapes(str(content.names[i]), one.shape, other.shape))
+        elif all(usable):
+            yield i, j
 
 
 def _in_store(store) -> list[Item]:
     if store is None:
         return []
     return [
-        Item(name, lambda channels, k=k: decode_picture(io.BytesIO(store.encoded(np.array([k]))[0]), channels))
+        Item(shown(name), lambda channels, k=k: decode_picture(io.BytesIO(store.encoded(np.array([k]))[0]), channels))
         for k, name in enumerate(store.names[:LIMIT])
     ]

@@ -17,6 +17,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
+from kgan import console
 from kgan.data.decoding import PictureError, decode_image
 from kgan.errors import UserError, is_or_are
 from kgan.listing import identity, is_named_as_picture, named_file, pictures_of
@@ -245,7 +246,7 @@ def existing(targets: Sequence[pathlib.Path], overwrite: bool, skip_existing: bo
         )
     if there:
         verb = is_or_are(len(there))
-        print(f"kgan: {len(there)} of {len(targets)} {verb} there already and left so", file=sys.stderr, flush=True)
+        console.say(f"kgan: {len(there)} of {len(targets)} {verb} there already and left so")
     return there
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import pathlib
 import re
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import small_runs
 from PIL import Image
+from test_listing import odd_name
 
 from kgan import cli, recipes
 from kgan.bootstrap import mean_interval
@@ -199,21 +201,63 @@ def test_bounds_end_a_pipeline(identity, tmp_path, capsys):
     assert (tmp_path / "numbers.json").exists()
 
 
-def test_pairs_by_stem(identity, tmp_path, capsys):
+def test_pairs_by_name(identity, tmp_path, capsys):
     content = fill(tmp_path / "content", ["a.png", "b.png", "c.png"])
     truth = fill(tmp_path / "truth", ["c.webp", "a.webp", "z.webp"], 0)
     assert evaluate(identity, content, truth)["pictures"] == 2
-    assert "1 of 3 pictures have no truth" in capsys.readouterr().err
-    with pytest.raises(UserError, match="file names of the content, as in a"):
+    assert "1 of 3 pictures has no truth and is left out" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"file names of the content, as in a\.png"):
         evaluate(identity, content, fill(tmp_path / "other", ["q.png"]))
 
 
-def test_pairs_of_unequal_size_need_a_size(identity, tmp_path):
+def test_the_truth_is_brought_to_the_size_of_its_content(identity, tmp_path):
+    content = fill(tmp_path / "content", ["a.png", "b.png"], 102)
+    truth = fill(tmp_path / "truth", ["a.png"], 153, size=(80, 64))
+    for size in (None, 32):
+        report = evaluate(identity, content, truth, size=size)
+        assert value(report, "truth_mse") == pytest.approx(0.04, rel=1e-4)  # (51 / 255)^2
+
+
+def test_what_cannot_be_scored_is_left_out_before_the_work(identity, tmp_path, capsys):
+    content = fill(tmp_path / "content", [f"{name}.png" for name in "abcdefg"])
+    truth = fill(tmp_path / "truth", [f"{name}.png" for name in "abcdef"])
+    (content / "b.png").write_bytes((content / "b.png").read_bytes()[:2000])
+    (content / "c.png").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+    Image.new("RGB", (1, 1)).save(content / "d.png")
+    Image.new("RGB", (1, 1)).save(truth / "d.png")
+    (truth / "e.png").unlink()
+    os.mkfifo(truth / "e.png")
+    Image.new("RGB", (40, 32)).save(truth / "f.png")  # turned by 90 degrees
+    report = evaluate(identity, content, truth, style=truth)
+    assert [one["name"] for one in report["each"]] == ["a.png"]
+    bad, bad_truths, odd, styles = capsys.readouterr().err.splitlines()[:4]
+    assert re.search(
+        r"content: 3 pictures are left out: b\.png: damaged .*c\.png: HEIC .*d\.png: is 1x1, too small", bad
+    )
+    assert re.search(r"truth: 2 pictures are left out: d\.png: is 1x1.* e\.png: is a pipe, not a file", bad_truths)
+    assert odd == "kgan: 1 pair of unequal shape is left out: f.png (32x40 and 40x32)"
+    assert "truth: 1 picture is left out: e.png: is a pipe" in styles
+    (tmp_path / "pipes").mkdir()
+    os.mkfifo(tmp_path / "pipes" / "x.png")
+    with pytest.raises(UserError, match=r"none of its pictures can be used: x\.png: is a pipe"):
+        evaluate(identity, tmp_path / "pipes")
+
+
+def test_one_folder_for_two_purposes_is_warned_of(identity, tmp_path):
+    content = fill(tmp_path / "content", ["a.png", "b.png"])
+    (tmp_path / "link").symlink_to(content)
+    said = evaluate(identity, content, tmp_path / "link", content / ".." / "content")["warnings"]
+    assert [warning.split(" are ")[0] for warning in said[:2]] == ["content and truth", "content and style"]
+
+
+def test_names_that_are_no_utf8_are_written_escaped(identity, tmp_path):
     content = fill(tmp_path / "content", ["a.png"])
-    truth = fill(tmp_path / "truth", ["a.png"], size=(64, 64))
-    with pytest.raises(UserError, match=r"Received: 32x40 and 64x64; give --size"):
-        evaluate(identity, content, truth)
-    assert evaluate(identity, content, truth, size=32)["size"] == 32
+    odd = odd_name(content, b"caf\xe9\n.png")
+    odd.write_bytes((content / "a.png").read_bytes())
+    evaluate(identity, content, output=tmp_path / "numbers.json")
+    names = [one["name"] for one in json.loads((tmp_path / "numbers.json").read_text(encoding="utf-8"))["each"]]
+    assert names == ["a.png", r"caf\xe9\n.png"]
+    assert r"caf\xe9\n.png" in (tmp_path / "numbers.html").read_text(encoding="utf-8")
 
 
 def test_too_small_for_ssim():

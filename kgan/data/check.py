@@ -2,7 +2,8 @@
 
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from kgan import console
 from kgan.data.decoding import PictureError, decode_image
@@ -12,6 +13,14 @@ from kgan.listing import Left, Tell, pictures_of, tell_left
 from kgan.paths import expands_paths
 
 Problem = tuple[pathlib.Path, str]
+
+
+class Verdict(NamedTuple):
+    """Why a picture cannot be used, or None; what is to be said of it; its height and width, upright."""
+
+    reason: str | None
+    notices: tuple[str, ...] = ()
+    shape: tuple[int, int] = (0, 0)
 
 
 @expands_paths
@@ -53,14 +62,19 @@ def _pictures(paths: Iterable[str | os.PathLike], tell: Tell = tell_left) -> lis
 
 def _judged(pictures: list[pathlib.Path]) -> tuple[list[Problem], list[Problem]]:
     """(path, reason) of those that fail, and (path, remark) of others of which something is to be told."""
-    verdicts = list(zip(pictures, map_in_processes(_verdict, pictures), strict=True))
-    problems = [(path, reason) for path, (reason, _) in verdicts if reason]
-    return problems, [(path, remark) for path, (_, remarks) in verdicts for remark in remarks]
+    verdicts = list(zip(pictures, verdicts_on(pictures), strict=True))
+    problems = [(path, verdict.reason) for path, verdict in verdicts if verdict.reason]
+    return problems, [(path, notice) for path, verdict in verdicts for notice in verdict.notices]
 
 
-def _verdict(path: pathlib.Path) -> tuple[str | None, tuple[str, ...]]:
+def verdicts_on(pictures: Iterable[pathlib.Path]) -> Iterator[Verdict]:
+    """One for each, in their order: each is decoded whole, in parallel where there are many."""
+    return map_in_processes(_verdict, pictures)
+
+
+def _verdict(path: pathlib.Path) -> Verdict:
     try:
-        _, notices = decode_image(path)
+        image, notices = decode_image(path)
     except PictureError as error:
-        return error.reason, ()
-    return None, notices
+        return Verdict(error.reason)
+    return Verdict(None, notices, (image.height, image.width))

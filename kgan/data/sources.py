@@ -20,7 +20,7 @@ from kgan.data.prepared import Source, Wanted, prepare
 from kgan.data.stores import File, Store
 from kgan.errors import UserError, counted, is_or_are, some
 from kgan.listing import find_pictures, is_named_as_picture
-from kgan.pairing import alike, pair, stem, told_shapes
+from kgan.pairing import alike, pair, stem, told_odd, told_shapes, told_unsure
 from kgan.paths import expanded
 
 TRAINING, TESTS = ("trainA", "trainB"), ("testA", "testB")
@@ -73,19 +73,7 @@ def _open_pictures(config: TrainConfig) -> Pictures:
 
 
 def _prepared(sources: dict[str, Source | None], wanted: Wanted) -> dict[str, Store]:
-    """The stores of trainA, trainB, testA and testB; says so where content and style are the same pictures."""
-    sources = {part: source for part, source in sources.items() if source}
-    if sources.keys() >= set(TRAINING):
-        _warn_of_overlap(*(sources[part] for part in TRAINING))
-    return {part: prepare(source, wanted) for part, source in sources.items()}
-
-
-def _warn_of_overlap(content: Source, style: Source) -> None:
-    one, other = pathlib.Path(content.identity), pathlib.Path(style.identity)
-    if one == other:
-        console.warn(f"warning: content and style are the same pictures ({style.label}): there is no style to learn")
-    elif one in other.parents or other in one.parents:
-        console.warn(f"warning: of content and style one lies in the other ({content.label}, {style.label})")
+    return {part: prepare(source, wanted) for part, source in sources.items() if source}
 
 
 def _check_flags(config: TrainConfig, kind: str) -> None:
@@ -126,16 +114,16 @@ def _matched(content: Store, style: Store) -> tuple[Store, Store]:
             f"Received: {content.names[0]} and {style.names[0]}, ...; rename them or use an unpaired recipe"
         )
     both, odd = alike(pairs.both, content.shapes, style.shapes)
-    others = some([told_shapes(content.names[i], content.shapes[i], style.shapes[j]) for i, j in odd])
+    odd = [told_shapes(content.names[i], content.shapes[i], style.shapes[j]) for i, j in odd]
     if not both:
         raise UserError(
-            f"paired pictures should have the same shape, up to 2%. Received: {others}; cut them alike or use an "
+            f"paired pictures should have the same shape, up to 2%. Received: {some(odd)}; cut them alike or use an "
             "unpaired recipe"
         )
     if odd:
-        console.warn(f"{counted(len(odd), 'pair')} of unequal shape {is_or_are(len(odd))} left out: {others}")
+        console.warn(told_odd(odd))
     if pairs.unsure:
-        console.warn(f"left out, since several files could be the counterpart: {some(pairs.unsure)}")
+        console.warn(told_unsure(pairs.unsure))
     if alone := sum(pairs.alone):
         without = f"{counted(alone, 'picture')} without a counterpart {is_or_are(alone)} left out"
         console.warn(f"{counted(len(both), 'pair')}; {without}")

@@ -230,12 +230,13 @@ def test_what_cannot_be_scored_is_left_out_before_the_work(identity, tmp_path, c
     Image.new("RGB", (40, 32)).save(truth / "f.png")  # turned by 90 degrees
     report = evaluate(identity, content, truth, style=truth)
     assert [one["name"] for one in report["each"]] == ["a.png"]
-    bad, bad_truths, odd, styles = capsys.readouterr().err.splitlines()[:4]
+    bad, bad_truths, odd, alone, styles = capsys.readouterr().err.splitlines()[:5]
     assert re.search(
         r"content: 3 pictures are left out: b\.png: damaged .*c\.png: HEIC .*d\.png: is 1x1, too small", bad
     )
     assert re.search(r"truth: 2 pictures are left out: d\.png: is 1x1.* e\.png: is a pipe, not a file", bad_truths)
     assert odd == "kgan: 1 pair of unequal shape is left out: f.png (32x40 and 40x32)"
+    assert alone == "kgan: 1 of 7 pictures has no truth and is left out"
     assert "truth: 1 picture is left out: e.png: is a pipe" in styles
     (tmp_path / "pipes").mkdir()
     os.mkfifo(tmp_path / "pipes" / "x.png")

@@ -254,12 +254,4 @@ class ProgressLine(keras.callbacks.Callback):
         return f"{self.batch_size / self._seconds_a_step():.1f} images/s"
 
     def _left(self) -> str:
-        return duration((self.clock.last - self.clock.step) * self._seconds_a_step())
-
-
-def duration(seconds: float) -> str:
-    """As a person says it: "45 s", "4 min", "2 h 05 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+        return console.duration((self.clock.last - self.clock.step) * self._seconds_a_step())

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from kgan import __version__, compiled, console, recipes, run_folder
+from kgan import __version__, compiled, console, memory, recipes, run_folder
 from kgan.config import TrainConfig
 from kgan.data.decoding import at_most
 from kgan.errors import UserError
@@ -41,8 +41,9 @@ class Stylize:
     strokes: float = 1.0
     """How many times as broad strokes come out: with 2 a picture is restyled at half its size, enlarged, and restyled
     again. For painters' models on large pictures."""
-    memory: float = 8.0
-    """GB that one picture may take; a larger one is restyled smaller and enlarged again."""
+    memory: float | None = None
+    """GB that one picture may take; a larger one is restyled smaller and enlarged again. Default: a share of what is
+    free, 70%."""
     mask: pathlib.Path | None = None
     """Restyle only where this picture is white; or a folder with a mask of the same name for every picture."""
     feather: float | None = None
@@ -263,11 +264,22 @@ def _run(args: list[str]) -> int:
     if options is TrainConfig:
         compiled.keep(parsed.cache)
     module, function = target.split(":")
-    with at_most(getattr(parsed, "max_megapixels", None)):
+    with at_most(getattr(parsed, "max_megapixels", None)), memory.guard(_takes_less(name, parsed)):
         with console.without_chatter():  # of TensorFlow, before it reads any setting of its log
             run = getattr(importlib.import_module(module), function)
         result = run(parsed) if options is TrainConfig else run(**_fields(parsed))
     return result if isinstance(result, int) else 0
+
+
+def _takes_less(command: str, options) -> str:
+    """What to do where a command runs out of memory."""
+    if command == "stylize":
+        return f"give --memory {(options.memory or memory.budget() / 1e9) / 2:.2g}; what was written is whole"
+    if command == "train":
+        less = memory.smaller_batch(options.batch_size, options.size)
+        return "this run needs a machine with more" if options.resume else less
+    hints = {"evaluate": "give a smaller --size", "generate": "give a smaller --size"}
+    return hints.get(command, "close other programs, or use a machine with more")
 
 
 def _overview() -> str:

@@ -74,23 +74,53 @@ def bar(*columns):
     return Progress(*columns, console=terminal()) if is_terminal() and not _quiet else None
 
 
+class Pace:
+    """How much of the work is done, and at the pace so far how long the rest takes. Items may be unequal shares of it.
+
+    `seconds`: how long all of it is expected to take, where that is known before the first item is done.
+    """
+
+    def __init__(self, work: float, seconds: float | None = None):
+        self.work, self.done = work, 0.0
+        self._rate = seconds and seconds / work
+        self._began = self._last = time.monotonic()
+
+    def advance(self, amount: float) -> None:
+        """So much more is done."""
+        self.done += amount
+        self._last = time.monotonic()
+        self._rate = (self._last - self._began) / self.done if self.done else self._rate
+
+    @property
+    def left(self) -> str:
+        """The time until all is done, in words; nothing while that is not known, or less than a second."""
+        seconds = (self.work - self.done) * (self._rate or 0.0) - (time.monotonic() - self._last)
+        return f"{duration(seconds)} left" if seconds >= 1 else ""
+
+
 class Progress:
     """How many of `total` are done: call `advance()` after each, `notice(line)` for what should be told."""
 
-    def __init__(self, total: int, what: str):
-        self._total, self._what, self._done = total, what, 0
+    def __init__(self, total: int, what: str, pace: Pace):
+        self._total, self._what, self._done, self._pace = total, what, 0, pace
         self._last = time.monotonic()
 
-    def advance(self) -> None:
-        """One more is done."""
+    def advance(self, amount: float = 1) -> None:
+        """One more is done, which was `amount` of the work."""
         self._done += 1
+        self._pace.advance(amount)
         now = time.monotonic()
         if self._done == self._total or now - self._last > SECONDS_BETWEEN_LINES:
             self._last = now
             self._show()
 
+    @property
+    def count(self) -> str:
+        """As 3/40."""
+        return f"{self._done}/{self._total}"
+
     def _show(self) -> None:
-        say(f"{self._what} {self._done}/{self._total}")
+        say(", ".join(filter(None, [f"{self._what} {self.count}", self._pace.left])))
 
     def notice(self, line: str) -> None:
         """Tell one thing, whole; not with --quiet."""
@@ -100,26 +130,42 @@ class Progress:
 class Bar(Progress):
     """The same as a bar with the time left."""
 
-    def __init__(self, shown, total: int, what: str):
-        super().__init__(total, what)
-        self._bar, self._task = shown, shown.add_task(what, total=total)
+    def __init__(self, shown, total: int, what: str, pace: Pace):
+        super().__init__(total, what, pace)
+        self._bar, self._task = shown, shown.add_task(what, total=pace.work, count=self.count, pace=pace)
 
-    def advance(self) -> None:
-        """One more is done."""
-        self._bar.advance(self._task)
+    def advance(self, amount: float = 1) -> None:
+        """One more is done, which was `amount` of the work."""
+        self._done += 1
+        self._pace.advance(amount)
+        self._bar.update(self._task, advance=amount, count=self.count)
 
 
 @contextlib.contextmanager
-def progress(total: int, what: str) -> Iterator[Progress]:
-    """Shows how many of `total` are done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+def progress(total: int, what: str, work: float | None = None, seconds: float | None = None) -> Iterator[Progress]:
+    """Shows how many of `total` are done, and how long the rest takes.
 
-    shown = bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    Where items are unequal, `work` is the sum of their sizes, and each says its own: `advance(amount)`. `seconds` is
+    how long all is expected to take, if that is known.
+    """
+    from rich.progress import BarColumn, TextColumn
+
+    pace = Pace(work or total, seconds)
+    left = TextColumn("{task.fields[pace].left}")
+    shown = bar(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"), left)
     if shown is None:
-        yield Progress(total, what)
+        yield Progress(total, what, pace)
         return
     with shown:
-        yield Bar(shown, total, what)
+        yield Bar(shown, total, what, pace)
+
+
+def duration(seconds: float) -> str:
+    """As a person says it: "45 s", "4 min", "2 h 05 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ def to_float(pictures: np.ndarray) -> np.ndarray:
     """
     pictures = np.asarray(pictures)
     if pictures.dtype == np.uint8:
-        return pictures.astype(np.float32) / 255.0
+        return np.divide(pictures, np.float32(255), dtype=np.float32)
     if not np.issubdtype(pictures.dtype, np.floating):
         raise UserError(f"a picture should be uint8 or float in [0, 1]. Received: dtype {pictures.dtype}")
     # A little overshoot is what resampling gives; more means that the caller has another range in mind.
@@ -63,7 +63,9 @@ def to_uint8(pictures: np.ndarray) -> np.ndarray:
     pictures = np.asarray(pictures)
     if pictures.dtype == np.uint8:
         return pictures
-    return np.rint(np.clip(pictures, 0.0, 1.0) * 255.0).astype(np.uint8)
+    levels = np.asarray(np.clip(pictures, 0.0, 1.0))
+    levels *= 255  # in its place: of a large picture every copy takes gigabytes
+    return np.rint(levels, out=levels).astype(np.uint8)
 
 
 def with_channels(pictures: np.ndarray, channels: int) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Restyle picture files, whole or in part: any size in, the same size out; and `load`, the way to a model in Python."""
 
 import dataclasses
+import functools
 import math
 import os
 import pathlib
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,12 +13,13 @@ import tensorflow as tf
 from PIL import Image
 
 from kgan import blending, colour, targets
-from kgan.console import progress, warn
-from kgan.data.decoding import Picture, PictureError, read_picture
+from kgan.console import duration, progress, say, warn
+from kgan.data.decoding import Picture, PictureError, read_picture, size_by_header
 from kgan.errors import RunError, UserError
 from kgan.export.loading import Model, load, shares_of_size
 from kgan.interruption import tallied
 from kgan.masks import Masks, fits, scaled
+from kgan.memory import OPENED, OPENED_WITH_MASK, Need, budget
 from kgan.paths import expands_paths
 from kgan.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
 
@@ -28,6 +31,20 @@ SUFFIXES = {".jpg": ".jpg", ".jpeg": ".jpeg", ".jpe": ".jpg", ".jfif": ".jpg", "
 
 FEATHER = 1.0
 """Width of a mask's soft edge in percent of the picture's shorter side."""
+
+PROBE = 128
+"""Side of the picture on which a model's pace is measured."""
+
+WORTH_MEASURING = 500_000
+"""Pixels from which on the work may take long enough for that."""
+
+OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
+
+LONG = 10.0
+"""Seconds that are worth a word before they pass."""
+
+SMALLEST = 0.1
+"""The scale below which a picture is given up for which memory runs out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +58,11 @@ class Job:
     targets: tuple[pathlib.Path, ...]
     mask: pathlib.Path | None = None
     there: frozenset[pathlib.Path] = frozenset()
+
+    @functools.cached_property
+    def size(self) -> tuple[int, int]:
+        """Height and width by the header, before the picture is turned upright; (0, 0) of what is no picture."""
+        return size_by_header(self.source)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +91,30 @@ class Maker:
     finish: Finish
     writing: Writing
 
+    def scale(self, job: Job) -> float:
+        """At which share of its side lengths a picture is restyled, so that it fits into the memory."""
+        return self.need(job).affordable_scale(math.prod(job.size), self.memory)
+
+    def need(self, job: Job) -> Need:
+        """What a pixel of a picture takes."""
+        return Need(self.model.bytes_per_pixel, OPENED_WITH_MASK if job.mask else OPENED)
+
+    def effort(self, job: Job) -> float:
+        """How many pixels the network will go over."""
+        passes = sum(share**2 for share in shares_of_size(self.strokes))
+        return math.prod(job.size) * self.scale(job) ** 2 * passes * (len(job.targets) - len(job.there))
+
+    def seconds_a_pixel(self) -> float | None:
+        """Measured on a small picture; None for a model that takes pictures of other sizes alone."""
+        blank = np.zeros((PROBE, PROBE, 3), np.uint8)
+        try:
+            self.model(blank)  # the first call prepares
+            began = time.perf_counter()
+            self.model(blank)
+        except UserError:
+            return None
+        return (time.perf_counter() - began) / PROBE**2
+
 
 @expands_paths
 def stylize(
@@ -79,7 +125,7 @@ def stylize(
     variants: int = 1,
     overwrite: bool = False,
     strokes: float = 1.0,
-    memory: float = 8.0,
+    memory: float | None = None,
     mask: str | os.PathLike | None = None,
     feather: float | None = None,
     strength: float = 1.0,
@@ -92,8 +138,9 @@ def stylize(
     """Restyle files and folders into the folder `output`, keeping names, formats, folder structure, sizes and alpha.
 
     Pictures are turned upright by their EXIF orientation first. With `variants` above 1 every picture becomes
-    name-1, name-2, ... from the seeds `seed`, `seed` + 1, ... A picture that would take more than `memory` GB is
-    restyled smaller and the result enlarged, with a notice. `strokes` of at least 1 makes them so many times as broad
+    name-1, name-2, ... from the seeds `seed`, `seed` + 1, ... A picture that would take more than `memory` GB (default:
+    a share of what is free, `kgan.memory`) is restyled smaller and the result enlarged, with a notice. Small pictures
+    come first. `strokes` of at least 1 makes them so many times as broad
     (`kgan.export.loading.Model`).
 
     `mask`, one picture for all or a folder with one of the same name for each, restyles only where it is white; its
@@ -120,7 +167,8 @@ def stylize(
     loaded = load(model)
     _check_model(loaded, variants)
     with targets.output_folder(output):
-        written, failed = _stylize_all(jobs, Maker(loaded, seed, strokes, memory * 1e9, finish, writing))
+        room = budget() if memory is None else memory * 1e9
+        written, failed = _stylize_all(jobs, Maker(loaded, seed, strokes, room, finish, writing))
     if failed:
         raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
     return written
@@ -128,29 +176,46 @@ def stylize(
 
 def _stylize_all(jobs: list[Job], maker: Maker) -> tuple[list[pathlib.Path], int]:
     """The files written, and how many pictures failed; raises at once where that was the only picture."""
-    written, failed = [], 0
-    with progress(len(jobs), "stylize") as bar, tallied(len(jobs)) as tally:
-        for job in jobs:
+    written, failed = set(), 0
+    efforts = [maker.effort(job) for job in jobs]
+    seconds = _expected(sum(efforts), maker)
+    with progress(len(jobs), "stylize", sum(efforts) or 1, seconds) as bar, tallied(len(jobs)) as tally:
+        if seconds and seconds > LONG:
+            say(_announcement(jobs, seconds))
+        # By size, so that no small picture waits for a large one.
+        for job, effort in sorted(zip(jobs, efforts, strict=True), key=lambda pair: math.prod(pair[0].size)):
             try:
-                written += _stylize_one(job, maker, bar.notice)
+                written.update(_stylize_one(job, maker, bar.notice))
                 tally.advance()
             except RunError:  # a full disk would fail for all the others too
                 raise
-            except (UserError, MemoryError, tf.errors.ResourceExhaustedError) as error:
+            except (UserError, *OUT_OF_MEMORY) as error:
                 if len(jobs) == 1:
                     raise UserError(_one_line(job.source, error)) from None
                 failed += 1
                 warn(_one_line(job.source, error))
-            bar.advance()
-    return written, failed
+            bar.advance(effort)
+    return [target for job in jobs for target in job.targets if target in written], failed
 
 
-def _check_numbers(seed: int, variants: int, memory: float) -> None:
+def _expected(pixels: float, maker: Maker) -> float | None:
+    """Seconds that the network will take for so many pixels; None where that is not known or not worth knowing."""
+    pace = maker.seconds_a_pixel() if pixels >= WORTH_MEASURING else None
+    return pace and pace * pixels
+
+
+def _announcement(jobs: list[Job], seconds: float) -> str:
+    megapixels = sum(math.prod(job.size) for job in jobs) / 1e6
+    pictures = "1 picture" if len(jobs) == 1 else f"{len(jobs)} pictures"
+    return f"{pictures}, {megapixels:.{0 if megapixels >= 10 else 1}f} megapixels: about {duration(seconds)}"
+
+
+def _check_numbers(seed: int, variants: int, memory: float | None) -> None:
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed should be at least 0 and below 2147483648. Received: {seed}")
     if variants < 1:
         raise UserError(f"--variants should be at least 1. Received: {variants}")
-    if not memory > 0:
+    if memory is not None and not memory > 0:
         raise UserError(f"--memory should be above 0. Received: {memory}")
 
 
@@ -191,27 +256,41 @@ def _check_model(model: Model, variants: int) -> None:
 
 
 def _stylize_one(job: Job, maker: Maker, notice) -> list[pathlib.Path]:
-    model = maker.model
+    model, scale = maker.model, maker.scale(job)
+    if not scale:
+        raise UserError(_too_large(job, maker))
     picture = _read(job, notice)
-    height, width = picture.image.height, picture.image.width
-    weight = _weight(job, maker.finish, (height, width), notice)
-    scale = affordable_scale((height, width), model.bytes_per_pixel, maker.memory)
+    weight = _weight(job, maker.finish, (picture.image.height, picture.image.width), notice)
     if scale < 1:
-        need = height * width * model.bytes_per_pixel / 1e9
-        notice(
-            f"{job.source}: {width}x{height} would take about {need:.0f} GB; restyled at "
-            f"{scale:.0%} of its size and enlarged (--memory {math.ceil(need)} restyles it whole)"
-        )
+        notice(f"{_too_large(job, maker)}; restyled at {scale:.0%} of its size and enlarged")
     # A model without alpha sees the colours themselves: laid over white they would bring white edges back.
     seen = picture.seen() if model.facts.channels == 4 else picture.seen()[..., :3]
     for k, target in enumerate(job.targets):
         if target in job.there:
             continue
-        made = _at_scale(model, seen, maker.seed + k, maker.strokes, scale)
+        made, scale = _restyled(seen, maker, maker.seed + k, scale, lambda line: notice(f"{job.source}: {line}"))
         targets.make_folder(target.parent)
         pixels, profile = _finished(picture, made, weight, maker.finish)
         maker.writing.save(pixels, target, profile, picture.metadata, picture.lossless)
     return [target for target in job.targets if target not in job.there]
+
+
+def _too_large(job: Job, maker: Maker) -> str:
+    need, size = maker.need(job).of(math.prod(job.size)) / 1e9, f"{job.size[1]}x{job.size[0]}"
+    allowed = f"{maker.memory / 1e9:.2g} are allowed; --memory {math.ceil(need)} restyles it whole"
+    return f"{job.source}: {size} would take about {need:.2g} GB of memory ({allowed})"
+
+
+def _restyled(picture: np.ndarray, maker: Maker, seed: int, scale: float, notice) -> tuple[np.ndarray, float]:
+    """The picture restyled, and at which scale: a smaller one than asked for where memory, as a GPU's, ran out."""
+    while True:
+        try:
+            return _at_scale(maker.model, picture, seed, maker.strokes, scale), scale
+        except OUT_OF_MEMORY:
+            scale *= 0.7
+            if scale < SMALLEST:
+                raise
+        notice(f"does not fit into memory; tried again at {scale:.0%} of its size")
 
 
 def _read(job: Job, notice) -> Picture:
@@ -264,11 +343,6 @@ def _blended(content: np.ndarray, made: np.ndarray, weight: float | np.ndarray, 
         mixed = blending.blend(to_float(content[rows]), to_float(made[rows]), share, finish.keep_colour)
         result[rows] = to_uint8(mixed)
     return result
-
-
-def affordable_scale(size: tuple[int, int], bytes_per_pixel: float, memory: float) -> float:
-    """The share of its side lengths at which a picture (height, width) takes at most `memory` bytes; 1 if all of it."""
-    return min(1.0, math.sqrt(memory / (size[0] * size[1] * bytes_per_pixel)))
 
 
 def _at_scale(model: Model, picture: np.ndarray, seed: int, strokes: float, scale: float) -> np.ndarray:

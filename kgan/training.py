@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kgan import callbacks, compiled, console, metrics, places, recipes, run_folder, tracking
+from kgan import callbacks, compiled, console, memory, metrics, places, recipes, run_folder, tracking
 from kgan.checkpoints import Checkpoints, first_line, newest_step
 from kgan.cluster import Cluster, from_environment
 from kgan.config import TrainConfig
@@ -382,7 +382,7 @@ def _announce(run, config, pictures: Pictures, machine, first, last, seconds) ->
     if config.extended_at:
         console.say(f"rate      full from step {config.extended_at} on, where the run was made longer; falling from "
                     f"{(config.extended_at + config.steps) // 2} to {config.steps}")  # fmt: skip
-    console.say(f"time      about {callbacks.duration((last - first) * seconds)} for steps {first} to {last}")
+    console.say(f"time      about {console.duration((last - first) * seconds)} for steps {first} to {last}")
 
 
 def _test_pictures(pictures: Pictures, config: TrainConfig) -> dict[str, np.ndarray]:
@@ -427,10 +427,8 @@ def _failures(config: TrainConfig, cluster: Cluster):
     except tf.errors.ResourceExhaustedError as error:
         if "space" in error.message.lower() or "quota" in error.message.lower():
             raise RunError(_not_written(config, first_line(error))) from None
-        smaller = max(config.devices * cluster.size, config.batch_size // 2)
-        raise RunError(
-            f"out of memory with --batch-size {config.batch_size} at --size {config.size}; try --batch-size {smaller}"
-        ) from None
+        less = memory.smaller_batch(config.batch_size, config.size, config.devices * cluster.size)
+        raise RunError(f"out of memory with --batch-size {config.batch_size} at --size {config.size}; {less}") from None
     except tf.errors.PermissionDeniedError as error:
         raise RunError(_not_written(config, first_line(error))) from None
     except OSError as error:

@@ -11,8 +11,9 @@ from kgan import load
 from kgan.errors import UserError
 from kgan.export import export_litert, export_saved_model
 from kgan.export.loading import shares_of_size
+from kgan.memory import HELD
 from kgan.networks.generators import ArticleGenerator, ResNetGenerator
-from kgan.stylize import affordable_scale, stylize
+from kgan.stylize import stylize
 
 
 def build(generator):
@@ -197,11 +198,15 @@ def test_models_of_noise_alone_are_refused(models, tmp_path):
         stylize([source], models["synthesis"], tmp_path / "out")
 
 
+def for_half(model, pixels):
+    """GB in which a picture of so many pixels is restyled at half its sides."""
+    return pixels * (HELD + load(model).bytes_per_pixel / 4) / 1e9
+
+
 def test_little_memory_means_smaller_and_enlarged(models, tmp_path, capsys):
     ramp = np.repeat(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], 150, axis=0).repeat(3, axis=-1)
     source = write(tmp_path / "x.png", ramp)
-    need = 150 * 200 * load(models["identity"]).bytes_per_pixel
-    (made,) = stylize([source], models["identity"], tmp_path / "out", memory=need / 4 / 1e9)
+    (made,) = stylize([source], models["identity"], tmp_path / "out", memory=for_half(models["identity"], 150 * 200))
     assert read(made).shape == ramp.shape
     assert np.abs(read(made).astype(int) - ramp).max() <= 4
     assert "restyled at 50% of its size" in capsys.readouterr().err
@@ -233,13 +238,8 @@ def test_strokes_of_files_count_from_the_size_they_are_restyled_at(models, tmp_p
     stylize([source], models["identity"], tmp_path / "broad", strokes=4)
     expected = load(models["identity"])(photo(300, 400), strokes=4)
     assert (read(tmp_path / "broad/in.png") == expected).all()
-    half = 300 * 400 / 4 * load(models["identity"]).bytes_per_pixel
-    stylize([source], models["identity"], tmp_path / "small", strokes=2, memory=half / 1e9)
+    half = for_half(models["identity"], 300 * 400)
+    stylize([source], models["identity"], tmp_path / "small", strokes=2, memory=half)
     small = np.asarray(Image.fromarray(photo(300, 400)).resize((200, 150), Image.Resampling.LANCZOS))
     small = Image.fromarray(load(models["identity"])(small))  # half the size already: no broader than that
     assert (read(tmp_path / "small/in.png") == small.resize((400, 300), Image.Resampling.LANCZOS)).all()
-
-
-def test_affordable_scale_by_hand():
-    assert affordable_scale((100, 100), 10, 25_000) == pytest.approx(0.5)
-    assert affordable_scale((100, 100), 10, 1e6) == 1.0

@@ -90,6 +90,15 @@ class Picture:
         return dataclasses.replace(self, image=_over_white(self.image))
 
 
+def size_by_header(source: Source) -> tuple[int, int]:
+    """(height, width) of a picture before it is turned upright; (0, 0) of what can't be read: decoding says why."""
+    try:
+        with _explained(source), _opened(source) as (opened, _):
+            return opened.height, opened.width
+    except UserError:
+        return 0, 0
+
+
 def read_picture(source: Source) -> Picture:
     """The picture in a file, nothing of it lost but what more than 8 bits a channel, CMYK and palettes would keep.
 

@@ -16,16 +16,13 @@ from kgan.checkpoints import first_line, found_in
 from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export import litert, saved_model
-from kgan.export.stylist import ALIVE_TENSORFLOW, Facts, Stylist, from_noise
+from kgan.export.stylist import Facts, Stylist, from_noise
 from kgan.gan import noise as noises
 from kgan.models import resolve_model, resolve_run
 from kgan.run_folder import RunFolder
 
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 """Inputs by name (image, noise: float32 NHWC) -> stylized pictures, float32 NHWC in [0, 1]."""
-
-ALIVE_LITERT = 13
-"""Measured as ALIVE_TENSORFLOW was: 12.5 feature maps, since LiteRT gives tensors of dynamic shape no shared memory."""
 
 
 class Model:
@@ -35,11 +32,11 @@ class Model:
     >>> stylized = model(picture, seed=3)  # doctest: +SKIP
     """
 
-    def __init__(self, name: str, run: Run, facts: Facts, alive: int):
-        """`alive`: how many feature maps of full resolution the runtime holds at its peak."""
+    def __init__(self, name: str, run: Run, facts: Facts, engine: str = "tensorflow"):
+        """`engine`: what `run` computes with, tensorflow or litert."""
         self.name = name
         self.facts = facts
-        self.bytes_per_pixel = alive * 4 * facts.filters
+        self.bytes_per_pixel = facts.bytes_per_pixel(engine)
         self._run = run
 
     def __call__(self, pictures: np.ndarray, seed: int = 0, strokes: float = 1.0) -> np.ndarray:
@@ -125,12 +122,12 @@ def load(model: str | os.PathLike) -> Model:
 def _from_run(path: pathlib.Path) -> Model:
     generator, config = load_generator(path)
     stylist = Stylist(generator, config.noise, config.truncation)
-    return Model(str(path), _graph(from_noise(stylist)), stylist.facts, ALIVE_TENSORFLOW)
+    return Model(str(path), _graph(from_noise(stylist)), stylist.facts)
 
 
 def _from_saved_model(path: pathlib.Path) -> Model:
     function, facts = float_function(path)
-    return Model(str(path), _graph(function), facts, ALIVE_TENSORFLOW)
+    return Model(str(path), _graph(function), facts)
 
 
 def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFunction, Facts]:
@@ -159,7 +156,7 @@ def _from_litert(path: pathlib.Path) -> Model:
     if not runners or any("stylized" not in runner.get_output_details() for runner in runners.values()):
         raise UserError(f"{path}: is a LiteRT model that kgan did not write; it should have an output named stylized")
     facts = litert.read_facts(path, interpreter)
-    return Model(str(path), litert.run_by_size(str(path), runners), facts, ALIVE_LITERT)
+    return Model(str(path), litert.run_by_size(str(path), runners), facts, "litert")
 
 
 def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kgan.data.decoding import MAX_UNPROVEN
 from kgan.export import picture_ops
-from kgan.export.stylist import ALIVE_TENSORFLOW, MINIMUM_CELLS, Stylist, from_noise, traced
+from kgan.export.stylist import MINIMUM_CELLS, Stylist, from_noise, traced
 
 MEMORY = 2e9
 """Bytes that one picture of `serving_bytes` may take."""
@@ -166,4 +166,4 @@ def _least(stylist: Stylist) -> int:
 
 def _affordable_pixels(stylist: Stylist, memory: float) -> int:
     """How many pixels a picture may have inside the network."""
-    return max(int(memory / (ALIVE_TENSORFLOW * 4 * stylist.facts.filters)), _least(stylist) ** 2)
+    return max(int(memory / stylist.facts.bytes_per_pixel("tensorflow")), _least(stylist) ** 2)

@@ -8,19 +8,18 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.gan import noise as noises
+from kgan.networks.generators import floats_of_resnet
 
 MINIMUM_CELLS = 4
 """Smallest side fed to a generator, in cells of its stride: below it inner reflection paddings have nothing to
 reflect, and instance norm nothing to average."""
 
-ALIVE_TENSORFLOW = 5
-"""Measured on ResNets of 64 filters with 2 and 9 blocks: 4.65 feature maps [H, W, filters] at the peak."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a caller must know of a model: its channels, the noise it was trained with (0 channels: none), and the
-    filters of its layers at full resolution, which decide how much memory a picture takes."""
+    """What a caller must know of a model: its channels, the noise it was trained with (0 channels: none), the filters
+    of its first layer, and by engine how many float32 numbers per pixel it holds at its peak (`floats_at_peak` of
+    `kgan.networks.generators`; files from before that was stored have what a ResNet takes, the largest)."""
 
     channels: int
     noise_channels: int
@@ -28,6 +27,11 @@ class Facts:
     distribution: str = "normal"
     truncation: float = 2.0
     filters: int = 64
+    floats_at_peak: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def bytes_per_pixel(self, engine: str) -> float:
+        """What a picture takes inside the network; `engine`: tensorflow or litert."""
+        return 4 * (self.floats_at_peak or floats_of_resnet(self.filters))[engine]
 
 
 class Stylist(tf.Module):
@@ -47,6 +51,7 @@ class Stylist(tf.Module):
             distribution=distribution,
             truncation=truncation,
             filters=generator.filters,
+            floats_at_peak=generator.floats_at_peak,
         )
 
     def __call__(self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None) -> tf.Tensor:

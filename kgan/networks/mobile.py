@@ -49,6 +49,13 @@ class MobileGenerator(Generator):
             for level, filters in reversed(list(enumerate(self.level_filters[1:-1], 1)))
         ]
 
+    @property
+    def floats_at_peak(self) -> dict[str, float]:
+        """As `Generator.floats_at_peak`: the finest maps, and those between two layers of a block."""
+        between = MobileBlock.expansion * self.level_filters[-1] / self.stride**2
+        maps = self.filters + 2 * between
+        return {"tensorflow": maps, "litert": 32 + 0.65 * maps}
+
     def _norm_at(self, level: int) -> str:
         return self.norm if level == len(self.level_filters) - 1 else "none"
 

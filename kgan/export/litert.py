@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from kgan import console
 from kgan.errors import RunError, UserError
 from kgan.export.stylist import Facts, Stylist, from_noise
 from kgan.paths import expands_paths
@@ -91,6 +92,18 @@ def read_facts(path: pathlib.Path, interpreter: Interpreter) -> Facts:
     return Facts(int(outputs["stylized"]["shape_signature"][-1]), noise_channels, "image" in inputs)
 
 
+def open_interpreter(path: str | os.PathLike, **options) -> Interpreter:
+    """LiteRT's interpreter of a file, without the line by which it tells its first use of a delegate.
+
+    Errors are those of `Interpreter`.
+    """
+    with console.without_chatter():
+        made = Interpreter(str(path), **options)
+        with contextlib.suppress(RuntimeError):  # the sizes that it has before a picture comes may be too small
+            made.allocate_tensors()
+    return made
+
+
 def run_by_size(name: str, runners: dict[str, Callable]) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
     """A function from inputs [N, H, W, ...] to stylized pictures, by the signature for their size.
 
@@ -121,7 +134,7 @@ def _check(stylist: Stylist, path: pathlib.Path) -> None:
         inputs["image"] = np.random.default_rng(0).random(shape).astype(np.float32)
     if stylist.facts.noise_channels:
         inputs["noise"] = stylist.noise(0, 1, height, width).numpy()
-    made = Interpreter(str(path)).get_signature_runner("serving_default")(**inputs)["stylized"]
+    made = open_interpreter(path).get_signature_runner("serving_default")(**inputs)["stylized"]
     difference = float(np.max(np.abs(made - stylist(**inputs).numpy())))
     if not difference <= TOLERANCE:  # NaN too
         raise RunError(f"{path.name}: the converted model differs from Keras by {difference:.4f}; no file was written")

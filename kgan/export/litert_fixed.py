@@ -14,11 +14,10 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 
 from kgan.errors import RunError, UserError
 from kgan.export import litert_gates
-from kgan.export.litert import TOLERANCE, with_facts
+from kgan.export.litert import TOLERANCE, open_interpreter, with_facts
 from kgan.export.stylist import MINIMUM_CELLS, Facts, Stylist
 from kgan.paths import expands_paths
 
@@ -135,7 +134,7 @@ def example_inputs(stylist: Stylist, size: int, seed: int = 0) -> dict[str, np.n
 def _check(stylist: Stylist, path: pathlib.Path, size: int) -> None:
     """Raise RunError unless the file gives what the stylist gives."""
     inputs = example_inputs(stylist, size)
-    made = Interpreter(str(path)).get_signature_runner(signature_name(size))(**inputs)["stylized"]
+    made = open_interpreter(path).get_signature_runner(signature_name(size))(**inputs)["stylized"]
     difference = float(np.max(np.abs(made - stylist(**inputs).numpy())))
     if not difference <= TOLERANCE:  # NaN too
         raise RunError(f"{path.name}: the converted model differs from Keras by {difference:.4f}; no file was written")

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from kgan import console
 from kgan.errors import UserError
 
 Examples = dict[str, list[dict[str, np.ndarray]]]
@@ -74,7 +75,12 @@ def _quietly():
     nowhere, disabled = io.StringIO(), logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere), warnings.catch_warnings():
+        with (
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+            console.without_chatter(),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -16,6 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import kgan
 from kgan.errors import RunError, UserError
+from kgan.export.litert import open_interpreter
 from kgan.export.stylist import Facts
 from kgan.paths import expands_paths
 from kgan.pictures import to_uint8
@@ -103,7 +104,7 @@ def write_vectors(model: pathlib.Path, signature: str, inputs: dict[str, np.ndar
 
 def runner(model: pathlib.Path, signature: str):
     """A function of a .tflite file: inputs by name -> outputs by name."""
-    return Interpreter(str(model), num_threads=os.cpu_count()).get_signature_runner(signature)
+    return open_interpreter(model, num_threads=os.cpu_count()).get_signature_runner(signature)
 
 
 @expands_paths

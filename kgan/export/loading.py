@@ -8,7 +8,6 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 
 from kgan import console, tracking
 from kgan import pictures as arrays
@@ -149,7 +148,7 @@ def _graph(function: Callable[..., dict[str, tf.Tensor]]) -> Run:
 
 def _from_litert(path: pathlib.Path) -> Model:
     try:
-        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        interpreter = litert.open_interpreter(path, num_threads=os.cpu_count())
         runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be read as a LiteRT model ({first_line(error)})") from None

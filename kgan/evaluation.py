@@ -326,6 +326,9 @@ def fitted(picture: np.ndarray, size: int | None) -> np.ndarray:
 DISTANCES = {"fid_mobilenet": fidelity.frechet_distance, "kid_mobilenet": fidelity.polynomial_mmd}
 """KID over all pictures at once: the mean over all subsets, of any size, that could be drawn from them."""
 
+LEAST = {"fid_mobilenet": 0.0}
+"""The smallest that a distance of sets can be. KID is an unbiased estimate, which is below zero where there is none."""
+
 
 def set_numbers(features: dict[str, PictureFeatures], paired: bool, seed: int, rows: dict, gains: dict) -> None:
     """Add FID and KID to those rows, and to `gains` the model's less another row's.
@@ -336,18 +339,18 @@ def set_numbers(features: dict[str, PictureFeatures], paired: bool, seed: int, r
     pooled = {name: gathered.pooled() for name, gathered in features.items()}
     reference = pooled["reference"]
     reference_draws = draws(len(reference), RESAMPLES, seed if paired else seed + 1)
-    for name, distance in DISTANCES.items():
+    for name in DISTANCES:
         replicates = {}
         for row in rows.keys() & pooled.keys():
             drawn = draws(len(pooled[row]), RESAMPLES, seed)
-            rows[row][name], replicates[row] = _resampled(distance, pooled[row], reference, drawn, reference_draws)
+            rows[row][name], replicates[row] = _resampled(name, pooled[row], reference, drawn, reference_draws)
         for row in gains.keys() & pooled.keys():
             difference = rows["model"][name]["value"] - rows[row][name]["value"]
             gains[row][name] = interval(difference, replicates["model"] - replicates[row])
-        rows["truth"] |= _of_real(name, distance, pooled, reference_draws, seed)
+        rows["truth"] |= _of_real(name, pooled, reference_draws, seed)
 
 
-def _of_real(name: str, distance, pooled: dict[str, np.ndarray], reference_draws: np.ndarray, seed: int) -> dict:
+def _of_real(name: str, pooled: dict[str, np.ndarray], reference_draws: np.ndarray, seed: int) -> dict:
     """Other real pictures against the reference; without any, every second picture of it against the rest."""
     real, reference = pooled.get("real"), pooled["reference"]
     if real is None:
@@ -355,13 +358,14 @@ def _of_real(name: str, distance, pooled: dict[str, np.ndarray], reference_draws
         reference_draws = draws(len(reference), RESAMPLES, seed + 1)
     if len(real) < 2:
         return {}
-    return {name: _resampled(distance, real, reference, draws(len(real), RESAMPLES, seed + 2), reference_draws)[0]}
+    return {name: _resampled(name, real, reference, draws(len(real), RESAMPLES, seed + 2), reference_draws)[0]}
 
 
-def _resampled(distance, made, reference, made_draws, reference_draws) -> tuple[Interval, np.ndarray]:
+def _resampled(name: str, made, reference, made_draws, reference_draws) -> tuple[Interval, np.ndarray]:
+    distance = DISTANCES[name]
     value = distance(made, reference)
     values = [distance(made, reference, *counts) for counts in zip(made_draws, reference_draws, strict=True)]
-    return interval(value, np.array(values)), np.array(values)
+    return interval(value, np.array(values), LEAST.get(name, -np.inf)), np.array(values)
 
 
 # --- warnings ---------------------------------------------------------------------------------------------------------

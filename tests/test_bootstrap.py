@@ -47,3 +47,29 @@ def test_biased_replicates_are_moved_to_the_value():
 
 def test_one_picture_has_no_spread():
     assert bootstrap.mean_interval(np.array([0.5]), seed=0) == {"value": 0.5, "low": 0.5, "high": 0.5}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0] * 9 + [0.2],
+        [0.999, 1.0, 0.9995, 1.0],
+        [0.1, 0.1, 0.1],
+        [0.0] * 30 + [1e-4],
+        [100.0] * 50 + [20.0],
+        list(np.random.default_rng(2).beta(50, 0.3, 12)),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_an_interval_of_a_mean_stays_between_its_numbers(values, seed):
+    made = bootstrap.mean_interval(np.array(values), seed)
+    assert min(values) <= made["low"] <= made["value"] <= made["high"] <= max(values)
+    assert made["value"] == pytest.approx(np.mean(values))
+
+
+def test_what_cannot_be_is_cut_off_and_the_value_is_held():
+    far = np.linspace(0.0, 20.0, 201)
+    assert bootstrap.interval(1.0, far, least=0.0) == {"value": 1.0, "low": 0.0, "high": pytest.approx(10.5)}
+    skewed = np.array([0.0] * 990 + [1e6] * 10)  # the mean lies beyond the middle
+    made = bootstrap.interval(5.0, skewed)
+    assert made["low"] < made["high"] == 5.0

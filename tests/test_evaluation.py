@@ -14,10 +14,10 @@ from PIL import Image
 from test_listing import odd_name
 
 from kgan import cli, recipes
-from kgan.bootstrap import mean_interval
+from kgan.bootstrap import draws, mean_interval
 from kgan.config import TrainConfig
 from kgan.errors import UserError
-from kgan.evaluation import compared, evaluate, fitted
+from kgan.evaluation import _resampled, compared, evaluate, fitted
 from kgan.export import export_saved_model
 from kgan.gallery import thumbnail
 from kgan.models import resolve_model
@@ -358,6 +358,18 @@ def test_a_synthesis_run_has_fid_and_kid_alone(tmp_path, capsys):
     assert report["reference"]["what"] == "style pictures"
     assert value(report, "kid_mobilenet") > 0
     assert "content_ssim" not in report["rows"]["model"]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.01, 1.0])
+def test_no_interval_of_fid_goes_below_zero(shift):
+    """Of few pictures of nearly the reference, whose resamples lie far above the value and far apart."""
+    random = np.random.default_rng(0)
+    made, reference = random.normal(shift, 1.0, (12, 8)), random.normal(0.0, 1.0, (12, 8))
+    counts = draws(12, 200, seed=0), draws(12, 200, seed=1)
+    for other in (reference, made):
+        fid, _ = _resampled("fid_mobilenet", made, other, *counts)
+        assert 0 <= fid["low"] <= fid["value"] <= fid["high"]
+    assert fid["low"] == 0  # of the pictures themselves
 
 
 def test_crops_of_every_picture_are_cut_alike_from_content_and_truth(identity, tmp_path):

@@ -93,9 +93,8 @@ class Checkpoints:
                 return self.saved_step
             console.warn(f"{path} is broken ({reason}); trying the one before")
         if found:
-            raise UserError(
-                f"{self.folder}: none of its {len(found)} checkpoints can be read ({reason}); start the run anew"
-            )
+            which = f"none of its {len(found)} checkpoints can" if len(found) > 1 else "its only checkpoint cannot"
+            raise UserError(f"{self.folder}: {which} be read ({reason}); start the run anew")
         return None
 
     def restore_step(self, step: int) -> None:

@@ -237,6 +237,9 @@ def main(args: list[str] | None = None) -> int:
     except UserError as error:
         console.warn(f"error: {error}")
         return error.status
+    except OSError as error:  # of a path that nobody looked at before it was used
+        console.warn(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
+        return 1
     except KeyboardInterrupt:
         console.warn("interrupted")
         return 130

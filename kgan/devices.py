@@ -10,7 +10,7 @@ import tensorflow as tf
 from kgan.cluster import Cluster
 from kgan.config import TrainConfig
 from kgan.data import Share
-from kgan.errors import UserError
+from kgan.errors import UserError, counted
 
 
 def choose_devices(config: TrainConfig) -> list[str]:
@@ -98,7 +98,7 @@ def _described(devices: list[str]) -> list[str]:
     if devices[0].startswith("GPU"):
         details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
         return [f"{len(devices)} x {details.get('device_name', 'GPU')}"]
-    cores = f"CPU, {os.cpu_count()} cores"
+    cores = f"CPU, {counted(os.cpu_count() or 1, 'core')}"
     lines = [cores if len(devices) == 1 else f"{cores}, as {len(devices)} logical devices"]
     if _has_nvidia_gpu():
         lines.append("note: this machine has an NVIDIA GPU that TensorFlow cannot see; pip install 'kgan[cuda]'")

@@ -374,7 +374,8 @@ def _resampled(name: str, made, reference, made_draws, reference_draws) -> tuple
 def _few_pairs(pictures: int) -> list[str]:
     if pictures >= ENOUGH["pairs"]:
         return []
-    return [f"{pictures} pictures are few: below {ENOUGH['pairs']} the intervals of means are too narrow"]
+    few = f"{counted(pictures, 'picture')} {is_or_are(pictures)} few"
+    return [f"{few}: below {ENOUGH['pairs']} the intervals of means are too narrow"]
 
 
 def _few_for_sets(report: Report, has_content: bool) -> list[str]:

@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from kgan.errors import counted
 from kgan.pictures import to_float, to_uint8, with_channels
 from kgan.report import METRICS, Report, cells, labels, remarks
 
@@ -64,7 +65,7 @@ def page(report: Report, thumbnails: list[dict[str, str]]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{_text(report['model'])}: evaluation</title><style>{_STYLE}</style></head><body>",
             f"<h1>{_text(report['model'])}</h1>",
-            f"<p>{report['pictures']} pictures{size}, seed {report['seed']}.</p>",
+            f"<p>{counted(report['pictures'], 'picture')}{size}, seed {report['seed']}.</p>",
             *(f'<p class="warning">{_text(warning)}</p>' for warning in report["warnings"]),
             _table(report),
             *(f"<p>{_text(remark)}</p>" for remark in remarks(report)),

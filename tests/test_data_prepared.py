@@ -245,7 +245,7 @@ def test_bad_pictures_are_left_out_with_one_line(folder, wanted, capsys):
 def test_no_good_picture(tmp_path, wanted):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/1.jpg").write_bytes(b"words")
-    with pytest.raises(UserError, match=r"none of its 1 pictures can be used.*1\.jpg: not a JPEG"):
+    with pytest.raises(UserError, match=r"its only picture cannot be used: .*1\.jpg: not a JPEG"):
         prepare(tmp_path / "bad", wanted)
     assert not list(wanted.cache.rglob("*.json"))
 

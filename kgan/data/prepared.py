@@ -26,7 +26,7 @@ from kgan.data.decoding import asked_pixels
 from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
 from kgan.data.stores import INDEX, File, Store
-from kgan.errors import RunError, UserError, counted, shown
+from kgan.errors import RunError, UserError, counted, is_or_are, shown
 from kgan.listing import make_cache
 
 LAYOUT = 3
@@ -186,6 +186,8 @@ def _first_at_once(pictures: Iterator, source: Source, bad: list) -> Iterator:
     first = next(pictures, None)
     if first is None:
         name, *_, reason = bad[0]
+        if len(bad) == 1:
+            raise UserError(f"{source.label}: its only picture cannot be used: {name}: {reason}")
         raise UserError(f"{source.label}: none of its {len(bad)} pictures can be used; the first: {name}: {reason}")
     return itertools.chain([first], pictures)
 
@@ -193,7 +195,7 @@ def _first_at_once(pictures: Iterator, source: Source, bad: list) -> Iterator:
 def _report(source: Source, bad: list) -> None:
     if bad:
         (name, *_, reason), count = bad[0], len(bad)
-        what = f"{count} of {len(source.files)} pictures cannot be used and {'is' if count == 1 else 'are'} left out"
+        what = f"{count} of {len(source.files)} pictures cannot be used and {is_or_are(count)} left out"
         console.warn(f"{source.label}: {what}; the first: {name}: {reason}{source.advice}")
 
 

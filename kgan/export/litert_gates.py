@@ -11,7 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from kgan.errors import RunError
+from kgan.errors import RunError, counted
 
 FIXED_OPERATIONS = {
     "ABS", "ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D",
@@ -144,4 +144,6 @@ def _argument(tensor: str) -> str:
 def check_likeness(scores: list[float], least: float) -> None:
     """`scores`: SSIM to Keras of each picture. The worst one counts."""
     if not min(scores) >= least:  # NaN too
-        raise RunError(f"SSIM to Keras is {min(scores):.4f} on the worst of {len(scores)} pictures; {least} is asked")
+        raise RunError(
+            f"SSIM to Keras is {min(scores):.4f} on the worst of {counted(len(scores), 'picture')}; {least} is asked"
+        )

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kgan.data.decoding import pillows_limit_off
-from kgan.errors import UserError
+from kgan.errors import UserError, counted
 from kgan.pictures import to_float
 from kgan.serving.address import Model, parse_server
 from kgan.serving.errors import ModelUnknown, PicturesRefused, RequestRefused, ServerAway, ServerFailed, TimedOut
@@ -110,7 +110,7 @@ class Client:
         made = self._predict("serving_bytes", {"image_bytes": rows}, ["stylized_bytes", "error"], seed)
         results, errors = made["stylized_bytes"], made["error"]
         if not len(rows) == len(results) == len(errors):
-            raise ServerFailed(f"{self.server}: {len(rows)} pictures were sent, {len(results)} came back")
+            raise ServerFailed(f"{self.server}: {counted(len(rows), 'picture')} sent, {len(results)} came back")
         reasons = {k: error.decode(errors="replace") for k, error in enumerate(errors) if error}
         if reasons:
             raise PicturesRefused(reasons, [None if k in reasons else result for k, result in enumerate(results)])

@@ -1,6 +1,6 @@
 """What may go wrong between a client and a server. Each is one line for the user; the class says what to do."""
 
-from kgan.errors import UserError
+from kgan.errors import UserError, counted
 
 
 class ServingError(UserError):
@@ -45,7 +45,7 @@ class PicturesRefused(ServingError):
 
     def __init__(self, reasons: dict[int, str], results: list[bytes | None]):
         told = "; ".join(f"picture {index}: {reason}" for index, reason in sorted(reasons.items()))
-        super().__init__(f"{len(reasons)} of {len(results)} pictures were refused: {told}")
+        super().__init__(f"{len(reasons)} of {counted(len(results), 'picture')} were refused: {told}")
         self.reasons, self.results = reasons, results
 
 

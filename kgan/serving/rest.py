@@ -14,6 +14,7 @@ import urllib.parse
 
 import numpy as np
 
+from kgan.errors import counted
 from kgan.serving.address import Model, Server
 from kgan.serving.errors import ModelUnknown, RequestRefused, ServerAway, ServerFailed, TimedOut, TooLarge, one_line
 
@@ -102,7 +103,7 @@ class Rest:
             if count > self._limit:
                 raise TooLarge(f"{self._server}: the reply is larger than the client's limit of {self._limit} bytes")
         if response.length:
-            raise ConnectionError(f"the reply was cut off after {count} bytes")
+            raise ConnectionError(f"the reply was cut off after {counted(count, 'byte')}")
         return b"".join(parts)
 
     def _answer(self, status: int, text: bytes) -> dict:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from kgan import artefacts, console, fidelity, metrics, picture_features, places
 from kgan.bootstrap import Interval, draws, interval, mean_interval
 from kgan.checkpoints import found_in
-from kgan.errors import RunError, UserError, shown
+from kgan.errors import RunError, UserError, counted, is_or_are, shown
 from kgan.export.loading import Model, load
 from kgan.gallery import page, thumbnail
 from kgan.models import ModelSource, resolve_model

@@ -262,7 +262,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
         ([b"HTTP/1.1 200 OK\r\n\r\n[]"], errors.ServerFailed, "answers 200 without JSON"),
         ([b"HTTP/1.1 200 OK\r\n\r\n{}"], errors.ServerFailed, "in another form"),
         ([b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03"], errors.ServerFailed, "does not speak HTTP"),
-        ([HEAD + b"{"], errors.ServerAway, "cut off after 1 bytes"),
+        ([HEAD + b"{"], errors.ServerAway, "cut off after 1 byte)"),
         ([b""], errors.ServerAway, "nobody answers"),
     ],
     ids=["html", "a proxy's 503", "html as if it were fine", "a list", "empty", "grpc's port", "half", "nothing"],

@@ -12,8 +12,8 @@ from tyro.conf import Positional, arg
 from kgan import __version__, compiled, console, memory, recipes, run_folder
 from kgan.config import TrainConfig
 from kgan.data.decoding import at_most
-from kgan.errors import UserError
-from kgan.parsing import nearest, parse, wants_quiet
+from kgan.errors import UserError, nearest
+from kgan.parsing import parse, wants_quiet
 from kgan.pictures import Format
 
 Model = Annotated[str, arg(metavar="MODEL")]

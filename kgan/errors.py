@@ -1,7 +1,8 @@
 """Errors that a user can mend. The command line prints their text as one line, without a traceback."""
 
+import difflib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They change the direction of writing, so that a name reads otherwise than it is."""
@@ -40,6 +41,12 @@ def some(names: Sequence[str], most: int = 10) -> str:
     """ "a, b, c": the first of them, and how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """ "did you mean X? " with the known word that is most like this one; nothing where none is."""
+    near = difflib.get_close_matches(word, list(known), 1, cutoff)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 class UserError(Exception):

@@ -7,7 +7,6 @@ ends the options, and a value may begin with "-".
 import collections
 import contextlib
 import dataclasses
-import difflib
 import io
 import os
 import re
@@ -17,7 +16,7 @@ import typing
 import tyro
 from tyro.conf import Fixed, Positional, UseAppendAction, arg
 
-from kgan.errors import UserError
+from kgan.errors import UserError, nearest
 
 QUIET, LOUD = "--quiet", "--no-quiet"
 """The option that every command has beside its own; `wants_quiet` looks for it."""
@@ -91,12 +90,6 @@ def wants_quiet(args: list[str]) -> bool:
     """Whether --quiet is among the words before `--`."""
     before = args[: args.index("--")] if "--" in args else args
     return [word for word in before if word in (QUIET, LOUD)][-1:] == [QUIET]
-
-
-def nearest(word: str, known: typing.Iterable[str], cutoff: float = 0.5) -> str:
-    """ "did you mean X? " with the known word that is nearest, or nothing."""
-    near = difflib.get_close_matches(word, list(known), 1, cutoff)
-    return f"did you mean {near[0]}? " if near else ""
 
 
 def options_of(options: type) -> list[Option]:

@@ -5,7 +5,6 @@ its loss terms; every other field is the default of the flag of the same name.
 """
 
 import dataclasses
-import difflib
 import importlib
 import math
 import os
@@ -14,7 +13,7 @@ import sys
 from typing import Literal
 
 from kgan.config import TrainConfig
-from kgan.errors import UserError
+from kgan.errors import UserError, nearest
 from kgan.models import ModelSource, resolve_model
 
 
@@ -305,8 +304,7 @@ def find(name: str) -> Recipe:
         return RECIPES[name]
     if ":" in name:
         return _imported(name)
-    near = difflib.get_close_matches(name, RECIPES, 1, 0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = nearest(name, RECIPES, 0.4)
     raise UserError(f"--recipe {name}: no such recipe; {hint}There are {', '.join(RECIPES)}, or module:RECIPE")
 
 
@@ -385,8 +383,7 @@ def _check_term(word: str, name: str, recipe: Recipe) -> None:
     possible = [term for term in TERMS if term not in impossible]
     if name in possible:
         return
-    near = difflib.get_close_matches(name, possible, 1, 0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = nearest(name, possible, 0.4)
     raise UserError(f"--weight {word}: no such term in recipe {recipe.name}; {hint}There are {', '.join(possible)}")
 
 
@@ -536,8 +533,7 @@ def _check_names(config: TrainConfig, recipe: Recipe) -> None:
         for value in given.split(",") if given and setting in SEVERAL else [given]:
             if value is None or value in names or (setting in SEVERAL and not given):
                 continue
-            near = difflib.get_close_matches(value, names, 1, 0.4)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = nearest(value, names, 0.4)
             raise UserError(f"--{_flag(setting)} {value}: no such choice; {hint}There are {', '.join(names)}")
     if recipe.discriminator is None and config.discriminator is not None:
         raise UserError(f"--discriminator {config.discriminator}: recipe {recipe.name} trains without a discriminator")

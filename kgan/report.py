@@ -7,7 +7,6 @@ are.
 """
 
 import dataclasses
-import difflib
 import json
 import os
 import pathlib
@@ -15,7 +14,7 @@ import tempfile
 from collections.abc import Iterable
 
 from kgan.bootstrap import Interval
-from kgan.errors import UserError, counted
+from kgan.errors import UserError, counted, nearest
 
 Report = dict
 
@@ -178,8 +177,7 @@ def thresholds(under: Iterable[str], over: Iterable[str]) -> list[Threshold]:
 def _threshold(option: str, word: str) -> Threshold:
     name, _, number = word.partition("=")
     if name not in METRICS:
-        near = difflib.get_close_matches(name, METRICS, 1, 0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = nearest(name, METRICS)
         raise UserError(f"{option} {word}: no such metric; {hint}There are {', '.join(METRICS)}")
     right = "--fail-under" if METRICS[name].higher_is_better else "--fail-over"
     if option != right:

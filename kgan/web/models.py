@@ -58,7 +58,8 @@ def _content(source: ModelSource) -> bytes:
 
 def _exported(run: pathlib.Path) -> bytes:
     """A .tflite file of the sizes that the page offers, from a run's newest checkpoint."""
-    from kgan.export import export_fixed, load_generator
+    with console.without_chatter():  # of TensorFlow, which the page's other models do without
+        from kgan.export import export_fixed, load_generator
 
     generator, _ = load_generator(run)
     if generator.noise_channels or not generator.takes_content or generator.channels != 3:

@@ -118,6 +118,9 @@ class TrainConfig:
     # --- optimization ---------------------------------------------------------------------------------------------
     steps: Whole = None
     """Length of the schedule in updates (Iteration). With --resume: train the run longer, to this many in all."""
+    minutes: Real = None
+    """Train for about so long: the first steps are measured, and a schedule that would take longer is shortened, to a
+    quarter of --steps at most."""
     stop_after: Whole = None
     """End early, after this many updates in all, with a full checkpoint; the schedule stays that of --steps."""
     batch_size: Whole = None

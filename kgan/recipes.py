@@ -416,18 +416,31 @@ def _shortened(config: TrainConfig) -> TrainConfig:
 
 
 def _with_derived_defaults(config: TrainConfig) -> TrainConfig:
-    sample_every = config.sample_every or max(1, config.steps // 20)
-    return dataclasses.replace(
-        config,
-        discriminator_learning_rate=config.discriminator_learning_rate or config.learning_rate,
-        sample_every=sample_every,
-        checkpoint_every=config.checkpoint_every or sample_every,
-    )
+    rate = config.discriminator_learning_rate or config.learning_rate
+    config = dataclasses.replace(config, discriminator_learning_rate=rate)
+    return config if config.minutes else with_intervals(config, config.steps)
 
 
-_ABOVE_ZERO = ("size", "steps", "stop_after", "batch_size", "filters", "discriminator_filters", "learning_rate",
-               "discriminator_learning_rate", "truncation", "devices", "log_every", "sample_every", "checkpoint_every",
-               "keep_checkpoints")  # fmt: skip
+def with_intervals(config: TrainConfig, steps: int) -> TrainConfig:
+    """The settings with a schedule of so many steps, and the intervals that follow from it where none are given."""
+    sample_every = config.sample_every or max(1, steps // 20)
+    checkpoint_every = config.checkpoint_every or sample_every
+    return dataclasses.replace(config, steps=steps, sample_every=sample_every, checkpoint_every=checkpoint_every)
+
+
+def steps_in_time(config: TrainConfig, seconds: float) -> int:
+    """How many of --steps fit into --minutes where one takes `seconds`; at least a quarter of them, and all without it.
+
+    A schedule much shorter than its recipe's learns too little to be worth its time.
+    """
+    if config.minutes is None:
+        return config.steps
+    return min(config.steps, max(-(-config.steps // 4), round(60 * config.minutes / max(seconds, 1e-9))))
+
+
+_ABOVE_ZERO = ("size", "steps", "minutes", "stop_after", "batch_size", "filters", "discriminator_filters",
+               "learning_rate", "discriminator_learning_rate", "truncation", "devices", "log_every", "sample_every",
+               "checkpoint_every", "keep_checkpoints")  # fmt: skip
 _NOT_NEGATIVE = ("blocks", "noise_channels", "image_pool", "seed", "generator_weight", "discriminator_weight",
                  "wasserstein_weight", "mmd_weight")  # fmt: skip
 _LARGEST = 2**31 - 1

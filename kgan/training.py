@@ -37,6 +37,8 @@ GENERATOR_SETTINGS = ("generator", "filters", "blocks", "stride", "kernel", "nor
 _MAY_CHANGE = (*places.MOVABLE, *places.LEARNED_FROM, "steps")
 """Settings of a run that may change when it goes on."""
 _REHEARSED_STEPS = 3
+_MEASURED_STEPS = 12
+"""Steps of the rehearsal where the schedule depends on what they take."""
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -167,6 +169,7 @@ class Session:
         """A new run, from step 0."""
         self._begin()
         seconds = self._rehearsed()
+        self._keep_to_time(seconds)
         own = run_folder.create(self.config) if self.cluster.is_chief else None
         run = RunFolder(pathlib.Path(self.cluster.agree("run", own and str(own.path))[0]))
         with self._held(run):
@@ -188,6 +191,17 @@ class Session:
             if over and first >= self._last():
                 return self._end(run, first, trained=False)
             return self._go(run, checkpoints, first or 0, seconds)
+
+    def _keep_to_time(self, seconds: float) -> None:
+        """Shorten the schedule to --minutes, by what a step takes on the chief's machine."""
+        whole = self.config.steps
+        steps = self.cluster.agree("steps", recipes.steps_in_time(self.config, seconds))[0]
+        self.config = recipes.with_intervals(self.config, steps)
+        if steps < whole:
+            self.gan.shorten_schedule(steps)
+        if steps < whole and self.cluster.is_chief:
+            asked = f"--minutes {self.config.minutes:g}"
+            console.say(f"steps     {steps} instead of {whole}, for {asked}: one takes {seconds:.2g} s here")
 
     def _begin(self) -> None:
         """The weights of step 0. Every worker reads --init-from in its own place; it must be the same model."""
@@ -261,14 +275,15 @@ class Session:
         The first thing that TensorFlow is given to do, unless there are weights to start from: a compiled step is found
         again by names that count what came before it.
         """
+        count = _MEASURED_STEPS if self.config.minutes and not self.config.resume else _REHEARSED_STEPS
         with self.strategy.scope():
             try:
-                return _rehearse(self.gan, self._dataset(0), self.strategy)
+                return _rehearse(self.gan, self._dataset(0), self.strategy, count)
             except tf.errors.OpError:
                 if not compiled.forget():
                     raise
                 self.gan.train_function = None  # TensorFlow would not try again with the same one
-                return _rehearse(self.gan, self._dataset(0), self.strategy)
+                return _rehearse(self.gan, self._dataset(0), self.strategy, count)
 
     def _dataset(self, first: int):
         """The pictures from step `first` on."""
@@ -351,7 +366,7 @@ def _init_from(gan, other: str) -> None:
     gan.stylist_of.set_weights(gan.stylist.get_weights())
 
 
-def _rehearse(gan, dataset, strategy) -> float:
+def _rehearse(gan, dataset, strategy, count: int) -> float:
     """Seconds per step, from a few steps that are then undone: what they cost to compile is paid only once."""
     state = tracking.checkpoint(gan=gan)
     with tempfile.TemporaryDirectory() as folder:
@@ -360,12 +375,12 @@ def _rehearse(gan, dataset, strategy) -> float:
         gan.take_up()
         whole = isinstance(dataset, tf.data.Dataset)
         batches = iter(strategy.experimental_distribute_dataset(dataset) if whole else dataset)
-        for done in range(_REHEARSED_STEPS):
+        for done in range(count):
             if done == 1:  # the first one compiles
                 began = time.perf_counter()
             logs = gan.train_function(batches)
             np.asarray(next(iter(logs.values())))  # wait for the device
-        seconds = (time.perf_counter() - began) / (_REHEARSED_STEPS - 1)
+        seconds = (time.perf_counter() - began) / (count - 1)
         state.read(before).assert_consumed()
     return seconds
 

@@ -3,6 +3,7 @@ import functools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from gan_runs import EXACT, PARITY, SGD, batches, eager, make, same, settings, train, weights
 
 from kgan import recipes
@@ -152,3 +153,14 @@ def test_the_learning_rate_falls_in_the_second_half_and_a_longer_schedule_starts
     # From step 6 to 14: four at the full rate, then a quarter less each.
     assert rates([6, 10, 11, 13, 14], steps=14, extended_at=6) == pytest.approx([2, 2, 1.5, 0.5, 0])
     assert rates([9, 10], steps=10, extended_at=9) == [2, 0]  # a schedule of one step
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])  # in float16 the optimizer is inside another
+def test_a_schedule_is_shortened_in_a_step_that_is_traced_already(precision):
+    gan = make(settings(recipe="paired", learning_rate=2.0, decay="linear", steps=100, precision=precision))
+    optimizers = [getattr(each, "inner_optimizer", each) for each in (gan.maker.optimizer, gan.judge.optimizer)]
+    tf.config.run_functions_eagerly(False)
+    rates = tf.function(lambda step: [each._learning_rate(step) for each in optimizers])
+    assert [float(rate) for rate in rates(tf.constant(8))] == [2, 2]
+    gan.shorten_schedule(10)
+    assert [float(rate) for rate in rates(tf.constant(8))] == pytest.approx([0.8, 0.8])

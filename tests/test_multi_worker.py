@@ -31,6 +31,20 @@ README = (pathlib.Path(kgan.__file__).parents[1] / "README.md").read_text(encodi
 # --- the same weights as one process ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """Run folders of a single process, by recipe."""
+
+    @functools.cache
+    def run_of(**changes):
+        run = tmp_path_factory.mktemp("one")
+        process = small_runs.Process(small_runs.arguments(three_steps(run, **changes)))
+        assert process.wait(120) == 0, process.output
+        return run
+
+    return run_of
+
+
 def differences(one, other):
     assert one.keys() == other.keys()
     pairs = [(one[name].astype(np.float64), other[name].astype(np.float64)) for name in one if one[name].size]
@@ -38,13 +52,10 @@ def differences(one, other):
 
 
 @pytest.mark.slow
-def test_workers_train_what_one_process_trains(tmp_path):
-    # All that looks beyond a worker's own pictures: batch norm, the image pool, the MMD; and noise, drawn for all.
-    recipe = {"recipe": "cyclegan", "norm": "batch", "image_pool": 6, "weight": ("mmd=1",), "noise_channels": 2}
-    changes = {**recipe, "learning_rate": 1e-3, "discriminator_learning_rate": 1e-3, **EXACT}
-    count, alone, run = 3, tmp_path / "alone", tmp_path / "run"
-    process = small_runs.Process(small_runs.arguments(three_steps(alone, **changes)))
-    assert process.wait(120) == 0, process.output
+@pytest.mark.parametrize(("recipe", "count"), [("cyclegan", 3), ("article", 2)])
+def test_workers_train_what_one_process_trains(recipe, count, one, tmp_path):
+    changes = {"recipe": recipe, "learning_rate": 1e-3, "discriminator_learning_rate": 1e-3, **EXACT}
+    alone, run = one(**changes), tmp_path / "run"
     workers, outputs = trained_by(count, run, **changes)
     start, weights = small_runs.weights(alone, 0), small_runs.weights(alone, 3)
     kernels = [name for name in weights if re.search("gan/stylist/.*kernel", name)]

@@ -81,6 +81,7 @@ def test_cut_and_fastcut_hold_the_content_by_the_papers_weights():
         ({"recipe": "json:dumps"}, "should be a kgan.recipes.Recipe"),
         ({"size": 130}, "128 or 132"),
         ({"batch_size": 0}, "--batch-size should be above 0"),
+        ({"minutes": 0.0}, "--minutes should be above 0"),
         ({"recipe": "cyclegan", "weight": ("cycel=1",)}, "did you mean cycle"),
         ({"weight": ("cycle",)}, "TERM=NUMBER"),
         ({"recipe": "paired", "weight": ("cycle=1",)}, "no such term in recipe paired"),
@@ -120,6 +121,17 @@ def test_own_recipe_by_module_and_name(tmp_path, monkeypatch):
 def test_smoke_shortens_a_run(monkeypatch):
     monkeypatch.setenv("KGAN_SMOKE", "1")
     assert resolved(recipe="cyclegan", steps=50_000).steps <= 4
+
+
+def test_minutes_shorten_a_schedule_to_a_quarter_at_most():
+    config = resolved(recipe="paired", steps=1150, minutes=6, sample_every=7)
+    fitting = {0.1: 1150, 0.36: 1000, 0.6: 600, 5.0: 288, 0.0: 1150}
+    assert {seconds: recipes.steps_in_time(config, seconds) for seconds in fitting} == fitting
+    assert recipes.steps_in_time(resolved(steps=1150), 1e6) == 1150
+    shorter = recipes.with_intervals(config, 600)
+    assert (shorter.steps, shorter.sample_every, shorter.checkpoint_every) == (600, 7, 7)
+    shorter = recipes.with_intervals(resolved(steps=1150, minutes=6), 600)
+    assert (shorter.sample_every, shorter.checkpoint_every) == (30, 30)
 
 
 def test_terms_of_every_recipe_are_known():

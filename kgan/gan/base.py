@@ -9,7 +9,7 @@ import tensorflow as tf
 from kgan import losses, metrics, recipes
 from kgan.config import TrainConfig
 from kgan.gan import noise, replicas, views
-from kgan.gan.optimizers import build_optimizer
+from kgan.gan.optimizers import build_optimizer, shorten_schedule
 from kgan.gan.player import Average, Player, joined
 from kgan.gan.tally import Tally
 from kgan.gan.terms import TERMS, Scene
@@ -82,6 +82,12 @@ class GAN(keras.Model):
         compared = kinds[self.recipe.pictures]
         compared += ("cycle",) if self.recipe.topology == "two_way" else ()
         return [f"{what}_{metric}" for what in compared for metric in ("ssim", "psnr", "mse")]
+
+    def shorten_schedule(self, steps: int) -> None:
+        """Let the learning rates reach zero at step `steps`, where they decay."""
+        for player in (self.maker, self.judge):
+            if player is not None:
+                shorten_schedule(player.optimizer, steps)
 
     # --- one update -----------------------------------------------------------------------------------------------
 

@@ -16,18 +16,30 @@ OPTIMIZERS = {
 @keras.saving.register_keras_serializable("kgan")
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     """From step `start` to step `steps`: constant for the first half, then linearly to zero (CycleGAN,
-    https://arxiv.org/abs/1703.10593). Before `start` it is constant."""
+    https://arxiv.org/abs/1703.10593). Before `start` it is constant.
+
+    `steps` is a variable: a step that is compiled already follows when the schedule is shortened.
+    """
 
     def __init__(self, rate: float, steps: int, start: int = 0):
-        self.rate, self.steps, self.start = rate, steps, start
+        self.rate, self.start = rate, start
+        self.steps = keras.Variable(steps, trainable=False, dtype="int64", name="scheduled_steps")
 
     def __call__(self, step):
         length = self.steps - self.start
-        left = (self.steps - keras.ops.cast(step, "float32")) / (length - length // 2)
+        left, falling = self.steps - keras.ops.cast(step, "int64"), length - length // 2
+        left = keras.ops.cast(left, "float32") / keras.ops.cast(falling, "float32")
         return self.rate * keras.ops.clip(left, 0.0, 1.0)
 
     def get_config(self):
-        return {"rate": self.rate, "steps": self.steps, "start": self.start}
+        return {"rate": self.rate, "steps": int(self.steps), "start": self.start}
+
+
+def shorten_schedule(optimizer: keras.optimizers.Optimizer, steps: int) -> None:
+    """Let the learning rate reach zero at step `steps`, where it decays at all."""
+    schedule = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
+    if isinstance(schedule, LinearDecay):
+        schedule.steps.assign(steps)
 
 
 def build_optimizer(config: TrainConfig, player: str, variables: list) -> keras.optimizers.Optimizer:

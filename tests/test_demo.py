@@ -1,0 +1,64 @@
+"""What `make demo` promises: the test pictures come 1.5 dB nearer to the true ones, however short its schedule."""
+
+import dataclasses
+import io
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+import small_runs
+from PIL import Image
+
+import kgan
+from kgan import metrics, recipes
+from kgan.config import TrainConfig
+from kgan.data import fixed_batch, open_pictures, training_dataset
+from kgan.evaluation import compared, fitted
+from kgan.gan import build_gan
+
+MAKEFILE = (pathlib.Path(kgan.__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
+PROMISE = 1.5
+
+
+def settings(**changes):
+    cache = str(small_runs.home() / "cache")
+    return dataclasses.replace(recipes.resolve(TrainConfig(cache=cache, **changes)), jit=False, devices=1)
+
+
+def pictures_of(pictures):
+    return pictures.test_content, pictures.test_truth
+
+
+def psnr(pictures, truth):
+    return float(np.mean(metrics.psnr(*((np.clip(x, -1, 1) + 1) / 2 for x in (truth, pictures)))))
+
+
+def test_it_fails_below_its_promise():
+    asked = float(re.search(r"--fail-under truth_psnr=([\d.]+)", MAKEFILE)[1])
+    pictures = open_pictures(settings())
+    scores = [
+        compared("truth", *pair, "")["truth_psnr"] for pair in zip(*map(shown, pictures_of(pictures)), strict=True)
+    ]
+    assert len(scores) == 52
+    assert asked == pytest.approx(np.mean(scores) + PROMISE, abs=0.01)
+
+
+def shown(store):
+    """The pictures of a store as an evaluation sees them."""
+    for encoded in store.encoded(np.arange(len(store))):
+        yield fitted(np.asarray(Image.open(io.BytesIO(encoded))), settings().size)
+
+
+@pytest.mark.slow
+def test_the_shortest_schedule_keeps_it():
+    """The fewest steps that `--minutes` may choose. At half the size, which takes a quarter of the time."""
+    config = settings(size=32, minutes=1.0)
+    config = recipes.with_intervals(config, recipes.steps_in_time(config, seconds=1e9))
+    assert config.steps == 288
+    keras.utils.set_random_seed(config.seed)
+    gan, pictures = build_gan(config), open_pictures(config)
+    gan.fit(training_dataset(pictures, config, 0), steps_per_epoch=config.steps, shuffle=False, verbose=0)
+    content, truth = (fixed_batch(store, config, 99) for store in pictures_of(pictures))
+    assert psnr(gan.stylist(content).numpy(), truth) > psnr(content, truth) + PROMISE

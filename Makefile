@@ -12,9 +12,9 @@ PROMISE := --fail-under truth_psnr=21.53
 demo: $(BIN)/.installed
 	@echo "The demo: at most about 6 minutes of training on the CPU, then scores and pictures"
 	$(BIN)/python scripts/train.py --run $(RUN) $(HOW)
-	$(BIN)/python scripts/evaluate.py $(RUN) $(PROMISE)
 	$(BIN)/kgan sample $(RUN)/sample
 	$(BIN)/python scripts/stylize.py $(RUN)/sample/testA --model $(RUN)/model.tflite --output $(RUN)/stylized --overwrite
+	$(BIN)/python scripts/evaluate.py $(RUN) $(PROMISE)
 	@echo
 	@echo "Look at      $(RUN)/samples (content | stylized | truth) and $(RUN)/stylized"
 	@echo "Activate     . $(BIN)/activate"

@@ -39,6 +39,7 @@ def test_every_recipe_leaves_only_what_means_something_open(name):
         "content",
         "data",
         "feature_weights",
+        "minutes",
         "stop_after",
         "init_from",
         "max_megapixels",

@@ -1,5 +1,6 @@
 """Preparing: what is kept, what is decoded again, what is refused; folders, pairs, the sample, TFDS sets."""
 
+import dataclasses
 import io
 import json
 import multiprocessing
@@ -12,11 +13,12 @@ import pytest
 import tensorflow_datasets as tfds
 from icc_profiles import P3
 from PIL import ExifTags, Image, ImageCms
+from test_listing import odd_name
 
 import kgan.data
 from kgan import recipes
 from kgan.config import TrainConfig
-from kgan.data import builder, normalising, open_pictures, prepared, sources, stores
+from kgan.data import builder, normalising, open_pictures, prepared, sources, stores, training_dataset
 from kgan.data.decoding import at_most, decode_picture
 from kgan.errors import RunError, UserError
 
@@ -432,6 +434,109 @@ def test_paired_recipe_without_pairs(tmp_path):
     save(tmp_path / "b/y.png", pixels(0))
     with pytest.raises(UserError, match=r"equal file names.*x\.png and y\.png"):
         open_pictures(config(tmp_path, "paired", content=str(tmp_path / "a"), style=str(tmp_path / "b")))
+
+
+def shaped(path, height, width, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)).save(path, **options)
+
+
+def paired(tmp_path):
+    pictures = open_pictures(config(tmp_path, "paired", content=str(tmp_path / "a"), style=str(tmp_path / "b")))
+    return list(zip(pictures.content.names, pictures.style.names, strict=True))
+
+
+def test_pairs_of_another_shape_are_named_and_left_out(tmp_path, capsys):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # shown, it is 40 high
+    for name, one, other in (
+        ("cut.png", (64, 96), (64, 64)),
+        ("turned.png", (40, 60), (60, 40)),
+        ("half.png", (40, 60), (20, 30)),
+        ("near.png", (100, 100), (102, 100)),
+    ):
+        shaped(tmp_path / "a" / name, *one)
+        shaped(tmp_path / "b" / name, *other)
+    shaped(tmp_path / "a/exif.jpg", 60, 40, exif=turned)
+    shaped(tmp_path / "b/exif.jpg", 40, 60)
+    assert [name for name, _ in paired(tmp_path)] == ["exif.jpg", "half.png", "near.png"]
+    said = "2 pairs of unequal shape are left out: cut.png (96x64 and 64x64), turned.png (60x40 and 40x60)"
+    assert said in capsys.readouterr().err
+    for name in ("exif.jpg", "half.png", "near.png"):
+        (tmp_path / "a" / name).unlink()
+    with pytest.raises(
+        UserError, match=r"should have the same shape, up to 2%\. Received: cut\.png \(96x64 and 64x64\)"
+    ):
+        paired(tmp_path)
+
+
+def test_names_to_the_letter_come_first_and_unsure_ones_are_named(tmp_path, capsys):
+    for name in ("a/a.jpg", "a/a.png", "b/a.png", "a/c.jpg", "b/c.png", "b/c.webp", "a/d.png", "b/d.jpg"):
+        shaped(tmp_path / name, 20, 20)
+    assert paired(tmp_path) == [("a.png", "a.png"), ("d.png", "d.jpg")]
+    said = capsys.readouterr().err
+    assert "several files could be the counterpart: c" in said
+    assert "2 pairs; 4 pictures without a counterpart are left out" in said
+
+
+def test_pairs_at_other_resolutions_show_the_same_place(tmp_path):
+    """A ramp in both directions, and the same at half its size: the crops are equal up to rounding."""
+    ramp = np.stack(np.meshgrid(np.linspace(0, 255, 240), np.linspace(0, 255, 180)), -1)
+    whole = Image.fromarray(np.dstack([ramp, ramp[..., :1]]).astype(np.uint8))
+    for folder, size in (("a", (240, 180)), ("b", (120, 90))):
+        (tmp_path / folder).mkdir()
+        whole.resize(size, Image.Resampling.BOX).save(tmp_path / folder / "x.png")
+    given = recipes.resolve(
+        config(tmp_path, "paired", content=str(tmp_path / "a"), style=str(tmp_path / "b"), min_crop=0.3, batch_size=8)
+    )
+    batch = next(iter(training_dataset(open_pictures(given), given)))
+    difference = np.abs(batch["content"].numpy() - batch["style"].numpy())
+    assert difference.mean() < 0.02  # of a range of 2: a shift by one pixel of the small one is 0.02
+    assert batch["content"].numpy().std() > 0.1
+
+
+def test_a_pair_of_tests_without_equal_shapes(tmp_path, capsys):
+    for part in ("trainA", "trainB", "testA", "testB"):
+        for name in ("1.png", "2.png"):
+            shaped(tmp_path / "root" / part / name, 20, 30 if (part, name) != ("testB", "2.png") else 20)
+    found = open_pictures(config(tmp_path, "paired", data=str(tmp_path / "root")))
+    assert found.test_content.names == found.test_truth.names == ["1.png"]
+    found = open_pictures(config(tmp_path, data=str(tmp_path / "root")))
+    assert (found.test_content.names, found.test_truth) == (["1.png", "2.png"], None)
+    assert capsys.readouterr().err.count("2.png (30x20 and 20x20)") == 2
+
+
+def test_what_kgan_wrote_below_the_pictures_is_not_trained_on(tmp_path):
+    """The cache lies in the pictures' folder, as a run does."""
+    shaped(tmp_path / "a/x.png", 20, 20)
+    shaped(tmp_path / "a/run/samples/0.png", 20, 20)
+    config(tmp_path, content="a").save(tmp_path / "a/run/config.json")
+    shaped(tmp_path / "a/cache/y.png", 20, 20)
+    given = TrainConfig(
+        content=str(tmp_path / "a"), style=str(tmp_path / "a"), cache=str(tmp_path / "a/cache"), size=32, recipe="cut"
+    )
+    assert open_pictures(given).content.names == ["x.png"]
+    shaped(tmp_path / "a/other/z.png", 20, 20)
+    made = dataclasses.replace(given, cache=str(tmp_path / "a/new"))
+    assert open_pictures(made).content.names == ["cache/y.png", "other/z.png", "x.png"]
+    assert (tmp_path / "a/new/CACHEDIR.TAG").read_text(encoding="utf-8").startswith("Signature: 8a477f597d28d172789")
+
+
+def test_names_that_are_no_utf8_come_through(tmp_path, wanted, capsys):
+    """Into the cache, its index, and out again; shown escaped."""
+    shaped(tmp_path / "set/a.png", 20, 20)
+    odd = odd_name(tmp_path / "set")
+    odd_name(tmp_path / "set", b"b\xff\n.png").write_bytes(b"x")
+    for _ in range(2):
+        store = prepared.prepare(sources.folder_source(tmp_path / "set"), wanted)
+        assert store.names == ["a.png", odd.name]
+        assert r"the first: b\xff\n.png: not a" in capsys.readouterr().err
+    assert len(store.encoded([0, 1])) == 2
+    (home,) = wanted.cache.glob("*/*/**/dataset_info.json")
+    assert [row["name"] for row in tfds.builder_from_directory(home.parent).as_data_source("train")] == [
+        b"a.png",
+        rb"caf\xe9.png",
+    ]
 
 
 # --- TFDS sets --------------------------------------------------------------------------------------------------------

@@ -80,7 +80,8 @@ def _shut(folder: str | os.PathLike) -> str | None:
 
 
 def tell_left(folder: str | os.PathLike, left: list[Left]) -> None:
-    """One line on stderr when folders below `folder` are left out because kgan wrote them."""
+    """One line on stderr when folders below `folder` are left out because kgan wrote them; none for the output."""
+    left = [(path, kind) for path, kind in left if kind != "output"]
     if left:
         console.say(f"kgan: {folder}: left out what kgan wrote: {_first(left)}")
 

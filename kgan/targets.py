@@ -202,6 +202,10 @@ def _standard_input() -> pathlib.Path:
     with file.open("rb") as copy:
         head = copy.read(4)
     suffix = next((suffix for start, suffix in _STARTS.items() if head.startswith(start)), "")
+    try:
+        decode_image(file, enough=1)
+    except PictureError as error:
+        raise UserError(f"standard input: {error.reason}") from None
     return file.rename(file.with_suffix(suffix))
 
 

@@ -94,7 +94,7 @@ def test_what_kgan_wrote_is_no_input(tmp_path, capsys):
     found = names(tmp_path, [tmp_path / "painted"])
     assert found == ["c.png", "foreign/a.png", "list/b.png"]
     said = capsys.readouterr().err
-    assert said == f"kgan: {tmp_path}: left out what kgan wrote: {tmp_path}/cache (cache) and 3 more folders\n"
+    assert said == f"kgan: {tmp_path}: left out what kgan wrote: {tmp_path}/cache (cache) and 2 more folders\n"
 
 
 def test_a_link_to_what_kgan_wrote_is_none_either(tmp_path):

@@ -187,14 +187,15 @@ def test_a_picture_from_standard_input_to_standard_output(tmp_path, monkeypatch,
     assert out.buffer.getvalue() == b"the result"
     assert "words" in capfd.readouterr().err
     assert not place.target.exists()
+    streams(monkeypatch, given)
     (place,) = targets.plan(["-"], tmp_path / "out", like_stylize)
     assert place.target.parent == tmp_path / "out"
 
 
 def test_words_on_standard_input_are_no_picture(monkeypatch):
     streams(monkeypatch, b"words")
-    (place,) = targets.plan(["-"], "out", like_stylize)
-    assert (place.source.name, place.target.name) == ("stdin", "stdin.png")
+    with pytest.raises(UserError, match="standard input: not a JPEG"):
+        targets.plan(["-"], "out", like_stylize)
 
 
 def test_terminals_are_refused(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 def expanded(path: str | os.PathLike) -> str | pathlib.Path:
@@ -39,4 +39,4 @@ def expands_paths(function: Callable) -> Callable:
 def _each_expanded(value):
     if isinstance(value, str | os.PathLike):
         return expanded(value)
-    return [_each_expanded(each) for each in value] if isinstance(value, list | tuple) else value
+    return [_each_expanded(each) for each in value] if isinstance(value, Iterable) else value

@@ -46,6 +46,7 @@ def test_a_function_gets_whole_paths(home):
     assert path_parameters(seen) == {"model", "pictures"}
     assert seen("~/a", name="~", output="~") == (f"{home}/a", (), "~", "~")
     assert seen(pathlib.Path("a"), pictures=["~/b", pathlib.Path("~/c")])[1] == [f"{home}/b", home / "c"]
+    assert seen("a", pictures=(word for word in ("~", "b")))[1] == [str(home), "b"]
     assert seen(None)[0] is None
     assert seen.__doc__ == "Words."
     with pytest.raises(TypeError, match="model"):

@@ -123,6 +123,11 @@ def check_free(path: str | None) -> None:
         raise UserError(f"--run {path}: is a file; name a folder")
     if folder and folder.exists() and any(folder.iterdir()):
         raise UserError(f"--run {path}: exists already; go on with it by --resume, or name another folder")
+    wanted = (folder or pathlib.Path("runs")).absolute()
+    above = next(each for each in (wanted, *wanted.parents) if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        reason = os.strerror(errno.EACCES if above.is_dir() else errno.ENOTDIR)
+        raise UserError(f"--run {path or 'runs'}: cannot be written ({reason})")
 
 
 def create(config: TrainConfig) -> RunFolder:

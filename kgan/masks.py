@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from kgan.data.decoding import PictureError, read_picture
+from kgan.data.decoding import PictureError, is_readable, read_picture
 from kgan.errors import UserError
 from kgan.listing import READ_SUFFIXES, find_pictures, named_file
 from kgan.pairing import pair, same_shape, stem
+from kgan.targets import Place
 
 
 class Masks:
@@ -21,20 +22,20 @@ class Masks:
         self._found = {file.relative_to(path): file for file in find_pictures(path)} if path.is_dir() else None
         self._only = None if path.is_dir() else read_mask(path)
 
-    def files_for(self, pictures: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-        """The mask file of every picture, given its path inside its folder: masks/a.jpg, else masks/a.png, ...
+    def files_for(self, places: Sequence[Place]) -> list[pathlib.Path | None]:
+        """The mask file of every picture, by its path inside its folder: masks/a.jpg, else masks/a.png, ...
 
-        Raises UserError where there is none, or more than one.
+        None for a picture without one that cannot be read. Raises UserError where there is none, or more than one.
         """
         if self._found is None:
-            return [self._path] * len(pictures)
-        names, masks = list(dict.fromkeys(pictures)), list(self._found)
+            return [self._path] * len(places)
+        names, masks = list(dict.fromkeys(place.relative for place in places)), list(self._found)
         pairs = pair(names, masks)
         files = {names[place]: self._found[masks[other]] for place, other in pairs.both}
-        alone = next((name for name in names if name not in files), None)
-        if alone:
-            raise UserError(self._why_none(alone))
-        return [files[name] for name in pictures]
+        for place in places:
+            if place.relative not in files and is_readable(place.source):
+                raise UserError(self._why_none(place.relative))
+        return [files.get(place.relative) for place in places]
 
     def _why_none(self, picture: pathlib.Path) -> str:
         near = [file for name, file in self._found.items() if stem(name) == stem(picture)]

@@ -244,7 +244,7 @@ def plan(
     """
     writing = writing or Writing()
     places = targets.plan(pictures, output, lambda suffix: writing.suffix(SUFFIXES.get(suffix, ".png")), variants)
-    files = masks.files_for([place.relative for place in places]) if masks else [None] * len(places)
+    files = masks.files_for(places) if masks else [None] * len(places)
     return [Job(place.source, place.targets, file) for place, file in zip(places, files, strict=True)]
 
 

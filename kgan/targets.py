@@ -18,7 +18,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
 from kgan import console
-from kgan.data.decoding import PictureError, decode_image
+from kgan.data.decoding import PictureError, decode_image, is_readable
 from kgan.errors import UserError, is_or_are
 from kgan.listing import identity, is_named_as_picture, named_file, pictures_of
 from kgan.pictures import FORMATS
@@ -112,7 +112,7 @@ def _names(found: Sequence[Found], output: pathlib.Path, suffix: Callable[[str],
     for place, wish in enumerate(wishes):
         claims.setdefault(same(wish), []).append(place)
     rivals = (place for each in claims.values() if len(each) > 1 for place in each)
-    unreadable = {place for place in rivals if not _is_readable(found[place][0])}
+    unreadable = {place for place in rivals if not is_readable(found[place][0])}
 
     def rank(place: int) -> tuple[bool, bool, int]:
         return place in unreadable, wishes[place] != found[place][1], place
@@ -137,14 +137,6 @@ def _others(relative: pathlib.Path, wish: pathlib.Path) -> Iterator[pathlib.Path
         wish = wish.with_name(relative.name + wish.suffix)
         yield wish
     yield from (wish.with_stem(f"{wish.stem}-{number}") for number in itertools.count(2))
-
-
-def _is_readable(source: pathlib.Path) -> bool:
-    try:
-        decode_image(source, enough=1)
-    except PictureError:
-        return False
-    return True
 
 
 def _folds_names(folder: pathlib.Path) -> bool:

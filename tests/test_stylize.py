@@ -1,18 +1,23 @@
 """Restyling arrays and files: sizes, types, orientation, names, refusals, and what happens to bad pictures."""
 
 import io
+import os
+import signal
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from test_listing import odd_name
 
 from kgan import load
 from kgan.errors import UserError
 from kgan.export import export_litert, export_saved_model
 from kgan.export.loading import shares_of_size
+from kgan.interruption import Interrupted
 from kgan.memory import HELD
 from kgan.networks.generators import ArticleGenerator, ResNetGenerator
+from kgan.pictures import Writing, save_picture
 from kgan.stylize import stylize
 
 
@@ -190,6 +195,65 @@ def test_missing_and_empty(models, tmp_path):
         with pytest.raises(UserError, match=path.name):
             stylize([path], models["identity"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_every_readable_picture_is_done_under_a_name_of_its_own(models, tmp_path, capsys):
+    """Beside one whose name is no UTF-8, one that cannot be read, a pipe, and a folder behind a link."""
+    for name in ("IMG_1.JPG", "IMG_1.jpg", "IMG_2.png", "deep/HOLIDAY.JPG"):
+        write(tmp_path / "in" / name, photo())
+    odd = odd_name(tmp_path / "in")
+    (tmp_path / "in" / "IMG_2.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+    os.mkfifo(tmp_path / "in" / "pipe.png")
+    write(tmp_path / "far" / "x.png", photo())
+    (tmp_path / "in" / "more").symlink_to(tmp_path / "far")
+    with pytest.raises(UserError, match="2 of 8 pictures could not be restyled"):
+        stylize([tmp_path / "in"], models["identity"], tmp_path / "in" / "out")
+    made = sorted(str(path.relative_to(tmp_path / "in/out")) for path in (tmp_path / "in/out").rglob("*.*"))
+    assert made == ["IMG_1.JPG", "IMG_1.jpg", "IMG_2.png", odd.name, "deep/HOLIDAY.JPG", "more/x.png"]
+    said = capsys.readouterr().err
+    assert "IMG_2.HEIC: HEIC is not read" in said
+    assert "pipe.png: is a pipe, not a file" in said
+    again = stylize(
+        [tmp_path / "in" / "deep", tmp_path / "in/IMG_2.png"], models["identity"], tmp_path / "in" / "again"
+    )
+    assert len(again) == 2
+
+
+def test_ctrl_c_says_how_many_are_done_and_how_to_go_on(models, tmp_path, monkeypatch):
+    for name in "abc":
+        write(tmp_path / "in" / f"{name}.png", photo())
+    saved = []
+
+    def save(self, picture, path, *args):
+        if len(saved) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        saved.append(path)
+        save_picture(picture, path)
+
+    monkeypatch.setattr(Writing, "save", save)
+    with pytest.raises(Interrupted, match="2 of 3 pictures are done; --skip-existing leaves these") as caught:
+        stylize([tmp_path / "in"], models["identity"], tmp_path / "out")
+    assert caught.value.status == 130
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    monkeypatch.undo()
+    assert len(stylize([tmp_path / "in"], models["identity"], tmp_path / "out", skip_existing=True)) == 1
+
+
+def test_variants_that_are_there_are_left(models, tmp_path):
+    source = write(tmp_path / "x.png", photo())
+    first, second = stylize([source], models["noisy"], tmp_path / "out", seed=7, variants=2)
+    before = second.read_bytes()
+    second.unlink()
+    first.write_bytes(b"mine")
+    assert stylize([source], models["noisy"], tmp_path / "out", seed=7, variants=2, skip_existing=True) == [second]
+    assert (first.read_bytes(), second.read_bytes()) == (b"mine", before)
+
+
+def test_one_picture_may_be_one_file(models, tmp_path):
+    source = write(tmp_path / "x.png", photo())
+    (made,) = stylize([source], models["identity"], tmp_path / "new" / "result.webp")
+    assert made == tmp_path / "new" / "result.webp"
+    assert Image.open(made).format == "WEBP"
 
 
 def test_models_of_noise_alone_are_refused(models, tmp_path):

@@ -187,6 +187,16 @@ def test_folders_of_masks(models, tmp_path):
     assert np.abs(read(tmp_path / "out" / "c.webp").astype(int) - photo(seed=3)).mean() < 5
 
 
+def test_a_picture_that_cannot_be_read_needs_no_mask(models, tmp_path, capsys):
+    write(tmp_path / "in" / "a.png", photo())
+    (tmp_path / "in" / "b.png").write_bytes(b"words")
+    write(tmp_path / "masks" / "a.png", left_half())
+    with pytest.raises(UserError, match="1 of 2 pictures could not be restyled"):
+        stylize([tmp_path / "in"], models["tflite"], tmp_path / "out", mask=tmp_path / "masks")
+    assert "b.png: not a JPEG" in capsys.readouterr().err
+    assert (tmp_path / "out" / "a.png").exists()
+
+
 def test_one_mask_for_all(models, tmp_path):
     for name in ("a", "b"):
         write(tmp_path / "in" / f"{name}.png", photo(seed=ord(name)))

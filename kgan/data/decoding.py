@@ -133,6 +133,15 @@ def decode_image(source: Source, channels: int = 3, enough: int | None = None) -
         return _with_channels(colour.to_srgb(image, profile), channels), notices
 
 
+def is_readable(source: Source) -> bool:
+    """Whether a picture can be decoded to its end; a JPEG is tried at 1/8 of its size."""
+    try:
+        decode_image(source, enough=1)
+    except PictureError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def _explained(source: Source) -> Iterator[None]:
     """PictureError with the file's name and the reason for whatever goes wrong inside."""

@@ -27,9 +27,16 @@ def write_sample(folder: str | os.PathLike) -> None:
             target = pathlib.Path(folder) / part
             _make_folder(target, folder)
             for name in (name for name in archive.namelist() if name.startswith(inside + "/")):
-                (target / pathlib.PurePosixPath(name).name).write_bytes(archive.read(name))
+                _write(target / pathlib.PurePosixPath(name).name, archive.read(name))
                 count += 1
     console.say(f"wrote     {count} pictures to {folder}")
+
+
+def _write(file: pathlib.Path, content: bytes) -> None:
+    """Whole or not at all."""
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(file)
 
 
 def _make_folder(target: pathlib.Path, asked: str | os.PathLike) -> None:

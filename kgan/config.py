@@ -192,15 +192,15 @@ class TrainConfig:
         """Read settings written by `save`; raises ValueError for unknown settings and for values of another kind."""
         read = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(read, dict):
-            raise ValueError(f"{path}: should be a JSON object with settings by name")
+            raise ValueError("should be a JSON object with settings by name")
         values = EARLIER | read
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
-            raise ValueError(f"{path}: unknown settings {', '.join(unknown)}")
+            raise ValueError(f"unknown settings {', '.join(unknown)}")
         kinds = typing.get_type_hints(cls)
         odd = [f"{name} {value!r}" for name, value in values.items() if not _fits(value, kinds[name])]
         if odd:
-            raise ValueError(f"{path}: not a value of the right kind: {', '.join(odd)}")
+            raise ValueError(f"not a value of the right kind: {', '.join(odd)}")
         values["weight"] = tuple(values.get("weight", ()))
         return cls(**values)
 

@@ -37,10 +37,10 @@ def is_or_are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def some(names: Sequence[str], most: int = 10) -> str:
+def some(names: Sequence[str], most: int = 10, between: str = ", ") -> str:
     """ "a, b, c": the first of them, and how many more there are."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    return between.join(names[:most]) + (f"{between}and {more} more" if more > 0 else "")
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:

@@ -172,7 +172,7 @@ class Folder:
         """Which pictures are left out, in one line on stderr."""
         if self.left:
             count = f"{counted(len(self.left), 'picture')} {is_or_are(len(self.left))} left out"
-            console.warn(f"{self.root}: {count}: {some(self.left)}")
+            console.warn(f"{self.root}: {count}: {some(self.left, between='; ')}")
 
 
 def _in_folder(path: str | os.PathLike, least: int = 1) -> list[Item]:
@@ -182,8 +182,7 @@ def _in_folder(path: str | os.PathLike, least: int = 1) -> list[Item]:
     usable = (folder.item(place) for place, verdict in judged if folder.judge(place, verdict, least))
     items = list(itertools.islice(usable, LIMIT))
     if not items:
-        raise UserError(f"{folder.root}: none of its pictures can be used: {some(folder.left, 3)}")
-
+        raise UserError(f"{folder.root}: none of its pictures can be used: {some(folder.left, 3, '; ')}")
     folder.tell()
     return items
 
@@ -196,7 +195,7 @@ def _pairs(content: Folder, truth: Folder, least: int) -> tuple[list[Item], list
     odd: list[str] = []
     found = list(itertools.islice(_usable_pairs(pairs.both, content, truth, least, odd), LIMIT))
     if not found:
-        why = some(content.left + truth.left + odd, 3)
+        why = some(content.left + truth.left + odd, 3, "; ")
         raise UserError(f"--truth {truth.root}: none of its pairs with {content.root} can be used: {why}")
     content.tell()
     truth.tell()

@@ -221,4 +221,4 @@ def test_which_names_are_those_of_pictures():
 
 def test_words_for_numbers():
     assert (counted(1, "picture"), counted(0, "pair"), counted(2, "pair")) == ("1 picture", "0 pairs", "2 pairs")
-    assert (some(["a", "b"]), some(["a", "b", "c"], 1)) == ("a, b", "a and 2 more")
+    assert (some(["a", "b"]), some(["a", "b", "c"], 1)) == ("a, b", "a, and 2 more")

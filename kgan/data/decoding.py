@@ -83,7 +83,8 @@ class Picture:
 
     def seen(self) -> np.ndarray:
         """uint8 [height, width, 3|4] in sRGB for a network: white where it is wholly transparent."""
-        return _with_channel_axis(_with_channels(self.in_srgb().image, 4 if self.image.mode == "RGBA" else 3))
+        image = self.in_srgb().image
+        return _without_hidden_colours(image) if image.mode == "RGBA" else np.asarray(_in_mode(image, "RGB"))
 
     def over_white(self) -> "Picture":
         """The same picture without transparency."""
@@ -203,6 +204,8 @@ def _loaded(image: Image.Image, animated: bool) -> Image.Image:
         image.blend_op = PngImagePlugin.Blend.OP_SOURCE
     covered = image.tile[0][1] if image.format == "GIF" else None
     image.load()
+    if image.format == "WEBP":
+        return image.copy()  # the one at hand keeps its decoder, which holds two pictures more
     return image if covered in (None, (0, 0, *image.size)) else _clear_outside(image, covered)
 
 
@@ -250,8 +253,8 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 def _with_channels(image: Image.Image, channels: int) -> Image.Image:
     if image.mode != "RGBA":
         return _in_mode(_in_mode(image, "RGB"), MODES[channels])
-    if channels == 4:  # whatever colour hides under full transparency would be noise to a network
-        return Image.composite(image, Image.new("RGBA", image.size, (255, 255, 255, 0)), _not_zero(image))
+    if channels == 4:
+        return Image.fromarray(_without_hidden_colours(image))
     return _in_mode(_over_white(image), MODES[channels])
 
 
@@ -265,8 +268,11 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)  # which would copy what is in that mode already
 
 
-def _not_zero(image: Image.Image) -> Image.Image:
-    return image.getchannel("A").point(lambda alpha: 255 if alpha else 0)
+def _without_hidden_colours(image: Image.Image) -> np.ndarray:
+    """RGBA -> uint8 [H, W, 4], white under full transparency: another colour there would be noise to a network."""
+    pixels = np.array(image)
+    pixels[..., :3] |= np.where(pixels[..., 3:] == 0, np.uint8(255), np.uint8(0))
+    return pixels
 
 
 def _with_channel_axis(image: Image.Image) -> np.ndarray:

@@ -97,7 +97,7 @@ def find_pictures(
     """
     found = look_through(folder, outputs)
     if not found.pictures and not found.left:
-        raise UserError(f"{folder}: no pictures in this folder; give one that holds JPEG, PNG or WebP files")
+        raise UserError(f"{folder}: no pictures in this folder; give one that holds JPEG, PNG, WebP or GIF files")
     if not found.pictures:
         raise UserError(f"{folder}: no pictures besides those in {_first(found.left)}; name that folder to use them")
     tell(folder, found.left)

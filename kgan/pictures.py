@@ -143,11 +143,15 @@ class Writing:
         save_picture(picture, path, profile, said, lossless, self.quality or QUALITY)
 
 
+class TooLong(UserError):
+    """A side of a picture is longer than its format allows."""
+
+
 def check_sides(height: int, width: int, path: pathlib.Path) -> None:
-    """UserError for a picture of which a side is too long for the format of the file it shall become."""
+    """Raise TooLong for a picture of which a side is too long for the format of the file it shall become."""
     kind = FORMATS[path.suffix.lower()]
     if max(height, width) > LONGEST.get(kind, 2**31 - 1):
-        raise UserError(
+        raise TooLong(
             f"{path}: a picture in this format may have {LONGEST[kind]} pixels a side. Received: {width}x{height}; "
             "give --format png"
         )

@@ -13,7 +13,7 @@ from kgan import models, places, recipes
 from kgan.config import TrainConfig
 from kgan.errors import RunError, UserError
 
-PER_CALL = ("run", "resume", "stop_after")
+PER_CALL = ("run", "resume", "stop_after", "max_megapixels")
 """Settings of one call, not of the run: they may differ when a run goes on."""
 
 _DERIVED = ("steps", "discriminator_learning_rate", "sample_every", "checkpoint_every")

@@ -13,7 +13,7 @@ from kgan import console, places
 from kgan.config import TrainConfig
 from kgan.data import Store, open_pictures
 from kgan.data.check import Verdict, verdicts_on
-from kgan.data.decoding import decode_picture
+from kgan.data.decoding import decode_picture, summed
 from kgan.errors import UserError, counted, is_or_are, shown, some
 from kgan.listing import find_pictures
 from kgan.models import ModelSource
@@ -153,14 +153,17 @@ class Folder:
         self.paths = find_pictures(self.root)
         self.names = [path.relative_to(self.root) for path in self.paths]
         self.left: list[str] = []
+        self.notices: list[tuple[pathlib.Path, str]] = []
 
     def judge(self, place: int, verdict: Verdict, least: int) -> bool:
-        """Whether a picture can be used; notes why not."""
+        """Whether a picture can be used; notes why not, and what is to be said of it."""
         height, width = verdict.shape
         small = f"is {width}x{height}, too small for SSIM, which needs {least} pixels a side; give --size"
         reason = verdict.reason or (small if min(verdict.shape) < least else None)
         if reason:
             self.left.append(f"{self.names[place]}: {reason}")
+        else:
+            self.notices += [(self.names[place], notice) for notice in verdict.notices]
         return not reason
 
     def item(self, place: int) -> Item:
@@ -169,7 +172,9 @@ class Folder:
         return Item(shown(self.names[place]), lambda channels: decode_picture(path, channels))
 
     def tell(self) -> None:
-        """Which pictures are left out, in one line on stderr."""
+        """Which pictures are left out, in one line on stderr, and another one of animations."""
+        for line in summed(self.notices):
+            console.warn(f"{self.root}: {line}")
         if self.left:
             count = f"{counted(len(self.left), 'picture')} {is_or_are(len(self.left))} left out"
             console.warn(f"{self.root}: {count}: {some(self.left, between='; ')}")

@@ -34,6 +34,15 @@ def test_every_problem_is_printed(folder, capsys):
     assert lines[2:] == ["5 pictures checked, 2 cannot be used"]
 
 
+def test_animations_are_remarked_on_and_good(folder, capsys):
+    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
+    assert check.main([folder]) == 0
+    remark = "animated: the first frame is taken; a film is another matter"
+    assert capsys.readouterr().out == f"{folder}/moving.gif: {remark}\n5 pictures checked, all good\n"
+    assert check.check_folders([folder]) == []
+
+
 def test_single_files_and_missing_folders(folder):
     assert check.check_folders([folder / "0.png"]) == []
     with pytest.raises(UserError, match="no such folder"):

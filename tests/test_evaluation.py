@@ -218,6 +218,17 @@ def test_the_truth_is_brought_to_the_size_of_its_content(identity, tmp_path):
         assert value(report, "truth_mse") == pytest.approx(0.04, rel=1e-4)  # (51 / 255)^2
 
 
+def test_animations_are_told_of_once(identity, tmp_path, capsys):
+    content = fill(tmp_path / "content", ["a.png"])
+    frames = [Image.new("RGB", (40, 32), colour) for colour in ("red", "blue")]
+    for name in ("b.webp", "c.gif"):
+        frames[0].save(content / name, save_all=True, append_images=frames[1:])
+    assert evaluate(identity, content)["pictures"] == 3
+    said = capsys.readouterr().err
+    assert f"{content}: b.webp and 1 more: animated: the first frame is taken; a film is another matter\n" in said
+    assert said.count("animated") == 1
+
+
 def test_what_cannot_be_scored_is_left_out_before_the_work(identity, tmp_path, capsys):
     content = fill(tmp_path / "content", [f"{name}.png" for name in "abcdefg"])
     truth = fill(tmp_path / "truth", [f"{name}.png" for name in "abcdef"])

@@ -16,12 +16,15 @@ import urllib.request
 
 import numpy as np
 import pytest
+from icc_profiles import ADOBE
 from PIL import Image
 from serving_models import HalfPlusThree, Xor, publish
 from serving_server import Code, Failure, Models, Server, wait_until
 from test_data_decoding import profile_with_red_and_blue_swapped
 
 from kgan import cli
+from kgan.colour import pixels_from_srgb
+from kgan.data.decoding import is_lossless
 from kgan.errors import UserError
 from kgan.serving import Client, errors
 from kgan.serving.client import from_png, to_png
@@ -532,6 +535,34 @@ def test_bad_pictures_do_not_stop_the_others(address, photos, tmp_path, capsys):
     assert jpeg == f"kgan: {photos / 'photo.jpg'}: not a PNG file"
     assert last == "kgan: error: 2 of 4 pictures could not be restyled (named above); the others are done"
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["one.png", "two.PNG"]
+
+
+def test_results_keep_what_their_files_say(server, tmp_path, capsys):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x8298] = 6, "Ann"
+    frames = [Image.fromarray(picture(6, 9, seed)) for seed in (1, 2)]
+    frames[0].save(tmp_path / "a.png", exif=exif, icc_profile=ADOBE, dpi=(300, 300))
+    frames[0].save(tmp_path / "b.gif", save_all=True, append_images=frames[1:])
+    Image.new("L", (16_400, 1)).save(tmp_path / "long.png")
+    words = [tmp_path / "a.png", tmp_path / "b.gif", "--server", server.rest, "--name", "sky", "--version", "1"]
+    status, said = run(capsys, *words, "--output", tmp_path / "out")
+    assert status == 0
+    notice = "animated: the first frame is taken; a film is another matter"
+    assert [line for line in said.splitlines() if "request" not in line] == [f"{tmp_path / 'b.gif'}: {notice}"]
+    made = Image.open(tmp_path / "out" / "a.png")
+    assert (made.size, made.getexif()[0x0112], made.getexif()[0x8298]) == ((6, 9), 1, "Ann")
+    assert made.info["icc_profile"] == ADOBE
+    shown = from_png(upload(tmp_path / "a.png")) ^ OLD
+    assert np.abs(np.asarray(made, int) - pixels_from_srgb(shown, ADOBE)).max() == 0
+    words = [tmp_path / "long.png", *words]
+    status, said = run(
+        capsys, *words, "--output", tmp_path / "published", "--format", "webp-lossless", "--strip-metadata"
+    )
+    assert status == 2
+    assert "long.webp: a picture in this format may have 16383 pixels a side" in said
+    assert is_lossless(tmp_path / "published" / "b.webp")
+    assert dict(Image.open(tmp_path / "published" / "a.webp").getexif()) == {}
+    assert run(capsys, *words, "--output", tmp_path / "x", "--quality", "80")[0] == 2
 
 
 def test_pictures_are_sent_as_they_should_be_seen(tmp_path):

@@ -13,7 +13,7 @@ import math
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -44,6 +44,19 @@ MOVES = "animated: the first frame is taken; a film is another matter"
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 Source = str | os.PathLike | BinaryIO
+
+
+def summed(told: Iterable[tuple[object, str]]) -> list[str]:
+    """(name, notice) of many pictures -> one line for each kind of notice.
+
+    >>> summed([("a.gif", "animated"), ("b.gif", "animated")])
+    ['a.gif and 1 more: animated']
+    """
+    names: dict[str, list[object]] = {}
+    for name, notice in told:
+        names.setdefault(notice, []).append(name)
+    more = {notice: f" and {len(of) - 1} more" if len(of) > 1 else "" for notice, of in names.items()}
+    return [f"{of[0]}{more[notice]}: {notice}" for notice, of in names.items()]
 
 
 class PictureError(UserError):

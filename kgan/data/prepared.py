@@ -22,7 +22,7 @@ import rich.markup
 import rich.progress
 
 from kgan import console
-from kgan.data.decoding import asked_pixels
+from kgan.data.decoding import asked_pixels, summed
 from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
 from kgan.data.stores import INDEX, File, Store
@@ -200,8 +200,5 @@ def _report(source: Source, bad: list) -> None:
 
 
 def _tell(source: Source, remarks: list) -> None:
-    """One line for each kind of remark."""
-    for remark in dict.fromkeys(remark for *_, remark in remarks):
-        names = [name for name, *_, one in remarks if one == remark]
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        console.warn(f"{source.label}: {names[0]}{more}: {remark}")
+    for line in summed((name, remark) for name, *_, remark in remarks):
+        console.warn(f"{source.label}: {line}")

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from kgan import console, places
 from kgan.config import TrainConfig
-from kgan.data.decoding import PictureError, decode_picture
+from kgan.data.decoding import PictureError, at_most, decode_picture
 from kgan.data.sample import PARTS, open_archive
 from kgan.errors import UserError
 from kgan.listing import look_through
@@ -26,7 +26,7 @@ def real_pictures(config: TrainConfig | None = None, count: int = COUNT) -> list
     if config and (name := places.missing(config)):
         console.warn(f"{places.lost(config, name)}; pictures of the packaged sample are used instead")
     for folder in _folders(config) if config else []:
-        with contextlib.suppress(UserError):
+        with contextlib.suppress(UserError), at_most(config.max_megapixels):
             pictures = [_decoded(path) for path in _spread(look_through(folder).pictures, count)]
             if any(picture is not None for picture in pictures):
                 return [picture for picture in pictures if picture is not None]

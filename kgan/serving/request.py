@@ -13,7 +13,7 @@ from kgan.errors import UserError
 from kgan.interruption import tallied
 from kgan.metadata import orientation
 from kgan.paths import expands_paths
-from kgan.pictures import FORMATS, Format, Writing, check_sides
+from kgan.pictures import FORMATS, Format, TooLong, Writing, check_sides
 from kgan.serving.client import Client, from_png, to_png
 from kgan.serving.errors import PicturesRefused, RequestRefused, TooLarge
 from kgan.targets import Place, is_one_file, make_folder, output_folder, plan, to_do
@@ -65,7 +65,7 @@ def _request_all(places: list[Place], client: Client, seed: int, writing: Writin
             try:
                 _request_one(place, client, seed, writing, bar.notice)
                 tally.advance()
-            except (PictureError, PicturesRefused, RequestRefused, TooLarge) as error:
+            except (PictureError, TooLong, PicturesRefused, RequestRefused, TooLarge) as error:
                 said = _one_line(place.source, error)
                 if len(places) == 1:
                     raise UserError(said) from None
@@ -89,7 +89,7 @@ def _request_one(place: Place, client: Client, seed: int, writing: Writing, noti
 
 
 def _one_line(source: pathlib.Path, error: UserError) -> str:
-    if isinstance(error, PictureError):
+    if isinstance(error, PictureError | TooLong):
         return str(error)
     return f"{source}: {error.reasons[0] if isinstance(error, PicturesRefused) else error}"
 

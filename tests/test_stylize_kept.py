@@ -23,7 +23,7 @@ def model(monkeypatch):
     """Turns a picture's light over: a model whose result is known, without a network."""
 
     def use(channels=3):
-        made = Model("negative", lambda inputs: 1 - inputs["image"], Facts(channels, 0, True), 1)
+        made = Model("negative", lambda inputs: 1 - inputs["image"], Facts(channels, 0, True))
         monkeypatch.setattr(command, "load", lambda _: made)
 
     use()

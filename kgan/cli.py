@@ -43,7 +43,7 @@ class Stylize:
     again. For painters' models on large pictures."""
     memory: float | None = None
     """GB that one picture may take; a larger one is restyled smaller and enlarged again. Default: a share of what is
-    free, 70%."""
+    free, 75%."""
     mask: pathlib.Path | None = None
     """Restyle only where this picture is white; or a folder with a mask of the same name for every picture."""
     feather: float | None = None
@@ -277,7 +277,9 @@ def _run(args: list[str]) -> int:
 def _takes_less(command: str, options) -> str:
     """What to do where a command runs out of memory."""
     if command == "stylize":
-        return f"give --memory {(options.memory or memory.budget() / 1e9) / 2:.2g}; what was written is whole"
+        return (
+            f"give --memory {(options.memory or memory.budget() / 1e9) / 2:.2g}, and --skip-existing for what is done"
+        )
     if command == "train":
         less = memory.smaller_batch(options.batch_size, options.size)
         return "this run needs a machine with more" if options.resume else less

@@ -16,7 +16,7 @@ try:
 except ImportError:  # not a POSIX system
     resource = None
 
-SHARE = 0.7
+SHARE = 0.75
 """The part of the available memory that one picture may take unless the user says otherwise."""
 
 OPENED = 19
@@ -177,16 +177,20 @@ class Need:
         """Bytes of a picture that is restyled whole."""
         return pixels * max(self.opened, HELD + self.inside)
 
-    def affordable_scale(self, pixels: float, memory: float) -> float:
+    def affordable_scale(self, pixels: float, memory: float, beside: float = 0.0) -> float:
         """The share of its side lengths at which a picture takes at most `memory` bytes: 1 where all of it fits, 0
         where it can't even be opened.
+
+        `beside`: bytes to open another picture later. TensorFlow keeps what its network once had, so they must stay
+        free; but at least a quarter of `memory` is the network's.
 
         >>> Need(inside=40.0).affordable_scale(100, 5200), Need(inside=40.0).affordable_scale(100, 2200)
         (1.0, 0.5)
         """
         if pixels * self.opened > memory:
             return 0.0
-        return min(1.0, math.sqrt((memory - pixels * HELD) / (pixels * self.inside))) if pixels else 1.0
+        room = max(memory - max(pixels * HELD, beside), memory / 4)
+        return min(1.0, math.sqrt(room / (pixels * self.inside))) if pixels else 1.0
 
 
 # --- the guard --------------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ class Finish:
 
 @dataclasses.dataclass(frozen=True)
 class Maker:
-    """The model, and all that holds for every picture; `memory` in bytes."""
+    """The model, and all that holds for every picture; `memory` in bytes, `largest`: the pixels of the largest."""
 
     model: Model
     seed: int
@@ -90,10 +90,13 @@ class Maker:
     memory: float
     finish: Finish
     writing: Writing
+    largest: int
 
     def scale(self, job: Job) -> float:
         """At which share of its side lengths a picture is restyled, so that it fits into the memory."""
-        return self.need(job).affordable_scale(math.prod(job.size), self.memory)
+        pixels = math.prod(job.size)
+        beside = self.need(job).opened * self.largest if pixels < self.largest else 0
+        return self.need(job).affordable_scale(pixels, self.memory, beside)
 
     def need(self, job: Job) -> Need:
         """What a pixel of a picture takes."""
@@ -168,7 +171,8 @@ def stylize(
     _check_model(loaded, variants)
     with targets.output_folder(output):
         room = budget() if memory is None else memory * 1e9
-        written, failed = _stylize_all(jobs, Maker(loaded, seed, strokes, room, finish, writing))
+        largest = max(math.prod(job.size) for job in jobs)
+        written, failed = _stylize_all(jobs, Maker(loaded, seed, strokes, room, finish, writing, largest))
     if failed:
         raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
     return written
@@ -262,7 +266,7 @@ def _stylize_one(job: Job, maker: Maker, notice) -> list[pathlib.Path]:
     picture = _read(job, notice)
     weight = _weight(job, maker.finish, (picture.image.height, picture.image.width), notice)
     if scale < 1:
-        notice(f"{_too_large(job, maker)}; restyled at {scale:.0%} of its size and enlarged")
+        notice(f"{_too_large(job, maker)}; restyled at {math.floor(scale * 100)}% of its size and enlarged")
     # A model without alpha sees the colours themselves: laid over white they would bring white edges back.
     seen = picture.seen() if model.facts.channels == 4 else picture.seen()[..., :3]
     for k, target in enumerate(job.targets):

@@ -1,6 +1,7 @@
 """How fast kgan trains and reads pictures here: python scripts/benchmark.py train|input [flags of kgan train]
 
-`python scripts/benchmark.py litert FILE ...` times exported .tflite files instead; it has its own --help.
+`python scripts/benchmark.py litert FILE ...` times exported .tflite files instead, and `engines MODEL` a trained model
+in several engines; both have their own --help.
 
 `train` times whole training steps, pictures included, of kgan and of the same networks in a plain Keras step
 (scripts/plain_step.py), in windows that take turns. `input` times the input pipeline alone.
@@ -22,6 +23,7 @@ from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import engine_speed
 import litert_speed
 import numpy as np
 import tensorflow as tf
@@ -252,6 +254,8 @@ def main(words: list[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     if words[:1] == ["litert"]:
         return litert_speed.main(words[1:])
+    if words[:1] == ["engines"]:
+        return engine_speed.main(words[1:])
     options, rest = parsed(words)
     try:
         config = recipes.resolve(cli.parse(TrainConfig, rest, "benchmark.py"))

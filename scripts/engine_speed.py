@@ -1,0 +1,112 @@
+"""Times engines on one network: what `python scripts/benchmark.py engines MODEL` does."""
+
+import argparse
+import os
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from kgan.errors import UserError
+from kgan.export.litert import export_litert
+from kgan.export.loading import load_generator
+from kgan.export.stylist import Stylist, from_noise
+
+Run = Callable[[np.ndarray], np.ndarray]
+"""A picture float32 [1, H, W, C] in [0, 1] -> the stylized one."""
+
+
+def contenders(model: str, folder: pathlib.Path) -> dict[str, Run]:
+    """The model by engine, each on one thread; those that are not installed are left out."""
+    generator, _ = load_generator(model)
+    stylist = Stylist(generator)
+    function, holder = from_noise(stylist), tf.Module()
+    holder.weights = stylist.weights
+    tf.saved_model.save(holder, str(folder / "model"), signatures={"serving_default": function})
+    runs = {"TensorFlow": lambda image: function(image=tf.constant(image))["stylized"].numpy()}
+    runs["LiteRT, XNNPACK"] = _litert(export_litert(generator, folder / "model.tflite"))
+    for name, make in (("OpenVINO", _openvino), ("onnxruntime", _onnxruntime)):
+        try:
+            runs[name] = make(folder)
+        except ImportError as missing:
+            print(f"{name} is left out: {missing}")
+    return runs
+
+
+def _litert(path: pathlib.Path) -> Run:
+    runner = Interpreter(str(path), num_threads=1).get_signature_runner("serving_default")
+    return lambda image: runner(image=image)["stylized"]
+
+
+def _openvino(folder: pathlib.Path) -> Run:
+    import openvino
+
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    compiled = openvino.Core().compile_model(openvino.convert_model(str(folder / "model")), "CPU", settings)
+    return lambda image: next(iter(compiled(image).values()))
+
+
+def _onnxruntime(folder: pathlib.Path) -> Run:
+    import onnxruntime
+    import tf2onnx
+
+    loaded = tf.saved_model.load(str(folder / "model"))
+    shape = (tf.TensorSpec((None, None, None, 3), tf.float32, "image"),)
+    as_function = tf.function(lambda image: loaded.signatures["serving_default"](image=image), input_signature=shape)
+    tf2onnx.convert.from_function(as_function, shape, opset=17, output_path=str(folder / "model.onnx"))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    (taken,) = session.get_inputs()
+    return lambda image: session.run(None, {taken.name: image})[0]
+
+
+def measure(runs: dict[str, Run], side: int, windows: int) -> None:
+    """Print a row for each: seconds of the processor, by turns, and how far its picture is from the first one's."""
+    image = np.random.default_rng(0).random((1, side, side, 3), np.float32)
+    made = {name: run(image) for name, run in runs.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(windows):
+        for name, run in runs.items():
+            began = time.process_time()
+            run(image)
+            seconds[name].append(time.process_time() - began)
+    first = next(iter(runs))
+    for name, taken in seconds.items():
+        faster = statistics.median(a / b for a, b in zip(seconds[first], taken, strict=True))
+        apart = float(np.abs(made[name] - made[first]).max())
+        print(
+            f"{side}x{side}  {name:16} {statistics.median(taken) * 1e3:9.1f} ms  {faster:5.2f}  {apart:.1e}", flush=True
+        )
+
+
+def main(words: list[str]) -> int:
+    """Read the words, measure, print."""
+    parser = argparse.ArgumentParser(
+        prog="benchmark.py engines",
+        description="Processor time on one thread of a picture in TensorFlow and in other engines, by turns; how many "
+        "times as fast as TensorFlow (the median of ratios); and the largest difference of a pixel, of 1.",
+        epilog="Engines that are not installed are left out: pip install openvino onnxruntime tf2onnx",
+    )
+    parser.add_argument("model", help="a run folder, or a model that came with kgan, as vangogh")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help="sides of the picture")
+    parser.add_argument("--windows", type=int, default=6, help="times that each has its turn (default: 6)")
+    options = parser.parse_args(words)
+    os.environ.setdefault("OPENVINO_TELEMETRY", "0")
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            runs = contenders(options.model, pathlib.Path(folder))
+            for side in options.sizes:
+                measure(runs, side, options.windows)
+    except UserError as error:
+        print(f"benchmark: {error}", file=sys.stderr)
+        return error.status
+    return 0

@@ -2,7 +2,9 @@
 
 import io
 import os
+import re
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -15,10 +17,12 @@ from kgan.errors import UserError
 from kgan.export import export_litert, export_saved_model
 from kgan.export.loading import shares_of_size
 from kgan.interruption import Interrupted
-from kgan.memory import HELD
+from kgan.memory import HELD, OPENED
 from kgan.networks.generators import ArticleGenerator, ResNetGenerator
 from kgan.pictures import Writing, save_picture
 from kgan.stylize import stylize
+
+stylize_module = sys.modules["kgan.stylize"]  # `kgan.stylize` is the function
 
 
 def build(generator):
@@ -307,3 +311,29 @@ def test_strokes_of_files_count_from_the_size_they_are_restyled_at(models, tmp_p
     small = np.asarray(Image.fromarray(photo(300, 400)).resize((200, 150), Image.Resampling.LANCZOS))
     small = Image.fromarray(load(models["identity"])(small))  # half the size already: no broader than that
     assert (read(tmp_path / "small/in.png") == small.resize((400, 300), Image.Resampling.LANCZOS)).all()
+
+
+def test_small_pictures_come_first_and_the_list_keeps_its_order(models, tmp_path):
+    sizes = {"a.png": (90, 120), "b.png": (20, 30), "c.png": (40, 50)}
+    for name, size in sizes.items():
+        write(tmp_path / "in" / name, photo(*size))
+    made = stylize([tmp_path / "in"], models["identity"], tmp_path / "out")
+    assert [path.name for path in made] == ["a.png", "b.png", "c.png"]
+    assert sorted(made, key=lambda path: path.stat().st_mtime_ns) == [made[1], made[2], made[0]]
+
+
+def test_a_picture_that_cannot_be_opened_holds_nobody_up(models, tmp_path, capsys):
+    write(tmp_path / "in" / "large.png", photo(300, 400))
+    write(tmp_path / "in" / "small.png", photo())
+    with pytest.raises(UserError, match="1 of 2 pictures"):
+        stylize([tmp_path / "in"], models["identity"], tmp_path / "out", memory=300 * 400 * (OPENED - 1) / 1e9)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.png"]
+    assert "large.png: 400x300 would take about" in capsys.readouterr().err
+
+
+def test_long_work_is_announced(models, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(stylize_module, "LONG", 0.0)
+    for name in ("a.png", "b.png"):
+        write(tmp_path / "in" / name, photo(600, 700))
+    stylize([tmp_path / "in"], models["identity"], tmp_path / "out")
+    assert re.match(r"2 pictures, 0\.8 megapixels: about \d+ s\n", capsys.readouterr().err)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import math
 import os
 import pathlib
 import sys

@@ -278,7 +278,8 @@ def _run(args: list[str]) -> int:
 def _takes_less(command: str, options) -> str:
     """What to do where a command runs out of memory."""
     if command == "stylize":
-        return f"give --memory {min(options.memory or math.inf, memory.budget() / 1e9) / 2:.2g}, and --skip-existing for what is done"
+        half = min(options.memory or math.inf, memory.budget() / 1e9) / 2
+        return f"give --memory {half:.2g}, and --skip-existing for what is done"
     if command == "train":
         less = memory.smaller_batch(options.batch_size, options.size)
         return "this run needs a machine with more" if options.resume else less

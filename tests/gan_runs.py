@@ -29,8 +29,8 @@ EXACT = {"precision": "float64"}
 PARITY = 1e-9
 """What may lie between the weights, of about 1 and less, after some steps. A processor's own order of summing changes
 the last bit, 1.1e-16, and every layer and step magnifies that: in float32, whose last bit is 2^29 as large, by some
-hundreds after three steps. This leaves room for millions; a share of the batch that is missing or counted twice moves
-the weights by 1e-4 and more."""
+hundreds after three steps. This leaves room for millions; noise, statistics or a division that miss the other replicas
+move the weights by 1e-6 and more."""
 SGD = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd", "decay": "constant"}
 
 

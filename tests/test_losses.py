@@ -133,12 +133,13 @@ def two_pictures(shape, seed=0):
 
 @pytest.mark.parametrize("shape", [(40, 56, 3), (16, 16, 3), (13, 24, 1), (20, 12, 4)], ids=str)
 def test_ssim_loss_agrees_with_scikit_image(shape):
-    picture, other = two_pictures(shape)
+    picture, other = (one.astype("float64") for one in two_pictures(shape))
     expected = structural_similarity(
         (picture + 1) / 2, (other + 1) / 2, data_range=1.0, channel_axis=-1,
         gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
     )  # fmt: skip
-    assert float(losses.ssim_loss(picture[None], other[None])) == pytest.approx(1 - expected, abs=1e-5)
+    got = losses.ssim_loss(*(tf.constant(one[None], tf.float64) for one in (picture, other)))
+    assert float(got) == pytest.approx(1 - expected, abs=1e-12)
 
 
 def test_ssim_loss_by_hand_on_flat_pictures():
@@ -150,8 +151,8 @@ def test_ssim_loss_by_hand_on_flat_pictures():
 
 @pytest.mark.parametrize("side", [4, 8, 11])
 def test_ssim_loss_of_small_pictures_is_zero_for_equal_and_larger_for_others(side):
-    picture, other = two_pictures((2, side, side, 3))
-    assert float(losses.ssim_loss(picture, picture)) == pytest.approx(0.0, abs=1e-6)
+    picture, other = (tf.constant(one, tf.float64) for one in two_pictures((2, side, side, 3)))
+    assert float(losses.ssim_loss(picture, picture)) == pytest.approx(0.0, abs=1e-12)
     assert 0.05 < float(losses.ssim_loss(picture, other)) < 2.0
 
 
@@ -296,12 +297,13 @@ def test_unbiased_mmd_of_one_row_is_refused():
 @pytest.mark.parametrize("temperature", [0.07, 1.0])
 def test_patch_nce_of_orthonormal_places_by_hand(temperature):
     # Each place is 1 to itself and 0 to the three others: -log(e^(1/t) / (e^(1/t) + 3)) = log(1 + 3 e^(-1/t))
-    places = tf.tile(tf.eye(4)[None], [2, 1, 1])
+    # In float64: the logarithm is what is left of the difference of two numbers of 1/t, 1.9e-6 of 14 for 0.07.
+    places = tf.tile(tf.eye(4, dtype=tf.float64)[None], [2, 1, 1])
     got = losses.patch_nce(places, places, temperature)
-    assert float(got) == pytest.approx(math.log(1 + 3 * math.exp(-1 / temperature)), rel=1e-4, abs=1e-7)
+    assert float(got) == pytest.approx(math.log(1 + 3 * math.exp(-1 / temperature)), abs=1e-12)
     # Each place's own is one of the three others: 1/t more
     got = losses.patch_nce(places, tf.roll(places, 1, axis=1), temperature)
-    assert float(got) == pytest.approx(math.log(1 + 3 * math.exp(-1 / temperature)) + 1 / temperature, rel=1e-5)
+    assert float(got) == pytest.approx(math.log(1 + 3 * math.exp(-1 / temperature)) + 1 / temperature, abs=1e-12)
 
 
 def test_patch_nce_is_the_logarithm_of_the_places_where_all_look_alike():

@@ -5,6 +5,9 @@ import tensorflow as tf
 
 from kgan.networks import convolutions
 
+EXACT = 1e-11
+"""Sums of up to 250 products of numbers of about 1, in another order, in float64: 250 roundings of 250 by 1.1e-16."""
+
 
 def with_gradients(function, *inputs, upstream):
     """[the result, and its gradients along `upstream`] as NumPy arrays."""
@@ -25,43 +28,45 @@ def with_gradients(function, *inputs, upstream):
     ],
 )
 def test_thin_forms_are_the_convolution_and_have_its_gradients(form, channels, filters, kernel):
-    x = tf.random.stateless_normal([2, 9, 11, channels], [1, 2])
-    weights = tf.random.stateless_normal([*kernel, channels, filters], [3, 4])
+    x = tf.random.stateless_normal([2, 9, 11, channels], [1, 2], dtype=tf.float64)
+    weights = tf.random.stateless_normal([*kernel, channels, filters], [3, 4], dtype=tf.float64)
 
     def plain(x, weights):
         return tf.nn.conv2d(x, weights, 1, "VALID")
 
-    upstream = tf.random.stateless_normal(plain(x, weights).shape, [5, 6])
+    upstream = tf.random.stateless_normal(plain(x, weights).shape, [5, 6], dtype=tf.float64)
     expected = with_gradients(plain, x, weights, upstream=upstream)
     got = with_gradients(form, x, weights, upstream=upstream)
     for value, other in zip(expected, got, strict=True):
-        np.testing.assert_allclose(value, other, atol=2e-5)
+        np.testing.assert_allclose(value, other, rtol=0, atol=EXACT)
 
 
 @pytest.mark.parametrize("kernel", [2, 3, 4, 5])
 @pytest.mark.parametrize("bias", [False, True])
 def test_training_convolves_the_doubled_map_as_inference_does(kernel, bias):
-    layer = convolutions.UpsampledConv2D(4, kernel, padding="same", use_bias=bias, bias_initializer="ones")
-    x = tf.random.stateless_normal([2, 5, 6, 3], [1, 2])
+    layer = convolutions.UpsampledConv2D(
+        4, kernel, padding="same", use_bias=bias, bias_initializer="ones", dtype="float64"
+    )
+    x = tf.random.stateless_normal([2, 5, 6, 3], [1, 2], dtype=tf.float64)
     layer.build(x.shape)
-    upstream = tf.random.stateless_normal([2, 10, 12, 4], [3, 4])
+    upstream = tf.random.stateless_normal([2, 10, 12, 4], [3, 4], dtype=tf.float64)
     slow = with_gradients(lambda x: layer(x, training=False), x, upstream=upstream)
     fast = with_gradients(lambda x: layer(x, training=True), x, upstream=upstream)
     for value, other in zip(slow, fast, strict=True):
-        np.testing.assert_allclose(value, other, atol=2e-5)
-    stock = keras.layers.Conv2D(4, kernel, padding="same", use_bias=bias)
+        np.testing.assert_allclose(value, other, rtol=0, atol=EXACT)
+    stock = keras.layers.Conv2D(4, kernel, padding="same", use_bias=bias, dtype="float64")
     stock.build(x.shape)
     stock.set_weights(layer.get_weights())
-    np.testing.assert_allclose(slow[0], stock(np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)), atol=2e-5)
+    np.testing.assert_allclose(slow[0], stock(np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)), rtol=0, atol=EXACT)
 
 
 def test_doubling_takes_any_height_and_width_while_training():
-    layer = convolutions.UpsampledConv2D(2, 3, padding="same")
+    layer = convolutions.UpsampledConv2D(2, 3, padding="same", dtype="float64")
     layer.build((None, None, None, 3))
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3])])
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float64)])
     def step(x):
         return layer(x, training=True)
 
-    x = tf.random.stateless_normal([1, 3, 7, 3], [1, 2])
-    np.testing.assert_allclose(step(x), layer(x, training=False), atol=2e-5)
+    x = tf.random.stateless_normal([1, 3, 7, 3], [1, 2], dtype=tf.float64)
+    np.testing.assert_allclose(step(x), layer(x, training=False), rtol=0, atol=EXACT)

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from kgan.gan import views
 
-PICTURES = tf.random.stateless_uniform([3, 16, 24, 3], [1, 2], -1.0, 1.0)
+PICTURES = tf.random.stateless_uniform([3, 16, 24, 3], [1, 2], -1.0, 1.0, tf.float64)
+EXACT = 1e-12  # sums of the thousand numbers of a picture, in float64
 
 
 def draws(**places):
@@ -19,7 +20,7 @@ def draws(**places):
 
 def test_the_middle_of_all_draws_changes_neither_place_nor_colour():
     one = PICTURES[:1]
-    np.testing.assert_allclose(views.seen(one, "colour,translation", draws()), one, atol=1e-6)
+    np.testing.assert_allclose(views.seen(one, "colour,translation", draws()), one, rtol=0, atol=EXACT)
 
 
 def test_translation_moves_by_an_eighth_of_each_side_and_fills_with_gray():
@@ -38,12 +39,12 @@ def test_cutout_makes_a_gray_rectangle_of_half_of_each_side():
 
 
 def test_colour_by_hand():
-    picture = tf.reshape(tf.constant([0.0, 0.2, 0.4, -0.2, 0.0, 0.2]), [1, 1, 2, 3])
-    np.testing.assert_allclose(views.seen(picture, "colour", draws(_0=0.75)), picture + 0.25, atol=1e-6)
+    picture = tf.reshape(tf.constant([0.0, 0.2, 0.4, -0.2, 0.0, 0.2], tf.float64), [1, 1, 2, 3])
+    np.testing.assert_allclose(views.seen(picture, "colour", draws(_0=0.75)), picture + 0.25, rtol=0, atol=EXACT)
     grays = views.seen(picture, "colour", draws(_1=0.0)).numpy()  # no saturation: every pixel its own mean
-    np.testing.assert_allclose(grays[0, 0], [[0.2] * 3, [0.0] * 3], atol=1e-6)
+    np.testing.assert_allclose(grays[0, 0], [[0.2] * 3, [0.0] * 3], rtol=0, atol=EXACT)
     contrast = views.seen(picture, "colour", draws(_2=0.0)).numpy()  # half as far from the picture's mean, 0.1
-    np.testing.assert_allclose(contrast, 0.1 + (picture - 0.1) * 0.5, atol=1e-6)
+    np.testing.assert_allclose(contrast, 0.1 + (picture - 0.1) * 0.5, rtol=0, atol=EXACT)
 
 
 def test_a_window_is_the_same_slice_of_every_picture_anywhere():
@@ -74,8 +75,8 @@ def test_pictures_change_by_themselves_alike_compiled_and_with_a_gradient(change
     drawn = views.draw(tf.constant([3, 4]), 3)
     whole = views.seen(PICTURES, changes, drawn)
     compiled = tf.function(views.seen, jit_compile=True)(PICTURES, changes, drawn)
-    np.testing.assert_allclose(whole[1:2], views.seen(PICTURES[1:2], changes, drawn[1:2]), atol=1e-6)
-    np.testing.assert_allclose(whole, compiled, atol=1e-6)
+    np.testing.assert_allclose(whole[1:2], views.seen(PICTURES[1:2], changes, drawn[1:2]), rtol=0, atol=EXACT)
+    np.testing.assert_allclose(whole, compiled, rtol=0, atol=EXACT)
     with tf.GradientTape() as tape:
         tape.watch(PICTURES)
         total = tf.reduce_sum(tf.square(views.seen(PICTURES, changes, drawn)))

@@ -49,11 +49,11 @@ def _blur(maps):
 
 
 def _gaussian(side: int) -> np.ndarray:
-    """The window along a side of that many pixels: float32, sum 1."""
+    """The window along a side of that many pixels: float64, sum 1."""
     size = min(WINDOW, side)
     distances = np.arange(size) - (size - 1) / 2
     weights = np.exp(-(distances**2) / (2 * SIGMA**2))
-    return (weights / weights.sum()).astype("float32")
+    return weights / weights.sum()
 
 
 def feature_loss(expected: Sequence, got: Sequence):

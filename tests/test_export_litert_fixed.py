@@ -60,11 +60,11 @@ def test_mirroring_by_slices_is_mirroring(before, after):
 
 @pytest.mark.parametrize(("kernel", "bias"), [(3, True), (5, False)])
 def test_a_folded_upsampling_is_the_same_upsampling(kernel, bias):
-    layer = UpsampledConv2D(4, kernel, padding="same", use_bias=bias, bias_initializer="normal")
-    maps = tf.random.normal((1, 6, 7, 3))
+    layer = UpsampledConv2D(4, kernel, padding="same", use_bias=bias, bias_initializer="normal", dtype="float64")
+    maps = tf.random.normal((1, 6, 7, 3), dtype=tf.float64)
     expected = layer(maps).numpy()
     layer.fold()
-    assert np.abs(layer(maps).numpy() - expected).max() < 1e-5
+    assert np.abs(layer(maps).numpy() - expected).max() < 1e-12
     assert layer.folded.shape == (kernel + 1, kernel + 1, 4, 3)
 
 
@@ -76,9 +76,9 @@ def test_a_folded_instance_norm_is_the_same_norm_within_float16(slope):
     assert np.abs(normalize_within_half(maps, scale, offset, 1e-5, slope) - expected).max() < 1e-3
     assert tf.reduce_max(tf.square(maps - tf.reduce_mean(maps, (1, 2), keepdims=True))) > 65504
     made = normalize_within_half(*(tf.cast(each, tf.float16) for each in (maps, scale, offset)), 1e-5, slope)
-    assert (
-        np.abs(tf.cast(made, tf.float32) - expected)[..., 1:].max() < 0.05
-    )  # the first varies by float16's last digit
+    # A mean over 9 rows of 8 takes 17 roundings by 2^-11: 0.004 of the deviation, and as much of outputs of up to 7;
+    # 0.01 of the mean; some more of the rest. In the first channel the maps vary by float16's last digit.
+    assert np.abs(tf.cast(made, tf.float32) - expected)[..., 1:].max() < 0.1
 
 
 def test_the_generator_itself_is_not_folded():

@@ -240,7 +240,8 @@ def make_cache(folder: str | os.PathLike) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CACHE_TAG).write_text(
-        f"{_SIGNATURE}\n# kgan keeps prepared pictures here; what is deleted is made anew.\n"
+        f"{_SIGNATURE}\n# kgan keeps prepared pictures here; what is deleted is made anew.\n",
+        encoding="utf-8",
     )
 
 

@@ -82,10 +82,10 @@ def kgan_folders(root):
         picture(root / name)
     recipes.resolve(TrainConfig(content="a", style="b")).save(root / "run/config.json")
     (root / "model/saved_model.pb").write_bytes(b"")
-    (root / "cache" / CACHE_TAG).write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
-    (root / "foreign/config.json").write_text('{"model_type": "bert", "steps": 3}')
-    (root / "foreign" / CACHE_TAG).write_text("mine")
-    (root / "list/config.json").write_text('["recipe", "steps"]')
+    (root / "cache" / CACHE_TAG).write_text("Signature: 8a477f597d28d172789f06886806bc55\n", encoding="utf-8")
+    (root / "foreign/config.json").write_text('{"model_type": "bert", "steps": 3}', encoding="utf-8")
+    (root / "foreign" / CACHE_TAG).write_text("mine", encoding="utf-8")
+    (root / "list/config.json").write_text('["recipe", "steps"]', encoding="utf-8")
     picture(root / "c.png")
 
 

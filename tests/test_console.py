@@ -59,10 +59,7 @@ def test_a_line_stays_a_line(capsys):
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_no_character_stops_a_message(monkeypatch, encoding):
-    written = {
-        name: io.TextIOWrapper(io.BytesIO(), encoding, errors="strict", encoding="utf-8")
-        for name in ("stdout", "stderr")
-    }
+    written = {name: io.TextIOWrapper(io.BytesIO(), encoding, errors="strict") for name in ("stdout", "stderr")}
     for name, stream in written.items():
         monkeypatch.setattr(sys, name, stream)
     console.accept_any_text()

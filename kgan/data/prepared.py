@@ -80,8 +80,7 @@ def prepare(source: Source, wanted: Wanted) -> Store:
             store = Store.open(folder)
     except OSError as error:
         raise RunError(
-            f"--cache {wanted.cache}: cannot be written ({error.strerror or error}); free some space, or give --cache "
-            "another folder"
+            f"--cache {wanted.cache}: {error.strerror or error}; free some space, or give --cache another folder"
         ) from error
     index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     _report(source, index["bad"])

@@ -212,7 +212,7 @@ def test_the_signatures_agree(served, kind):
     noise = np.concatenate([stylist.noise(s, 1, 37, 51) for s in (5, 9)]) if noisy else None
     assert np.abs(exact - stylist(batch / np.float32(255), noise)).max() < 1e-5
     assert whole.dtype == np.uint8
-    assert np.abs(whole - exact * 255).max() < 0.502
+    assert np.abs(whole - exact * 255).max() < 0.51  # half a level of rounding, and 4e-5 of float32
     assert [error.decode() for error in rows["error"].numpy()] == ["", ""]
     for made, expected in zip(rows["stylized_bytes"].numpy(), whole, strict=True):
         assert made.startswith(b"\x89PNG")

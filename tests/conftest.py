@@ -17,6 +17,9 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+# Most graphs run a few times: rewriting them to be faster takes longer than that.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 gc.freeze()  # what is imported stays; LiteRT's converter collects garbage at every call, among a million objects
 gc.set_threshold(100_000, 20, 100)
 
@@ -26,9 +29,10 @@ def pytest_xdist_auto_num_workers():
     return (os.cpu_count() or 1) + 1
 
 
-LONGEST = ("gan", "multi_worker_ends", "resume", "readme", "multi_worker", "export", "gan_compiled", "interruptions",
-           "training", "compiled", "benchmark", "evaluation", "stylize_masks", "web", "export_serving")  # fmt: skip
-"""Test files that take half a minute and more; the first takes longest."""
+LONGEST = ("readme", "gan_compiled", "gan", "resume", "multi_worker_ends", "multi_worker", "demo", "interruptions",
+           "distill", "export_serving", "export", "saved_models", "compiled", "benchmark", "training", "stylize",
+           "evaluation", "stylize_masks", "web")  # fmt: skip
+"""Test files that take a quarter of a minute and more; the first takes longest."""
 
 
 def pytest_collection_modifyitems(items):

@@ -125,7 +125,7 @@ def test_the_command_serves_until_interrupted(model):
         assert connection.getresponse().read()
         run.send_signal(signal.SIGINT)  # while a connection is open
         assert run.wait(timeout=20) == 0
-        assert run.stderr.read() == ""
+        assert run.stderr.read().strip() == ""
     assert listed["title"] == "Van gogh"
     assert listed["signatures"] == {"32": "s32", "48": "s48"}
 

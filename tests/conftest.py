@@ -10,7 +10,12 @@ import gc
 import keras
 import pytest
 import tensorflow as tf
+from hypothesis import HealthCheck, settings
 from tensorflow.python.framework.ops import gradient_registry
+
+# How long an example takes says something of the machine alone.
+settings.register_profile("kgan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kgan")
 
 # Two logical devices, so that every test can use one or two replicas.
 tf.config.set_logical_device_configuration(

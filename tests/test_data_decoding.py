@@ -365,7 +365,7 @@ def test_error_survives_a_process_boundary():
     assert (str(error), error.reason) == ("a.png: damaged", "damaged")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["JPEG", "PNG", "WEBP"]),
     st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=8),

@@ -60,7 +60,6 @@ def batches(config, count, start=0):
 # --- order ------------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(-(2**40), 2**40), st.integers(0, 1), st.integers(0, 5))
 def test_every_epoch_shows_every_picture_once(length, seed, domain, epoch):
     samples = np.arange(epoch * length, (epoch + 1) * length)
@@ -89,7 +88,7 @@ def test_order_ignores_how_samples_are_grouped():
 CROPS = [(0.1, 1.0), (0.3, 0.6), (1.0, 1.0)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(0, 2**60), st.sampled_from(CROPS))
 def test_window_lies_inside(height, width, number, crops):
     seed = tf.constant([5, number], tf.int64)

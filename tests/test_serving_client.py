@@ -3,6 +3,7 @@
 import concurrent.futures
 import ctypes
 import gc
+import itertools
 import json
 import pathlib
 import re
@@ -425,7 +426,7 @@ def refused(server, client, number):
 
 
 def test_two_hundred_at_once_of_which_ten_are_malformed(server):
-    """Half of them by REST, half by gRPC, in three rounds."""
+    """Half of them by REST, half by gRPC, in four rounds."""
     with Client(server.rest, "sky") as rest, Client(server.grpc, "sky") as grpc:
 
         def ask(number):
@@ -441,14 +442,15 @@ def test_two_hundred_at_once_of_which_ten_are_malformed(server):
             return "right"
 
         held = []
-        for _ in range(3):
+        for _ in range(4):
             with concurrent.futures.ThreadPoolExecutor(200) as pool:
                 ends = list(pool.map(ask, range(200)))
             assert (ends.count("right"), ends.count("refused")) == (190, 10)
             held.append(resident())
     print("MB held after each round:", [round(one, 1) for one in held])
-    # The first round warms up. Were what is sent or what comes back kept by either side, each round would add 5 MB.
-    assert held[2] - held[0] < 6, held
+    # The first round warms up. Were what is sent or what comes back kept by either side, every round would add 5 MB;
+    # how much more memory 200 threads take for themselves differs from machine to machine, and from round to round.
+    assert min(after - before for before, after in itertools.pairwise(held)) < 4, held
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

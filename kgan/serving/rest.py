@@ -93,7 +93,7 @@ class Rest:
     def _read(self, response: http.client.HTTPResponse, wire: socket.socket, end: float) -> bytes:
         """The whole reply, within the time and the size allowed, however slowly it comes."""
         parts, count = [], 0
-        while True:
+        while not response.isclosed():  # Python 3.12 closes it, and the wire, with the last byte that was announced
             wire.settimeout(max(1e-3, end - time.monotonic()))
             chunk = response.read1(CHUNK)
             if not chunk:

@@ -15,7 +15,7 @@ from PIL import Image
 from kgan import blending, colour, targets
 from kgan.console import duration, progress, say, warn
 from kgan.data.decoding import Picture, PictureError, read_picture, size_by_header
-from kgan.errors import RunError, UserError
+from kgan.errors import RunError, UserError, counted
 from kgan.export.loading import Model, load, shares_of_size
 from kgan.interruption import tallied
 from kgan.masks import Masks, fits, scaled
@@ -210,8 +210,8 @@ def _expected(pixels: float, maker: Maker) -> float | None:
 
 def _announcement(jobs: list[Job], seconds: float) -> str:
     megapixels = sum(math.prod(job.size) for job in jobs) / 1e6
-    pictures = "1 picture" if len(jobs) == 1 else f"{len(jobs)} pictures"
-    return f"{pictures}, {megapixels:.{0 if megapixels >= 10 else 1}f} megapixels: about {duration(seconds)}"
+    size = f"{megapixels:.{0 if megapixels >= 10 else 1}f} megapixels"
+    return f"{counted(len(jobs), 'picture')}, {size}: about {duration(seconds)}"
 
 
 def _check_numbers(seed: int, variants: int, memory: float | None) -> None:

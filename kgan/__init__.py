@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 
 def load(model):
-    """A trained model, ready to use: `kgan.load("runs/cyclegan-1")(array)`. See `kgan.stylize.load`."""
-    from kgan.stylize import load as load_model  # TensorFlow only when it is needed
+    """A trained model, ready to use: `kgan.load("runs/cyclegan-1")(array)`. See `kgan.inference.stylize.load`."""
+    from kgan.inference.stylize import load as load_model
 
     return load_model(model)

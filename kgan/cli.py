@@ -10,12 +10,14 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from kgan import __version__, compiled, console, memory, recipes, run_folder
-from kgan.config import TrainConfig
-from kgan.data.decoding import at_most
+from kgan import __version__, console, memory
 from kgan.errors import UserError, nearest
+from kgan.images.decoding import at_most
+from kgan.images.pictures import Format
 from kgan.parsing import parse, wants_quiet
-from kgan.pictures import Format
+from kgan.runs import recipes, run_folder
+from kgan.runs import xla_cache as compiled
+from kgan.runs.settings import TrainConfig
 
 Model = Annotated[str, arg(metavar="MODEL")]
 """A path, or the name of a model that came with kgan."""
@@ -210,11 +212,11 @@ class Sample:
 
 
 COMMANDS = {
-    "train": (TrainConfig, "kgan.training:train"),
-    "stylize": (Stylize, "kgan.stylize:stylize"),
-    "generate": (Generate, "kgan.generate:generate"),
-    "evaluate": (Evaluate, "kgan.evaluation:evaluate"),
-    "export": (Export, "kgan.export:export_run"),
+    "train": (TrainConfig, "kgan.training.train:train"),
+    "stylize": (Stylize, "kgan.inference.stylize:stylize"),
+    "generate": (Generate, "kgan.inference.generate:generate"),
+    "evaluate": (Evaluate, "kgan.evaluation.evaluate:evaluate"),
+    "export": (Export, "kgan.export.command:export_run"),
     "web": (Web, "kgan.web.command:web"),
     "request": (Request, "kgan.serving.request:request"),
     "sample": (Sample, "kgan.data.sample:write_sample"),

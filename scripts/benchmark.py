@@ -30,14 +30,15 @@ import tensorflow as tf
 from arithmetic import operations
 from plain_step import PlainStep, missing
 
-from kgan import cli, recipes
-from kgan.config import TrainConfig
+from kgan import cli
 from kgan.data import open_pictures, training_dataset
-from kgan.devices import build_strategy, choose_devices, describe
 from kgan.errors import UserError
-from kgan.export.teacher import load_teacher
 from kgan.gan import build_gan
-from kgan.training import machine_defaults
+from kgan.inference.teacher import load_teacher
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
+from kgan.training.devices import build_strategy, choose_devices, describe
+from kgan.training.train import machine_defaults
 
 PROFILED_STEPS = 10
 

@@ -14,9 +14,9 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from kgan.errors import UserError
-from kgan.export.litert import export_litert
-from kgan.export.loading import load_generator
-from kgan.export.stylist import Stylist, from_noise
+from kgan.export.litert.convert import export_litert
+from kgan.inference.loading import load_generator
+from kgan.inference.stylist import Stylist, from_noise
 
 Run = Callable[[np.ndarray], np.ndarray]
 """A picture float32 [1, H, W, C] in [0, 1] -> the stylized one."""

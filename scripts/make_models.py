@@ -17,12 +17,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kgan import cli, recipes, report
-from kgan.config import TrainConfig
-from kgan.data.decoding import decode_picture
+from kgan import cli
+from kgan.evaluation import report
 from kgan.export import Model, export_litert, export_saved_model, load, load_generator
-from kgan.pictures import save_picture
-from kgan.run_folder import RunFolder
+from kgan.images.decoding import decode_picture
+from kgan.images.pictures import save_picture
+from kgan.runs import recipes
+from kgan.runs.run_folder import RunFolder
+from kgan.runs.settings import TrainConfig
 
 SAVED_MODELS = pathlib.Path(__file__).parents[1] / "saved_models"
 MACHINE = {"cache", "run", "resume", "stop_after", "devices", "jit", "deterministic", "keep_checkpoints",

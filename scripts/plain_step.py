@@ -12,13 +12,14 @@ import functools
 
 import tensorflow as tf
 
-from kgan import losses, recipes
-from kgan.config import TrainConfig
+from kgan import losses
 from kgan.gan import noise, views
 from kgan.gan.image_pool import ImagePool
 from kgan.gan.optimizers import build_optimizer
 from kgan.gan.terms import TERMS, Scene
 from kgan.networks import build_discriminator, build_features, build_generator, build_regularizer
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 
 def missing(config: TrainConfig, replicas: int) -> str | None:

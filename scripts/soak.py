@@ -85,7 +85,7 @@ class Life:
         self.before = self.newest()
         self.log = home / "log.txt"
         context = multiprocessing.get_context("forkserver")  # forked from a process that imported TensorFlow only
-        context.set_forkserver_preload(["kgan.training", "kgan.cli", "kgan.gan.one_way"])
+        context.set_forkserver_preload(["kgan.training.train", "kgan.cli", "kgan.gan.one_way"])
         self.process = context.Process(target=train, args=(words, str(self.log)), daemon=True)
         self.process.start()
 

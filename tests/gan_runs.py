@@ -8,10 +8,10 @@ import numpy as np
 import small_runs
 import tensorflow as tf
 
-from kgan import recipes
-from kgan.config import TrainConfig
-from kgan.export.teacher import load_teacher
 from kgan.gan import build_gan
+from kgan.inference.teacher import load_teacher
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 SMALL = {
     "size": 16,

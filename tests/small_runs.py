@@ -21,10 +21,10 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.python.framework import config as framework_config
 
-from kgan import recipes
-from kgan.config import TrainConfig
 from kgan.export import export_saved_model
 from kgan.networks import build_generator
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 SMALL = {
     "size": 16,
@@ -137,7 +137,7 @@ class Process:
     def __init__(self, words: list[str], before=None):
         """`before()` is called in the new process first; it must be importable."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["kgan.training", "kgan.cli", "kgan.gan.one_way"])
+        context.set_forkserver_preload(["kgan.training.train", "kgan.cli", "kgan.gan.one_way"])
         self.log = pathlib.Path(tempfile.mkstemp(dir=home(), suffix=".log")[1])
         self.process = context.Process(target=_run, args=(words, str(self.log), before), daemon=True)
         self.process.start()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from kgan import artefacts
 from kgan.data import sources
+from kgan.metrics import artefacts
 
 CLEAN = {"checkerboard": 1.0, "droplets": 0.5, "haloes": 0.03, "inversion": 0.02}
 """What a clean picture stays below."""

@@ -18,10 +18,10 @@ import benchmark
 from arithmetic import operations
 from plain_step import PlainStep, missing
 
-from kgan import recipes
-from kgan.config import TrainConfig
 from kgan.gan import build_gan
 from kgan.networks import build_discriminator, build_generator
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 determinism_ends = pytest.fixture(small_runs.determinism_ends)
 eager = pytest.fixture(gan_runs.eager)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kgan.blending import blend, feather, luma, mix, strips, with_colours_of
+from kgan.images.blending import blend, feather, luma, mix, strips, with_colours_of
 
 
 def picture(seed, channels=3, height=13, width=17):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kgan import bootstrap
+from kgan.metrics import bootstrap
 
 
 def test_draws_are_resamples_with_replacement():

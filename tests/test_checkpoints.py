@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import small_runs
 
-from kgan.checkpoints import Checkpoints
 from kgan.errors import RunError, UserError
 from kgan.gan import build_gan
+from kgan.gan.checkpoints import Checkpoints
 
 
 @pytest.fixture(scope="module")

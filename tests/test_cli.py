@@ -7,8 +7,8 @@ import pytest
 
 import kgan
 from kgan import cli
-from kgan.config import TrainConfig
 from kgan.parsing import options_of, wants_quiet
+from kgan.runs.settings import TrainConfig
 
 
 def said(capsys, *args):

@@ -5,7 +5,7 @@ import pytest
 from icc_profiles import ADOBE, GRAY, LINEAR, P3
 from PIL import Image, ImageCms
 
-from kgan import colour
+from kgan.images import colour
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -6,7 +6,7 @@ import os
 import pytest
 import small_runs
 
-from kgan import compiled
+from kgan.runs import xla_cache as compiled
 
 VERSION = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.10  Release Build\nGCC version: 12\n"
 FIRST_GPU = "Model: \t\t NVIDIA H100\nIRQ:   \t\t 42\n"

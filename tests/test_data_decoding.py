@@ -15,16 +15,9 @@ from hypothesis import strategies as st
 from icc_profiles import ADOBE, GRAY
 from PIL import Image, ImageCms
 
-from kgan.data.decoding import (
-    PictureError,
-    at_most,
-    decode_image,
-    decode_picture,
-    is_lossless,
-    read_picture,
-)
 from kgan.errors import UserError
-from kgan.listing import find_pictures
+from kgan.images.decoding import PictureError, at_most, decode_image, decode_picture, is_lossless, read_picture
+from kgan.images.listing import find_pictures
 
 
 def encoded(image, file_format, **options):
@@ -302,7 +295,7 @@ def test_the_limit_is_asked_for():
     assert size_is_refused(bomb)
     with at_most(200):
         assert not size_is_refused(bomb)
-        code = "import os, kgan.data.decoding as d; print(d.asked_pixels())"
+        code = "import os, kgan.images.decoding as d; print(d.asked_pixels())"
         assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "200000000"
     with at_most(199.9):
         assert size_is_refused(bomb)
@@ -404,5 +397,5 @@ def test_find_pictures_says_what_is_wrong(tmp_path):
 
 
 def test_decoding_needs_no_tensorflow():
-    code = "import sys, kgan.data.decoding, kgan.data.check; print('tensorflow' in sys.modules)"
+    code = "import sys, kgan.images.decoding, kgan.data.check; print('tensorflow' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

@@ -16,11 +16,11 @@ from PIL import ExifTags, Image, ImageCms
 from test_listing import odd_name
 
 import kgan.data
-from kgan import recipes
-from kgan.config import TrainConfig
 from kgan.data import builder, normalising, open_pictures, prepared, sources, stores, training_dataset
-from kgan.data.decoding import at_most, decode_picture
 from kgan.errors import RunError, UserError
+from kgan.images.decoding import at_most, decode_picture
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 
 def pixels(index, height=24, width=32, channels=3):

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kgan.config import TrainConfig
 from kgan.data import augmentation, fixed_batch, open_pictures, training_dataset
 from kgan.data.order import permutation, picture_indices
+from kgan.runs.settings import TrainConfig
 
 
 def picture(index, height=48, width=64):
@@ -257,7 +257,7 @@ def test_fixed_batch_of_more_than_there_are(config):
 def test_process_that_stops_reading_ends_well(config):
     """tf.data's threads are inside Python when the interpreter ends; without `kgan.data.gate` that aborts it."""
     code = (
-        "from kgan.config import TrainConfig; from kgan.data import *\n"
+        "from kgan.runs.settings import TrainConfig; from kgan.data import *\n"
         f"config = {config!r}\n"
         "batches = iter(training_dataset(open_pictures(config), config, 0)); next(batches)\n"
     )

@@ -12,11 +12,12 @@ import small_runs
 from PIL import Image
 
 import kgan
-from kgan import metrics, recipes
-from kgan.config import TrainConfig
+from kgan import metrics
 from kgan.data import fixed_batch, open_pictures, training_dataset
-from kgan.evaluation import compared, fitted
+from kgan.evaluation.evaluate import compared, fitted
 from kgan.gan import build_gan
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 MAKEFILE = (pathlib.Path(kgan.__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
 PROMISE = 1.5

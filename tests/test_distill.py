@@ -9,13 +9,15 @@ import small_runs
 import tensorflow as tf
 from PIL import Image
 
-from kgan import evaluation, export, networks, recipes, tracking
-from kgan.config import TrainConfig
+from kgan import export, networks
 from kgan.data import open_pictures
 from kgan.errors import UserError
-from kgan.export.teacher import load_teacher
-from kgan.gan import build_gan
-from kgan.training import train
+from kgan.evaluation import evaluate as evaluation
+from kgan.gan import build_gan, tracking
+from kgan.inference.teacher import load_teacher
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
+from kgan.training.train import train
 
 _determinism_ends = pytest.fixture(autouse=True)(small_runs.determinism_ends)
 

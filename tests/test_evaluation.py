@@ -13,19 +13,20 @@ import small_runs
 from PIL import Image
 from test_listing import odd_name
 
-from kgan import cli, recipes
-from kgan.bootstrap import draws, mean_interval
-from kgan.config import TrainConfig
+from kgan import cli
 from kgan.errors import UserError
-from kgan.evaluation import _resampled, compared, evaluate, fitted
+from kgan.evaluation.evaluate import _resampled, compared, evaluate, fitted
+from kgan.evaluation.gallery import thumbnail
+from kgan.evaluation.scored import run_pictures
 from kgan.export import export_saved_model
-from kgan.gallery import thumbnail
-from kgan.models import resolve_model
+from kgan.metrics.bootstrap import draws, mean_interval
+from kgan.metrics.picture_features import PictureFeatures, style_reached
 from kgan.networks import build_generator
 from kgan.networks.generators import ResNetGenerator
-from kgan.picture_features import PictureFeatures, style_reached
-from kgan.run_folder import RunFolder, create
-from kgan.scored import run_pictures
+from kgan.runs import recipes
+from kgan.runs.models import resolve_model
+from kgan.runs.run_folder import RunFolder, create
+from kgan.runs.settings import TrainConfig
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from kgan import tracking
-from kgan.config import TrainConfig
 from kgan.errors import RunError, UserError
-from kgan.export import export_litert, export_run, export_saved_model, litert, load, load_generator
-from kgan.export.stylist import Stylist, from_noise, in_float32, reflected_indices
+from kgan.export import export_litert, export_run, export_saved_model, load, load_generator
+from kgan.export.litert import convert as litert
+from kgan.gan import tracking
+from kgan.inference.stylist import Stylist, from_noise, in_float32, reflected_indices
 from kgan.networks.generators import ArticleGenerator, ResNetGenerator
+from kgan.runs.settings import TrainConfig
 
 SIZES = [(64, 64), (37, 51), (33, 20)]
 LEVEL = 1.0 / 255.0
@@ -206,8 +207,8 @@ def make_run(folder, generator, config):
 
 @pytest.fixture
 def run(tmp_path):
-    from kgan import recipes
     from kgan.networks import build_generator
+    from kgan.runs import recipes
 
     config = recipes.resolve(TrainConfig(data="sample", filters=8, blocks=1, size=32))
     generator = build_generator(config)
@@ -258,7 +259,7 @@ def test_no_model(tmp_path, kind):
     if kind == "broken_config":
         (path / "config.json").write_text('{"recipe": ', encoding="utf-8")
     if kind == "empty_run":
-        from kgan import recipes
+        from kgan.runs import recipes
 
         recipes.resolve(TrainConfig(data="sample", filters=8, blocks=1)).save(path / "config.json")
     with pytest.raises(UserError) as caught:

@@ -8,8 +8,8 @@ from test_export import GENERATORS, make_generator
 
 from kgan.errors import UserError
 from kgan.export import export_fixed
-from kgan.export.litert_fixed import example_inputs, folded
-from kgan.export.stylist import Stylist
+from kgan.export.litert.fixed import example_inputs, folded
+from kgan.inference.stylist import Stylist
 from kgan.networks.convolutions import UpsampledConv2D
 from kgan.networks.norms import normalize_instances, normalize_within_half
 from kgan.networks.padding import reflect, reflect_by_slices

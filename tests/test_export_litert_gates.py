@@ -7,9 +7,12 @@ import tensorflow as tf
 from test_export import make_generator
 
 from kgan.errors import RunError
-from kgan.export import export_fixed, litert, litert_fixed, litert_gates
-from kgan.export.litert_variants import export_variants
-from kgan.export.stylist import Stylist
+from kgan.export import export_fixed
+from kgan.export.litert import convert as litert
+from kgan.export.litert import fixed as litert_fixed
+from kgan.export.litert import gates as litert_gates
+from kgan.export.litert.variants import export_variants
+from kgan.inference.stylist import Stylist
 from kgan.networks.generators import ResNetGenerator
 
 PICTURES = [np.random.default_rng(5).integers(0, 256, (24, 40, 3), np.uint8) for _ in range(2)]

@@ -14,13 +14,15 @@ from PIL import Image
 from test_export import make_generator, make_run
 
 import kgan
-from kgan import cli, recipes
-from kgan.config import TrainConfig
+from kgan import cli
 from kgan.errors import RunError, UserError
-from kgan.export import VARIANTS, Stylist, check_litert, export_fixed, export_variants, litert_int8, load
-from kgan.export.litert_pictures import real_pictures, squares
+from kgan.export import VARIANTS, Stylist, check_litert, export_fixed, export_variants, load
+from kgan.export.litert import int8 as litert_int8
+from kgan.export.litert.pictures import real_pictures, squares
 from kgan.metrics import ssim
 from kgan.networks import build_generator
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 SIZES = (32, 64)
 

@@ -17,12 +17,12 @@ from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 from test_export import make_generator
 
-from kgan.data.decoding import decode_picture
 from kgan.export import export_saved_model, load, picture_ops
 from kgan.export.signatures import affordable_size
-from kgan.export.stylist import Stylist
+from kgan.images.decoding import decode_picture
+from kgan.inference.stylist import Stylist
+from kgan.inference.stylize import _at_scale
 from kgan.networks.generators import floats_of_resnet
-from kgan.stylize import _at_scale
 
 LIMIT = 1_000_000
 

@@ -17,15 +17,17 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 from test_export import make_run
 
-from kgan import cli, recipes
-from kgan.config import TrainConfig
+from kgan import cli
 from kgan.errors import RunError
-from kgan.export import deployment, load, picture_ops
+from kgan.export import load, picture_ops
 from kgan.export.signatures import MEMORY
-from kgan.export.versions import add_version, models, versions
-from kgan.export.warmup import WARMUP
+from kgan.export.tf_serving import deployment
+from kgan.export.tf_serving.versions import add_version, models, versions
+from kgan.export.tf_serving.warmup import WARMUP
 from kgan.networks import build_generator
 from kgan.networks.generators import floats_of_resnet
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 FLAGS = {
     "port",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kgan import tracking
+from kgan.gan import tracking
 from kgan.networks import GENERATORS
 
 

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from kgan import fidelity
+from kgan.metrics import fidelity
 
 GOLDEN = np.load(pathlib.Path(__file__).with_name("golden") / "fidelity.npz")  # scripts/make_fidelity_golden.py
 

@@ -9,9 +9,9 @@ from PIL import Image
 from kgan import load
 from kgan.errors import UserError
 from kgan.export import export_saved_model
-from kgan.generate import generate, parse_size
+from kgan.images.pictures import GUTTER
+from kgan.inference.generate import generate, parse_size
 from kgan.networks.generators import ArticleGenerator, ResNetGenerator
-from kgan.pictures import GUTTER
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,19 @@ import socket
 import pytest
 from PIL import Image
 
-from kgan import recipes
-from kgan.config import TrainConfig
 from kgan.data import check
 from kgan.errors import UserError, counted, shown, some
-from kgan.listing import CACHE_TAG, find_pictures, is_named_as_picture, kind_of_folder, make_cache, pictures_of, same
+from kgan.images.listing import (
+    CACHE_TAG,
+    find_pictures,
+    is_named_as_picture,
+    kind_of_folder,
+    make_cache,
+    pictures_of,
+    same,
+)
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 
 def picture(path):

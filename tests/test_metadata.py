@@ -9,9 +9,9 @@ import pytest
 from icc_profiles import GRAY, P3
 from PIL import ExifTags, Image, PngImagePlugin
 
-from kgan import metadata
-from kgan.data.decoding import read_picture
-from kgan.pictures import save_picture
+from kgan.images import metadata
+from kgan.images.decoding import read_picture
+from kgan.images.pictures import save_picture
 
 PLACE = {1: "N", 2: (48.0, 51.0, 24.0), 3: "E", 4: (2.0, 21.0, 7.0)}
 XMP = (

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import kgan
-from kgan import cli, recipes
-from kgan.config import TrainConfig
+from kgan import cli
 from kgan.errors import UserError
 from kgan.export import export_litert, export_saved_model
-from kgan.generate import _training_size
-from kgan.models import FOLDER, resolve_model, resolve_run
+from kgan.inference.generate import _training_size
 from kgan.networks.generators import ResNetGenerator
+from kgan.runs import recipes
+from kgan.runs.models import FOLDER, resolve_model, resolve_run
+from kgan.runs.settings import TrainConfig
 
 SETTINGS = recipes.resolve(TrainConfig(data="sample", recipe="cyclegan", size=96, filters=4, blocks=1))
 

@@ -19,13 +19,14 @@ from gan_runs import EXACT, PARITY
 from worker_runs import QUICK, addresses, started, tf_config, three_steps, trained_by
 
 import kgan
-from kgan import cli, cluster
-from kgan.cluster import Cluster, Members, from_environment
-from kgan.config import TrainConfig
+from kgan import cli
 from kgan.data import Share, open_pictures, training_dataset
 from kgan.data.stores import Store
 from kgan.errors import RunError, UserError
-from kgan.training import train
+from kgan.runs.settings import TrainConfig
+from kgan.training import cluster
+from kgan.training.cluster import Cluster, Members, from_environment
+from kgan.training.train import train
 
 README = (pathlib.Path(kgan.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 # --- the same weights as one process ----------------------------------------------------------------------------------

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kgan import networks, recipes
-from kgan.config import TrainConfig
+from kgan import networks
 from kgan.errors import UserError
 from kgan.networks.generators import NoiseCode
 from kgan.networks.patches import draw_places, values_at
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 
 def settings(recipe="cyclegan", **changes) -> TrainConfig:

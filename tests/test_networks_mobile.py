@@ -8,11 +8,12 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from kgan import networks, recipes
-from kgan.config import TrainConfig
-from kgan.export.litert_fixed import export_fixed
+from kgan import networks
+from kgan.export.litert.fixed import export_fixed
 from kgan.networks.mobile import Joined, MobileBlock, MobileGenerator, SubPixelConv2D
 from kgan.networks.norms import InstanceNormalization
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 
 def generator(spread=0.2, **arguments):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgan.pairing import alike, pair, same_shape, stem
+from kgan.images.pairing import alike, pair, same_shape, stem
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pathlib
 import pytest
 
 from kgan import cli
-from kgan.config import PLACES, TrainConfig
-from kgan.models import FOLDER
 from kgan.paths import expanded, expands_paths, path_parameters
+from kgan.runs.models import FOLDER
+from kgan.runs.settings import PLACES, TrainConfig
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ import tensorflow as tf
 from PIL import Image
 
 import kgan
-from kgan import cli, run_folder
+from kgan import cli
 from kgan.data.sample import write_sample
 from kgan.export import export_saved_model
 from kgan.gan import build_gan
+from kgan.runs import run_folder
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

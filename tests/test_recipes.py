@@ -3,10 +3,10 @@ import dataclasses
 import pytest
 import small_runs
 
-from kgan import recipes
-from kgan.config import TrainConfig
 from kgan.errors import UserError
-from kgan.recipes import LossTerm
+from kgan.runs import recipes
+from kgan.runs.recipes import LossTerm
+from kgan.runs.settings import TrainConfig
 
 FOLDERS = {"content": "photos", "style": "paintings"}
 
@@ -79,7 +79,7 @@ def test_cut_and_fastcut_hold_the_content_by_the_papers_weights():
     [
         ({"recipe": "cyclgan"}, "did you mean cyclegan"),
         ({"recipe": "nowhere:RECIPE"}, "nowhere"),
-        ({"recipe": "json:dumps"}, "should be a kgan.recipes.Recipe"),
+        ({"recipe": "json:dumps"}, "should be a kgan.runs.recipes.Recipe"),
         ({"size": 130}, "128 or 132"),
         ({"batch_size": 0}, "--batch-size should be above 0"),
         ({"minutes": 0.0}, "--minutes should be above 0"),
@@ -110,7 +110,7 @@ def test_settings_that_cannot_work_get_one_line(settings, message):
 
 def test_own_recipe_by_module_and_name(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
-        "import dataclasses\nfrom kgan.recipes import CYCLEGAN\n"
+        "import dataclasses\nfrom kgan.runs.recipes import CYCLEGAN\n"
         "SOFT = dataclasses.replace(CYCLEGAN, name='soft', ema=0.9)\n",
         encoding="utf-8",
     )

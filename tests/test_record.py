@@ -3,8 +3,8 @@ import os
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kgan.record import Record
-from kgan.run_folder import RunFolder
+from kgan.runs.run_folder import RunFolder
+from kgan.training.record import Record
 
 
 def curve(run: RunFolder) -> list[int]:

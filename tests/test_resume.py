@@ -11,14 +11,14 @@ import small_runs
 import tensorflow as tf
 
 from kgan import cli
-from kgan.checkpoints import Checkpoints
-from kgan.config import TrainConfig
 from kgan.data import open_pictures, training_dataset
-from kgan.devices import build_strategy
 from kgan.errors import UserError
-from kgan.export.teacher import load_teacher
 from kgan.gan import build_gan
-from kgan.training import machine_defaults, train
+from kgan.gan.checkpoints import Checkpoints
+from kgan.inference.teacher import load_teacher
+from kgan.runs.settings import TrainConfig
+from kgan.training.devices import build_strategy
+from kgan.training.train import machine_defaults, train
 
 _determinism_ends = pytest.fixture(autouse=True)(small_runs.determinism_ends)
 

@@ -4,10 +4,11 @@ import pathlib
 
 import pytest
 
-from kgan import cli, models, places, recipes, run_folder
-from kgan.config import TrainConfig
+from kgan import cli
 from kgan.errors import UserError
-from kgan.run_folder import RunFolder
+from kgan.runs import models, places, recipes, run_folder
+from kgan.runs.run_folder import RunFolder
+from kgan.runs.settings import TrainConfig
 
 
 def config(**settings):

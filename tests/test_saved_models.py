@@ -13,13 +13,14 @@ import tensorflow as tf
 from PIL import Image
 
 import kgan
-from kgan import cli, models, recipes
-from kgan.config import TrainConfig
+from kgan import cli
 from kgan.errors import UserError
 from kgan.export import export_run, export_saved_model, load, load_generator
 from kgan.gan import build_gan
 from kgan.networks import build_generator
-from kgan.training import GENERATOR_SETTINGS, _init_from
+from kgan.runs import models, recipes
+from kgan.runs.settings import TrainConfig
+from kgan.training.train import GENERATOR_SETTINGS, _init_from
 from kgan.web.models import read_models
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]

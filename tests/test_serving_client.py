@@ -24,9 +24,9 @@ from serving_server import Code, Failure, Models, Server, wait_until
 from test_data_decoding import profile_with_red_and_blue_swapped
 
 from kgan import cli
-from kgan.colour import pixels_from_srgb
-from kgan.data.decoding import is_lossless
 from kgan.errors import UserError
+from kgan.images.colour import pixels_from_srgb
+from kgan.images.decoding import is_lossless
 from kgan.serving import Client, errors
 from kgan.serving.client import from_png, to_png
 from kgan.serving.request import upload

@@ -10,9 +10,10 @@ import sys
 import pytest
 
 import kgan
-from kgan import gan, losses, networks, recipes
-from kgan.config import TrainConfig
+from kgan import gan, losses, networks
 from kgan.gan import optimizers, terms, views
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
 FILES = sorted([*(ROOT / "kgan").rglob("*.py"), *(ROOT / "scripts").glob("*.py")])

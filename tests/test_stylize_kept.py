@@ -8,12 +8,12 @@ from icc_profiles import ADOBE, GRAY, P3
 from PIL import ExifTags, Image, ImageCms
 
 from kgan import cli
-from kgan import stylize as command
-from kgan.data.decoding import is_lossless
 from kgan.errors import UserError
-from kgan.export.loading import Model
-from kgan.export.stylist import Facts
-from kgan.stylize import stylize
+from kgan.images.decoding import is_lossless
+from kgan.inference import stylize as command
+from kgan.inference.loading import Model
+from kgan.inference.stylist import Facts
+from kgan.inference.stylize import stylize
 
 ADOBE_RED = (219, 0, 0)
 

@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 from kgan import cli, load
-from kgan.blending import feather, luma
-from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.export import export_litert, export_saved_model
+from kgan.images.blending import feather, luma
+from kgan.images.pictures import to_float
+from kgan.inference.stylize import stylize
 from kgan.memory import HELD
 from kgan.networks.generators import ResNetGenerator
-from kgan.pictures import to_float
-from kgan.stylize import stylize
+from kgan.runs.settings import TrainConfig
 
 
 def strong(channels=3):

@@ -1,11 +1,11 @@
-"""Ranges, channels, atomic saving and grids of kgan.pictures."""
+"""Ranges, channels, atomic saving and grids of kgan.images.pictures."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kgan import pictures
 from kgan.errors import UserError
+from kgan.images import pictures
 
 
 def test_uint8_round_trip():

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from test_listing import odd_name
 
-from kgan import targets
 from kgan.errors import UserError
-from kgan.listing import find_pictures
+from kgan.images import targets
+from kgan.images.listing import find_pictures
 
 STYLIZE = {".jpg": ".jpg", ".png": ".png", ".webp": ".webp"}
 

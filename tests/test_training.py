@@ -11,11 +11,12 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kgan
-from kgan import cli, run_folder
-from kgan.config import TrainConfig
+from kgan import cli
 from kgan.errors import RunError, UserError
-from kgan.run_folder import RunFolder
-from kgan.training import train
+from kgan.runs import run_folder
+from kgan.runs.run_folder import RunFolder
+from kgan.runs.settings import TrainConfig
+from kgan.training.train import train
 
 _determinism_ends = pytest.fixture(autouse=True)(small_runs.determinism_ends)
 

@@ -16,11 +16,11 @@ from chromium import PHONE, PROGRAM, Browser
 from PIL import Image
 from test_export import make_generator
 
-from kgan import recipes
-from kgan.config import TrainConfig
 from kgan.export import export_fixed, export_saved_model
-from kgan.export.stylist import Stylist
+from kgan.inference.stylist import Stylist
 from kgan.networks import build_generator
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 from kgan.web.models import read_models
 from kgan.web.server import Server
 from kgan.web.site import STATIC, build_site, write_site

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from kgan import console
-from kgan.data.decoding import PictureError, decode_image
 from kgan.data.pool import map_in_processes
 from kgan.errors import UserError, counted, shown
-from kgan.listing import Left, Tell, pictures_of, tell_left
+from kgan.images.decoding import PictureError, decode_image
+from kgan.images.listing import Left, Tell, pictures_of, tell_left
 from kgan.paths import expands_paths
 
 Problem = tuple[pathlib.Path, str]

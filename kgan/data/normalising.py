@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from kgan.colour import is_srgb
-from kgan.data.decoding import PictureError, decode_image, is_lossless, pillows_limit_off
-from kgan.listing import no_file
-from kgan.metadata import orientation
+from kgan.images.colour import is_srgb
+from kgan.images.decoding import PictureError, decode_image, is_lossless, pillows_limit_off
+from kgan.images.listing import no_file
+from kgan.images.metadata import orientation
 
 
 class Job(NamedTuple):

@@ -22,12 +22,12 @@ import rich.markup
 import rich.progress
 
 from kgan import console
-from kgan.data.decoding import asked_pixels, summed
 from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
 from kgan.data.stores import INDEX, File, Store
 from kgan.errors import RunError, UserError, counted, is_or_are, shown
-from kgan.listing import make_cache
+from kgan.images.decoding import asked_pixels, summed
+from kgan.images.listing import make_cache
 
 LAYOUT = 3
 """Part of the cache key: raise it when the same files should be prepared anew."""

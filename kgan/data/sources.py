@@ -13,15 +13,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kgan import console, recipes
-from kgan.config import TrainConfig
-from kgan.data.decoding import at_most
+from kgan import console
 from kgan.data.prepared import Source, Wanted, prepare
 from kgan.data.stores import File, Store
 from kgan.errors import UserError, counted, is_or_are, some
-from kgan.listing import find_pictures, is_named_as_picture
-from kgan.pairing import alike, pair, stem, told_odd, told_shapes, told_unsure
+from kgan.images.decoding import at_most
+from kgan.images.listing import find_pictures, is_named_as_picture
+from kgan.images.pairing import alike, pair, stem, told_odd, told_shapes, told_unsure
 from kgan.paths import expanded
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 TRAINING, TESTS = ("trainA", "trainB"), ("testA", "testB")
 """Parts of a root: content and style, test pictures and what they should become."""

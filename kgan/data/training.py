@@ -11,12 +11,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kgan.config import TrainConfig
 from kgan.data import augmentation
 from kgan.data.gate import gated
 from kgan.data.order import picture_indices
 from kgan.data.sources import Pictures
 from kgan.data.stores import Store
+from kgan.runs.settings import TrainConfig
 
 CONTENT, STYLE = 0, 1
 """Domains: they keep the choices for content and for style apart."""

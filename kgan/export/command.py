@@ -7,22 +7,22 @@ from collections.abc import Iterable
 import keras
 
 from kgan import console
-from kgan.config import TrainConfig
 from kgan.errors import UserError
-from kgan.export import versions
-from kgan.export.deployment import write_deployment
-from kgan.export.litert import export_litert
-from kgan.export.litert_fixed import SIZES
-from kgan.export.litert_pictures import real_pictures
-from kgan.export.litert_sidecar import Origin
-from kgan.export.litert_variants import export_variants
-from kgan.export.loading import load_generator
+from kgan.export.litert.convert import export_litert
+from kgan.export.litert.fixed import SIZES
+from kgan.export.litert.pictures import real_pictures
+from kgan.export.litert.sidecar import Origin
+from kgan.export.litert.variants import export_variants
 from kgan.export.saved_model import export_saved_model, write
-from kgan.export.stylist import Stylist
-from kgan.export.warmup import write_warmup
-from kgan.models import ModelSource, resolve_run
+from kgan.export.tf_serving import versions
+from kgan.export.tf_serving.deployment import write_deployment
+from kgan.export.tf_serving.warmup import write_warmup
+from kgan.inference.loading import load_generator
+from kgan.inference.stylist import Stylist
 from kgan.paths import expands_paths
-from kgan.run_folder import RunFolder
+from kgan.runs.models import ModelSource, resolve_run
+from kgan.runs.run_folder import RunFolder
+from kgan.runs.settings import TrainConfig
 
 
 @expands_paths

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kgan.export.stylist import Stylist
+from kgan.inference.stylist import Stylist
 
 
 class HalfStylist(Stylist):

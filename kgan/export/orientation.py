@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kgan.metadata import ORIENTATION
+from kgan.images.metadata import ORIENTATION
 
 SEARCHED = 2**17
 """Bytes at the start of a file in which the EXIF segment is looked for: two segments of full length."""

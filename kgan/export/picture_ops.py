@@ -1,13 +1,13 @@
 """Files of pictures to pixels and back in TensorFlow's own operations, so that a served model takes them as they are.
 
-The decisions are those of `kgan.data.decoding`: only JPEG, PNG and WebP, the size read from the header before any pixel
-is decoded, a truncated file refused, transparency laid over white. What needs Pillow is left out: ICC profiles.
+The decisions are those of `kgan.images.decoding`: only JPEG, PNG and WebP, the size read from the header before any
+pixel is decoded, a truncated file refused, transparency laid over white. What needs Pillow is left out: ICC profiles.
 """
 
 import tensorflow as tf
 
 from kgan.export.orientation import jpeg_orientation, upright
-from kgan.pictures import LUMA
+from kgan.images.pictures import LUMA
 
 MAX_BYTES = 32 * 2**20
 

@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from kgan.data.decoding import MAX_UNPROVEN
 from kgan.export import picture_ops
-from kgan.export.stylist import MINIMUM_CELLS, Stylist, from_noise, traced
+from kgan.images.decoding import MAX_UNPROVEN
+from kgan.inference.stylist import MINIMUM_CELLS, Stylist, from_noise, traced
 
 MEMORY = 2e9
 """Bytes that one picture of `serving_bytes` may take."""

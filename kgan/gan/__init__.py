@@ -2,8 +2,8 @@
 
 import importlib
 
-from kgan import recipes
-from kgan.config import TrainConfig
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 _TOPOLOGIES = {"one_way": ("kgan.gan.one_way", "OneWay"), "two_way": ("kgan.gan.two_way", "TwoWay")}
 

@@ -6,14 +6,15 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from kgan import losses, metrics, recipes
-from kgan.config import TrainConfig
+from kgan import losses, metrics
 from kgan.gan import noise, replicas, views
 from kgan.gan.optimizers import build_optimizer, shorten_schedule
 from kgan.gan.player import Average, Player, joined
 from kgan.gan.tally import Tally
 from kgan.gan.terms import TERMS, Scene
 from kgan.networks import build_features, build_generator, build_regularizer
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 Losses = dict[str, tf.Tensor]
 

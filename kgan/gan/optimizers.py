@@ -2,7 +2,7 @@
 
 import keras
 
-from kgan.config import TrainConfig
+from kgan.runs.settings import TrainConfig
 
 OPTIMIZERS = {
     "adam": lambda rate: keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.999),

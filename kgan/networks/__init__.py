@@ -1,7 +1,5 @@
 """Networks by name, and how a run's settings choose and size them. Everything comes back built: its weights exist."""
 
-from kgan import recipes
-from kgan.config import TrainConfig
 from kgan.errors import UserError
 from kgan.networks.discriminators import DISCRIMINATORS, Discriminator
 from kgan.networks.features import FeatureExtractor
@@ -10,6 +8,8 @@ from kgan.networks.generators import ArticleGenerator, Generator, ResNetGenerato
 from kgan.networks.mobile import MobileGenerator
 from kgan.networks.patches import PatchEmbedder
 from kgan.networks.regularizers import REGULARIZERS
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 __all__ = [
     "DISCRIMINATORS",

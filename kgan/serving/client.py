@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from kgan.data.decoding import pillows_limit_off
 from kgan.errors import UserError, counted
-from kgan.pictures import to_float
+from kgan.images.decoding import pillows_limit_off
+from kgan.images.pictures import to_float
 from kgan.serving.address import Model, parse_server
 from kgan.serving.errors import ModelUnknown, PicturesRefused, RequestRefused, ServerAway, ServerFailed, TimedOut
 from kgan.serving.rest import Rest

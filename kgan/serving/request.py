@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from kgan import colour
 from kgan.console import progress, warn
-from kgan.data.decoding import Picture, PictureError, pillows_limit_off, read_picture
 from kgan.errors import UserError
+from kgan.images import colour
+from kgan.images.decoding import Picture, PictureError, pillows_limit_off, read_picture
+from kgan.images.metadata import orientation
+from kgan.images.pictures import FORMATS, Format, TooLong, Writing, check_sides
+from kgan.images.targets import Place, is_one_file, make_folder, output_folder, plan, to_do
 from kgan.interruption import tallied
-from kgan.metadata import orientation
 from kgan.paths import expands_paths
-from kgan.pictures import FORMATS, Format, TooLong, Writing, check_sides
 from kgan.serving.client import Client, from_png, to_png
 from kgan.serving.errors import PicturesRefused, RequestRefused, TooLarge
-from kgan.targets import Place, is_one_file, make_folder, output_folder, plan, to_do
 
 
 @expands_paths
@@ -38,7 +38,7 @@ def request(
     """Have files and folders restyled into files in the folder `output`, keeping names, folder structure and sizes.
 
     Pictures are turned upright by their EXIF orientation. `format`, `quality` (1 to 100) and `strip_metadata` are those
-    of `kgan.stylize.stylize`. See `kgan.serving.Client` for what chooses the model. Returns
+    of `kgan.inference.stylize.stylize`. See `kgan.serving.Client` for what chooses the model. Returns
     the files written. Raises UserError before any work when files would be overwritten, ServingError when the server or
     the model is not to be had, and UserError at the end when some pictures were refused (each has had its line on
     stderr, the others are done).

@@ -5,8 +5,8 @@ import pathlib
 from collections.abc import Sequence
 
 from kgan import console
-from kgan.models import for_phones
 from kgan.paths import expands_paths
+from kgan.runs.models import for_phones
 from kgan.web.models import read_models
 from kgan.web.server import Server
 from kgan.web.site import build_site, write_site

@@ -10,7 +10,7 @@ import numpy as np
 
 from kgan import console
 from kgan.errors import UserError
-from kgan.models import ModelSource, resolve_model
+from kgan.runs.models import ModelSource, resolve_model
 
 WANTED = "the page runs models of content alone: image [1, S, S, 3] in, stylized likewise out, S fixed"
 

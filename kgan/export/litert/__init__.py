@@ -1,0 +1,1 @@
+"""LiteRT files: converted, checked against Keras, and described."""

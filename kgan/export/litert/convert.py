@@ -1,0 +1,87 @@
+"""Writes the LiteRT (.tflite) file that phones and browsers run; any height and width."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import tempfile
+import zipfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kgan.errors import RunError
+from kgan.inference.litert import FACTS, open_interpreter
+from kgan.inference.stylist import Facts, Stylist, from_noise
+from kgan.paths import expands_paths
+
+TOLERANCE = 2.0 / 255.0
+"""The largest difference to Keras that a converted file may show."""
+
+CHECKED_SIZE = (37, 51)
+"""Height and width of the check: odd, so that padding and cropping are part of it."""
+
+
+@expands_paths
+def export_litert(
+    generator: keras.Model,
+    path: str | os.PathLike,
+    half: bool = False,
+    distribution: str = "normal",
+    truncation: float = 2.0,
+) -> pathlib.Path:
+    """Write the generator as one .tflite file: inputs image and noise (those it takes), output stylized.
+
+    `half` stores the weights in float16; arithmetic stays float32. The file is run once at an odd size against
+    Keras before it gets its name. Raises RunError when they disagree. Returns the path.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stylist = Stylist(generator, distribution, truncation)
+    content = convert(stylist, half)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+        partial = pathlib.Path(folder, path.name)
+        partial.write_bytes(with_facts(content, stylist.facts))
+        _check(stylist, partial)
+        partial.replace(path)
+    return path
+
+
+def convert(stylist: Stylist, half: bool = False) -> bytes:
+    """The bytes of a LiteRT model with the signature serving_default."""
+    # Without an object that holds the variables the converter drops all weights and says nothing.
+    holder = tf.Module()
+    holder.weights = [variable.value for variable in stylist.generator.variables]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([from_noise(stylist)], trackable_obj=holder)
+    if half:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints the path of its own temporary folder
+        return converter.convert()
+
+
+def with_facts(content: bytes, facts: Facts) -> bytes:
+    """A model's bytes with a zip archive behind them that holds the facts."""
+    buffer = io.BytesIO(content)
+    buffer.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(FACTS, json.dumps(dataclasses.asdict(facts)))
+    return buffer.getvalue()
+
+
+def _check(stylist: Stylist, path: pathlib.Path) -> None:
+    """Raise RunError unless the file gives what the stylist gives."""
+    height, width = CHECKED_SIZE
+    inputs = {}
+    if stylist.facts.takes_content:
+        shape = (1, height, width, stylist.facts.channels)
+        inputs["image"] = np.random.default_rng(0).random(shape).astype(np.float32)
+    if stylist.facts.noise_channels:
+        inputs["noise"] = stylist.noise(0, 1, height, width).numpy()
+    made = open_interpreter(path).get_signature_runner("serving_default")(**inputs)["stylized"]
+    difference = float(np.max(np.abs(made - stylist(**inputs).numpy())))
+    if not difference <= TOLERANCE:  # NaN too
+        raise RunError(f"{path.name}: the converted model differs from Keras by {difference:.4f}; no file was written")

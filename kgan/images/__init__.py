@@ -1,0 +1,1 @@
+"""Pictures without TensorFlow: listed, decoded, coloured, masked, blended, and written."""

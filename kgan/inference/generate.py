@@ -1,0 +1,155 @@
+"""Pictures from noise alone, for models of the recipe `synthesis`: one per seed, or a row between two seeds."""
+
+import math
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from kgan.console import progress
+from kgan.errors import UserError
+from kgan.gan import noise as noises
+from kgan.images.decoding import decode_picture
+from kgan.images.pictures import Format, Writing, grid
+from kgan.images.targets import existing, is_one_file, one_file, output_folder
+from kgan.inference.loading import Model, load
+from kgan.interruption import tallied
+from kgan.paths import expands_paths
+from kgan.runs.models import resolve_model
+
+DEFAULT_SIZE = (256, 256)
+"""Height and width when neither the caller nor the run's settings say."""
+
+
+@expands_paths
+def generate(
+    model: str | os.PathLike,
+    output: str | os.PathLike,
+    count: int = 16,
+    seed: int = 0,
+    size: str | tuple[int, int] | None = None,
+    truncation: float | None = None,
+    between: tuple[int, int] | None = None,
+    overwrite: bool = False,
+    format: Format | None = None,
+    quality: int | None = None,
+    skip_existing: bool = False,
+) -> list[pathlib.Path]:
+    """Write `count` pictures of `size` ("HxW" or a pair; any) and one grid of them to the folder `output`.
+
+    seed-S.png, seed-(S+1).png, ..., grid.png; with `between` (S1, S2) a row of `count` spherical interpolations:
+    between-S1-S2-01.png, ..., between-S1-S2.png. `truncation` bounds the noise: less variety, fewer failures.
+    Sizes default to the run's training size. `format` and `quality` (1 to 100) are those of `kgan.stylize`.
+    Returns the files, the grid last.
+
+    Raises UserError for models that take content, for bad numbers, and when a file is there already.
+    """
+    size = parse_size(size) if isinstance(size, str) and size else size or None
+    _check_numbers(seed, count, size, truncation, between)
+    writing = Writing(format or (None if is_one_file(output) else "png"), quality)
+    names = _names(pathlib.Path(output), count, seed, between, writing.suffix(".png"))
+    writing.check_targets(names)
+    there = existing(names, overwrite, skip_existing)
+    if len(there) == len(names):
+        return []
+    loaded = load(model)
+    _check_model(loaded, truncation)
+    shape = size or _training_size(model)
+    maps = _noises(loaded, count, seed, shape, truncation, between)
+    with output_folder(output):
+        made = _make_all(loaded, names[:count], maps, there, writing)
+        if len(names) > count and names[-1] not in there:
+            writing.save(grid([made] if between else _square(made)), names[-1])
+    return [name for name in names if name not in there]
+
+
+def _make_all(
+    model: Model,
+    names: list[pathlib.Path],
+    maps: Iterator[np.ndarray],
+    there: frozenset[pathlib.Path],
+    writing: Writing,
+) -> list[np.ndarray]:
+    """The pictures of these files: made and written, or read from those that are there."""
+    made = []
+    with progress(len(names), "generate") as bar, tallied(len(names)) as tally:
+        for name, noise in zip(names, maps, strict=True):
+            if name in there:
+                made.append(decode_picture(name, model.facts.channels))
+            else:
+                made.append(model.from_noise(noise)[0])
+                writing.save(made[-1], name)
+            bar.advance()
+            tally.advance()
+    return made
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "HxW" or "N" (square) -> (height, width).
+
+    >>> parse_size("96x128"), parse_size("64")
+    ((96, 128), (64, 64))
+    """
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise UserError(f"--size should be HEIGHTxWIDTH, as in 96x128. Received: {text}")
+    return int(parts[0]), int(parts[-1])
+
+
+def _check_numbers(seed: int, count: int, size, truncation: float | None, between) -> None:
+    if not 0 <= seed < 2**31 - max(count, 0):
+        raise UserError(f"--seed should be at least 0 and below 2147483648 with the count. Received: {seed}")
+    if count < 1:
+        raise UserError(f"--count should be at least 1. Received: {count}")
+    if between and count < 2:
+        raise UserError(f"--count should be at least 2 with --between. Received: {count}")
+    if size and min(size) < 1:
+        raise UserError(f"--size should be at least 1x1. Received: {size[0]}x{size[1]}")
+    if truncation is not None and not truncation > 0:
+        raise UserError(f"--truncation should be above 0. Received: {truncation}")
+
+
+def _check_model(model: Model, truncation: float | None) -> None:
+    if model.facts.takes_content:
+        raise UserError(f"{model.name}: restyles pictures and makes none from noise alone; use kgan stylize")
+    if truncation is not None and model.facts.distribution == "uniform":
+        raise UserError(f"--truncation {truncation:g}: {model.name} was trained on uniform noise; leave it out")
+
+
+def _names(
+    output: pathlib.Path, count: int, seed: int, between: tuple[int, int] | None, suffix: str
+) -> list[pathlib.Path]:
+    """One file a picture, then the grid; or the one file that `output` means."""
+    alone = one_file(output, suffix, count)
+    if alone:
+        return [alone]
+    if not between:
+        return [output / f"seed-{seed + k}{suffix}" for k in range(count)] + [output / f"grid{suffix}"]
+    stem = f"between-{between[0]}-{between[1]}"
+    return [output / f"{stem}-{k:02d}{suffix}" for k in range(1, count + 1)] + [output / f"{stem}{suffix}"]
+
+
+def _training_size(model: str | os.PathLike) -> tuple[int, int]:
+    config = resolve_model(model).config
+    return (config.size, config.size) if config else DEFAULT_SIZE
+
+
+def _noises(model: Model, count: int, seed: int, shape, truncation, between) -> Iterator[np.ndarray]:
+    """`count` noise maps [1, H, W, Nz]."""
+    if not between:
+        yield from (model.noise(seed + k, 1, *shape, truncation) for k in range(count))
+        return
+    first, second = (model.noise(end, 1, *shape, truncation) for end in between)
+    # The sphere bulges past the bounds of uniform and truncated noise here and there; training never did.
+    bound = noises.bound(model.facts.distribution, model.facts.truncation) if truncation is None else truncation
+    for share in np.linspace(0.0, 1.0, count):
+        mixed = noises.interpolate(tf.constant(first), tf.constant(second), float(share))
+        yield np.clip(mixed.numpy(), -bound, bound)
+
+
+def _square(pictures: list[np.ndarray]) -> list[list[np.ndarray]]:
+    """Rows of a grid about as wide as high."""
+    columns = math.ceil(math.sqrt(len(pictures)))
+    return [pictures[start : start + columns] for start in range(0, len(pictures), columns)]

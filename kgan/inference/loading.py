@@ -1,0 +1,211 @@
+"""Trained models from a run folder, a SavedModel or a .tflite file, behind one `Model`."""
+
+import math
+import os
+import pathlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kgan import console
+from kgan.errors import UserError
+from kgan.gan import noise as noises
+from kgan.gan import tracking
+from kgan.gan.checkpoints import first_line, found_in
+from kgan.images import pictures as arrays
+from kgan.inference import litert, saved_model
+from kgan.inference.stylist import Facts, Stylist, from_noise
+from kgan.runs.models import resolve_model, resolve_run
+from kgan.runs.run_folder import RunFolder
+from kgan.runs.settings import TrainConfig
+
+Run = Callable[[dict[str, np.ndarray]], np.ndarray]
+"""Inputs by name (image, noise: float32 NHWC) -> stylized pictures, float32 NHWC in [0, 1]."""
+
+
+class Model:
+    """A trained model as a function of pictures, whatever file it came from.
+
+    >>> model = load("runs/cyclegan-1")  # doctest: +SKIP
+    >>> stylized = model(picture, seed=3)  # doctest: +SKIP
+    """
+
+    def __init__(self, name: str, run: Run, facts: Facts, engine: str = "tensorflow"):
+        """`engine`: what `run` computes with, tensorflow or litert."""
+        self.name = name
+        self.facts = facts
+        self.bytes_per_pixel = facts.bytes_per_pixel(engine)
+        self._run = run
+
+    def __call__(self, pictures: np.ndarray, seed: int = 0, strokes: float = 1.0) -> np.ndarray:
+        """Stylize [H, W, C] or [N, H, W, C] (or gray [H, W]), uint8 or float in [0, 1] -> same dtype and size.
+
+        Gray, RGB and RGBA are converted to the model's channels, which the result has. `seed` draws the noise, if
+        the model takes any. `strokes` of at least 1 makes them so many times as broad, from coarse to fine: restyled
+        small, enlarged to twice that size and restyled again, up to the picture's own size (as Gatys et al. do,
+        https://arxiv.org/abs/1611.07865). Raises UserError for a model without content, other shapes and other ranges.
+        """
+        if not self.facts.takes_content:
+            raise UserError(f"{self.name}: makes pictures from noise alone; use kgan generate")
+        pictures = np.asarray(pictures)
+        if pictures.ndim not in (2, 3, 4) or 0 in pictures.shape:
+            raise UserError(f"a picture should have the shape [H, W, C] or [N, H, W, C]. Received: {pictures.shape}")
+        batch = pictures[..., None] if pictures.ndim == 2 else pictures
+        batch = batch if batch.ndim == 4 else batch[None]
+        made = arrays.with_channels(arrays.to_float(batch), self.facts.channels)
+        for share in shares_of_size(strokes):
+            made = self._restyled(_resized(made, share, batch.shape[1:3]), seed)
+        made = _as_dtype(made, pictures.dtype)
+        return made if pictures.ndim == 4 else made[0]
+
+    def _restyled(self, image: np.ndarray, seed: int) -> np.ndarray:
+        inputs = {"image": np.ascontiguousarray(image)}
+        if self.facts.noise_channels:
+            inputs["noise"] = self.noise(seed, *image.shape[:3])
+        return self._run(inputs)
+
+    def noise(self, seed: int, count: int, height: int, width: int, truncation: float | None = None) -> np.ndarray:
+        """Noise maps [count, height, width, Nz] as in training; `truncation` bounds normal or truncated noise."""
+        distribution, bound = self.facts.distribution, self.facts.truncation
+        if truncation is not None:
+            distribution, bound = "truncated", truncation
+        return noises.sample(seed, (count, height, width, self.facts.noise_channels), distribution, bound).numpy()
+
+    def from_noise(self, noise: np.ndarray) -> np.ndarray:
+        """Noise maps [N, H, W, Nz] -> pictures float32 [N, H, W, C] in [0, 1]; UserError if the model takes content."""
+        if self.facts.takes_content:
+            raise UserError(f"{self.name}: needs pictures to restyle; use kgan stylize")
+        return self._run({"noise": noise})
+
+
+def shares_of_size(strokes: float) -> list[float]:
+    """At which shares of a picture's sides it is restyled, one after the other; UserError for less than 1.
+
+    >>> shares_of_size(1), shares_of_size(4)
+    ([1.0], [0.25, 0.5, 1.0])
+    """
+    if not 1 <= strokes < math.inf:
+        raise UserError(f"--strokes should be at least 1. Received: {strokes:g}")
+    shares = [1.0 / strokes]
+    while shares[-1] < 1:
+        shares.append(min(1.0, 2.0 * shares[-1]))
+    return shares
+
+
+def _resized(image: np.ndarray, share: float, whole: tuple[int, int]) -> np.ndarray:
+    """Float32 [N, H, W, C] in [0, 1] at that share of the sides of `whole`, at least a pixel each."""
+    size = tuple(max(1, round(share * side)) for side in whole)
+    if image.shape[1:3] == size:
+        return image
+    return np.clip(tf.image.resize(image, size, "lanczos3", antialias=True).numpy(), 0.0, 1.0)
+
+
+def _as_dtype(made: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return arrays.to_uint8(made) if dtype == np.uint8 else made.astype(dtype)
+
+
+def load(model: str | os.PathLike) -> Model:
+    """The model in a run folder, a SavedModel folder or a .tflite file, or a shipped one by its name
+    (`kgan.runs.models.resolve_model`); UserError for anything else.
+
+    Of a run: its SavedModel, or the newest checkpoint where that is newer.
+    """
+    source = resolve_model(model)
+    if source.is_run:
+        run = RunFolder(source.path)
+        return _from_saved_model(run.saved_model) if run.has_saved_model() else _from_run(source.path)
+    return {"saved_model": _from_saved_model, "litert": _from_litert}[source.kind](source.path)
+
+
+def _from_run(path: pathlib.Path) -> Model:
+    generator, config = load_generator(path)
+    stylist = Stylist(generator, config.noise, config.truncation)
+    return Model(str(path), _graph(from_noise(stylist)), stylist.facts)
+
+
+def _from_saved_model(path: pathlib.Path) -> Model:
+    function, facts = float_function(path)
+    return Model(str(path), _graph(function), facts)
+
+
+def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFunction, Facts]:
+    """A SavedModel's signature for float32 pictures in [0, 1], which keeps its weights alive, and its facts."""
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{path}: cannot be read as a SavedModel ({first_line(error)})") from None
+    function = saved_model.float_function(loaded)
+    if function is None:
+        raise UserError(f"{path}: is a SavedModel that kgan did not write; it should have an output named stylized")
+    function.owner = loaded  # its variables live as long as it does
+    return function, saved_model.read_facts(path, loaded)
+
+
+def _graph(function: Callable[..., dict[str, tf.Tensor]]) -> Run:
+    return lambda inputs: function(**{k: tf.constant(v) for k, v in inputs.items()})["stylized"].numpy()
+
+
+def _from_litert(path: pathlib.Path) -> Model:
+    try:
+        interpreter = litert.open_interpreter(path, num_threads=os.cpu_count())
+        runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: cannot be read as a LiteRT model ({first_line(error)})") from None
+    if not runners or any("stylized" not in runner.get_output_details() for runner in runners.values()):
+        raise UserError(f"{path}: is a LiteRT model that kgan did not write; it should have an output named stylized")
+    facts = litert.read_facts(path, interpreter)
+    return Model(str(path), litert.run_by_size(str(path), runners), facts, "litert")
+
+
+def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
+    """The generator that a run exports, with its settings: from the newest checkpoint, else from its saved_model/.
+
+    `run`: the folder, or the name of a shipped model.
+    Raises UserError when the folder is no run, or holds neither.
+    """
+    from kgan.networks import build_generator
+
+    source = resolve_run(run)
+    run, config = source.path, source.config
+    generator = build_generator(config)
+    checkpoints = found_in(run / "checkpoints")
+    if checkpoints:
+        restore_newest(generator, checkpoints)
+    elif (run / "saved_model" / "saved_model.pb").is_file():
+        _copy_weights(generator, run / "saved_model")
+    else:
+        raise UserError(
+            f"{run}: holds no checkpoint yet; train it first, or go on with kgan train --run {run} --resume"
+        )
+    return generator, config
+
+
+def restore_newest(generator: keras.Model, checkpoints: list[pathlib.Path]) -> None:
+    """The newest checkpoint that can be read, saying so if it is not the newest of all."""
+    for path in checkpoints[:-1]:
+        try:
+            return restore_stylist(generator, path)
+        except UserError as error:
+            console.warn(f"{error}; trying the one before")
+    return restore_stylist(generator, checkpoints[-1])
+
+
+def restore_stylist(generator: keras.Model, checkpoint: str | os.PathLike) -> None:
+    """Fill a built generator from the part gan/stylist of a training checkpoint.
+
+    UserError where the two don't fit, or the checkpoint is broken.
+    """
+    gan = tf.Module()
+    gan.stylist = generator
+    try:
+        tracking.checkpoint(gan=gan).restore(str(checkpoint)).expect_partial().assert_existing_objects_matched()
+    except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
+        raise UserError(f"{checkpoint}: is broken or does not fit the settings ({first_line(error)})") from None
+
+
+def _copy_weights(generator: keras.Model, folder: pathlib.Path) -> None:
+    saved = tf.saved_model.load(str(folder)).weights
+    for variable, value in zip(generator.variables, saved, strict=True):
+        variable.assign(tf.cast(value, variable.dtype))

@@ -1,0 +1,61 @@
+"""A trained model as the teacher of a smaller one."""
+
+import pathlib
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from kgan.errors import UserError
+from kgan.gan import replicas
+from kgan.inference.loading import float_function, load_generator
+from kgan.inference.stylist import Facts, Stylist
+from kgan.networks import POLICIES
+from kgan.runs.models import resolve_model
+from kgan.runs.settings import TrainConfig
+
+Teacher = Callable[[tf.Tensor], tf.Tensor]
+"""Content [N, S, S, C] -> pictures of the same shape and format, both in [-1, 1]; S is known. Nothing in it learns."""
+
+
+def load_teacher(config: TrainConfig) -> Teacher:
+    """The model of --distill-from; call it inside the strategy's scope.
+
+    A run folder's generator computes in the precision of the run that learns from it, a SavedModel in float32.
+    UserError for what is no model, draws noise, or has other channels, and for a SavedModel on several devices.
+    """
+    try:
+        source = resolve_model(config.distill_from)
+    except UserError as error:
+        raise UserError(f"--distill-from {error}") from None
+    path = source.path
+    if not source.is_run and replicas.count() > 1:  # its graph holds the variables of one device
+        raise UserError(f"--distill-from {path}: a SavedModel teaches on one device; give a run folder, or --devices 1")
+    teacher, facts = (_from_run if source.is_run else _from_saved_model)(path, config)
+    if not facts.takes_content or facts.noise_channels:
+        raise UserError(f"--distill-from {path}: draws noise; a teacher should make one picture of each content")
+    if facts.channels != config.channels:
+        raise UserError(f"--distill-from {path}: has {facts.channels} channels; give --channels {facts.channels}")
+    return teacher
+
+
+def _from_run(path: pathlib.Path, config: TrainConfig) -> tuple[Teacher, Facts]:
+    trained, _ = load_generator(path)
+    generator = type(trained).from_config({**trained.get_config(), "dtype": POLICIES[config.precision]})
+    generator.build((None, None, None, trained.input_channels))
+    generator.set_weights(trained.get_weights())
+    if config.size % generator.stride or config.size < generator.minimum_size:
+        raise UserError(
+            f"--size {config.size} should be a multiple of the teacher's stride, at least {generator.minimum_size}. "
+            f"{path} has stride {generator.stride}"
+        )
+    return lambda content: generator(content, training=False), Stylist(generator).facts
+
+
+def _from_saved_model(path: pathlib.Path, config: TrainConfig) -> tuple[Teacher, Facts]:
+    function, facts = float_function(path)
+
+    def teach(content):
+        made = function(image=tf.cast(content, tf.float32) * 0.5 + 0.5)["stylized"]
+        return tf.cast(tf.ensure_shape(made, content.shape) * 2.0 - 1.0, content.dtype)
+
+    return teach, facts

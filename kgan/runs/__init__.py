@@ -1,0 +1,1 @@
+"""Plain data of a run: settings, recipes, the run folder, trained models by name. No TensorFlow here."""

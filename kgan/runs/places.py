@@ -1,0 +1,119 @@
+"""Where the pictures, the cache and the models lie that a run's settings name. No TensorFlow here."""
+
+import dataclasses
+import os
+import pathlib
+
+from kgan.errors import UserError
+from kgan.runs import models
+from kgan.runs.settings import TrainConfig
+
+PICTURES = ("content", "style", "data")
+"""Settings that name pictures."""
+
+MODELS = ("init_from", "distill_from")
+"""Settings that name a model: by its path, or a shipped one by its name."""
+
+MOVABLE = (*PICTURES, "cache")
+"""What may lie elsewhere when a run goes on: in a folder that was moved, on another machine."""
+
+LEARNED_FROM = ("distill_from", "feature_weights")
+"""What a run that goes on needs, too; it may lie elsewhere once it is gone from its place."""
+
+_TFDS = "tfds:"
+
+
+def absolute(config: TrainConfig) -> TrainConfig:
+    """The same settings with absolute paths, which mean the same from every folder.
+
+    What is no path stays: tfds:NAME, "sample", the name of a shipped model. So does "~" before the cache: another user
+    has another one.
+    """
+    named = {name: _absolute_pictures(value) for name in PICTURES if (value := getattr(config, name))}
+    named |= {name: _absolute_model(value) for name in MODELS if (value := getattr(config, name))}
+    if config.data == "sample":
+        del named["data"]
+    if config.feature_weights:
+        named["feature_weights"] = _absolute(config.feature_weights)
+    if not config.cache.startswith("~"):
+        named["cache"] = _absolute(config.cache)
+    return dataclasses.replace(config, **named)
+
+
+def _absolute(path: str) -> str:
+    """Links stay as they are named, unless ".." follows one: what is above it only the file system knows."""
+    path = os.path.expanduser(path)
+    return os.path.realpath(path) if ".." in pathlib.Path(path).parts else str(pathlib.Path(path).absolute())
+
+
+def _absolute_pictures(name: str) -> str:
+    folder = _folder(name)
+    if folder is None:
+        return name
+    return f"{_TFDS if name.startswith(_TFDS) else ''}{_absolute(folder)}"
+
+
+def _folder(name: str) -> str | None:
+    """The folder or file of pictures; None for a set of TFDS by name."""
+    if not name.startswith(_TFDS):
+        return os.path.expanduser(name)
+    folder = os.path.expanduser(name.removeprefix(_TFDS))
+    prepared = os.path.isabs(folder) or os.path.exists(os.path.join(folder, "dataset_info.json"))
+    return folder if prepared else None
+
+
+def _absolute_model(model: str) -> str:
+    return model if model in models.shipped() and models.resolve_model(model).is_shipped else _absolute(model)
+
+
+def missing(config: TrainConfig) -> str | None:
+    """The first setting whose pictures are not where it says."""
+    for name in PICTURES:
+        folder = _folder(value) if (value := getattr(config, name)) else None
+        if folder and value != "sample" and not os.path.exists(folder):
+            return name
+    return None
+
+
+def is_gone(config: TrainConfig, name: str) -> bool:
+    """Whether one of `LEARNED_FROM` is not where the settings say."""
+    value = getattr(config, name)
+    if name != "distill_from" or not value:
+        return bool(value) and not os.path.exists(value)
+    try:
+        return not models.resolve_model(value)
+    except UserError:
+        return True
+
+
+def lost(config: TrainConfig, name: str) -> str:
+    """In words, that the pictures of a setting are not there."""
+    value = getattr(config, name)
+    folder = _folder(value) or value
+    from_here = "" if os.path.isabs(folder) else " here; the name is meant from the folder where the run was started"
+    return f"{value}: no such folder{from_here}"
+
+
+def found_again(name: str, run: str | os.PathLike) -> str:
+    """In words, how a run is told where its pictures lie now."""
+    return f"say where its pictures are now: kgan train --run {run} --resume --{name} FOLDER"
+
+
+def training_overlap(config: TrainConfig) -> str | None:
+    """What to warn of where content and style have pictures in common."""
+    folders = {"content": config.content, "style": config.style}
+    if config.data and config.data != "sample" and not config.data.startswith(_TFDS):
+        folders = {"content": os.path.join(config.data, "trainA"), "style": os.path.join(config.data, "trainB")}
+    return overlap(folders) if all(folders.values()) else None
+
+
+def overlap(folders: dict[str, str | os.PathLike]) -> str | None:
+    """In words, that one of two folders by name is the other, or lies in it; links count as what they lead to."""
+    (one, first), (other, second) = folders.items()
+    first, second = (pathlib.Path(os.path.realpath(_folder(str(path)) or path)) for path in (first, second))
+    if first == second:
+        return f"{one} and {other} are the same pictures ({folders[one]})"
+    if first in second.parents or second in first.parents:
+        inner, outer = (other, one) if first in second.parents else (one, other)
+        return f"the folder of {inner} lies in that of {outer}: its pictures count as {outer} too"
+    return None

@@ -1,0 +1,256 @@
+"""A run: the folder with everything that one training wrote. No TensorFlow here."""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+from kgan.errors import RunError, UserError
+from kgan.runs import models, places, recipes
+from kgan.runs.settings import TrainConfig
+
+PER_CALL = ("run", "resume", "stop_after", "max_megapixels")
+"""Settings of one call, not of the run: they may differ when a run goes on."""
+
+_DERIVED = ("steps", "discriminator_learning_rate", "sample_every", "checkpoint_every")
+"""Settings that every resolved config has, though no recipe names them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run folder, and what is kept there as text."""
+
+    path: pathlib.Path
+
+    @property
+    def config_file(self) -> pathlib.Path:
+        return self.path / "config.json"
+
+    @property
+    def pictures_file(self) -> pathlib.Path:
+        """How many pictures the run began with, and a checksum of their names and sizes."""
+        return self.path / "pictures.txt"
+
+    @property
+    def began_with(self) -> str | None:
+        """The fingerprint of the pictures that the run began with; None for one that has not noted it."""
+        noted = self.pictures_file.read_text(encoding="utf-8").strip() if self.pictures_file.exists() else ""
+        return noted or None
+
+    def changed_pictures(self, now: str) -> str | None:
+        """What to say where the pictures, of that fingerprint, are not those that the run began with."""
+        began = self.began_with
+        same = began in (None, now)
+        return None if same else f"the pictures have changed since the run began: {began} then, {now} now"
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        return self.path / "checkpoints"
+
+    @property
+    def metrics_file(self) -> pathlib.Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def samples(self) -> pathlib.Path:
+        return self.path / "samples"
+
+    @property
+    def tensorboard(self) -> pathlib.Path:
+        return self.path / "tensorboard"
+
+    @property
+    def saved_model(self) -> pathlib.Path:
+        return self.path / "saved_model"
+
+    def litert(self, half: bool) -> pathlib.Path:
+        return self.path / ("model_float16.tflite" if half else "model.tflite")
+
+    def keep(self, config: TrainConfig) -> None:
+        """Write config.json, in one atomic step: the settings of the run, not those of one call."""
+        dataclasses.replace(config, run=None, resume=False, stop_after=None).save(self.config_file)
+
+    def is_exported(self) -> bool:
+        """Whether all exports are there and none is older than the newest checkpoint."""
+        return self.has_saved_model() and all(self._is_current(self.litert(half)) for half in (False, True))
+
+    def has_saved_model(self) -> bool:
+        """Whether the SavedModel is there and not older than the newest checkpoint."""
+        return self._is_current(self.saved_model / "saved_model.pb")
+
+    def _is_current(self, export: pathlib.Path) -> bool:
+        trained = max((path.stat().st_mtime_ns for path in self.checkpoints.glob("ckpt-*.index")), default=0)
+        return export.exists() and export.stat().st_mtime_ns >= trained
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """UserError when another process trains in this folder; the system frees the lock of one that dies."""
+        folder = os.open(self.path, os.O_RDONLY)  # not config.json, which is replaced when a run is made longer
+        try:
+            self._lock(folder)
+            yield
+        finally:
+            os.close(folder)
+
+    def _lock(self, folder: int) -> None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"--run {self.path}: another process is training there; wait for it or stop it") from None
+        except OSError:  # a file system without locks
+            pass
+
+    def check_writable(self) -> None:
+        """UserError where nothing can be written into the folder."""
+        if not os.access(self.path, os.W_OK):
+            raise UserError(f"--run {self.path}: cannot be written; make it writable, or go on with a copy of it")
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written; every file gets its own name only when it is whole."""
+        for pattern in (".saved_model-*", ".model-*", ".model_*", "*.partial", "*/.*.partial"):
+            for path in self.path.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def check_free(path: str | None) -> None:
+    """UserError if a new run cannot have this folder (None: the next free one)."""
+    folder = pathlib.Path(path) if path else None
+    if folder and folder.exists() and not folder.is_dir():
+        raise UserError(f"--run {path}: is a file; name a folder")
+    if folder and folder.exists() and any(folder.iterdir()):
+        raise UserError(f"--run {path}: exists already; go on with it by --resume, or name another folder")
+    wanted = (folder or pathlib.Path("runs")).absolute()
+    above = next(each for each in (wanted, *wanted.parents) if each.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        reason = os.strerror(errno.EACCES if above.is_dir() else errno.ENOTDIR)
+        raise UserError(f"--run {path or 'runs'}: cannot be written ({reason})")
+
+
+def create(config: TrainConfig) -> RunFolder:
+    """A new run folder with its config.json; UserError if the folder is there already, RunError on a full disk."""
+    check_free(config.run)
+    path = pathlib.Path(config.run) if config.run else _next_free(config.recipe.replace(":", "-"))
+    new = not path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        RunFolder(path).keep(places.absolute(config))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            (path / "config.partial").unlink(missing_ok=True)
+            if new:
+                path.rmdir()
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (RunError if full else UserError)(f"--run {path}: cannot be written ({error.strerror})") from None
+    return RunFolder(path)
+
+
+def _next_free(recipe: str) -> pathlib.Path:
+    """Claims the folder by making it: another process may look for one at the same time."""
+    number = 1
+    while True:
+        path = pathlib.Path("runs") / f"{recipe}-{number}"
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise UserError(f"--run {path}: cannot be written ({error.strerror})") from None
+
+
+# --- going on ---------------------------------------------------------------------------------------------------------
+
+
+def saved_config(path: str | None) -> TrainConfig:
+    """The settings that a run was started with."""
+    if not path:
+        raise UserError("--resume needs --run: the folder of the run that should go on")
+    file = pathlib.Path(path) / "config.json"
+    try:
+        return TrainConfig.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        hint = _start_from(path) if path in models.shipped() else ""
+        raise UserError(f"--run {path}: no run to resume there (it has no config.json){hint}") from None
+    except OSError as error:
+        raise UserError(f"--run {path}: its config.json cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"--run {path}: its config.json cannot be read: {error}") from None
+
+
+def _start_from(model: str) -> str:
+    return f"; to start a new run from its generator: kgan train --init-from {model}"
+
+
+def going_on(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
+    """The settings with which a run goes on: its own, but for those of one call, where its pictures and its cache lie
+    now, and --steps if there are more. UserError for any other change."""
+    refuse_changes(saved, asked)
+    before, now = places.absolute(saved), places.absolute(asked)
+    may_move = (*places.MOVABLE, *places.LEARNED_FROM)
+    moved = {name: getattr(now, name) for name in may_move if getattr(now, name) != getattr(before, name)}
+    if "data" in moved and ("content" in moved or "style" in moved):
+        raise UserError("--data names both kinds of pictures: give either --data or --content and --style")
+    if "data" in moved:
+        moved |= {"content": None, "style": None}
+    elif "content" in moved or "style" in moved:
+        moved["data"] = None
+    own = {name: getattr(asked, name) for name in (*PER_CALL, "steps")}
+    return dataclasses.replace(saved, **own, **moved)
+
+
+def refuse_changes(saved: TrainConfig, asked: TrainConfig) -> None:
+    """UserError for the first setting that differs from the run's own and may not."""
+    absolute_before, absolute_now = places.absolute(saved), places.absolute(asked)
+    for field in dataclasses.fields(saved):
+        before, now = getattr(saved, field.name), getattr(asked, field.name)
+        same = getattr(absolute_before, field.name) == getattr(absolute_now, field.name)
+        moved = field.name in places.LEARNED_FROM and places.is_gone(saved, field.name)
+        if same or moved or field.name in (*PER_CALL, *places.MOVABLE):
+            continue
+        if field.name != "steps" or before is None:
+            flag = field.name.replace("_", "-")
+            raise UserError(
+                f"--{flag} {now}: this run was started with {before}; leave the flag out, or start a new run. Only "
+                "--steps MORE (to train longer) and where the pictures lie may change"
+            )
+        if now < before:
+            raise UserError(
+                f"--steps {now}: this run has {before}, and can only be made longer: give more of them, or leave the "
+                "flag out (--stop-after ends a call early)"
+            )
+
+
+def check_can_go_on(config: TrainConfig) -> None:
+    """UserError for an export without checkpoints, as shipped models are, and for settings that are not whole or cannot
+    work."""
+    run = RunFolder(pathlib.Path(config.run))
+    if run.saved_model.exists() and not any(run.checkpoints.glob("ckpt-*.index")):
+        start = _start_from(str(run.path))
+        raise UserError(f"--run {run.path}: holds an export and no checkpoint to go on from{start}")
+    recipe = recipes.find(config.recipe) if config.recipe else None
+    filled = {name for name, default in vars(recipe).items() if default is not None} if recipe else set()
+    lacking = [name for name in {"recipe", *_DERIVED, *filled} if getattr(config, name, "") is None]
+    if lacking:
+        listed = ", ".join(sorted(lacking))
+        raise UserError(f"--run {run.path}: its config.json lacks {listed}; it should be what a training wrote")
+    recipes.check_values(config, recipe)
+    for name in places.LEARNED_FROM:
+        if places.is_gone(config, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UserError(f"{flag} {getattr(config, name)}: not there; say by {flag} where the run finds it now")
+
+
+def longer(saved: TrainConfig, steps: int, reached: int) -> TrainConfig:
+    """The settings of a run that has made `reached` updates of its schedule, and shall make `steps` in all.
+
+    Before the decay of the learning rate has begun, the schedule becomes that of a run of so many steps. A decay that
+    has begun ends: what is left is a schedule of its own, constant for the first half, then linearly to zero.
+    """
+    if steps == saved.steps:
+        return saved
+    begun = saved.decay == "linear" and reached > saved.extended_at + (saved.steps - saved.extended_at) // 2
+    return dataclasses.replace(saved, steps=steps, extended_at=reached if begun else saved.extended_at)

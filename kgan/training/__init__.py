@@ -1,0 +1,1 @@
+"""Training a run: devices, workers, callbacks, signals, the log of metrics."""

@@ -1,0 +1,458 @@
+"""Train a recipe: one path for every strategy, from the settings to the exported model."""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+import tempfile
+import time
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kgan import console, memory, metrics
+from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
+from kgan.errors import RunError, UserError
+from kgan.export import export_all
+from kgan.gan import build_gan, noise, tracking
+from kgan.gan.checkpoints import Checkpoints, first_line, newest_step
+from kgan.inference.loading import load_generator
+from kgan.inference.teacher import load_teacher
+from kgan.interruption import Interrupted, Interruption
+from kgan.runs import places, recipes, run_folder
+from kgan.runs import xla_cache as compiled
+from kgan.runs.run_folder import RunFolder
+from kgan.runs.settings import TrainConfig
+from kgan.training import callbacks
+from kgan.training.cluster import Cluster, from_environment
+from kgan.training.devices import build_strategy, choose_devices, describe, fed
+from kgan.training.record import Record
+
+TEST_PICTURES = 16
+"""Fixed test pictures that are stylized and scored while training."""
+GENERATOR_SETTINGS = ("generator", "filters", "blocks", "stride", "kernel", "norm", "downsample", "upsample",
+                      "residual", "channels", "noise_channels")  # fmt: skip
+"""What decides whether one generator's weights mean the same in another."""
+_MAY_CHANGE = (*places.MOVABLE, *places.LEARNED_FROM, "steps")
+"""Settings of a run that may change when it goes on."""
+_REHEARSED_STEPS = 3
+_MEASURED_STEPS = 12
+"""Steps of the rehearsal where the schedule depends on what they take."""
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnknownError,
+)
+"""How TensorFlow says that another worker does not answer."""
+
+
+def train(config: TrainConfig) -> pathlib.Path:
+    """Train, or go on training, and export at the end of the schedule; returns the run folder.
+
+    Raises:
+        UserError: for settings or pictures that cannot work, before anything is written.
+        RunError: when the training cannot go on; the last checkpoint is whole then.
+        Interrupted: when SIGTERM or Ctrl-C came while no step was under way.
+    """
+    with Interruption() as stop:
+        try:
+            return _train(config, stop)
+        except KeyboardInterrupt:
+            kept = f"go on with: {_command(config.run)}" if config.resume else "nothing of the run was kept"
+            raise Interrupted(f"interrupted; {kept}") from None
+
+
+def _command(run: str | pathlib.Path) -> str:
+    return f"kgan train --run {run} --resume"
+
+
+def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
+    config = _settings(config)
+    if not config.resume:
+        run_folder.check_free(config.run)
+    cluster = Cluster(from_environment() if config.strategy == "multi_worker" else None)
+    with cluster.joined(_shared_settings(config)):
+        devices = choose_devices(config)
+        config = machine_defaults(config, devices)
+        strategy = build_strategy(config, devices, cluster)
+        stop.again()
+        pictures = _opened(config, cluster)
+        cluster.agree_equal("pictures", pictures.fingerprint)
+        # After the pictures: preparing them for the first time must not change what is drawn.
+        keras.utils.set_random_seed(config.seed)
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        with _failures(config, cluster):
+            place = Place(strategy, cluster, describe(devices, cluster.size))
+            session = Session(config, pictures, place, stop)
+            return session.resume() if config.resume else session.start()
+
+
+def _shared_settings(config: TrainConfig) -> dict:
+    """What must be equal on all workers: not the folders, which machines may have in different places."""
+    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "distill_from", "run"}
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in own}
+    return json.loads(json.dumps(settings))
+
+
+def _opened(config: TrainConfig, cluster: Cluster) -> Pictures:
+    if config.resume and (name := places.missing(config)):
+        raise UserError(f"--{name} {places.lost(config, name)}; {places.found_again(name, config.run)}")
+    if cluster.is_chief and (warning := places.training_overlap(config)):
+        console.warn(warning)
+    return open_pictures(config)
+
+
+def _settings(config: TrainConfig) -> TrainConfig:
+    if not config.resume:
+        config = recipes.resolve(config)
+        if config.size < metrics.SSIM_WINDOW and recipes.find(config.recipe).pictures != "style":
+            raise UserError(
+                f"--size should be at least {metrics.SSIM_WINDOW}, the window of SSIM. Received: {config.size}"
+            )
+        return config
+    return _going_on(config)
+
+
+def _going_on(asked: TrainConfig) -> TrainConfig:
+    """The settings of a run that goes on; what `asked` leaves at its default is the run's own."""
+    saved = run_folder.saved_config(asked.run)
+    usual = TrainConfig()
+    given = {name: getattr(asked, name) for name in _MAY_CHANGE if getattr(asked, name) != getattr(usual, name)}
+    given |= {name: getattr(asked, name) for name in run_folder.PER_CALL}
+    config = run_folder.going_on(saved, dataclasses.replace(saved, **given))
+    run_folder.check_can_go_on(config)
+    extended = run_folder.longer(saved, config.steps, newest_step(pathlib.Path(config.run) / "checkpoints"))
+    return dataclasses.replace(config, extended_at=extended.extended_at)
+
+
+def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
+    """The settings that depend on the devices: their number, XLA on GPUs, determinism on CPUs."""
+    on_gpu = devices[0].startswith("GPU")
+    jit = on_gpu if config.jit is None else config.jit
+    # Keras does not compile with XLA where determinism is asked for.
+    deterministic = not (on_gpu or jit) if config.deterministic is None else config.deterministic
+    return dataclasses.replace(config, devices=len(devices), jit=jit, deterministic=deterministic)
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where one call of `train` runs: strategy, workers, the machine in words."""
+
+    strategy: tf.distribute.Strategy
+    cluster: Cluster
+    machine: list[str]
+
+
+class Session:
+    """One call of `train`, once settings, pictures and devices are known.
+
+    What can fail does so before a new run's folder is made: networks, weights to start from, the compiled step.
+
+    Only what all workers do alike stands inside the strategy's scope: a variable that one makes there alone, as the
+    chief does while it exports, waits for the others for ever.
+    """
+
+    def __init__(self, config: TrainConfig, pictures: Pictures, place: Place, stop: Interruption):
+        self.config, self.pictures, self.place, self.stop = config, pictures, place, stop
+        self.strategy, self.cluster = place.strategy, place.cluster
+        with self.strategy.scope():
+            self.teacher = load_teacher(config) if config.distill_from else None
+            self.gan = build_gan(config, self.teacher)
+
+    def start(self) -> pathlib.Path:
+        """A new run, from step 0."""
+        self._begin()
+        seconds = self._rehearsed()
+        self._keep_to_time(seconds)
+        own = run_folder.create(self.config) if self.cluster.is_chief else None
+        run = RunFolder(pathlib.Path(self.cluster.agree("run", own and str(own.path))[0]))
+        with self._held(run):
+            return self._go(run, self._checkpoints(run), 0, seconds)
+
+    def resume(self) -> pathlib.Path:
+        """Go on from the newest checkpoint; from step 0 where the run ended before it wrote any."""
+        run = RunFolder(pathlib.Path(self.config.run))
+        with self._held(run):
+            over = self.cluster.agree("newest step", newest_step(run.checkpoints))[0] >= self._last()
+            if self.cluster.is_chief and not over:
+                run.check_writable()
+            seconds = 0.0 if over else self._rehearsed()
+            checkpoints = self._checkpoints(run)
+            first = self._restored(checkpoints)
+            self._keep_settings(run)
+            if first is None:
+                self._begin()
+            if over and first >= self._last():
+                return self._end(run, first, trained=False)
+            return self._go(run, checkpoints, first or 0, seconds)
+
+    def _keep_to_time(self, seconds: float) -> None:
+        """Shorten the schedule to --minutes, by what a step takes on the chief's machine."""
+        whole = self.config.steps
+        steps = self.cluster.agree("steps", recipes.steps_in_time(self.config, seconds))[0]
+        self.config = recipes.with_intervals(self.config, steps)
+        if steps < whole:
+            self.gan.shorten_schedule(steps)
+        if steps < whole and self.cluster.is_chief:
+            asked = f"--minutes {self.config.minutes:g}"
+            console.say(f"steps     {steps} instead of {whole}, for {asked}: one takes {seconds:.2g} s here")
+
+    def _begin(self) -> None:
+        """The weights of step 0. Every worker reads --init-from in its own place; it must be the same model."""
+        if self.config.init_from:
+            _init_from(self.gan, self.config.init_from)
+            weights = b"".join(array.tobytes() for array in self.gan.stylist.get_weights())
+            self.cluster.agree_equal("--init-from with the checksum", hashlib.sha256(weights).hexdigest()[:8])
+
+    @contextlib.contextmanager
+    def _held(self, run: RunFolder) -> Iterator[None]:
+        """The run folder is the chief's while it trains there."""
+        self.cluster.advice = f"start all workers again with: {_command(run.path)}"
+        named = dataclasses.replace(self.config, run=str(run.path))
+        with run.locked() if self.cluster.is_chief else contextlib.nullcontext(), _failures(named, self.cluster):
+            if self.cluster.is_chief:
+                self._compare_pictures(run)
+                run.sweep()
+            yield
+
+    def _compare_pictures(self, run: RunFolder) -> None:
+        """Pictures that lie elsewhere must be those that the run began with. Those that changed in their place are only
+        noted: the run may go on with them, but repeats no other run then."""
+        now, began = self.pictures.fingerprint, run.began_with
+        changed, moved = run.changed_pictures(now), self._moved(run)
+        if changed and moved:
+            here = f"--{moved} {getattr(self.config, moved)}"
+            raise UserError(f"{here}: not the pictures that the run began with: {began} then, {now} here")
+        if changed:
+            console.warn(changed)
+        if moved and not began:
+            console.warn(f"whether these are the pictures that the run began with is not known: no {run.pictures_file}")
+        if not began:
+            run.pictures_file.write_text(f"{now}\n", encoding="utf-8")
+
+    def _moved(self, run: RunFolder) -> str | None:
+        """A setting that names pictures in another place than the run did before it went on."""
+        if not self.config.resume:
+            return None
+        before = run_folder.saved_config(str(run.path))
+        names = [name for name in places.PICTURES if getattr(self.config, name)]
+        return next((name for name in names if getattr(before, name) != getattr(self.config, name)), None)
+
+    def _keep_settings(self, run: RunFolder) -> None:
+        """Write what the run goes on with: where its pictures are now, a longer schedule."""
+        saved = run_folder.saved_config(str(run.path))
+        changed = [name for name in _MAY_CHANGE if getattr(saved, name) != getattr(self.config, name)]
+        if not (self.cluster.is_chief and changed):
+            return
+        for name in set(changed) & set(places.LEARNED_FROM):
+            flag = f"--{name.replace('_', '-')} {getattr(self.config, name)}"
+            console.warn(f"{flag}: taken for what the run learned from before; nothing shows whether it is that")
+        run.keep(self.config)
+
+    def _restored(self, checkpoints: Checkpoints) -> int | None:
+        """Every worker restores what the chief could read; returns its step, None where there is nothing yet."""
+        first = checkpoints.restore() if self.cluster.is_chief else None
+        first = self.cluster.agree("checkpoint", first)[0]
+        if first is not None and not self.cluster.is_chief:
+            checkpoints.restore_step(first)
+        return first
+
+    def _last(self) -> int:
+        return min(self.config.steps, self.config.stop_after or self.config.steps)
+
+    def _checkpoints(self, run: RunFolder) -> Checkpoints:
+        return Checkpoints(self.gan, run.checkpoints, self.config.keep_checkpoints, writes=self.cluster.is_chief)
+
+    def _rehearsed(self) -> float:
+        """The seconds that a step will take, which is compiled now.
+
+        The first thing that TensorFlow is given to do, unless there are weights to start from: a compiled step is found
+        again by names that count what came before it.
+        """
+        count = _MEASURED_STEPS if self.config.minutes and not self.config.resume else _REHEARSED_STEPS
+        with self.strategy.scope():
+            try:
+                return _rehearse(self.gan, self._dataset(0), self.strategy, count)
+            except tf.errors.OpError:
+                if not compiled.forget():
+                    raise
+                self.gan.train_function = None  # TensorFlow would not try again with the same one
+                return _rehearse(self.gan, self._dataset(0), self.strategy, count)
+
+    def _dataset(self, first: int):
+        """The pictures from step `first` on."""
+        return self._fed(functools.partial(training_dataset, self.pictures, self.config, first))
+
+    def _fed(self, make):
+        return fed(self.strategy, self.cluster, make)
+
+    def _go(self, run: RunFolder, checkpoints: Checkpoints, first: int, seconds: float) -> pathlib.Path:
+        try:
+            if self.cluster.is_chief:
+                _announce(run, self.config, self.pictures, self.place.machine, first, self._last(), seconds)
+            else:
+                console.say(f"{self._name()} trains along; {self.cluster.members.name(0)} reports")
+            return self._end(run, self._fit(run, checkpoints, first), trained=True)
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; go on with: {_command(run.path)}") from None
+
+    def _name(self) -> str:
+        return self.cluster.members.name(self.cluster.index)
+
+    def _fit(self, run: RunFolder, checkpoints: Checkpoints, first: int) -> int:
+        """Train to the last step of this call, or to a signal; returns the step reached, which is saved."""
+        config, last = self.config, self._last()
+        intervals = config.log_every, config.sample_every, config.checkpoint_every
+        clock = callbacks.Clock(first, last, intervals, callbacks.Agreement(self.stop, self.cluster))
+        test = _test_pictures(self.pictures, config)
+        if self.teacher:
+            test["truth"] = self.teacher(tf.constant(test["content"])).numpy()
+        samples = callbacks.Samples(self.gan, test, _sampler(self.gan, config), self._fed)
+        record = Record(run, first) if self.cluster.is_chief else None
+        journal = callbacks.Journal(clock, samples, config.sample_every, record)
+        saving = callbacks.Every(clock, config.checkpoint_every, checkpoints.save)
+        parts = [clock, callbacks.Settle(clock), callbacks.Guard(clock, checkpoints), journal, saving]
+        with self.strategy.scope(), self.stop.held(), contextlib.ExitStack() as ending:
+            if self.cluster.is_chief:
+                progress = callbacks.ProgressLine(clock, journal, config.batch_size, config.log_every)
+                ending.callback(progress.close)
+                parts.insert(-1, progress)
+            checkpoints.save()
+            called = callbacks.Callbacks(parts, add_history=True, model=self.gan)
+            self.gan.fit(self._dataset(first), steps_per_epoch=last - first, shuffle=False, verbose=0, callbacks=called)
+        return clock.step
+
+    def _end(self, run: RunFolder, step: int, trained: bool) -> pathlib.Path:
+        if self.cluster.is_chief:
+            self._finish(run, step, trained)
+        self.cluster.agree("end", step)  # workers that outlive the chief would take its end for a failure
+        return run.path
+
+    def _finish(self, run: RunFolder, step: int, trained: bool) -> None:
+        if step < self.config.steps:
+            console.say(f"stopped at step {step} of {self.config.steps}; go on with: {_command(run.path)}")
+        elif trained or not run.is_exported():
+            export_all(self.gan.stylist, self.config, run)
+            console.say(f"done      {run.saved_model}, {run.litert(half=False)}")
+        else:
+            longer = f"{_command(run.path)} --steps MORE"
+            console.say(
+                f"done      {run.path} has reached step {step} and is exported already; to train it longer: {longer}"
+            )
+
+
+def _init_from(gan, other: str) -> None:
+    """Start from the generator that another run, or a shipped model, has at its end (its moving average)."""
+    try:
+        trained, theirs = load_generator(other)
+    except UserError as error:
+        raise UserError(f"--init-from {other}: {error}") from None
+    flags = [
+        f"--{name.replace('_', '-')} {getattr(theirs, name)}"
+        for name in GENERATOR_SETTINGS
+        if getattr(theirs, name) != getattr(gan.config, name)
+    ]
+    if flags:
+        raise UserError(f"--init-from {other}: its generator differs from this run's; to fit, give {' '.join(flags)}")
+    if trained.input_channels != gan.stylist.input_channels:
+        raise UserError(f"--init-from {other}: its generator differs from this run's: one draws from noise alone")
+    gan.stylist.set_weights(trained.get_weights())
+    gan.stylist_of.set_weights(gan.stylist.get_weights())
+
+
+def _rehearse(gan, dataset, strategy, count: int) -> float:
+    """Seconds per step, from a few steps that are then undone: what they cost to compile is paid only once."""
+    state = tracking.checkpoint(gan=gan)
+    with tempfile.TemporaryDirectory() as folder:
+        before = state.write(f"{folder}/before")
+        gan.make_train_function()
+        gan.take_up()
+        whole = isinstance(dataset, tf.data.Dataset)
+        batches = iter(strategy.experimental_distribute_dataset(dataset) if whole else dataset)
+        for done in range(count):
+            if done == 1:  # the first one compiles
+                began = time.perf_counter()
+            logs = gan.train_function(batches)
+            np.asarray(next(iter(logs.values())))  # wait for the device
+        seconds = (time.perf_counter() - began) / (count - 1)
+        state.read(before).assert_consumed()
+    return seconds
+
+
+def _announce(run, config, pictures: Pictures, machine, first, last, seconds) -> None:
+    shape = f"{config.size}x{config.size}, batch {config.batch_size}, {config.precision}"
+    console.say(f"recipe    {config.recipe}: {recipes.find(config.recipe).topology}, {shape}")
+    counts = [f"{len(store)} {name}" for name in ("content", "style") if (store := getattr(pictures, name)) is not None]
+    console.say(f"pictures  {' and '.join(counts)}{' (pairs)' if pictures.paired else ''}")
+    console.say(f"device    {machine[0]}")
+    for line in machine[1:]:
+        console.warn(line)
+    console.say(f"run       {run.path}")
+    if config.extended_at:
+        console.say(f"rate      full from step {config.extended_at} on, where the run was made longer; falling from "
+                    f"{(config.extended_at + config.steps) // 2} to {config.steps}")  # fmt: skip
+    console.say(f"time      about {console.duration((last - first) * seconds)} for steps {first} to {last}")
+
+
+def _test_pictures(pictures: Pictures, config: TrainConfig) -> dict[str, np.ndarray]:
+    """{"content", "truth"}: the first test pictures, or training pictures where there are none."""
+    content, truth = pictures.test_content, pictures.test_truth
+    if content is None:
+        content, truth = pictures.content, pictures.style if pictures.paired else None
+    if content is None:
+        return {}
+    stores = {"content": content, "truth": truth if pictures.paired else None}
+    return {name: fixed_batch(store, config, TEST_PICTURES) for name, store in stores.items() if store is not None}
+
+
+def _sampler(gan, config: TrainConfig):
+    """A function: content [N, H, W, C] or None -> stylized pictures in [-1, 1], with the same noise every time."""
+    stylist = tf.function(lambda inputs: gan.stylist(inputs, training=False), autograph=False)
+
+    def draw(content):
+        inputs = [] if content is None else [content]
+        if config.noise_channels:
+            shape = (
+                (TEST_PICTURES if content is None else len(content)),
+                config.size,
+                config.size,
+                config.noise_channels,
+            )
+            inputs.append(noise.sample((config.seed, 1), shape, config.noise, config.truncation).numpy())
+        return stylist(tf.constant(np.concatenate(inputs, axis=-1))).numpy()
+
+    return draw
+
+
+@contextlib.contextmanager
+def _failures(config: TrainConfig, cluster: Cluster):
+    """One clear line for what a machine can refuse: memory, room on the disk, writing; and for a lost worker."""
+    try:
+        yield
+    except _LOST as error:
+        if cluster.size == 1:
+            raise
+        raise cluster.why(error) from None
+    except tf.errors.ResourceExhaustedError as error:
+        if "space" in error.message.lower() or "quota" in error.message.lower():
+            raise RunError(_not_written(config, first_line(error))) from None
+        less = memory.smaller_batch(config.batch_size, config.size, config.devices * cluster.size)
+        raise RunError(f"out of memory with --batch-size {config.batch_size} at --size {config.size}; {less}") from None
+    except tf.errors.PermissionDeniedError as error:
+        raise RunError(_not_written(config, first_line(error))) from None
+    except OSError as error:
+        raise RunError(_not_written(config, f"{error.filename or 'a file'}: {error.strerror or error}")) from None
+
+
+def _not_written(config: TrainConfig, reason: str) -> str:
+    way = _command(config.run) if config.run else "--run FOLDER --resume"
+    return f"{reason}; mend that (what was saved is whole), then go on with: {way}"

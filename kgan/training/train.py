@@ -312,24 +312,24 @@ class Session:
         """Train to the last step of this call, or to a signal; returns the step reached, which is saved."""
         config, last = self.config, self._last()
         intervals = config.log_every, config.sample_every, config.checkpoint_every
-        clock = callbacks.Clock(first, last, intervals, callbacks.Agreement(self.stop, self.cluster))
+        counter = callbacks.StepCounter(first, last, intervals, callbacks.SignalAgreement(self.stop, self.cluster))
         test = _test_pictures(self.pictures, config)
         if self.teacher:
             test["truth"] = self.teacher(tf.constant(test["content"])).numpy()
         samples = callbacks.Samples(self.gan, test, _sampler(self.gan, config), self._fed)
         record = Record(run, first) if self.cluster.is_chief else None
-        journal = callbacks.Journal(clock, samples, config.sample_every, record)
-        saving = callbacks.Every(clock, config.checkpoint_every, checkpoints.save)
-        parts = [clock, callbacks.Settle(clock), callbacks.Guard(clock, checkpoints), journal, saving]
+        logger = callbacks.MetricsLogger(counter, samples, config.sample_every, record)
+        saving = callbacks.EveryNSteps(counter, config.checkpoint_every, checkpoints.save)
+        parts = [counter, callbacks.SyncWeights(counter), callbacks.NonFiniteGuard(counter, checkpoints), logger, saving]
         with self.strategy.scope(), self.stop.held(), contextlib.ExitStack() as ending:
             if self.cluster.is_chief:
-                progress = callbacks.ProgressLine(clock, journal, config.batch_size, config.log_every)
+                progress = callbacks.ProgressLine(counter, logger, config.batch_size, config.log_every)
                 ending.callback(progress.close)
                 parts.insert(-1, progress)
             checkpoints.save()
             called = callbacks.Callbacks(parts, add_history=True, model=self.gan)
             self.gan.fit(self._dataset(first), steps_per_epoch=last - first, shuffle=False, verbose=0, callbacks=called)
-        return clock.step
+        return counter.step
 
     def _end(self, run: RunFolder, step: int, trained: bool) -> pathlib.Path:
         if self.cluster.is_chief:

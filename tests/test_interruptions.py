@@ -20,7 +20,7 @@ import soak
 
 from kgan.data import prepared
 from kgan.data.sources import folder_source
-from kgan.interruption import Interruption
+from kgan.exit_guard import ExitGuard
 
 pytestmark = pytest.mark.slow
 QUICK = {"weight": ("features=0",)}
@@ -144,18 +144,18 @@ def test_killed_again_and_again(tmp_path, capsys):
 
 class TestInterruption:
     def test_at_once(self):
-        with Interruption(), pytest.raises(KeyboardInterrupt):
+        with ExitGuard(), pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
 
     def test_held_it_is_only_noted_and_a_second_one_raises(self):
-        with Interruption() as stop, stop.held():
+        with ExitGuard() as exit_guard, exit_guard.deferred():
             signal.raise_signal(signal.SIGINT)
-            assert stop.asked
+            assert exit_guard.requested
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGTERM)
 
     def test_former_handlers_come_back(self):
         before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-        with Interruption():
+        with ExitGuard():
             assert signal.getsignal(signal.SIGTERM) != before[0]
         assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before

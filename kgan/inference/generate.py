@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from kgan.console import progress
 from kgan.errors import UserError
+from kgan.exit_guard import interruptible
 from kgan.gan import noise as noises
 from kgan.images.decoding import decode_picture
 from kgan.images.pictures import Format, Writing, grid
 from kgan.images.targets import existing, is_one_file, one_file, output_folder
 from kgan.inference.loading import Model, load
-from kgan.interruption import tallied
 from kgan.paths import expands_paths
 from kgan.runs.models import resolve_model
 
@@ -74,7 +74,7 @@ def _make_all(
 ) -> list[np.ndarray]:
     """The pictures of these files: made and written, or read from those that are there."""
     made = []
-    with progress(len(names), "generate") as bar, tallied(len(names)) as tally:
+    with progress(len(names), "generate") as bar, interruptible(len(names)) as counter:
         for name, noise in zip(names, maps, strict=True):
             if name in there:
                 made.append(decode_picture(name, model.facts.channels))
@@ -82,7 +82,7 @@ def _make_all(
                 made.append(model.from_noise(noise)[0])
                 writing.save(made[-1], name)
             bar.advance()
-            tally.advance()
+            counter.advance()
     return made
 
 

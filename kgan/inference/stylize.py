@@ -14,12 +14,12 @@ from PIL import Image
 
 from kgan.console import duration, progress, say, warn
 from kgan.errors import RunError, UserError, counted
+from kgan.exit_guard import interruptible
 from kgan.images import blending, colour, targets
 from kgan.images.decoding import Picture, PictureError, read_picture, size_by_header
 from kgan.images.masks import Masks, fits, scaled
 from kgan.images.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
 from kgan.inference.loading import Model, load, shares_of_size
-from kgan.interruption import tallied
 from kgan.memory import OPENED, OPENED_WITH_MASK, Need, budget
 from kgan.paths import expands_paths
 
@@ -183,14 +183,14 @@ def _stylize_all(jobs: list[Job], maker: Maker) -> tuple[list[pathlib.Path], int
     written, failed = set(), 0
     efforts = [maker.effort(job) for job in jobs]
     seconds = _expected(sum(efforts), maker)
-    with progress(len(jobs), "stylize", sum(efforts) or 1, seconds) as bar, tallied(len(jobs)) as tally:
+    with progress(len(jobs), "stylize", sum(efforts) or 1, seconds) as bar, interruptible(len(jobs)) as counter:
         if seconds and seconds > LONG:
             say(_announcement(jobs, seconds))
         # By size, so that no small picture waits for a large one.
         for job, effort in sorted(zip(jobs, efforts, strict=True), key=lambda pair: math.prod(pair[0].size)):
             try:
                 written.update(_stylize_one(job, maker, bar.notice))
-                tally.advance()
+                counter.advance()
             except RunError:  # a full disk would fail for all the others too
                 raise
             except (UserError, *OUT_OF_MEMORY) as error:

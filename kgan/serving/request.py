@@ -8,12 +8,12 @@ from PIL import Image
 
 from kgan.console import progress, warn
 from kgan.errors import UserError
+from kgan.exit_guard import interruptible
 from kgan.images import colour
 from kgan.images.decoding import Picture, PictureError, pillows_limit_off, read_picture
 from kgan.images.metadata import orientation
 from kgan.images.pictures import FORMATS, Format, TooLong, Writing, check_sides
 from kgan.images.targets import Place, is_one_file, make_folder, output_folder, plan, to_do
-from kgan.interruption import tallied
 from kgan.paths import expands_paths
 from kgan.serving.client import Client, from_png, to_png
 from kgan.serving.errors import PicturesRefused, RequestRefused, TooLarge
@@ -60,11 +60,11 @@ def request(
 def _request_all(places: list[Place], client: Client, seed: int, writing: Writing) -> int:
     """How many pictures failed; raises at once where that was the only one."""
     failed = 0
-    with progress(len(places), "request") as bar, tallied(len(places)) as tally:
+    with progress(len(places), "request") as bar, interruptible(len(places)) as counter:
         for place in places:
             try:
                 _request_one(place, client, seed, writing, bar.notice)
-                tally.advance()
+                counter.advance()
             except (PictureError, TooLong, PicturesRefused, RequestRefused, TooLarge) as error:
                 said = _one_line(place.source, error)
                 if len(places) == 1:

@@ -12,17 +12,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from kgan import console
 from kgan.data import Share
 from kgan.errors import RunError
+from kgan.exit_guard import ExitGuard
 from kgan.gan.base import GAN
 from kgan.gan.checkpoints import Checkpoints
 from kgan.images.pictures import grid
-from kgan.interruption import Interruption
 from kgan.metrics import artefacts
 from kgan.training.cluster import Cluster
 from kgan.training.record import Record
 
 
 class Callbacks(keras.callbacks.CallbackList):
-    """A callback list that fetches no losses. Keras' own list fetches all of them after every step, which stalls a GPU."""
+    """A callback list that fetches no losses. Keras' own list fetches all after every step, which stalls a GPU."""
 
     def on_train_batch_end(self, batch, logs=None):
         for callback in self.callbacks:
@@ -69,18 +69,18 @@ class SignalAgreement:
     All workers exchange their answers at the same steps, about once a second. A single worker answers for itself.
     """
 
-    def __init__(self, stop: Interruption, cluster: Cluster):
-        self.stop, self.cluster = stop, cluster
+    def __init__(self, exit_guard: ExitGuard, cluster: Cluster):
+        self.exit_guard, self.cluster = exit_guard, cluster
         self.next, self.gap, self.since = 0, 1, time.monotonic()
 
     def __call__(self, step: int) -> bool:
         if self.cluster.size == 1:
-            return self.stop.asked
+            return self.exit_guard.requested
         if step < self.next:
             return False
         now = time.monotonic()
         gap = int(self.gap / max(now - self.since, 0.1))  # at most tenfold: the next steps may be slow ones
-        answers = self.cluster.agree(f"step {step}", [self.stop.asked, max(1, gap)])
+        answers = self.cluster.agree(f"step {step}", [self.exit_guard.requested, max(1, gap)])
         self.gap, self.since = answers[0][1], now  # the chief's answer
         self.next = step + self.gap
         return any(asked for asked, _ in answers)

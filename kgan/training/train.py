@@ -17,12 +17,12 @@ import tensorflow as tf
 from kgan import console, memory, metrics
 from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
 from kgan.errors import RunError, UserError
+from kgan.exit_guard import ExitGuard, Interrupted
 from kgan.export import export_all
 from kgan.gan import build_gan, noise, tracking
 from kgan.gan.checkpoints import Checkpoints, first_line, newest_step
 from kgan.inference.loading import load_generator
 from kgan.inference.teacher import load_teacher
-from kgan.interruption import Interrupted, Interruption
 from kgan.runs import places, recipes, run_folder
 from kgan.runs import xla_cache as compiled
 from kgan.runs.run_folder import RunFolder
@@ -62,9 +62,9 @@ def train(config: TrainConfig) -> pathlib.Path:
         RunError: when the training cannot go on; the last checkpoint is whole then.
         Interrupted: when SIGTERM or Ctrl-C came while no step was under way.
     """
-    with Interruption() as stop:
+    with ExitGuard() as exit_guard:
         try:
-            return _train(config, stop)
+            return _train(config, exit_guard)
         except KeyboardInterrupt:
             kept = f"go on with: {_command(config.run)}" if config.resume else "nothing of the run was kept"
             raise Interrupted(f"interrupted; {kept}") from None
@@ -74,7 +74,7 @@ def _command(run: str | pathlib.Path) -> str:
     return f"kgan train --run {run} --resume"
 
 
-def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
+def _train(config: TrainConfig, exit_guard: ExitGuard) -> pathlib.Path:
     config = _settings(config)
     if not config.resume:
         run_folder.check_free(config.run)
@@ -83,7 +83,7 @@ def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
         devices = choose_devices(config)
         config = machine_defaults(config, devices)
         strategy = build_strategy(config, devices, cluster)
-        stop.again()
+        exit_guard.reinstall()
         pictures = _opened(config, cluster)
         cluster.agree_equal("pictures", pictures.fingerprint)
         # After the pictures: preparing them for the first time must not change what is drawn.
@@ -91,8 +91,8 @@ def _train(config: TrainConfig, stop: Interruption) -> pathlib.Path:
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
         with _failures(config, cluster):
-            place = Place(strategy, cluster, describe(devices, cluster.size))
-            session = Session(config, pictures, place, stop)
+            runtime = Runtime(strategy, cluster, describe(devices, cluster.size))
+            session = Session(config, pictures, runtime, exit_guard)
             return session.resume() if config.resume else session.start()
 
 
@@ -144,8 +144,8 @@ def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """Where one call of `train` runs: strategy, workers, the machine in words."""
+class Runtime:
+    """The strategy, the workers and a description of the machine (lines of text) that one call of `train` runs on."""
 
     strategy: tf.distribute.Strategy
     cluster: Cluster
@@ -161,9 +161,9 @@ class Session:
     chief does while it exports, waits for the others for ever.
     """
 
-    def __init__(self, config: TrainConfig, pictures: Pictures, place: Place, stop: Interruption):
-        self.config, self.pictures, self.place, self.stop = config, pictures, place, stop
-        self.strategy, self.cluster = place.strategy, place.cluster
+    def __init__(self, config: TrainConfig, pictures: Pictures, runtime: Runtime, exit_guard: ExitGuard):
+        self.config, self.pictures, self.runtime, self.exit_guard = config, pictures, runtime, exit_guard
+        self.strategy, self.cluster = runtime.strategy, runtime.cluster
         with self.strategy.scope():
             self.teacher = load_teacher(config) if config.distill_from else None
             self.gan = build_gan(config, self.teacher)
@@ -298,7 +298,7 @@ class Session:
     def _go(self, run: RunFolder, checkpoints: Checkpoints, first: int, seconds: float) -> pathlib.Path:
         try:
             if self.cluster.is_chief:
-                _announce(run, self.config, self.pictures, self.place.machine, first, self._last(), seconds)
+                _announce(run, self.config, self.pictures, self.runtime.machine, first, self._last(), seconds)
             else:
                 console.say(f"{self._name()} trains along; {self.cluster.members.name(0)} reports")
             return self._end(run, self._fit(run, checkpoints, first), trained=True)
@@ -312,7 +312,9 @@ class Session:
         """Train to the last step of this call, or to a signal; returns the step reached, which is saved."""
         config, last = self.config, self._last()
         intervals = config.log_every, config.sample_every, config.checkpoint_every
-        counter = callbacks.StepCounter(first, last, intervals, callbacks.SignalAgreement(self.stop, self.cluster))
+        counter = callbacks.StepCounter(
+            first, last, intervals, callbacks.SignalAgreement(self.exit_guard, self.cluster)
+        )
         test = _test_pictures(self.pictures, config)
         if self.teacher:
             test["truth"] = self.teacher(tf.constant(test["content"])).numpy()
@@ -320,8 +322,9 @@ class Session:
         record = Record(run, first) if self.cluster.is_chief else None
         logger = callbacks.MetricsLogger(counter, samples, config.sample_every, record)
         saving = callbacks.EveryNSteps(counter, config.checkpoint_every, checkpoints.save)
-        parts = [counter, callbacks.SyncWeights(counter), callbacks.NonFiniteGuard(counter, checkpoints), logger, saving]
-        with self.strategy.scope(), self.stop.held(), contextlib.ExitStack() as ending:
+        syncing, guard = callbacks.SyncWeights(counter), callbacks.NonFiniteGuard(counter, checkpoints)
+        parts = [counter, syncing, guard, logger, saving]
+        with self.strategy.scope(), self.exit_guard.deferred(), contextlib.ExitStack() as ending:
             if self.cluster.is_chief:
                 progress = callbacks.ProgressLine(counter, logger, config.batch_size, config.log_every)
                 ending.callback(progress.close)

@@ -1,0 +1,88 @@
+"""SIGTERM and Ctrl-C end the program at once where nothing is lost, and while training after the step is saved."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+from kgan.errors import UserError, counted, is_or_are
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(UserError):
+    """A signal ended the process before its work was done. The exit status is 130, as in a shell."""
+
+    status = 130
+
+
+class PictureCounter:
+    """The number of pictures that are done."""
+
+    done = 0
+
+    def advance(self) -> None:
+        """Count one more picture."""
+        self.done += 1
+
+
+@contextlib.contextmanager
+def interruptible(total: int) -> Iterator[PictureCounter]:
+    """Inside, SIGTERM and Ctrl-C raise `Interrupted`, which says how many of the `total` pictures are done."""
+    counter = PictureCounter()
+    with ExitGuard():
+        try:
+            yield counter
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted: {counter.done} of {counted(total, 'picture')} {is_or_are(counter.done)} done; "
+                "--skip-existing leaves these and does the others"
+            ) from None
+
+
+class ExitGuard:
+    """A context in which SIGTERM and Ctrl-C raise KeyboardInterrupt, or are deferred.
+
+    Inside `with ExitGuard() as guard:` both signals raise KeyboardInterrupt at once. Inside `with guard.deferred():`
+    the first signal only sets `guard.requested`, which a loop reads to end by itself. A second signal raises.
+
+    Python sets signal handlers in the main thread only. In another thread the guard does nothing.
+    """
+
+    def __init__(self):
+        self.requested = False
+        self._deferring = False
+        self._former = {}
+
+    def __enter__(self) -> "ExitGuard":
+        self._former = self._install()
+        return self
+
+    def _install(self) -> dict:
+        """Install the handlers. Returns the handlers that they replace."""
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+        return {number: signal.signal(number, self._handle) for number in SIGNALS}
+
+    def reinstall(self) -> None:
+        """Install the handlers again, because TensorFlow replaces the one of SIGTERM when it connects to workers."""
+        self._install()
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """A context in which the first signal sets `requested` and does not raise."""
+        self._deferring = True
+        self.reinstall()
+        try:
+            yield
+        finally:
+            self._deferring = False
+
+    def _handle(self, number: int, frame) -> None:
+        again, self.requested = self.requested, True
+        if again or not self._deferring:
+            raise KeyboardInterrupt

@@ -17,6 +17,7 @@ import tyro
 from tyro.conf import Fixed, Positional, UseAppendAction, arg
 
 from kgan.errors import UserError, nearest
+from kgan.registry import Choice
 
 QUIET, LOUD = "--quiet", "--no-quiet"
 """The option that every command has beside its own; `wants_quiet` looks for it."""
@@ -72,7 +73,7 @@ def parse(options: type, args: list[str], program: str, default=None):
     known = options_of(options)
     words = _in_order(known, args, program)
     if words is None:
-        tyro.cli(_with_quiet(options), args=["--help"], prog=program, config=(UseAppendAction,))
+        tyro.cli(_for_help(options), args=["--help"], prog=program, config=(UseAppendAction,))
     missing = [option for option in known if option.is_required and default is None and option.name not in words]
     if missing:
         named = ", ".join(option.name.upper() if option.is_positional else option.flag for option in missing)
@@ -113,11 +114,15 @@ def _option(field: dataclasses.Field) -> Option:
     return Option(field.name, is_positional, lacks and not may_be_left_out, is_path, kind, may_be_none)
 
 
-def _with_quiet(options: type) -> type:
-    """The same options and --quiet, for the help."""
-    quiet = ("quiet", typing.Annotated[bool, arg(help=SILENT)], False)
+def _for_help(options: type) -> type:
+    """The same options and --quiet, with the help texts that name the rows of a table."""
+    told = [("quiet", typing.Annotated[bool, arg(help=SILENT)], False)]
+    for field in dataclasses.fields(options):
+        for mark in getattr(field.type, "__metadata__", ()):
+            if isinstance(mark, Choice):
+                told.append((field.name, typing.Annotated[field.type, arg(help=mark.help)], field.default))
     return dataclasses.make_dataclass(
-        options.__name__, [quiet], bases=(options,), frozen=True, namespace={"__doc__": options.__doc__}
+        options.__name__, told, bases=(options,), frozen=True, namespace={"__doc__": options.__doc__}
     )
 
 

@@ -108,6 +108,11 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
         """Take away a row that the running program added."""
         del self._added[name]
 
+    def refresh(self) -> None:
+        """Look again at kgan's files and at other packages, which are otherwise read once."""
+        vars(self).pop("_own", None)
+        vars(self).pop("_others", None)
+
     def __getitem__(self, name: str) -> AnyRow:
         return self._known()[name]()
 
@@ -129,11 +134,6 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
             told = f"{option} {name}".strip()
             raise UserError(f"{told}: no such {self.kind}; {hint}There are {', '.join(self)}")
         return self[name]
-
-    def choices(self) -> str:
-        """All names with their help, for a help text: "mobilenet (packaged), vgg19 (downloaded)"."""
-        helps = {name: getattr(self[name], "help", "") for name in self}
-        return ", ".join(f"{name} ({told})" if told else name for name, told in helps.items())
 
     # --- where rows come from -------------------------------------------------------------------------------------
 
@@ -171,8 +171,8 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
                     yield self._row(name, f"{module}:{node.name}", ast.get_docstring(node), facts)
 
     def _of_package(self) -> dict[str, Loader]:
-        folder = _ROOT.joinpath(*self._package.split(".")[1:])
-        names = sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if module.name[0] != "_")
+        folders = importlib.import_module(self._package).__path__
+        names = sorted(module.name for module in pkgutil.iter_modules(folders) if module.name[0] != "_")
         return {name: lambda name=name: imported(f"{self._package}.{name}:{self._attribute}") for name in names}
 
     def _announced(self, point: importlib.metadata.EntryPoint) -> Any:
@@ -190,6 +190,31 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
     def _row(self, name: str, target: Any, docstring: str | None, facts: dict[str, Any]) -> Any:
         told = facts.get("help") or (docstring or "").strip().partition("\n")[0]
         return self.row(**{"name": name, "target": target, **facts, "help": told})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Choice:
+    """Marks an option whose value is a name in a table, as in `Annotated[str, Choice(RECIPES, "{names}, or ...")]`.
+
+    Args:
+        table: The names, each with what it is.
+        text: The option's help. {names} stands for the names, {choices} for the names with their help.
+    """
+
+    table: Mapping[str, Any]
+    text: str
+
+    @property
+    def help(self) -> str:
+        """The help text. It looks at the table, and so at other packages."""
+        if "{choices}" in self.text:
+            return self.text.replace("{choices}", choices(self.table))
+        return self.text.replace("{names}", ", ".join(self.table))
+
+
+def choices(table: Mapping[str, Any]) -> str:
+    """All names with their help: "mobilenet (packaged), vgg19 (downloaded)"."""
+    return ", ".join(f"{name} ({row.help})" if row.help else name for name, row in table.items())
 
 
 def imported(target: str) -> Any:

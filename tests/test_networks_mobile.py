@@ -95,7 +95,9 @@ def test_a_batch_norm_disappears_in_the_file(tmp_path):
 
 def test_the_file_of_the_recipes_network_is_small(tmp_path):
     config = recipes.resolve(TrainConfig(distill_from=None, recipe="cut", content="x", style="y", generator="mobile"))
-    values = {name: getattr(recipes.DISTILL, name) for name in ("filters", "blocks", "kernel", "stride", "residual")}
+    values = {
+        name: getattr(recipes.find("distill"), name) for name in ("filters", "blocks", "kernel", "stride", "residual")
+    }
     model = generator(spread=0.01, **values)
     assert 200_000 < model.count_params() < 480_000
     path = export_fixed(model, tmp_path / "model.tflite", sizes=(64, 96))

@@ -3,9 +3,11 @@ import dataclasses
 import pytest
 import small_runs
 
+import kgan.recipes
+from kgan import cli
 from kgan.errors import UserError
+from kgan.recipes import ARTICLE, CYCLEGAN, RECIPES, LossTerm
 from kgan.runs import recipes
-from kgan.runs.recipes import LossTerm
 from kgan.runs.settings import TrainConfig
 
 FOLDERS = {"content": "photos", "style": "paintings"}
@@ -56,7 +58,7 @@ def test_every_recipe_leaves_only_what_means_something_open(name):
 
 
 def test_symbols_multiply_their_terms():
-    recipe = recipes.ARTICLE
+    recipe = ARTICLE
     before = recipes.term_weights(resolved(recipe="article"), recipe)
     doubled = recipes.term_weights(resolved(recipe="article", generator_weight=2.0, mmd_weight=3.0), recipe)
     assert before == {"ssim": 10.0, "features": 10.0, "mmd": 1.0, "adversarial": 1.0}
@@ -65,7 +67,7 @@ def test_symbols_multiply_their_terms():
 
 def test_weight_flags_change_add_and_remove_terms():
     config = resolved(recipe="cyclegan", weight=("cycle=3", "identity=0", "gram=1e-3"))
-    assert recipes.term_weights(config, recipes.CYCLEGAN) == {"cycle": 3.0, "adversarial": 1.0, "gram": 1e-3}
+    assert recipes.term_weights(config, CYCLEGAN) == {"cycle": 3.0, "adversarial": 1.0, "gram": 1e-3}
 
 
 def test_cut_and_fastcut_hold_the_content_by_the_papers_weights():
@@ -79,7 +81,7 @@ def test_cut_and_fastcut_hold_the_content_by_the_papers_weights():
     [
         ({"recipe": "cyclgan"}, "did you mean cyclegan"),
         ({"recipe": "nowhere:RECIPE"}, "nowhere"),
-        ({"recipe": "json:dumps"}, "should be a kgan.runs.recipes.Recipe"),
+        ({"recipe": "json:dumps"}, "should be a kgan.Recipe"),
         ({"size": 130}, "128 or 132"),
         ({"batch_size": 0}, "--batch-size should be above 0"),
         ({"minutes": 0.0}, "--minutes should be above 0"),
@@ -110,7 +112,7 @@ def test_settings_that_cannot_work_get_one_line(settings, message):
 
 def test_own_recipe_by_module_and_name(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
-        "import dataclasses\nfrom kgan.runs.recipes import CYCLEGAN\n"
+        "import dataclasses\nfrom kgan.recipes import CYCLEGAN\n"
         "SOFT = dataclasses.replace(CYCLEGAN, name='soft', ema=0.9)\n",
         encoding="utf-8",
     )
@@ -139,3 +141,23 @@ def test_terms_of_every_recipe_are_known():
     for recipe in recipes.RECIPES.values():
         assert {term.name for term in recipe.terms} <= set(recipes.TERMS)
         assert all(isinstance(term, LossTerm) for term in recipe.terms)
+
+
+def test_one_more_recipe_takes_one_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / "watercolour.py").write_text(
+        "import dataclasses\nfrom kgan.recipes.cut import RECIPE as CUT\n"
+        "RECIPE = dataclasses.replace(CUT, name='watercolour', help='soft', blocks=5)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(kgan.recipes, "__path__", [*kgan.recipes.__path__, str(tmp_path)])
+    RECIPES.refresh()
+    try:
+        with pytest.raises(SystemExit):
+            cli.main(["train", "--help"])
+        assert "watercolour" in capsys.readouterr().out
+        with pytest.raises(UserError, match="did you mean watercolour"):
+            resolved(recipe="watercolor")
+        config = resolved(recipe="watercolour")
+        assert (config.recipe, config.blocks, kgan.recipes.WATERCOLOUR.help) == ("watercolour", 5, "soft")
+    finally:
+        RECIPES.refresh()

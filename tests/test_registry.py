@@ -95,13 +95,18 @@ def test_unknown_names_get_the_nearest(shapes):
 
 
 def test_a_package_gives_one_row_a_module(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "_ROOT", tmp_path)
-    (tmp_path / "test_rows").mkdir()
+    home = tmp_path / "colours_of_a_test"
+    home.mkdir()
+    write(home / "__init__.py", "")
     for name in ("red", "blue", "_shared"):
-        write(tmp_path / "test_rows" / f"{name}.py", f"from kgan.registry import Row\nROW = Row(name='{name}')\n")
-    monkeypatch.setattr("kgan.__path__", [str(tmp_path)])
-    colours = Registry("COLOURS", "colour", Row, package="kgan.test_rows")
+        write(home / f"{name}.py", f"from kgan.registry import Row\nROW = Row(name='{name}')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    colours = Registry("COLOURS", "colour", Row, package=home.name)
     assert dict(colours) == {"blue": Row(name="blue"), "red": Row(name="red")}
+    write(home / "green.py", "from kgan.registry import Row\nROW = Row(name='green')\n")
+    assert "green" not in colours
+    colours.refresh()
+    assert colours["green"] == Row(name="green")
 
 
 class TestOtherPackages:

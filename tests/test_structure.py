@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import inspect
 import pathlib
 import subprocess
 import sys
@@ -89,13 +88,12 @@ def test_every_name_of_a_recipe_resolves(name):
         assert set(names) <= {*choices, *((None,) if name in ("mmd", "distill") else ())}
     assert {term.name for term in recipe.terms} <= terms.TERMS.keys()
     settings = {field.name for field in dataclasses.fields(TrainConfig)}
-    own = {"name", "topology", "pictures", "terms", "fresh_noise"}
+    own = {"name", "help", "topology", "pictures", "terms", "fresh_noise"}
     assert {field.name for field in dataclasses.fields(recipe)} - own <= settings
 
 
 @pytest.mark.parametrize("name", sorted(recipes.RECIPES))
-def test_help_and_docs_name_every_recipe(name):
-    assert name in inspect.getsource(TrainConfig)
+def test_docs_name_every_recipe(name):
     assert name in (ROOT / "README.md").read_text(encoding="utf-8")
 
 

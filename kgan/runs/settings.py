@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 from tyro.conf import Fixed, Suppress, arg
 
 from kgan.paths import expanded
+from kgan.recipes import RECIPES
+from kgan.registry import Choice
 
 # Optional settings as the command line's help shows them.
 Text = Annotated[str | None, arg(metavar="TEXT")]
@@ -26,6 +28,9 @@ PLACES = ("content", "style", "data", "distill_from", "feature_weights", "init_f
 
 EARLIER = {"flip": True, "max_crop": 1.0}
 """Settings that older runs do not name, and what these were trained with."""
+
+
+_USUAL_RECIPE = "Default: distill with --distill-from, else paired on the packaged sample, else projected."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +60,7 @@ class TrainConfig:
     """Mirror half of the training pictures. Not where the style has a direction: light from one side, writing."""
 
     # --- method ---------------------------------------------------------------------------------------------------
-    recipe: Text = None
-    """article, mmd, synthesis, paired, cyclegan, cut, fastcut, projected, painting, distill, or your own as
-    module:RECIPE. Default: distill with --distill-from, else paired on the packaged sample, else projected."""
+    recipe: Annotated[Text, Choice(RECIPES, f"{{names}}, or your own as module:RECIPE. {_USUAL_RECIPE}")] = None
     distill_from: Place = None
     """Train a small network to make the pictures that this model makes: a run folder or a SavedModel folder."""
     adversarial: Text = None

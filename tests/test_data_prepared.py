@@ -38,8 +38,8 @@ def decoded(store, index, channels=3):
 
 
 @pytest.fixture
-def wanted(tmp_path):
-    return prepared.Wanted(cap=512, channels=3, cache=tmp_path / "cache")
+def spec(tmp_path):
+    return prepared.CacheSpec(cap=512, channels=3, cache=tmp_path / "cache")
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def decodings(monkeypatch):
     return seen
 
 
-def prepare(folder, wanted):
-    return prepared.prepare(sources.folder_source(folder), wanted)
+def prepare(folder, spec):
+    return prepared.prepare(sources.folder_source(folder), spec)
 
 
 # --- one picture ------------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_lossless_after_a_long_profile(tmp_path):
     assert Image.open(io.BytesIO(normalised(path).encoded)).format == "PNG"
 
 
-def test_animations_are_told_of_in_one_line(folder, wanted, capsys):
+def test_animations_are_told_of_in_one_line(folder, spec, capsys):
     """Each time, as bad pictures are; a still GIF is a picture like others."""
     Image.fromarray(pixels(7)).save(folder / "still.gif")
     frames = [Image.new("RGB", (32, 24), colour) for colour in ("red", "blue")]
@@ -132,19 +132,19 @@ def test_animations_are_told_of_in_one_line(folder, wanted, capsys):
         frames[0].save(folder / name, save_all=True, append_images=frames[1:])
     line = "a.gif and 2 more: animated: the first frame is taken; a film is another matter"
     for _ in range(2):
-        store = prepare(folder, wanted)
+        store = prepare(folder, spec)
         assert capsys.readouterr().err.splitlines()[-1] == f"kgan: {folder}: {line}"
     assert np.abs(decoded(store, store.names.index("b.webp"))[0, 0].astype(int) - [255, 0, 0]).max() <= 2
     save(folder / "new.png", pixels(8))
-    assert "still.gif" in prepare(folder, wanted).names  # partly from the former set
+    assert "still.gif" in prepare(folder, spec).names  # partly from the former set
     assert capsys.readouterr().err.splitlines()[-1] == f"kgan: {folder}: {line}"
 
 
-def test_a_picture_too_large_is_tried_again_under_another_limit(folder, wanted, capsys):
+def test_a_picture_too_large_is_tried_again_under_another_limit(folder, spec, capsys):
     with at_most(0.0001):
-        assert len(prepare(save(folder / "small" / "s.png", pixels(0, 8, 8)).parents[1], wanted)) == 1
+        assert len(prepare(save(folder / "small" / "s.png", pixels(0, 8, 8)).parents[1], spec)) == 1
         assert "4 of 5 pictures cannot be used" in capsys.readouterr().err
-    assert len(prepare(folder, wanted)) == 5
+    assert len(prepare(folder, spec)) == 5
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
@@ -171,8 +171,8 @@ def test_unusable_picture_gives_its_reason(tmp_path):
 # --- a folder ---------------------------------------------------------------------------------------------------------
 
 
-def test_store_holds_every_picture_in_order(folder, wanted):
-    store = prepare(folder, wanted)
+def test_store_holds_every_picture_in_order(folder, spec):
+    store = prepare(folder, spec)
     assert store.names == ["0.png", "2.png", "deep/1.png", "deep/3.png"]
     for index, source in enumerate([0, 2, 1, 3]):
         assert np.array_equal(decoded(store, index), pixels(source))
@@ -181,62 +181,62 @@ def test_store_holds_every_picture_in_order(folder, wanted):
     assert both.encoded([1, 0, 1]) == store.encoded([0, 3, 0])
 
 
-def test_it_is_an_ordinary_tfds_set(folder, wanted):
+def test_it_is_an_ordinary_tfds_set(folder, spec):
     source = sources.folder_source(folder)
-    prepared.prepare(source, wanted)
-    (home,) = (path.parent for path in wanted.cache.rglob("dataset_info.json"))
+    prepared.prepare(source, spec)
+    (home,) = (path.parent for path in spec.cache.rglob("dataset_info.json"))
     examples = list(tfds.builder_from_directory(home).as_data_source("train"))
     assert [example["name"] for example in examples] == [b"0.png", b"2.png", b"deep/1.png", b"deep/3.png"]
     assert np.array_equal(examples[2]["picture"], pixels(1))
 
 
-def test_nothing_stays_in_the_folder_for_temporary_files(folder, wanted, tmp_path, monkeypatch):
+def test_nothing_stays_in_the_folder_for_temporary_files(folder, spec, tmp_path, monkeypatch):
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    assert len(prepare(folder, wanted)) == 4
+    assert len(prepare(folder, spec)) == 4
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_unchanged_files_are_not_decoded_again(folder, wanted, decodings):
-    prepare(folder, wanted)
+def test_unchanged_files_are_not_decoded_again(folder, spec, decodings):
+    prepare(folder, spec)
     assert sorted(decodings) == ["0.png", "1.png", "2.png", "3.png"]
     decodings.clear()
-    prepare(folder, wanted)
+    prepare(folder, spec)
     assert decodings == []
     save(folder / "2.png", pixels(20, 40, 40))  # changed
     save(folder / "deep/0.png", pixels(30))  # new
     (folder / "deep/3.png").unlink()  # gone
     (folder / "bad.png").write_bytes(b"words")
-    store = prepare(folder, wanted)
+    store = prepare(folder, spec)
     assert sorted(decodings) == ["0.png", "2.png", "bad.png"]
     assert store.names == ["0.png", "2.png", "deep/0.png", "deep/1.png"]
     for index, source in enumerate([pixels(0), pixels(20, 40, 40), pixels(30), pixels(1)]):
         assert np.array_equal(decoded(store, index), source)
-    assert len(list(wanted.cache.rglob("dataset_info.json"))) == 1
+    assert len(list(spec.cache.rglob("dataset_info.json"))) == 1
     decodings.clear()
     save(folder / "deep/4.png", pixels(4))
-    prepare(folder, wanted)
+    prepare(folder, spec)
     assert decodings == ["4.png"]  # nor are bad ones
 
 
-def test_open_store_outlives_its_replacement(folder, wanted):
-    old = prepare(folder, wanted)
+def test_open_store_outlives_its_replacement(folder, spec):
+    old = prepare(folder, spec)
     save(folder / "2.png", pixels(20, 40, 40))
-    prepare(folder, wanted)
+    prepare(folder, spec)
     assert np.array_equal(decoded(old, 1), pixels(2))
 
 
-def test_size_and_channels_are_part_of_the_cache(folder, wanted):
-    assert decoded(prepare(folder, wanted), 0).shape == (24, 32, 3)
-    small = prepared.Wanted(cap=12, channels=1, cache=wanted.cache)
+def test_size_and_channels_are_part_of_the_cache(folder, spec):
+    assert decoded(prepare(folder, spec), 0).shape == (24, 32, 3)
+    small = prepared.CacheSpec(cap=12, channels=1, cache=spec.cache)
     assert decoded(prepare(folder, small), 0, 1).shape == (12, 16, 1)
 
 
-def test_bad_pictures_are_left_out_with_one_line(folder, wanted, capsys):
+def test_bad_pictures_are_left_out_with_one_line(folder, spec, capsys):
     (folder / "1.jpg").write_bytes(b"words")
     (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
     for _ in range(2):  # said again when nothing is decoded
-        assert len(prepare(folder, wanted)) == 4
+        assert len(prepare(folder, spec)) == 4
         lines = [line for line in capsys.readouterr().err.splitlines() if "cannot be used" in line]
         assert len(lines) == 1
         assert "2 of 6 pictures" in lines[0]
@@ -244,21 +244,21 @@ def test_bad_pictures_are_left_out_with_one_line(folder, wanted, capsys):
         assert f"kgan check {folder}" in lines[0]
 
 
-def test_no_good_picture(tmp_path, wanted):
+def test_no_good_picture(tmp_path, spec):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/1.jpg").write_bytes(b"words")
     with pytest.raises(UserError, match=r"its only picture cannot be used: .*1\.jpg: not a JPEG"):
-        prepare(tmp_path / "bad", wanted)
-    assert not list(wanted.cache.rglob("*.json"))
+        prepare(tmp_path / "bad", spec)
+    assert not list(spec.cache.rglob("*.json"))
 
 
 def test_cache_that_cannot_be_written(folder, tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(RunError, match=r"--cache .*file: Not a directory"):
-        prepare(folder, prepared.Wanted(512, 3, tmp_path / "file"))
+        prepare(folder, prepared.CacheSpec(512, 3, tmp_path / "file"))
 
 
-def test_interrupted_preparation_leaves_nothing_to_be_used(folder, wanted, monkeypatch):
+def test_interrupted_preparation_leaves_nothing_to_be_used(folder, spec, monkeypatch):
     def interrupted(job):
         if job.picture.name == "3.png":
             raise KeyboardInterrupt
@@ -267,13 +267,13 @@ def test_interrupted_preparation_leaves_nothing_to_be_used(folder, wanted, monke
     with monkeypatch.context() as patch:
         patch.setattr(prepared, "normalise", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            prepare(folder, wanted)
-    assert not list(wanted.cache.rglob("*.json"))
-    assert len(prepare(folder, wanted)) == 4
+            prepare(folder, spec)
+    assert not list(spec.cache.rglob("*.json"))
+    assert len(prepare(folder, spec)) == 4
 
 
 @pytest.mark.parametrize("error", [RunError("a worker died"), OSError(28, "No space left on device")])
-def test_failure_while_writing_is_one_clear_line(folder, wanted, monkeypatch, error):
+def test_failure_while_writing_is_one_clear_line(folder, spec, monkeypatch, error):
     def failing(job):
         if job.picture.name == "3.png":
             raise error
@@ -281,37 +281,37 @@ def test_failure_while_writing_is_one_clear_line(folder, wanted, monkeypatch, er
 
     monkeypatch.setattr(prepared, "normalise", failing)
     with pytest.raises(RunError, match=r"a worker died|--cache .*No space left") as caught:
-        prepare(folder, wanted)
+        prepare(folder, spec)
     assert "\n" not in str(caught.value)
-    assert not list(wanted.cache.rglob("*.json"))
+    assert not list(spec.cache.rglob("*.json"))
 
 
-def test_remains_of_a_killed_process_are_ignored(folder, wanted):
-    store = prepare(folder, wanted)
-    (home,) = (path.parent for path in wanted.cache.rglob("dataset_info.json"))
+def test_remains_of_a_killed_process_are_ignored(folder, spec):
+    store = prepare(folder, spec)
+    (home,) = (path.parent for path in spec.cache.rglob("dataset_info.json"))
     remains = home.with_name("0123456789abcdef.partial")
     home.rename(remains)
     (remains / stores.INDEX).unlink()
-    again = prepare(folder, wanted)
+    again = prepare(folder, spec)
     assert again.encoded(range(4)) == store.encoded(range(4))
     assert not remains.exists()
 
 
 def _prepare_and_count(folder, cache, queue):
-    queue.put(len(prepare(folder, prepared.Wanted(512, 3, cache))))
+    queue.put(len(prepare(folder, prepared.CacheSpec(512, 3, cache))))
 
 
 @pytest.mark.slow
-def test_two_processes_at_once(folder, wanted):
+def test_two_processes_at_once(folder, spec):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    workers = [context.Process(target=_prepare_and_count, args=(folder, wanted.cache, queue)) for _ in range(2)]
+    workers = [context.Process(target=_prepare_and_count, args=(folder, spec.cache, queue)) for _ in range(2)]
     for worker in workers:
         worker.start()
     assert [queue.get(timeout=120) for _ in workers] == [4, 4]
     for worker in workers:
         worker.join()
-    assert len(list(wanted.cache.rglob("dataset_info.json"))) == 1
+    assert len(list(spec.cache.rglob("dataset_info.json"))) == 1
 
 
 def test_several_shards_read_as_one(tmp_path):
@@ -368,12 +368,12 @@ def root(tmp_path):
 
 
 def test_a_folder_has_one_home_from_wherever_it_is_named(root, tmp_path, monkeypatch):
-    wanted = prepared.Wanted(512, 3, tmp_path)
-    home = wanted.home(sources.folder_source(root / "trainA"))
+    spec = prepared.CacheSpec(512, 3, tmp_path)
+    home = spec.folder(sources.folder_source(root / "trainA"))
     monkeypatch.chdir(root / "trainA" / "d")
-    assert wanted.home(sources.folder_source("..")).name.split("-")[-1] == home.name.split("-")[-1]
+    assert spec.folder(sources.folder_source("..")).name.split("-")[-1] == home.name.split("-")[-1]
     monkeypatch.chdir(root)
-    assert wanted.home(sources.folder_source("trainA")) == home
+    assert spec.folder(sources.folder_source("trainA")) == home
     assert home.name.startswith("trainA-")
 
 
@@ -522,17 +522,17 @@ def test_what_kgan_wrote_below_the_pictures_is_not_trained_on(tmp_path):
     assert (tmp_path / "a/new/CACHEDIR.TAG").read_text(encoding="utf-8").startswith("Signature: 8a477f597d28d172789")
 
 
-def test_names_that_are_no_utf8_come_through(tmp_path, wanted, capsys):
+def test_names_that_are_no_utf8_come_through(tmp_path, spec, capsys):
     """Into the cache, its index, and out again; shown escaped."""
     shaped(tmp_path / "set/a.png", 20, 20)
     odd = odd_name(tmp_path / "set")
     odd_name(tmp_path / "set", b"b\xff\n.png").write_bytes(b"x")
     for _ in range(2):
-        store = prepared.prepare(sources.folder_source(tmp_path / "set"), wanted)
+        store = prepared.prepare(sources.folder_source(tmp_path / "set"), spec)
         assert store.names == ["a.png", odd.name]
         assert r"the first: b\xff\n.png: not a" in capsys.readouterr().err
     assert len(store.encoded([0, 1])) == 2
-    (home,) = wanted.cache.glob("*/*/**/dataset_info.json")
+    (home,) = spec.cache.glob("*/*/**/dataset_info.json")
     assert [row["name"] for row in tfds.builder_from_directory(home.parent).as_data_source("train")] == [
         b"a.png",
         rb"caf\xe9.png",
@@ -542,10 +542,10 @@ def test_names_that_are_no_utf8_come_through(tmp_path, wanted, capsys):
 # --- TFDS sets --------------------------------------------------------------------------------------------------------
 
 
-def test_prepared_tfds_folder(folder, wanted, tmp_path):
+def test_prepared_tfds_folder(folder, spec, tmp_path):
     """A set that kgan prepared is one of TFDS: it comes back the same, names included."""
-    original = prepare(folder, wanted)
-    (home,) = (path.parent for path in wanted.cache.rglob("dataset_info.json"))
+    original = prepare(folder, spec)
+    (home,) = (path.parent for path in spec.cache.rglob("dataset_info.json"))
     pictures = open_pictures(config(tmp_path / "other", "paired", content=f"tfds:{home}", style=f"tfds:{home}"))
     assert sorted(pictures.content.names) == sorted(original.names)
     order = [pictures.content.names.index(name) for name in original.names]

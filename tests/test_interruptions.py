@@ -64,12 +64,12 @@ def test_before_the_first_step_nothing_is_kept(tmp_path):
 
 def test_preparing_that_was_killed_begins_anew(tmp_path, monkeypatch):
     # Killed between the set's last file and the rename that gives it its name: nothing is cleaned up.
-    wanted = prepared.Wanted(64, 3, tmp_path)
+    spec = prepared.CacheSpec(64, 3, tmp_path)
     source = folder_source(pathlib.Path(small_runs.pictures()) / "trainA")
     rename = os.rename
 
     def die(old, new):
-        if pathlib.Path(new).parent == wanted.home(source):
+        if pathlib.Path(new).parent == spec.folder(source):
             raise Killed
         rename(old, new)
 
@@ -77,9 +77,9 @@ def test_preparing_that_was_killed_begins_anew(tmp_path, monkeypatch):
         patch.setattr(os, "rename", die)
         patch.setattr(shutil, "rmtree", lambda *args, **options: None)
         with pytest.raises(Killed):
-            prepared.prepare(source, wanted)
+            prepared.prepare(source, spec)
     assert leftovers(tmp_path)
-    assert len(prepared.prepare(source, wanted)) == 7
+    assert len(prepared.prepare(source, spec)) == 7
     assert leftovers(tmp_path) == []
 
 

@@ -20,7 +20,7 @@ from worker_runs import QUICK, addresses, started, tf_config, three_steps, train
 
 import kgan
 from kgan import cli
-from kgan.data import Share, open_pictures, training_dataset
+from kgan.data import Shard, open_pictures, training_dataset
 from kgan.data.stores import Store
 from kgan.errors import RunError, UserError
 from kgan.runs.settings import TrainConfig
@@ -82,7 +82,7 @@ class TestShares:
         whole = next(iter(training_dataset(pictures, config, 5)))
         parts = []
         for index in range(count):
-            dataset = iter(training_dataset(pictures, config, 5, Share(index, count, batches)))
+            dataset = iter(training_dataset(pictures, config, 5, Shard(index, count, batches)))
             parts += [next(dataset) for _ in range(batches)]
         for name in ("content", "style"):
             assert all(len(part[name]) == 6 // count // batches for part in parts)
@@ -93,7 +93,7 @@ class TestShares:
         pictures = open_pictures(config)
         read, encoded = [], Store.encoded
         monkeypatch.setattr(Store, "encoded", lambda store, rows: read.append(len(rows)) or encoded(store, rows))
-        batches = iter(training_dataset(pictures, config, 0, Share(1, 3)))
+        batches = iter(training_dataset(pictures, config, 0, Shard(1, 3)))
         for _ in range(4):
             next(batches)
         assert set(read) == {2}

@@ -1,5 +1,8 @@
-"""Pictures in: found, decoded safely, prepared once, and given to the training in an order that is a function of the
-step. Names are resolved when first used, so that `decoding` and `check` stay free of TensorFlow."""
+"""Training pictures: finding them, checking them, preparing them once, and batching them with tf.data.
+
+The order of the pictures is a function of the training step. Names are imported when they are first used, so that
+`kgan.data.check` imports no TensorFlow.
+"""
 
 import importlib
 
@@ -11,7 +14,7 @@ _HOMES = {
     "Pictures": "sources",
     "open_pictures": "sources",
     "Store": "stores",
-    "Share": "training",
+    "Shard": "training",
     "fixed_batch": "training",
     "training_dataset": "training",
 }

@@ -1,4 +1,4 @@
-"""Encoded picture -> a training crop. Every random choice is a function of its seed, int64 [2], and nothing else."""
+"""From an encoded picture to a training crop. Each random choice depends only on its seed, int64 [2]."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,14 @@ JPEG_START = b"\xff\xd8\xff"
 
 
 def picture_shape(encoded: tf.Tensor) -> tf.Tensor:
-    """Height and width of JPEG or PNG bytes, int32 [2]; reads the header only."""
+    """Height and width of a picture, from its header alone.
+
+    Args:
+        encoded: the bytes of a JPEG or PNG file, a string scalar.
+
+    Returns:
+        int32 [2].
+    """
     return tf.cond(
         _is_jpeg(encoded),
         lambda: tf.io.extract_jpeg_shape(encoded)[:2],
@@ -17,10 +24,16 @@ def picture_shape(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def random_window(shape: tf.Tensor, seed: tf.Tensor, min_crop: float, max_crop: float) -> tf.Tensor:
-    """A square in a picture of that shape, int32 [3]: top, left, side; all places are equally likely.
+    """A random square inside a picture. All positions are equally likely.
 
-    The side is uniform between `min_crop` and `max_crop` of the short side. The same seed gives the same share of any
-    picture.
+    Args:
+        shape: height and width of the picture in pixels, int32 [2].
+        seed: int64 [2]. The same seed gives the same relative side and position in every picture.
+        min_crop: the smallest side of the square, as a fraction of the picture's short side, in (0, 1].
+        max_crop: the largest side of the square, as a fraction of the picture's short side, in (0, 1].
+
+    Returns:
+        Top, left and side of the square in pixels, int32 [3].
     """
     draws = tf.random.stateless_uniform([3], seed, alg="philox")
     short = tf.cast(tf.reduce_min(shape), tf.float32)
@@ -32,20 +45,36 @@ def random_window(shape: tf.Tensor, seed: tf.Tensor, min_crop: float, max_crop: 
 
 
 def center_window(shape: tf.Tensor) -> tf.Tensor:
-    """The largest square in the middle of a picture of that shape, int32 [3]: top, left, side."""
+    """The largest square in the middle of a picture.
+
+    Args:
+        shape: height and width of the picture in pixels, int32 [2].
+
+    Returns:
+        Top, left and side of the square in pixels, int32 [3].
+    """
     side = tf.reduce_min(shape)
     return tf.concat([(shape - side) // 2, [side]], 0)
 
 
 def decode_window(encoded: tf.Tensor, window: tf.Tensor, size: int, channels: int) -> tf.Tensor:
-    """One square of a JPEG or PNG, resized to float32 [size, size, channels] in [0, 255].
+    """Decode a square of a picture and resize it with antialiasing.
 
-    A JPEG is decoded only where it is needed, and at 1/2, 1/4 or 1/8 of its size where the square stays at least
-    `size` wide: the inverse DCT then does the first part of the averaging. The rest is antialiased too.
+    Only the square of a JPEG is decoded. It is decoded at 1/2, 1/4 or 1/8 of its size where at least `size` pixels
+    remain, so that the inverse DCT does the first part of the averaging.
+
+    Args:
+        encoded: the bytes of a JPEG or PNG file, a string scalar.
+        window: top, left and side of the square in pixels, int32 [3].
+        size: the side of the result in pixels.
+        channels: channels of the result: 1, 3 or 4.
+
+    Returns:
+        float32 [size, size, channels] in [0, 255].
     """
     ratio = tf.minimum(window[2] // size, 8)
     level = tf.cast(ratio >= 2, tf.int32) + tf.cast(ratio >= 4, tf.int32) + tf.cast(ratio >= 8, tf.int32)
-    window //= tf.bitwise.left_shift(1, level)  # in pixels of the picture as it is decoded
+    window //= tf.bitwise.left_shift(1, level)  # in pixels of the decoded picture
     crop = tf.cond(
         _is_jpeg(encoded),
         lambda: tf.switch_case(level, [_jpeg_at(encoded, window, channels, 2**power) for power in range(4)]),
@@ -56,13 +85,13 @@ def decode_window(encoded: tf.Tensor, window: tf.Tensor, size: int, channels: in
 
 
 def random_flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The image [H, W, C] or its mirror image, with equal chances."""
+    """The image [H, W, C] or its mirror image, each with probability 1/2."""
     flip = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(seed, 1), alg="philox") < 0.5
     return tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
 
 
 def to_range(image: tf.Tensor) -> tf.Tensor:
-    """[0, 255] -> [-1, 1]; the clipping is for the last bit, which resizing may lift over 255."""
+    """Scale [0, 255] to [-1, 1]. The result is clipped, because resizing can exceed 255 by a rounding error."""
     return tf.clip_by_value(image / 127.5 - 1.0, -1.0, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""`kgan check DIR...`: every picture that cannot be used, with its reason. No TensorFlow here."""
+"""`kgan check DIR...` lists every picture that cannot be used, with the reason. This module imports no TensorFlow."""
 
 import os
 import pathlib
@@ -16,7 +16,13 @@ Problem = tuple[pathlib.Path, str]
 
 
 class Verdict(NamedTuple):
-    """Why a picture cannot be used, or None; what is to be said of it; its height and width, upright."""
+    """The result of a check of one picture.
+
+    Attributes:
+        reason: why the picture cannot be used, or None.
+        notices: remarks for the user about a picture that can be used.
+        shape: height and width of the upright picture in pixels.
+    """
 
     reason: str | None
     notices: tuple[str, ...] = ()
@@ -25,9 +31,16 @@ class Verdict(NamedTuple):
 
 @expands_paths
 def check_folders(paths: Iterable[str | os.PathLike]) -> list[Problem]:
-    """Decode every picture of these folders (or single files), in parallel; (path, reason) of those that fail.
+    """Decode every picture, in parallel, and list those that cannot be decoded.
 
-    Raises UserError for a missing folder and for one without pictures.
+    Args:
+        paths: folders, which are searched at any depth, or single files.
+
+    Returns:
+        A list of (path, reason).
+
+    Raises:
+        UserError: if a folder does not exist or contains no pictures.
     """
     problems, _ = _judged(_pictures(paths))
     return problems
@@ -35,9 +48,10 @@ def check_folders(paths: Iterable[str | os.PathLike]) -> list[Problem]:
 
 @expands_paths
 def main(paths: Sequence[str | os.PathLike]) -> int:
-    """Print one line for every problem and remark, for every folder that is left out, and one with the count.
+    """Print a line for each problem, for each remark and for each folder that is skipped, and a line with the count.
 
-    Returns 0 when there is no problem, otherwise 2.
+    Returns:
+        The exit status: 0 if every picture can be used, otherwise 2.
     """
     pictures = _pictures(paths, _list_left)
     problems, remarks = _judged(pictures)
@@ -61,14 +75,14 @@ def _pictures(paths: Iterable[str | os.PathLike], tell: Tell = tell_left) -> lis
 
 
 def _judged(pictures: list[pathlib.Path]) -> tuple[list[Problem], list[Problem]]:
-    """(path, reason) of those that fail, and (path, remark) of others of which something is to be told."""
+    """A list of (path, reason) of the pictures that fail, and a list of (path, remark) of the others."""
     verdicts = list(zip(pictures, verdicts_on(pictures), strict=True))
     problems = [(path, verdict.reason) for path, verdict in verdicts if verdict.reason]
     return problems, [(path, notice) for path, verdict in verdicts for notice in verdict.notices]
 
 
 def verdicts_on(pictures: Iterable[pathlib.Path]) -> Iterator[Verdict]:
-    """One for each, in their order: each is decoded whole, in parallel where there are many."""
+    """Decode each picture completely, and yield a verdict on each in the same order. Many are decoded in parallel."""
     return map_in_processes(_verdict, pictures)
 
 

@@ -1,8 +1,9 @@
-"""A Python function inside tf.data that lets the process end in peace.
+"""Python functions for tf.data that do not abort the process when it exits.
 
-tf.data's threads read ahead until the very end. One that asks for the interpreter's lock while the interpreter shuts
-down is killed by it inside C++ code, and the process aborts (exit status 134) after a training that went well. So at
-exit calls fail at once, the threads' buffers fill up with errors, and the end waits until nobody calls any more.
+The threads of tf.data read ahead until the process ends. A thread that waits for Python's lock while the interpreter
+shuts down is terminated inside C++ code, and the process aborts with exit status 134 after a successful training. To
+prevent this, every call fails at exit. The buffers of the threads fill up with errors, and the exit waits until no
+thread calls any more.
 """
 
 import atexit
@@ -11,14 +12,14 @@ import time
 from collections.abc import Callable
 
 QUIET, PATIENCE = 0.1, 5.0
-"""Seconds without a call that count as the end; seconds to wait for that at most."""
+"""The exit waits until there was no call for QUIET seconds, but for at most PATIENCE seconds."""
 
 _closed = threading.Event()
 _last_call = [0.0]
 
 
 def gated(function: Callable) -> Callable:
-    """The function; from the interpreter's exit on, one that raises InterruptedError instead."""
+    """The same function, but it raises InterruptedError once the interpreter exits."""
 
     def call(*arguments):
         _last_call[0] = time.monotonic()

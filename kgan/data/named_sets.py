@@ -1,7 +1,7 @@
-"""tfds:NAME[/CONFIG]: a set of TensorFlow Datasets as a source of pictures.
+"""tfds:NAME[/CONFIG]: a data set of TensorFlow Datasets as a source of pictures.
 
-NAME is a set that is prepared in the TFDS data folder, one of the TFDS catalog (only then, and only once, is something
-downloaded), or the folder of a prepared set.
+NAME is the folder of a prepared set, a set that is prepared in the TFDS data folder, or a set of the TFDS catalog. Only
+a set of the catalog is downloaded, and only once.
 """
 
 import pathlib
@@ -15,11 +15,22 @@ from kgan.paths import expanded
 
 Builder = tfds.core.DatasetBuilder
 NAMES = ("name", "file_name", "filename", "image/filename", "image_id", "id")
-"""Features that name a picture, in the order they are looked for."""
+"""Features that hold the name of a picture. The first that a set has is used."""
 
 
 def builder(text: str) -> Builder:
-    """The set named by "tfds:NAME", downloaded if need be. Raises UserError, RunError."""
+    """The builder of a data set, which is downloaded if necessary.
+
+    Args:
+        text: "tfds:NAME", "tfds:NAME/CONFIG" or "tfds:FOLDER".
+
+    Returns:
+        The builder of a prepared set.
+
+    Raises:
+        UserError: if there is no such set.
+        RunError: if the set cannot be downloaded or prepared.
+    """
     name = text.removeprefix("tfds:")
     tfds.disable_progress_bar()
     folder = pathlib.Path(expanded(name))
@@ -37,12 +48,23 @@ def builder(text: str) -> Builder:
 def _download(found: Builder, text: str) -> None:
     try:
         found.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
-    except Exception as error:  # whatever a download, an archive or the set's own code raises
+    except Exception as error:  # a download, an archive and the code of the set can raise anything
         raise RunError(f"{text}: cannot be downloaded and prepared ({_first_line(error)})") from error
 
 
 def source(found: Builder, split: str) -> Source | None:
-    """One split of a set; None for a test split that the set lacks. Raises UserError for any other missing split."""
+    """One split of a data set as a source of pictures.
+
+    Args:
+        found: the builder of a prepared set.
+        split: the name of a split, such as "trainA".
+
+    Returns:
+        The source, or None if the set does not have this split and its name begins with "test".
+
+    Raises:
+        UserError: if the set does not have the split, or has no image feature.
+    """
     if split not in found.info.splits:
         if split.startswith("test"):
             return None
@@ -67,13 +89,13 @@ def _name_feature(found: Builder) -> str | None:
 
 
 class _Rows:
-    """The encoded pictures of a split by name; read in the order of `files`, one after the other."""
+    """Reads the encoded pictures of a split. They must be read in the order of `files`."""
 
     def __init__(self, found: Builder, split: str, image: str, name: str | None):
         self._found, self._split, self._image, self._name = found, split, image, name
         self._next = None
         count = found.info.splits[split].num_examples
-        # Without names, no picture of one split pairs with one of another: TFDS shuffles each by itself.
+        # The split is part of the name, so that pictures of two splits form no pairs: TFDS shuffles each split alone.
         self.files = [File(f"{split}/{index:07}", 0, 0) for index in range(count)]
         if name:
             self.files = [File(_text(example[name]), 0, index) for index, example in enumerate(self._examples())]

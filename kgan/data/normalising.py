@@ -1,6 +1,6 @@
-"""One picture from a user -> the bytes that training reads: JPEG or PNG, sRGB, upright, no larger than needed.
+"""Converts a picture of the user to the bytes that training reads: JPEG or PNG, sRGB, upright, no larger than needed.
 
-Runs in worker processes: no TensorFlow here.
+This module runs in worker processes and imports no TensorFlow.
 """
 
 import io
@@ -16,7 +16,13 @@ from kgan.images.metadata import orientation
 
 
 class Job(NamedTuple):
-    """A picture (its file, or its bytes) and how it is wanted: longest allowed short side, channels."""
+    """A picture and the format to which it is converted.
+
+    Attributes:
+        picture: path or bytes of the file.
+        cap: the largest short side of the result in pixels.
+        channels: channels of the result: 1, 3 or 4.
+    """
 
     picture: pathlib.Path | bytes
     cap: int
@@ -24,7 +30,13 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Encoded bytes, or the reason why there are none; and what whoever gave the picture should know."""
+    """The result of a `Job`.
+
+    Attributes:
+        encoded: JPEG or PNG bytes, or None.
+        reason: why the picture cannot be used, if `encoded` is None.
+        notices: remarks for the user.
+    """
 
     encoded: bytes | None
     reason: str | None = None
@@ -32,7 +44,7 @@ class Outcome(NamedTuple):
 
 
 def normalise(job: Job) -> Outcome:
-    """Decode, and so verify, the whole picture; keep a plain JPEG's bytes, encode anything else anew."""
+    """Decode the whole picture, which verifies it. A plain JPEG keeps its bytes, all others are encoded again."""
     if reason := isinstance(job.picture, pathlib.Path) and no_file(job.picture):
         return Outcome(None, reason)
     try:
@@ -49,14 +61,14 @@ def normalise(job: Job) -> Outcome:
 
 
 def shape_of(encoded: bytes) -> tuple[int, int]:
-    """Height and width of what `normalise` encoded, by its header."""
+    """Height and width of an encoded picture from `normalise`, from its header."""
     with pillows_limit_off():
         width, height = Image.open(io.BytesIO(encoded), formats=["JPEG", "PNG"]).size
     return height, width
 
 
 def _is_plain_jpeg(data: bytes, cap: int) -> bool:
-    """Whether TensorFlow's decoder, which knows neither profiles nor orientation, would read the very same pixels."""
+    """Whether TensorFlow decodes the same pixels. Its decoder ignores colour profiles and orientation."""
     if not data.startswith(b"\xff\xd8"):
         return False
     with pillows_limit_off():

@@ -1,4 +1,4 @@
-"""A function over many items in worker processes: in order, and never far ahead of whoever reads the results."""
+"""Maps a function over many items in worker processes, in order and with bounded memory."""
 
 import collections
 import itertools
@@ -14,15 +14,25 @@ from concurrent.futures.process import BrokenProcessPool
 from kgan.errors import RunError
 
 FEW = 64
-"""Up to so many items are done in this process: starting workers costs more."""
+"""Up to this number of items is processed in this process, because it takes longer to start workers."""
 
 _UNGUARDED = "In a script of your own, start kgan under `if __name__ == '__main__':`"
 
 
 def map_in_processes(function: Callable, items: Iterable) -> Iterator:
-    """`map(function, items)`; `function` must be importable, items and results must pickle.
+    """`map(function, items)` in worker processes, one for each processor.
 
-    At most four items per worker are under way, so that memory stays flat when the results are written slowly.
+    At most four items per worker are in progress, so that memory is bounded when the results are read slowly.
+
+    Args:
+        function: an importable function of one item.
+        items: the items; they and the results must be picklable.
+
+    Returns:
+        An iterator over the results, in the order of the items.
+
+    Raises:
+        RunError: if a worker process dies.
     """
     items = iter(items)
     few = list(itertools.islice(items, FEW + 1))
@@ -42,9 +52,10 @@ def map_in_processes(function: Callable, items: Iterable) -> Iterator:
 
 
 def refuse_inside_a_worker() -> None:
-    """RunError in a worker that is still importing its parent's main script: a script that trains when it is imported.
+    """Raise RunError in a worker process that is still importing the main script of its parent.
 
-    Without this the worker would wait for the parent's lock, and the parent for the worker.
+    This happens when the script trains at its top level. The worker would wait for the parent's lock, and the parent
+    for the worker.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise RunError(_UNGUARDED)
@@ -59,7 +70,7 @@ def _windowed(pool: ProcessPoolExecutor, function: Callable, items: Iterator) ->
 
 
 def _follow_parent(parent: int) -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when it is gone. One that was killed cannot say so."""
+    """In a worker: ignore Ctrl-C, which the parent handles, and exit when the parent is gone, even if it was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
@@ -71,5 +82,5 @@ def _watch(parent: int) -> None:
 
 
 def _processors() -> int:
-    """Processors this process may use; fewer than the machine has inside a container or under taskset."""
+    """The processors that this process may use. A container or taskset may allow fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,9 +1,10 @@
-"""Pictures are verified and normalised once, in parallel, and kept under `--cache` as a TFDS set.
+"""Verifies and normalises pictures once, in parallel, and stores them under `--cache` as a TFDS data set.
 
     CACHE/<label>-<hash of source, cap, channels>/<hash of the list of files>/
 
-The inner folder appears by one rename, when it is whole. When files change, the records of the unchanged ones are taken
-over from the former inner folder, which is then removed. A lock keeps two processes from doing the same work.
+The inner folder is written under another name and renamed when it is complete. When files change, the records of the
+unchanged files are copied from the previous inner folder, which is then removed. A lock prevents two processes from
+preparing the same pictures.
 """
 
 import contextlib
@@ -30,15 +31,19 @@ from kgan.images.decoding import asked_pixels, summed
 from kgan.images.listing import make_cache
 
 LAYOUT = 3
-"""Part of the cache key: raise it when the same files should be prepared anew."""
+"""Part of the cache key. A higher number makes kgan prepare all pictures again."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where pictures come from.
+    """A set of source files.
 
-    `label` is for people; `identity` tells sources apart in the cache; `read` gives a file's path or bytes by its name;
-    `advice` says how to see what is wrong with single pictures.
+    Attributes:
+        label: name of the source in messages.
+        identity: unique key of the source in the cache.
+        files: the source files.
+        read: a function that returns the path or the bytes of a file, given its name.
+        advice: the end of a message about unusable pictures. It says how to list them all.
     """
 
     label: str
@@ -49,38 +54,55 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
-    """How pictures are kept: short side at most `cap` pixels, this many channels, below `cache`."""
+class CacheSpec:
+    """The format of prepared pictures and where they are stored.
+
+    Attributes:
+        cap: the largest short side in pixels.
+        channels: channels of each picture: 1, 3 or 4.
+        cache: the folder below which all sets are stored.
+    """
 
     cap: int
     channels: int
     cache: pathlib.Path
 
-    def home(self, source: Source) -> pathlib.Path:
-        # The last part alone: the same folder has one home, from wherever it was named.
+    def folder(self, source: Source) -> pathlib.Path:
+        """The outer folder of a source in the cache."""
+        # Only the last part of the label, so that a relative and an absolute path of a folder give the same result.
         label = re.sub(r"[^A-Za-z0-9]+", "-", pathlib.PurePath(source.label).name).strip("-")[-40:]
-        limit = asked_pixels()  # what is too large is not found out again
+        limit = asked_pixels()  # the limit decides which pictures are too large
         key = [LAYOUT, source.identity, self.cap, self.channels, *([] if limit is None else [limit])]
         return self.cache / f"{label}-{_digest(key)}"
 
 
-def prepare(source: Source, wanted: Wanted) -> Store:
-    """The store of a source: opened if its files are as they were, otherwise written first.
+def prepare(source: Source, spec: CacheSpec) -> Store:
+    """Open the prepared pictures of a source, and prepare them first if its files have changed.
 
-    Pictures that cannot be used are left out with one line on stderr. Raises UserError if none is left, RunError if
-    the cache cannot be written.
+    Pictures that cannot be used are left out, and one line on stderr says so.
+
+    Args:
+        source: the source files.
+        spec: the format and the cache.
+
+    Returns:
+        The store of the usable pictures.
+
+    Raises:
+        UserError: if no picture can be used.
+        RunError: if the cache cannot be written.
     """
     refuse_inside_a_worker()
-    home = wanted.home(source)
+    home = spec.folder(source)
     folder = home / _digest(source.files)
     try:
-        with _locked(home, wanted.cache.parent):
+        with _locked(home, spec.cache.parent):
             if not folder.exists():
-                _write(source, wanted, folder)
+                _write(source, spec, folder)
             store = Store.open(folder)
     except OSError as error:
         raise RunError(
-            f"--cache {wanted.cache}: {error.strerror or error}; free some space, or give --cache another folder"
+            f"--cache {spec.cache}: {error.strerror or error}; free some space, or give --cache another folder"
         ) from error
     index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     _report(source, index["bad"])
@@ -94,7 +116,7 @@ def _digest(value: object) -> str:
 
 @contextlib.contextmanager
 def _locked(home: pathlib.Path, cache: pathlib.Path) -> Iterator[None]:
-    """Only one process at a time inside; the system frees the lock of one that dies."""
+    """A lock between processes. The system releases it if the process dies."""
     make_cache(cache)
     home.mkdir(parents=True, exist_ok=True)
     with open(home / "lock", "w", encoding="utf-8") as file:
@@ -106,29 +128,29 @@ def _locked(home: pathlib.Path, cache: pathlib.Path) -> Iterator[None]:
         yield
 
 
-def _write(source: Source, wanted: Wanted, folder: pathlib.Path) -> None:
-    """Make `folder`: partly from a former one beside it, the rest by decoding."""
-    from kgan.data import builder  # imports TFDS: seconds that a prepared set does not cost
+def _write(source: Source, spec: CacheSpec, folder: pathlib.Path) -> None:
+    """Write `folder`. Pictures of unchanged files come from a previous folder beside it, the others are decoded."""
+    from kgan.data import builder  # imports TFDS, which takes seconds and is not needed for a prepared set
 
-    former = [path for path in folder.parent.iterdir() if path.is_dir()]
-    outcomes = _tracked(_outcomes(source, wanted, _Former.best(former)), len(source.files), source.label)
+    previous = [path for path in folder.parent.iterdir() if path.is_dir()]
+    outcomes = _tracked(_outcomes(source, spec, _Previous.best(previous)), len(source.files), source.label)
     good, shapes, bad, remarks = [], [], [], []
     pictures = _first_at_once(_sorted_out(outcomes, good, shapes, bad, remarks), source, bad)
     partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)  # from a process that was killed: TFDS would take it for the whole
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed; TFDS would take it for a complete set
     try:
-        written = builder.write(pictures, len(source.files), wanted.channels, partial)
+        written = builder.write(pictures, len(source.files), spec.channels, partial)
         index = {"files": good, "shapes": shapes, "bad": bad, "remarks": remarks}
         (written / INDEX).write_text(json.dumps(index), encoding="utf-8")
         os.rename(written, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    for path in former:
+    for path in previous:
         shutil.rmtree(path, ignore_errors=True)
 
 
-class _Former:
-    """What a former version of the set knows: pictures, remarks and reasons by file."""
+class _Previous:
+    """The outcomes that a previous version of the set holds, by source file."""
 
     def __init__(self, folder: pathlib.Path):
         self._store = Store.open(folder)
@@ -138,7 +160,7 @@ class _Former:
         self._remarks = {File(*fields): (remark,) for *fields, remark in index["remarks"]}
 
     @classmethod
-    def best(cls, folders: list[pathlib.Path]) -> "_Former | None":
+    def best(cls, folders: list[pathlib.Path]) -> "_Previous | None":
         whole = [folder for folder in folders if (folder / INDEX).exists()]
         return cls(max(whole, key=lambda folder: folder.stat().st_mtime)) if whole else None
 
@@ -151,16 +173,16 @@ class _Former:
         return Outcome(self._store.encoded([self._rows[file]])[0], notices=self._remarks.get(file, ()))
 
 
-def _outcomes(source: Source, wanted: Wanted, former: _Former | None) -> Iterator[tuple[File, Outcome]]:
-    known = former or {}
-    jobs = (Job(source.read(file.name), wanted.cap, wanted.channels) for file in source.files if file not in known)
+def _outcomes(source: Source, spec: CacheSpec, previous: _Previous | None) -> Iterator[tuple[File, Outcome]]:
+    known = previous or {}
+    jobs = (Job(source.read(file.name), spec.cap, spec.channels) for file in source.files if file not in known)
     fresh = map_in_processes(normalise, jobs)
     for file in source.files:
         yield file, known[file] if file in known else next(fresh)
 
 
 def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
-    """The same, with a progress bar on a terminal and one line elsewhere."""
+    """The same outcomes. Shows a progress bar on a terminal, otherwise one line."""
     if not console.is_terminal():
         console.say(f"kgan: preparing {counted(total, 'picture')} of {label}")
     if console.is_quiet() or not console.is_terminal():
@@ -170,7 +192,7 @@ def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
 
 
 def _sorted_out(outcomes: Iterator, good: list, shapes: list, bad: list, remarks: list) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of the usable pictures, noting every file in `good`, with its shape and remarks, or `bad`."""
+    """Yield (name, bytes) of the usable pictures. The outcomes are recorded in the four lists."""
     for file, outcome in outcomes:
         if outcome.encoded is None:
             bad.append((*file, outcome.reason))
@@ -182,7 +204,7 @@ def _sorted_out(outcomes: Iterator, good: list, shapes: list, bad: list, remarks
 
 
 def _first_at_once(pictures: Iterator, source: Source, bad: list) -> Iterator:
-    """The same pictures; UserError right away, before anything is written, if there is none."""
+    """The same pictures. Raises UserError before anything is written if there are none."""
     first = next(pictures, None)
     if first is None:
         name, *_, reason = bad[0]

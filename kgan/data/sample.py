@@ -10,17 +10,24 @@ from kgan.errors import UserError
 from kgan.paths import expands_paths
 
 PARTS = {"trainA": "half1/flat", "trainB": "half2/3d", "testA": "test/flat", "testB": "test/3d"}
-"""Folder of the root layout -> folder in the archive: the two training folders share no glyph."""
+"""Maps folders of the written layout to folders of the archive. The two training folders have no glyph in common."""
 
 
 def open_archive() -> zipfile.ZipFile:
-    """The zip file that the package carries; its NOTICE stands beside it."""
+    """Open the zip file of the package. Its licence is in sample.NOTICE in the same folder."""
     return zipfile.ZipFile((importlib.resources.files("kgan.data") / "sample.zip").open("rb"))
 
 
 @expands_paths
 def write_sample(folder: str | os.PathLike) -> None:
-    """Write the unpaired training pictures and the test pairs below `folder`."""
+    """Write the unpaired training pictures and the test pairs of the packaged sample.
+
+    Args:
+        folder: the folder in which trainA, trainB, testA and testB are made.
+
+    Raises:
+        UserError: if the folder cannot be written.
+    """
     count = 0
     with open_archive() as archive:
         for part, inside in PARTS.items():
@@ -33,7 +40,7 @@ def write_sample(folder: str | os.PathLike) -> None:
 
 
 def _write(file: pathlib.Path, content: bytes) -> None:
-    """Whole or not at all."""
+    """Write a file under a temporary name and rename it, so that no incomplete file remains."""
     partial = file.with_name(f".{file.name}.partial")
     partial.write_bytes(content)
     partial.replace(file)

@@ -1,4 +1,4 @@
-"""--content, --style, --data -> the prepared stores that a recipe trains on."""
+"""Opens the prepared pictures that --content, --style and --data name."""
 
 import dataclasses
 import functools
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kgan import console
-from kgan.data.prepared import Source, Wanted, prepare
+from kgan.data.prepared import Source, CacheSpec, prepare
 from kgan.data.stores import File, Store
 from kgan.errors import UserError, counted, is_or_are, some
 from kgan.images.decoding import at_most
@@ -25,16 +25,19 @@ from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
 TRAINING, TESTS = ("trainA", "trainB"), ("testA", "testB")
-"""Parts of a root: content and style, test pictures and what they should become."""
+"""Subfolders of a --data folder: content and style, test pictures and their truths."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """The stores of one training.
+    """The prepared pictures of one training run.
 
-    `content` is None for recipes that make pictures from noise alone, `style` for those with a teacher. `paired`:
-    content[i] and style[i] show the same.
-    `test_content` is None without test pictures; test_truth[i] is what test_content[i] should become, where known.
+    Attributes:
+        content: content pictures. None for recipes that generate pictures from noise alone.
+        style: style pictures. None for recipes with a teacher.
+        test_content: test pictures, or None.
+        test_truth: the pictures that the test pictures should become, in the same order, or None if unknown.
+        paired: whether content[i] and style[i] show the same scene.
     """
 
     content: Store | None
@@ -45,7 +48,7 @@ class Pictures:
 
     @property
     def fingerprint(self) -> str:
-        """How many pictures there are, and a checksum of their names and sizes."""
+        """The numbers of pictures, and a checksum of their names and sizes, as text."""
         stores = [self.content, self.style, self.test_content, self.test_truth]
         files = [[file[:2] for file in store.files] for store in stores if store is not None]
         checksum = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:8]
@@ -53,7 +56,18 @@ class Pictures:
 
 
 def open_pictures(config: TrainConfig) -> Pictures:
-    """Prepare (or find prepared) the pictures that a resolved config names. Raises UserError, RunError."""
+    """Open the pictures of a training run, and prepare them first if necessary.
+
+    Args:
+        config: the resolved settings of the run.
+
+    Returns:
+        The stores that the recipe trains on.
+
+    Raises:
+        UserError: if pictures are missing or cannot be used, or the flags contradict each other.
+        RunError: if the cache cannot be written.
+    """
     with at_most(config.max_megapixels):
         return _open_pictures(config)
 
@@ -62,19 +76,19 @@ def _open_pictures(config: TrainConfig) -> Pictures:
     kind = recipes.find(config.recipe).pictures
     _check_flags(config, kind)
     cache = pathlib.Path(expanded(config.cache)) / "pictures"
-    wanted = Wanted(max(512, 2 * config.size), config.channels, cache)
+    spec = CacheSpec(max(512, 2 * config.size), config.channels, cache)
     if config.data == "sample":
-        return _sample(wanted, kind)
+        return _sample(spec, kind)
     if config.data is None:
         sources = (name and _single(name, cache.parent) for name in (config.content, config.style))
-        return _arranged(kind, _prepared(dict(zip(TRAINING, sources, strict=True)), wanted))
+        return _arranged(kind, _prepared(dict(zip(TRAINING, sources, strict=True)), spec))
     root = _named_root(config.data) if config.data.startswith("tfds:") else _folder_root(config.data, cache.parent)
     alone = {"style": ["trainB"], "content": ["trainA", "testA"]}
-    return _arranged(kind, _prepared({part: root(part) for part in alone.get(kind, [*TRAINING, *TESTS])}, wanted))
+    return _arranged(kind, _prepared({part: root(part) for part in alone.get(kind, [*TRAINING, *TESTS])}, spec))
 
 
-def _prepared(sources: dict[str, Source | None], wanted: Wanted) -> dict[str, Store]:
-    return {part: prepare(source, wanted) for part, source in sources.items() if source}
+def _prepared(sources: dict[str, Source | None], spec: CacheSpec) -> dict[str, Store]:
+    return {part: prepare(source, spec) for part, source in sources.items() if source}
 
 
 def _check_flags(config: TrainConfig, kind: str) -> None:
@@ -92,7 +106,7 @@ def _check_flags(config: TrainConfig, kind: str) -> None:
 
 
 def _arranged(kind: str, stores: dict[str, Store]) -> Pictures:
-    """The stores in the form a recipe wants: without content, without style, or with pairs matched."""
+    """The stores that a recipe needs: without content, without style, or with the pairs in the same order."""
     content, style, test_content, test_truth = (stores.get(part) for part in (*TRAINING, *TESTS))
     if kind == "style":
         return Pictures(None, style, None, None, paired=False)
@@ -107,7 +121,7 @@ def _arranged(kind: str, stores: dict[str, Store]) -> Pictures:
 
 
 def _matched(content: Store, style: Store) -> tuple[Store, Store]:
-    """Both in the same order, without the pictures that have no counterpart or one of another shape."""
+    """Both stores in the same order, without pictures that have no counterpart of the same shape."""
     pairs = pair(content.names, style.names)
     if not pairs.both:
         raise UserError(
@@ -133,10 +147,10 @@ def _matched(content: Store, style: Store) -> tuple[Store, Store]:
 
 
 def _tests(content: Store | None, truth: Store | None, paired: bool) -> tuple[Store | None, Store | None]:
-    """Test pictures and, where there is one for each, their truths in the same order.
+    """Test pictures, and their truths in the same order if each has one.
 
-    Of a paired set those without a truth of the same shape are left out. Of another set all stay: names that are equal
-    by chance are no pairs.
+    In a paired set, test pictures without a truth of the same shape are left out. In other sets all test pictures stay,
+    because names may be equal by chance.
     """
     if content is None or truth is None:
         return content, None
@@ -154,7 +168,18 @@ def _tests(content: Store | None, truth: Store | None, paired: bool) -> tuple[St
 
 
 def folder_source(folder: str | os.PathLike, outputs: Sequence[pathlib.Path] = ()) -> Source:
-    """All pictures of a folder but those below `outputs`; a file counts as unchanged while its size and time do."""
+    """All pictures of a folder as a source. A file with the same size and time counts as unchanged.
+
+    Args:
+        folder: the folder, which is searched at any depth.
+        outputs: folders below it that are skipped.
+
+    Returns:
+        The source.
+
+    Raises:
+        UserError: if the folder does not exist or contains no pictures.
+    """
     root = pathlib.Path(folder)
     paths = find_pictures(root, outputs)
     files = [File(path.relative_to(root).as_posix(), *_stamp(path)) for path in paths]
@@ -162,7 +187,7 @@ def folder_source(folder: str | os.PathLike, outputs: Sequence[pathlib.Path] = (
 
 
 def file_source(file: str | os.PathLike) -> Source:
-    """A set of one picture. Its name in the set is always the same, so that two such sets are a pair."""
+    """A single picture as a source. Its name in the set is always the same, so that two such sets form a pair."""
     path = pathlib.Path(file)
     name = f"picture{path.suffix}"
     return Source(str(file), str(path.resolve()), [File(name, *_stamp(path))], lambda _: path)
@@ -171,7 +196,7 @@ def file_source(file: str | os.PathLike) -> Source:
 def _stamp(path: pathlib.Path) -> tuple[int, int]:
     try:
         status = path.stat()
-    except OSError:  # a dangling link: found, and reported when it is read
+    except OSError:  # a dangling link, which is reported when it is read
         return 0, 0
     return status.st_size, status.st_mtime_ns
 
@@ -184,7 +209,7 @@ def _single(name: str, cache: pathlib.Path) -> Source:
 
 
 def _folder_root(data: str, cache: pathlib.Path):
-    """part -> Source: `part` is trainA, trainB, testA or testB; None for a test set that is not there."""
+    """A function from "trainA", "trainB", "testA" or "testB" to its source, or to None if there is no such test set."""
     root = pathlib.Path(data)
     if not root.is_dir():
         raise UserError(f'--data {data}: no such folder; give one with trainA and trainB, tfds:NAME or "sample"')
@@ -209,7 +234,15 @@ def _named_root(name: str):
 
 
 def sample_source(part: str, style: str) -> Source:
-    """`part` "half" (both halves) or "test"; `style` "flat" or "3d". Names (half1/1f600.webp) are equal in both."""
+    """A part of the packaged sample as a source.
+
+    Args:
+        part: "half" for both halves of the training pictures, "test" for the test pictures.
+        style: "flat" or "3d". The names of the pictures, such as half1/1f600.webp, are the same in both styles.
+
+    Returns:
+        The source.
+    """
     data = (importlib.resources.files("kgan.data") / "sample.zip").read_bytes()
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = {
@@ -224,15 +257,15 @@ def sample_source(part: str, style: str) -> Source:
     )
 
 
-def _sample(wanted: Wanted, kind: str) -> Pictures:
-    """Pairs of both halves; or, unpaired, the flat glyphs of the first half and the 3D ones of the second."""
-    style = prepare(sample_source("half", "3d"), wanted)
+def _sample(spec: CacheSpec, kind: str) -> Pictures:
+    """Paired: all glyphs of both halves. Unpaired: flat glyphs of the first half, 3D glyphs of the second half."""
+    style = prepare(sample_source("half", "3d"), spec)
     if kind == "style":
         return _arranged(kind, {"trainB": style})
-    content = prepare(sample_source("half", "flat"), wanted)
+    content = prepare(sample_source("half", "flat"), spec)
     if kind == "unpaired":
         content, style = _named(content, "half1/"), _named(style, "half2/")
-    tests = (prepare(sample_source("test", look), wanted) for look in ("flat", "3d"))
+    tests = (prepare(sample_source("test", look), spec) for look in ("flat", "3d"))
     return _arranged(kind, {"trainA": content, "trainB": style, **dict(zip(TESTS, tests, strict=True))})
 
 

@@ -1,4 +1,4 @@
-"""A prepared set of pictures on disk, read at random: what `kgan.data.prepared` writes."""
+"""Random access to a prepared set of pictures on disk, which `kgan.data.prepared` writes."""
 
 import json
 import pathlib
@@ -17,7 +17,13 @@ Shape = tuple[int, int]
 
 
 class File(NamedTuple):
-    """A source file as it was when its picture was prepared; `stamp` is its time in nanoseconds, or a checksum."""
+    """A source file at the time when its picture was prepared.
+
+    Attributes:
+        name: path of the file, relative to its source.
+        size: bytes.
+        stamp: modification time in nanoseconds, or a checksum.
+    """
 
     name: str
     size: int
@@ -25,14 +31,14 @@ class File(NamedTuple):
 
 
 class Store:
-    """Encoded pictures (JPEG or PNG) by index. `subset` gives views that share the open files."""
+    """A list of encoded pictures (JPEG or PNG). The views that `subset` returns share the open files."""
 
     def __init__(self, records: "_Records", files: list[File], rows: np.ndarray, shapes: Sequence[Shape] = ()):
         self._records, self._files, self._rows, self._shapes = records, files, rows, shapes
 
     @classmethod
     def open(cls, folder: pathlib.Path) -> "Store":
-        """The store in a folder that `prepared` wrote. Its files stay readable even if the folder is removed."""
+        """Open a folder that `kgan.data.prepared` wrote. The store stays readable if the folder is removed."""
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         files = [File(*fields) for fields in index["files"]]
         shapes = [tuple(shape) for shape in index.get("shapes", [])]
@@ -48,12 +54,12 @@ class Store:
 
     @property
     def names(self) -> list[str]:
-        """Relative path of every picture's source file."""
+        """The relative path of the source file of each picture."""
         return [self._files[row].name for row in self._rows]
 
     @property
     def shapes(self) -> list[Shape]:
-        """Every picture's height and width, as it was prepared: upright, and perhaps smaller than its file."""
+        """Height and width of each prepared picture. It is upright, and may be smaller than its source file."""
         return [self._shapes[row] for row in self._rows]
 
     @property
@@ -67,7 +73,7 @@ class Store:
         return [_picture(example) for example in examples]
 
     def subset(self, indices: np.ndarray) -> "Store":
-        """The pictures at those indices, in that order, as a store of their own."""
+        """A store of the pictures at those indices, in that order."""
         return Store(self._records, self._files, self._rows[np.asarray(indices, np.int64)], self._shapes)
 
 
@@ -76,10 +82,10 @@ def _picture(example: bytes) -> bytes:
 
 
 class _Records:
-    """The shards of one set as one list of records; opened at once, so that deleting them later does no harm."""
+    """The shards of one set as a single list of records. All are opened at once, so that they may be deleted later."""
 
     def __init__(self, shards: list[pathlib.Path]):
-        # No readahead: the order is random. No threads of its own: tf.data has enough.
+        # No read-ahead, because the order is random. No own threads, because tf.data has its own.
         self._readers = [ArrayRecordReader(str(path), "readahead_buffer_size:0,max_parallelism:0") for path in shards]
         self._ends = np.cumsum([reader.num_records() for reader in self._readers])
         self.size = sum(path.stat().st_size for path in shards)

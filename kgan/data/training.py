@@ -1,7 +1,7 @@
-"""Stores -> batches for training: fast, forever, and resumable at any step.
+"""Endless batches for training from prepared stores, which can start at any step.
 
-Batch k holds the samples k*B ... k*B+B-1; picture, crop and mirroring of a sample are functions of (seed, domain, its
-number). Paired pictures share all three.
+Batch k holds the samples k*B ... k*B+B-1. The picture, the crop and the mirroring of a sample are functions of
+(seed, domain, number of the sample). Paired pictures share all three.
 """
 
 import dataclasses
@@ -19,40 +19,54 @@ from kgan.data.stores import Store
 from kgan.runs.settings import TrainConfig
 
 CONTENT, STYLE = 0, 1
-"""Domains: they keep the choices for content and for style apart."""
+"""Domains. Content and style have independent random choices."""
 
 READERS = 4
-"""Batches that are read at the same time; most of the reading is outside Python's lock."""
+"""Batches that are read at the same time. Most of the time is spent outside Python's lock."""
 
 AHEAD = 4
-"""Finished batches kept ready. AUTOTUNE would take hundreds of megabytes."""
+"""Finished batches that are kept ready. AUTOTUNE takes hundreds of megabytes."""
 
 FOREVER = 2**62
 
 
 @dataclasses.dataclass(frozen=True)
-class Share:
-    """What one worker reads of every global batch: part `index` of `count`, as `batches` batches (one a replica)."""
+class Shard:
+    """The part of every global batch that one worker reads.
+
+    Attributes:
+        index: number of the worker, 0 to `count` - 1.
+        count: number of workers.
+        batches: number of batches into which the part is divided, one for each replica of the worker.
+    """
 
     index: int = 0
     count: int = 1
     batches: int = 1
 
     def rows(self, batch_size: int) -> np.ndarray:
-        """Places in the global batch, int64 [batch_size / count]."""
+        """Positions in the global batch, int64 [batch_size / count]."""
         return np.arange(batch_size).reshape(self.count, -1)[self.index]
 
 
 def training_dataset(
-    pictures: Pictures, config: TrainConfig, start_step: int = 0, share: Share | None = None
+    pictures: Pictures, config: TrainConfig, start_step: int = 0, shard: Shard | None = None
 ) -> tf.data.Dataset:
-    """Batches {"content", "style"}, each float32 [B, S, S, C] in [-1, 1], from batch `start_step` on, without end.
+    """An endless data set of batches for training.
 
-    Recipes without content get {"style"} alone, those with a teacher {"content"}. With a `share` only its rows of each
-    batch are read and decoded, and B is the share's batch size; it must divide the global one.
+    Args:
+        pictures: the prepared stores.
+        config: the settings of the run.
+        start_step: number of the first batch.
+        shard: the part of each batch that is read and decoded; all of it by default. The number of its batches must
+            divide the global batch size.
+
+    Returns:
+        A data set of {"content", "style"}, each float32 [B, S, S, C] in [-1, 1], with the shard's batch size B.
+        Recipes without content have "style" only, recipes with a teacher "content" only.
     """
-    share = share or Share()
-    rows = share.rows(config.batch_size)
+    shard = shard or Shard()
+    rows = shard.rows(config.batch_size)
     stores = {"content": (pictures.content, CONTENT), "style": (pictures.style, CONTENT if pictures.paired else STYLE)}
     stores = {name: (store, domain) for name, (store, domain) in stores.items() if store is not None}
     dataset = tf.data.Dataset.range(start_step, FOREVER // config.batch_size)
@@ -60,11 +74,20 @@ def training_dataset(
     read, decode = (tf.autograph.experimental.do_not_convert(each) for each in (read, _decoder(stores, config)))
     dataset = dataset.map(read, num_parallel_calls=READERS, deterministic=True).unbatch()
     dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(len(rows) // share.batches, drop_remainder=True).prefetch(AHEAD * share.batches)
+    return dataset.batch(len(rows) // shard.batches, drop_remainder=True).prefetch(AHEAD * shard.batches)
 
 
 def fixed_batch(store: Store, config: TrainConfig, count: int) -> np.ndarray:
-    """The middle of the first `count` pictures (or of all, if there are fewer): float32 [count, S, S, C], [-1, 1]."""
+    """The largest centred square of each of the first pictures, the same in every call.
+
+    Args:
+        store: the prepared pictures.
+        config: the settings of the run; its size and channels are used.
+        count: number of pictures; if the store has fewer, all are used.
+
+    Returns:
+        float32 [count, S, S, C] in [-1, 1].
+    """
     images = [_middle(encoded, config) for encoded in store.encoded(np.arange(min(count, len(store))))]
     return np.stack(images)
 
@@ -77,7 +100,7 @@ def _middle(encoded: bytes, config: TrainConfig) -> np.ndarray:
 def _read(
     stores: dict[str, tuple[Store, int]], config: TrainConfig, rows: np.ndarray, step: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """The encoded pictures of those rows of a batch, string [B] per domain, and their sample numbers, int64 [B]."""
+    """The encoded pictures of some rows of a batch, string [B] for each store, and their sample numbers, int64 [B]."""
 
     def encoded(step: np.ndarray) -> list[np.ndarray]:
         samples = int(step) * config.batch_size + rows
@@ -103,7 +126,16 @@ def _decoder(stores: dict[str, tuple[Store, int]], config: TrainConfig) -> Calla
 
 
 def augment(encoded: tf.Tensor, seed: tf.Tensor, config: TrainConfig) -> tf.Tensor:
-    """One encoded picture -> one training crop, float32 [S, S, C] in [-1, 1]."""
+    """A random training crop of an encoded picture.
+
+    Args:
+        encoded: the bytes of a JPEG or PNG file, a string scalar.
+        seed: int64 [2].
+        config: the settings of the run: size, channels, range of the crop, mirroring.
+
+    Returns:
+        float32 [S, S, C] in [-1, 1].
+    """
     shape = augmentation.picture_shape(encoded)
     window = augmentation.random_window(shape, seed, config.min_crop, config.max_crop)
     image = augmentation.to_range(augmentation.decode_window(encoded, window, config.size, config.channels))
@@ -111,6 +143,6 @@ def augment(encoded: tf.Tensor, seed: tf.Tensor, config: TrainConfig) -> tf.Tens
 
 
 def _key(seed: int, domain: int) -> int:
-    """One integer of 63 bits for a seed and a domain."""
+    """A 63-bit integer that depends on the seed and the domain."""
     state = np.random.SeedSequence((seed % 2**64, domain)).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from kgan import console
-from kgan.data import Share
+from kgan.data import Shard
 from kgan.errors import RunError
 from kgan.exit_guard import ExitGuard
 from kgan.gan.base import GAN
@@ -129,7 +129,7 @@ class Samples:
     Args:
         test: a dict with the keys "content" and "truth", where there are any: float32 [N, H, W, C] in [-1, 1].
         draw: a function from content pictures, or None, to stylized pictures, both float32 [N, H, W, C] in [-1, 1].
-        feed: a function that takes a function from a `Share` to its dataset, and returns what `evaluate` reads.
+        feed: a function that takes a function from a `Shard` to its dataset, and returns what `evaluate` reads.
     """
 
     def __init__(self, gan: GAN, test: dict[str, np.ndarray], draw, feed):
@@ -158,12 +158,12 @@ class Samples:
         results = self.gan.evaluate(self.feed(self._dataset), steps=1, return_dict=True, verbose=0)
         return {name: float(results[name]) for name in self.gan.test_means}
 
-    def _dataset(self, share: Share) -> tf.data.Dataset:
+    def _dataset(self, shard: Shard) -> tf.data.Dataset:
         # Every replica measures all pictures, so the mean does not depend on the number of replicas. There is one
         # batch, and its size is known when the step is traced, because the noise needs it.
         replicas = self.gan.distribute_strategy.num_replicas_in_sync
         dataset = tf.data.Dataset.from_tensor_slices(self.test).repeat(replicas)
-        count = len(self.test["content"]) * replicas // share.count // share.batches
+        count = len(self.test["content"]) * replicas // shard.count // shard.batches
         return dataset.batch(count, drop_remainder=True)
 
 

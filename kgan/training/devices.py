@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from kgan.data import Share
+from kgan.data import Shard
 from kgan.errors import UserError, counted
 from kgan.runs.settings import TrainConfig
 from kgan.training.cluster import Cluster
@@ -79,13 +79,13 @@ def _over_workers(cluster: Cluster, count: int, on_gpus: bool) -> tf.distribute.
     return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
 
 
-def fed(strategy: tf.distribute.Strategy, cluster: Cluster, make: Callable[[Share], tf.data.Dataset]):
-    """What `fit` and `evaluate` read: `make(share)`, where every worker reads its own share only, again and again."""
+def fed(strategy: tf.distribute.Strategy, cluster: Cluster, make: Callable[[Shard], tf.data.Dataset]):
+    """What `fit` and `evaluate` read: `make(shard)`, where every worker reads its own shard only, again and again."""
     if cluster.size == 1:
-        return make(Share())
-    share = Share(cluster.index, cluster.size, strategy.num_replicas_in_sync // cluster.size)
+        return make(Shard())
+    shard = Shard(cluster.index, cluster.size, strategy.num_replicas_in_sync // cluster.size)
     # Without an end, or TensorFlow would ask all workers before every step whether one has come to it.
-    return strategy.distribute_datasets_from_function(lambda _: make(share).repeat())
+    return strategy.distribute_datasets_from_function(lambda _: make(shard).repeat())
 
 
 def describe(devices: list[str], workers: int = 1) -> list[str]:

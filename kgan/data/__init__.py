@@ -7,9 +7,6 @@ The order of the pictures is a function of the training step. Names are imported
 import importlib
 
 _HOMES = {
-    "MAX_PIXELS": "decoding",
-    "PictureError": "decoding",
-    "decode_picture": "decoding",
     "check_folders": "check",
     "Pictures": "sources",
     "open_pictures": "sources",

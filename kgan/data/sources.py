@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kgan import console
-from kgan.data.prepared import Source, CacheSpec, prepare
+from kgan.data.prepared import CacheSpec, Source, prepare
 from kgan.data.stores import File, Store
 from kgan.errors import UserError, counted, is_or_are, some
 from kgan.images.decoding import at_most

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kgan import cli
+from kgan import cli, parsing
 from kgan.export import export_litert, export_saved_model
 from kgan.networks.generators import ResNetGenerator
+from kgan.runs.settings import TrainConfig
 
 
 def png_claiming(width, height):
@@ -70,7 +71,7 @@ def place(tmp_path, monkeypatch, models):
     (here / "garbage").mkdir()
     (here / "garbage" / "saved_model.pb").write_text("words", encoding="utf-8")
     (here / "untrained").mkdir()
-    cli.parse(cli.TrainConfig, [], "kgan train").save(here / "untrained" / "config.json")
+    parsing.parse(TrainConfig, [], "kgan train").save(here / "untrained" / "config.json")
     (here / "odd").mkdir()
     (here / "odd" / "config.json").write_text('{"recipe": 3}', encoding="utf-8")
     (here / "model").symlink_to(models[0])

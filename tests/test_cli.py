@@ -1,4 +1,5 @@
 import contextlib
+import importlib.metadata
 import pathlib
 import subprocess
 import sys
@@ -6,7 +7,8 @@ import sys
 import pytest
 
 import kgan
-from kgan import cli
+from kgan import cli, commands, parsing
+from kgan.commands import train
 from kgan.parsing import options_of, wants_quiet
 from kgan.runs.settings import TrainConfig
 
@@ -68,7 +70,7 @@ def test_bad_words_get_one_line_and_status_2(capsys, args, expected):
 
 def test_settings_from_words():
     words = ["--weight", "cycle=3", "--weight", "gram=1", "--flip", "False", "--ema", "0.5", "--stride", "8"]
-    config = cli.parse(TrainConfig, words, "kgan train")
+    config = parsing.parse(TrainConfig, words, "kgan train")
     assert (config.weight, config.flip, config.ema, config.stride) == (("cycle=3", "gram=1"), False, 0.5, 8)
 
 
@@ -101,7 +103,7 @@ def test_settings_from_words():
     ],
 )
 def test_words_in_any_order(command, words, expected):
-    options = cli.parse(cli.COMMANDS[command][0], words.split(), f"kgan {command}")
+    options = parsing.parse(cli.COMMANDS[command].options, words.split(), f"kgan {command}")
     values = {name: getattr(options, name) for name in expected}
     plain = {name: tuple(map(str, each)) if name in ("pictures", "paths") else each for name, each in values.items()}
     assert {name: str(each) if name in ("output", "mask") else each for name, each in plain.items()} == expected
@@ -122,7 +124,7 @@ def test_help(capsys, command, way):
     out, err = capsys.readouterr()
     assert f"usage: kgan {command}" in out
     assert "--quiet" in out
-    options = options_of(cli.COMMANDS[command][0])
+    options = options_of(cli.COMMANDS[command].options)
     assert [option.flag for option in options if not option.is_positional and option.flag not in out] == []
     assert err == ""
 
@@ -151,7 +153,7 @@ def test_overview_by_every_word_for_it(capsys, words):
 
 def test_resuming_takes_the_runs_own_settings(tmp_path, capsys):
     TrainConfig(recipe="cyclegan", size=96, weight=("cycle=3",)).save(tmp_path / "config.json")
-    config = cli._parse_training(["--run", str(tmp_path), "--resume", "--stop-after", "7"])
+    config = train.read(["--run", str(tmp_path), "--resume", "--stop-after", "7"])
     assert (config.size, config.weight, config.stop_after, config.resume) == (96, ("cycle=3",), 7, True)
     status, _, err = said(capsys, "train", "--run", str(tmp_path), "--resume", "--size", "128")
     assert status == 2
@@ -186,3 +188,37 @@ def test_help_does_not_import_tensorflow(words):
     check = "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     code = f"import sys\ntry:\n    {words}\nexcept SystemExit: pass\n{check}"
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_one_more_command_takes_one_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / "greet.py").write_text(
+        "import dataclasses\nfrom kgan.commands import Command\n\n"
+        '@dataclasses.dataclass(frozen=True)\nclass Greet:\n    """Say hello."""\n\n'
+        '    times: int = 1\n    """How often."""\n\n'
+        "COMMAND = Command('greet', Greet, lambda times: print('hello ' * times))\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
+    cli.COMMANDS.refresh()
+    try:
+        assert "  greet     Say hello." in said(capsys)[1].splitlines()
+        assert said(capsys, "greet", "--times", "2") == (0, "hello hello \n", "")
+        assert "did you mean greet" in said(capsys, "gret")[2]
+        assert "--times x: should be a whole number" in said(capsys, "greet", "--times", "x")[2]
+        with pytest.raises(SystemExit):
+            cli.main(["greet", "--help"])
+        assert "How often." in capsys.readouterr().out
+    finally:
+        cli.COMMANDS.refresh()
+
+
+def test_a_command_of_another_package_that_fails_hides_no_other(monkeypatch, capsys):
+    point = importlib.metadata.EntryPoint("broken", "no_such_package:COMMAND", "kgan.commands")
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if group == "kgan.commands" else [])
+    cli.COMMANDS.refresh()
+    try:
+        status, out, _ = said(capsys)
+        assert (status, "  train " in out, "No module named 'no_such_package'" in out) == (0, True, True)
+        assert said(capsys, "broken")[0] == 2
+    finally:
+        cli.COMMANDS.refresh()

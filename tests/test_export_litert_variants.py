@@ -66,7 +66,7 @@ def test_the_quantizer_warns_of_nothing_and_others_may(caplog):
 
 
 def test_the_command_line_knows_the_variants():
-    (choices, _) = typing.get_args(typing.get_type_hints(cli.Export)["litert"])
+    (choices, _) = typing.get_args(typing.get_type_hints(cli.COMMANDS["export"].options)["litert"])
     assert typing.get_args(choices) == tuple(VARIANTS)
 
 

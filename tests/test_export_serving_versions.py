@@ -17,7 +17,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 from test_export import make_run
 
-from kgan import cli
+from kgan import cli, parsing
+from kgan.commands import COMMANDS
 from kgan.errors import RunError
 from kgan.export import load, picture_ops
 from kgan.export.signatures import MEMORY
@@ -193,7 +194,7 @@ def test_the_page_tells_the_numbers_as_they_are():
     ):
         assert told in page, told
     (words,) = re.findall(r"^kgan (export .*)$", page, re.MULTILINE)
-    cli.parse(cli.Export, words.split()[1:], "kgan export")
+    parsing.parse(COMMANDS["export"].options, words.split()[1:], "kgan export")
 
 
 # --- warming up -------------------------------------------------------------------------------------------------------

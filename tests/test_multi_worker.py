@@ -19,7 +19,7 @@ from gan_runs import EXACT, PARITY
 from worker_runs import QUICK, addresses, started, tf_config, three_steps, trained_by
 
 import kgan
-from kgan import cli
+from kgan import parsing
 from kgan.data import Shard, open_pictures, training_dataset
 from kgan.data.stores import Store
 from kgan.errors import RunError, UserError
@@ -168,7 +168,7 @@ class TestManifest:
         words, _, status = self.run(tmp_path, 0)
         assert status == 1
         assert words[:3] == ["train", "--strategy", "multi_worker"]
-        asked = cli.parse(TrainConfig, words[1:], "kgan train")
+        asked = parsing.parse(TrainConfig, words[1:], "kgan train")
         assert (asked.run, asked.batch_size) == (str(run), 24)
         run.mkdir()
         (run / "config.json").touch()

@@ -1,13 +1,12 @@
 """Paths with "~": every option of every command that names a path, and the same from Python."""
 
 import dataclasses
-import importlib
 import os
 import pathlib
 
 import pytest
 
-from kgan import cli
+from kgan import cli, parsing
 from kgan.paths import expanded, expands_paths, path_parameters
 from kgan.runs.models import FOLDER
 from kgan.runs.settings import PLACES, TrainConfig
@@ -55,9 +54,7 @@ def test_a_function_gets_whole_paths(home):
 
 @pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "train"])
 def test_every_path_of_every_command_is_expanded(command):
-    options, target = cli.COMMANDS[command]
-    module, function = target.split(":")
-    run = getattr(importlib.import_module(module), function)
+    options, run = cli.COMMANDS[command].options, cli.COMMANDS[command].load()
     assert path_options(options)
     assert path_options(options) <= path_parameters(run)
     assert run.__wrapped__  # by expands_paths
@@ -66,7 +63,7 @@ def test_every_path_of_every_command_is_expanded(command):
 def test_every_path_of_the_settings_is_expanded(home):
     assert path_options(TrainConfig) == {*PLACES, "cache"}
     words = [f"--{name.replace('_', '-')}=~/{name}" for name in PLACES]
-    config = cli.parse(TrainConfig, words, "kgan train")
+    config = parsing.parse(TrainConfig, words, "kgan train")
     assert all(getattr(config, name) == f"{home}/{name}" for name in PLACES)
     assert config.cache == "~/.cache/kgan"  # for whoever goes on with the run
     config.save(home / "config.json")

@@ -16,6 +16,7 @@ from PIL import Image
 
 import kgan
 from kgan import cli
+from kgan.commands import train
 from kgan.data.sample import write_sample
 from kgan.export import export_saved_model
 from kgan.gan import build_gan
@@ -58,7 +59,7 @@ def run_command(line):
 
 def make_run(words):
     """The folder that such a training leaves, with the model as it starts; of --resume only the words are checked."""
-    config = cli._parse_training(words)
+    config = train.read(words)
     if not config.resume:
         run = run_folder.create(config)
         export_saved_model(build_gan(config).stylist, run.saved_model, config.noise, config.truncation)
@@ -146,7 +147,9 @@ def test_the_served_model_and_the_phones_agree(done):
 def test_every_flag_exists():
     """Those in running text too, where nothing runs them."""
     known = {
-        f"--{name.replace('_', '-')}" for options, _ in cli.COMMANDS.values() for name in options.__dataclass_fields__
+        f"--{name.replace('_', '-')}"
+        for command in cli.COMMANDS.values()
+        for name in command.options.__dataclass_fields__
     }
     known |= {"--logdir", "--help", "--quiet", "--version"}
     told = set(re.findall(r"--[a-z][a-z-]+", re.sub(r"docker.*", "", README)))

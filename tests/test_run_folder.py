@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from kgan import cli
+from kgan.commands import train
 from kgan.errors import UserError
 from kgan.runs import models, places, recipes, run_folder
 from kgan.runs.run_folder import RunFolder
@@ -141,7 +141,7 @@ def test_a_run_keeps_absolute_paths(tmp_path, monkeypatch):
 
 
 def going_on(run, *words):
-    return cli._parse_training(["--run", str(run), "--resume", *words])
+    return train.read(["--run", str(run), "--resume", *words])
 
 
 def test_where_the_pictures_lie_may_be_given_anew(tmp_path, monkeypatch):

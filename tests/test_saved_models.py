@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 import kgan
-from kgan import cli
+from kgan import cli, parsing
 from kgan.errors import UserError
 from kgan.export import export_run, export_saved_model, load, load_generator
 from kgan.gan import build_gan
@@ -185,7 +185,7 @@ def test_the_command_on_its_card_is_the_one_that_made_it(name, tmp_path, monkeyp
 
 
 def parsed(command):
-    return cli.parse(TrainConfig, shlex.split(command.replace("\\\n", ""))[2:], "kgan train")
+    return parsing.parse(TrainConfig, shlex.split(command.replace("\\\n", ""))[2:], "kgan train")
 
 
 @pytest.mark.slow

@@ -1,0 +1,21 @@
+"""The command `kgan check`."""
+
+import dataclasses
+import pathlib
+
+from tyro.conf import Positional
+
+from kgan.commands import Command
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """List every file in folders of pictures that cannot be used, with the reason."""
+
+    paths: Positional[tuple[pathlib.Path, ...]]
+    """Folders, searched at any depth, and files."""
+    max_megapixels: float | None = None
+    """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
+
+
+COMMAND = Command("check", Check, "kgan.data.check:main", place=90)

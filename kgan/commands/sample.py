@@ -1,0 +1,19 @@
+"""The command `kgan sample`."""
+
+import dataclasses
+import pathlib
+
+from tyro.conf import Positional
+
+from kgan.commands import Command
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Write the packaged sample as folders trainA, trainB, testA and testB, to look at or to try --data with."""
+
+    folder: Positional[pathlib.Path]
+    """Where to."""
+
+
+COMMAND = Command("sample", Sample, "kgan.data.sample:write_sample", place=80)

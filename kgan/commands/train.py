@@ -1,0 +1,33 @@
+"""The command `kgan train`."""
+
+from kgan import console, memory
+from kgan.commands import Command
+from kgan.parsing import parse
+from kgan.runs import recipes, run_folder, xla_cache
+from kgan.runs.settings import TrainConfig
+
+
+def read(args: list[str]) -> TrainConfig:
+    """Settings from words. With --resume the run's own are the defaults, and few of them may be changed."""
+    config = parse(TrainConfig, args, "kgan train")
+    if not config.resume:
+        return recipes.resolve(config)
+    saved = run_folder.saved_config(config.run)
+    return run_folder.going_on(saved, parse(TrainConfig, args, "kgan train", default=saved))
+
+
+def run(config: TrainConfig) -> None:
+    """Train by resolved settings; TensorFlow is imported here."""
+    xla_cache.keep(config.cache)
+    with console.without_chatter():
+        from kgan.training.train import train
+    train(config)
+
+
+def _less_memory(config: TrainConfig) -> str:
+    if config.resume:
+        return "this run needs a machine with more"
+    return memory.smaller_batch(config.batch_size, config.size)
+
+
+COMMAND = Command("train", TrainConfig, run, place=10, read=read, less_memory=_less_memory, takes_options=True)

@@ -1,1 +1,1 @@
-"""Plain data of a run: settings, recipes, the run folder, trained models by name. No TensorFlow here."""
+"""Settings, recipes, run folders and trained models by name, as plain data. This package imports no TensorFlow."""

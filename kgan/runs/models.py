@@ -1,7 +1,7 @@
-"""Which model is meant by a word: a path, or the name of one that comes with kgan. No TensorFlow here.
+"""Finds a model by its path or by the name of a shipped model. This module imports no TensorFlow.
 
-A shipped model is a run folder without checkpoints: config.json, saved_model/ with weights in float16, a .tflite file,
-and a model card.
+A shipped model is a run folder without checkpoints: config.json, saved_model/ with float16 weights, a .tflite file and
+a model card.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from kgan.paths import expanded
 from kgan.runs.settings import TrainConfig
 
 FOLDER = pathlib.Path(__file__).parent.parent / "saved_models"
-"""In a clone a link to the repository's saved_models/; a wheel holds all but the .tflite files and pictures."""
+"""The shipped models. In a clone this is a link to saved_models/. A wheel lacks the .tflite files and the pictures."""
 
 KINDS = "a run folder, a SavedModel folder or a .tflite file"
 
@@ -26,31 +26,50 @@ Kind = Literal["run", "saved_model", "litert"]
 
 @dataclasses.dataclass(frozen=True)
 class ModelSource:
-    """A model that is there: what it is, and where."""
+    """An existing model.
+
+    Attributes:
+        kind: "run" for a run folder, "saved_model" for a SavedModel folder, "litert" for a .tflite file.
+        path: path of the folder or the file.
+    """
 
     kind: Kind
     path: pathlib.Path
 
     @property
     def is_run(self) -> bool:
-        """Whether it is a run folder; a shipped model is one."""
+        """Whether the model is a run folder. A shipped model is a run folder."""
         return self.kind == "run"
 
     @property
     def is_shipped(self) -> bool:
-        """Whether it came with kgan: nothing is written there, and the folders in its settings are somebody else's."""
+        """Whether the model is part of kgan. Its folder is read-only, and its settings name folders of other users."""
         return self.path.resolve().parent == FOLDER.resolve()
 
     @functools.cached_property
     def config(self) -> TrainConfig | None:
-        """A run's settings; None for the other kinds. UserError when they are broken."""
+        """The settings of a run folder, or None for other kinds. Raises UserError if they cannot be read."""
         return _read_config(self.path / "config.json") if self.is_run else None
 
 
 def resolve_model(word: str | os.PathLike) -> ModelSource:
-    """The model that a word means: a model at that path ("~" is the home folder), else the shipped one of that name.
+    """Find a model by its path, or else a shipped model by its name.
 
-    A folder that is no model, as one of paintings may be, hides no shipped model. Raises UserError where there is none.
+    A folder without a model, such as a folder of paintings, does not hide the shipped model of the same name.
+
+    Args:
+        word: a path, where "~" at the start is the home folder, or the name of a shipped model.
+
+    Returns:
+        The model.
+
+    Raises:
+        UserError: if there is no such model.
+
+    Example:
+
+    >>> resolve_model("vangogh").kind
+    'run'
     """
     path = pathlib.Path(expanded(word))
     try:
@@ -65,7 +84,17 @@ def resolve_model(word: str | os.PathLike) -> ModelSource:
 
 
 def resolve_run(word: str | os.PathLike) -> ModelSource:
-    """The run folder, or the shipped model, that a word means; UserError for other kinds of models too."""
+    """Find a run folder by its path, or else a shipped model by its name.
+
+    Args:
+        word: a path, where "~" at the start is the home folder, or the name of a shipped model.
+
+    Returns:
+        The model, whose kind is "run".
+
+    Raises:
+        UserError: if there is no such model, or it is of another kind.
+    """
     source = resolve_model(word)
     if not source.is_run:
         raise UserError(f"{source.path}: is no run folder; it should hold config.json")
@@ -73,17 +102,17 @@ def resolve_run(word: str | os.PathLike) -> ModelSource:
 
 
 def shipped() -> list[str]:
-    """Their names, sorted."""
+    """The names of the shipped models, sorted."""
     return sorted(path.parent.name for path in FOLDER.glob("*/config.json"))
 
 
 def for_phones() -> list[str]:
-    """The names of those whose network is made for phones and browsers, sorted."""
+    """The names of the shipped models for phones and browsers, sorted."""
     return [name for name in shipped() if resolve_model(FOLDER / name).config.generator == "mobile"]
 
 
 def _kind(path: pathlib.Path) -> Kind | None:
-    """What kind of model is at a path, if any. Looks at names alone: a pipe is not opened."""
+    """The kind of the model at a path, or None. Only names are checked, so that no pipe is opened."""
     if (path / "config.json").is_file():
         return "run"
     if (path / "saved_model.pb").is_file():
@@ -92,7 +121,7 @@ def _kind(path: pathlib.Path) -> Kind | None:
 
 
 def _why_none(word: str, path: pathlib.Path) -> str:
-    """The error for a word that means no model, with the one that may have been meant."""
+    """The error message for a word that names no model, with a similar one if there is any."""
     if not word:
         return f"the model's name is empty; give {KINDS}, or one of {', '.join(shipped())}"
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -105,7 +134,7 @@ def _why_none(word: str, path: pathlib.Path) -> str:
 
 
 def _near(path: pathlib.Path) -> str | os.PathLike | None:
-    """A model around a path that is none: its folder, one inside it, or one with nearly that name."""
+    """A model near a path: the folder that contains it, a model inside it, or a model with a similar name."""
     if path.exists():
         return next((near for near in (path.parent, *_first_inside(path)) if _kind(near)), None)
     known = {other.name: other for other in _first_inside(path.parent) if _kind(other)}
@@ -114,7 +143,7 @@ def _near(path: pathlib.Path) -> str | os.PathLike | None:
 
 
 def _first_inside(path: pathlib.Path) -> list[pathlib.Path]:
-    """What a folder holds, by name; a thousand entries are enough for a hint."""
+    """The sorted entries of a folder, at most 1000, which is enough for a hint."""
     return sorted(itertools.islice(path.iterdir(), 1000)) if path.is_dir() else []
 
 
@@ -124,5 +153,5 @@ def _read_config(path: pathlib.Path) -> TrainConfig:
     except (OSError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({str(error).partition(chr(10))[0]})") from None
     if not isinstance(config.recipe, str) or None in (config.size, config.filters, config.blocks, config.stride):
-        raise UserError(f"{path}: should be the settings that a training wrote; it lacks some of them")
+        raise UserError(f"{path}: should be the settings of a training run. Some of them are missing")
     return config

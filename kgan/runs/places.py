@@ -1,4 +1,7 @@
-"""Where the pictures, the cache and the models lie that a run's settings name. No TensorFlow here."""
+"""The locations of the pictures, the cache and the models in the settings of a run.
+
+This module imports no TensorFlow.
+"""
 
 import dataclasses
 import os
@@ -12,22 +15,22 @@ PICTURES = ("content", "style", "data")
 """Settings that name pictures."""
 
 MODELS = ("init_from", "distill_from")
-"""Settings that name a model: by its path, or a shipped one by its name."""
+"""Settings that name a model by its path, or a shipped model by its name."""
 
 MOVABLE = (*PICTURES, "cache")
-"""What may lie elsewhere when a run goes on: in a folder that was moved, on another machine."""
+"""Settings that may change when a run is resumed, because a folder was moved or the machine is another."""
 
 LEARNED_FROM = ("distill_from", "feature_weights")
-"""What a run that goes on needs, too; it may lie elsewhere once it is gone from its place."""
+"""Settings whose files a resumed run needs. They may change if these files do not exist any more."""
 
 _TFDS = "tfds:"
 
 
 def absolute(config: TrainConfig) -> TrainConfig:
-    """The same settings with absolute paths, which mean the same from every folder.
+    """The same settings with absolute paths, so that they do not depend on the current folder.
 
-    What is no path stays: tfds:NAME, "sample", the name of a shipped model. So does "~" before the cache: another user
-    has another one.
+    Names that are not paths stay as they are: tfds:NAME, "sample" and the names of shipped models. A "~" at the start
+    of the cache stays too, because it stands for another folder for another user.
     """
     named = {name: _absolute_pictures(value) for name in PICTURES if (value := getattr(config, name))}
     named |= {name: _absolute_model(value) for name in MODELS if (value := getattr(config, name))}
@@ -41,7 +44,7 @@ def absolute(config: TrainConfig) -> TrainConfig:
 
 
 def _absolute(path: str) -> str:
-    """Links stay as they are named, unless ".." follows one: what is above it only the file system knows."""
+    """An absolute path. Links are resolved only if the path contains "..", whose meaning depends on them."""
     path = os.path.expanduser(path)
     return os.path.realpath(path) if ".." in pathlib.Path(path).parts else str(pathlib.Path(path).absolute())
 
@@ -54,7 +57,7 @@ def _absolute_pictures(name: str) -> str:
 
 
 def _folder(name: str) -> str | None:
-    """The folder or file of pictures; None for a set of TFDS by name."""
+    """The folder or file of pictures, or None for the name of a TFDS data set."""
     if not name.startswith(_TFDS):
         return os.path.expanduser(name)
     folder = os.path.expanduser(name.removeprefix(_TFDS))
@@ -67,7 +70,7 @@ def _absolute_model(model: str) -> str:
 
 
 def missing(config: TrainConfig) -> str | None:
-    """The first setting whose pictures are not where it says."""
+    """The name of the first setting whose pictures do not exist, or None."""
     for name in PICTURES:
         folder = _folder(value) if (value := getattr(config, name)) else None
         if folder and value != "sample" and not os.path.exists(folder):
@@ -76,7 +79,7 @@ def missing(config: TrainConfig) -> str | None:
 
 
 def is_gone(config: TrainConfig, name: str) -> bool:
-    """Whether one of `LEARNED_FROM` is not where the settings say."""
+    """Whether the file or model of a setting in `LEARNED_FROM` does not exist."""
     value = getattr(config, name)
     if name != "distill_from" or not value:
         return bool(value) and not os.path.exists(value)
@@ -87,20 +90,20 @@ def is_gone(config: TrainConfig, name: str) -> bool:
 
 
 def lost(config: TrainConfig, name: str) -> str:
-    """In words, that the pictures of a setting are not there."""
+    """A message that the pictures of a setting do not exist."""
     value = getattr(config, name)
     folder = _folder(value) or value
-    from_here = "" if os.path.isabs(folder) else " here; the name is meant from the folder where the run was started"
+    from_here = "" if os.path.isabs(folder) else " here; the path is relative to the folder where the run was started"
     return f"{value}: no such folder{from_here}"
 
 
 def found_again(name: str, run: str | os.PathLike) -> str:
-    """In words, how a run is told where its pictures lie now."""
+    """Advice on how to give the new location of a run's pictures."""
     return f"say where its pictures are now: kgan train --run {run} --resume --{name} FOLDER"
 
 
 def training_overlap(config: TrainConfig) -> str | None:
-    """What to warn of where content and style have pictures in common."""
+    """A warning if content and style have pictures in common, or None."""
     folders = {"content": config.content, "style": config.style}
     if config.data and config.data != "sample" and not config.data.startswith(_TFDS):
         folders = {"content": os.path.join(config.data, "trainA"), "style": os.path.join(config.data, "trainB")}
@@ -108,7 +111,11 @@ def training_overlap(config: TrainConfig) -> str | None:
 
 
 def overlap(folders: dict[str, str | os.PathLike]) -> str | None:
-    """In words, that one of two folders by name is the other, or lies in it; links count as what they lead to."""
+    """A warning if two folders are the same or one contains the other, or None. Links are resolved.
+
+    Args:
+        folders: two folders by the names that the warning uses.
+    """
     (one, first), (other, second) = folders.items()
     first, second = (pathlib.Path(os.path.realpath(_folder(str(path)) or path)) for path in (first, second))
     if first == second:

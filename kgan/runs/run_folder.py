@@ -1,4 +1,4 @@
-"""A run: the folder with everything that one training wrote. No TensorFlow here."""
+"""The folder of a training run. This module imports no TensorFlow."""
 
 import contextlib
 import dataclasses
@@ -14,15 +14,15 @@ from kgan.runs import models, places, recipes
 from kgan.runs.settings import TrainConfig
 
 PER_CALL = ("run", "resume", "stop_after", "max_megapixels")
-"""Settings of one call, not of the run: they may differ when a run goes on."""
+"""Settings of one call, which may differ when a run is resumed."""
 
 _DERIVED = ("steps", "discriminator_learning_rate", "sample_every", "checkpoint_every")
-"""Settings that every resolved config has, though no recipe names them."""
+"""Settings that are set in every resolved config, although they are not fields of a recipe."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """Paths inside a run folder, and what is kept there as text."""
+    """The files of a run folder."""
 
     path: pathlib.Path
 
@@ -32,17 +32,17 @@ class RunFolder:
 
     @property
     def pictures_file(self) -> pathlib.Path:
-        """How many pictures the run began with, and a checksum of their names and sizes."""
+        """The file with the fingerprint of the training pictures: their numbers and a checksum of names and sizes."""
         return self.path / "pictures.txt"
 
     @property
     def began_with(self) -> str | None:
-        """The fingerprint of the pictures that the run began with; None for one that has not noted it."""
+        """The fingerprint of the pictures with which the run was started, or None if it was not stored."""
         noted = self.pictures_file.read_text(encoding="utf-8").strip() if self.pictures_file.exists() else ""
         return noted or None
 
     def changed_pictures(self, now: str) -> str | None:
-        """What to say where the pictures, of that fingerprint, are not those that the run began with."""
+        """A warning if the fingerprint `now` differs from that of the pictures at the start of the run, else None."""
         began = self.began_with
         same = began in (None, now)
         return None if same else f"the pictures have changed since the run began: {began} then, {now} now"
@@ -71,15 +71,15 @@ class RunFolder:
         return self.path / ("model_float16.tflite" if half else "model.tflite")
 
     def keep(self, config: TrainConfig) -> None:
-        """Write config.json, in one atomic step: the settings of the run, not those of one call."""
+        """Write config.json atomically, without the settings of a single call."""
         dataclasses.replace(config, run=None, resume=False, stop_after=None).save(self.config_file)
 
     def is_exported(self) -> bool:
-        """Whether all exports are there and none is older than the newest checkpoint."""
+        """Whether all exports exist and none is older than the newest checkpoint."""
         return self.has_saved_model() and all(self._is_current(self.litert(half)) for half in (False, True))
 
     def has_saved_model(self) -> bool:
-        """Whether the SavedModel is there and not older than the newest checkpoint."""
+        """Whether the SavedModel exists and is not older than the newest checkpoint."""
         return self._is_current(self.saved_model / "saved_model.pb")
 
     def _is_current(self, export: pathlib.Path) -> bool:
@@ -88,8 +88,12 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """UserError when another process trains in this folder; the system frees the lock of one that dies."""
-        folder = os.open(self.path, os.O_RDONLY)  # not config.json, which is replaced when a run is made longer
+        """A lock on the folder. The system releases it if the process dies.
+
+        Raises:
+            UserError: if another process trains in this folder.
+        """
+        folder = os.open(self.path, os.O_RDONLY)  # config.json is replaced when a run is extended
         try:
             self._lock(folder)
             yield
@@ -105,19 +109,19 @@ class RunFolder:
             pass
 
     def check_writable(self) -> None:
-        """UserError where nothing can be written into the folder."""
+        """Raise UserError if the folder is not writable."""
         if not os.access(self.path, os.W_OK):
             raise UserError(f"--run {self.path}: cannot be written; make it writable, or go on with a copy of it")
 
     def sweep(self) -> None:
-        """Remove what a killed process left half written; every file gets its own name only when it is whole."""
+        """Remove incomplete files of a process that was killed. A file gets its final name when it is complete."""
         for pattern in (".saved_model-*", ".model-*", ".model_*", "*.partial", "*/.*.partial"):
             for path in self.path.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def check_free(path: str | None) -> None:
-    """UserError if a new run cannot have this folder (None: the next free one)."""
+    """Raise UserError if a new run cannot use this folder. None stands for the next free folder."""
     folder = pathlib.Path(path) if path else None
     if folder and folder.exists() and not folder.is_dir():
         raise UserError(f"--run {path}: is a file; name a folder")
@@ -131,7 +135,18 @@ def check_free(path: str | None) -> None:
 
 
 def create(config: TrainConfig) -> RunFolder:
-    """A new run folder with its config.json; UserError if the folder is there already, RunError on a full disk."""
+    """Make a new run folder with its config.json.
+
+    Args:
+        config: the resolved settings of the run.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: if the folder exists already and is not empty, or cannot be written.
+        RunError: if the disk is full.
+    """
     check_free(config.run)
     path = pathlib.Path(config.run) if config.run else _next_free(config.recipe.replace(":", "-"))
     new = not path.exists()
@@ -149,7 +164,7 @@ def create(config: TrainConfig) -> RunFolder:
 
 
 def _next_free(recipe: str) -> pathlib.Path:
-    """Claims the folder by making it: another process may look for one at the same time."""
+    """Make the next free folder below `runs`. Two processes that do this at the same time get different folders."""
     number = 1
     while True:
         path = pathlib.Path("runs") / f"{recipe}-{number}"
@@ -162,11 +177,21 @@ def _next_free(recipe: str) -> pathlib.Path:
             raise UserError(f"--run {path}: cannot be written ({error.strerror})") from None
 
 
-# --- going on ---------------------------------------------------------------------------------------------------------
+# --- resuming ---------------------------------------------------------------------------------------------------------
 
 
 def saved_config(path: str | None) -> TrainConfig:
-    """The settings that a run was started with."""
+    """The settings with which a run was started.
+
+    Args:
+        path: the run folder.
+
+    Returns:
+        The settings in its config.json.
+
+    Raises:
+        UserError: if there is no path, no config.json, or it cannot be read.
+    """
     if not path:
         raise UserError("--resume needs --run: the folder of the run that should go on")
     file = pathlib.Path(path) / "config.json"
@@ -186,8 +211,19 @@ def _start_from(model: str) -> str:
 
 
 def going_on(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
-    """The settings with which a run goes on: its own, but for those of one call, where its pictures and its cache lie
-    now, and --steps if there are more. UserError for any other change."""
+    """The settings with which a run is resumed.
+
+    Args:
+        saved: the settings of the run.
+        asked: the settings that the user gives. They may differ in those of a single call, in the location of pictures
+            and cache, and in a larger number of steps.
+
+    Returns:
+        The settings of the run with these changes.
+
+    Raises:
+        UserError: if any other setting differs.
+    """
     refuse_changes(saved, asked)
     before, now = places.absolute(saved), places.absolute(asked)
     may_move = (*places.MOVABLE, *places.LEARNED_FROM)
@@ -203,7 +239,7 @@ def going_on(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
 
 
 def refuse_changes(saved: TrainConfig, asked: TrainConfig) -> None:
-    """UserError for the first setting that differs from the run's own and may not."""
+    """Raise UserError for the first setting that differs from that of the run and must not change."""
     absolute_before, absolute_now = places.absolute(saved), places.absolute(asked)
     for field in dataclasses.fields(saved):
         before, now = getattr(saved, field.name), getattr(asked, field.name)
@@ -215,18 +251,20 @@ def refuse_changes(saved: TrainConfig, asked: TrainConfig) -> None:
             flag = field.name.replace("_", "-")
             raise UserError(
                 f"--{flag} {now}: this run was started with {before}; leave the flag out, or start a new run. Only "
-                "--steps MORE (to train longer) and where the pictures lie may change"
+                "--steps MORE (to train longer) and the location of the pictures may change"
             )
         if now < before:
             raise UserError(
-                f"--steps {now}: this run has {before}, and can only be made longer: give more of them, or leave the "
-                "flag out (--stop-after ends a call early)"
+                f"--steps {now}: this run has {before}, and can only be made longer: give a larger number, or leave "
+                "the flag out (--stop-after ends a call early)"
             )
 
 
 def check_can_go_on(config: TrainConfig) -> None:
-    """UserError for an export without checkpoints, as shipped models are, and for settings that are not whole or cannot
-    work."""
+    """Raise UserError for a folder that cannot be resumed.
+
+    This is an export without checkpoints, such as a shipped model, or a run whose settings are incomplete or invalid.
+    """
     run = RunFolder(pathlib.Path(config.run))
     if run.saved_model.exists() and not any(run.checkpoints.glob("ckpt-*.index")):
         start = _start_from(str(run.path))
@@ -241,14 +279,22 @@ def check_can_go_on(config: TrainConfig) -> None:
     for name in places.LEARNED_FROM:
         if places.is_gone(config, name):
             flag = f"--{name.replace('_', '-')}"
-            raise UserError(f"{flag} {getattr(config, name)}: not there; say by {flag} where the run finds it now")
+            raise UserError(f"{flag} {getattr(config, name)}: does not exist; give its new location with {flag}")
 
 
 def longer(saved: TrainConfig, steps: int, reached: int) -> TrainConfig:
-    """The settings of a run that has made `reached` updates of its schedule, and shall make `steps` in all.
+    """The settings of a run with a longer schedule.
 
-    Before the decay of the learning rate has begun, the schedule becomes that of a run of so many steps. A decay that
-    has begun ends: what is left is a schedule of its own, constant for the first half, then linearly to zero.
+    If the decay of the learning rate has not begun, the schedule becomes that of a run of `steps` steps. Otherwise the
+    remaining steps get a schedule of their own: constant for the first half, then linear to zero.
+
+    Args:
+        saved: the settings of the run.
+        steps: the new number of updates in all.
+        reached: the number of updates that the run has made.
+
+    Returns:
+        The new settings.
     """
     if steps == saved.steps:
         return saved

@@ -1,7 +1,7 @@
-"""Keeps what XLA compiled for a GPU from one call to the next, so that a resumed run starts at once.
+"""Stores programs that XLA compiled for a GPU between calls, so that a resumed run starts at once.
 
-TensorFlow does the keeping, by a hash of the program. It trusts what it finds, so here only that is shown to it which
-the same TensorFlow made on a machine of the same kind, and what does not work is thrown away.
+TensorFlow stores and finds the programs by a hash. It does not check that a stored program fits the machine. So each
+combination of TensorFlow version, driver and GPU model has a folder of its own, and programs that fail are removed.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from kgan.images.listing import make_cache
 from kgan.paths import expanded
 
 LARGEST = 500 * 2**20
-"""Bytes that are kept; a training step takes 5 to 20 million."""
+"""The largest size of the cache in bytes. A training step takes 5 to 20 million."""
 
 _FLAG = "--tf_xla_persistent_cache_directory="
 _FOR_GPUS = "--tf_xla_persistent_cache_device_types=GPU"
@@ -21,10 +21,14 @@ _DRIVER = pathlib.Path("/proc/driver/nvidia")
 
 
 def keep(cache: str, driver: pathlib.Path = _DRIVER) -> None:
-    """From now on find compiled steps below `cache` and add new ones; call it before TensorFlow is imported.
+    """Make TensorFlow read and store compiled programs below `cache`. Call it before TensorFlow is imported.
 
-    Does nothing where there is no NVIDIA driver, where the folder cannot be written, or where the user's own
-    TF_XLA_FLAGS name another.
+    It does nothing if there is no NVIDIA driver, if the folder is not writable, or if the environment variable
+    TF_XLA_FLAGS names another folder.
+
+    Args:
+        cache: the folder of the cache.
+        driver: where the NVIDIA driver describes itself.
     """
     flags = os.environ.get("TF_XLA_FLAGS", "")
     machine = _machine(driver)
@@ -43,7 +47,7 @@ def keep(cache: str, driver: pathlib.Path = _DRIVER) -> None:
 
 
 def forget() -> bool:
-    """Throw away what is kept for this machine; whether there was anything."""
+    """Remove the programs that are stored for this machine. Returns whether there were any."""
     words = [word for word in os.environ.get("TF_XLA_FLAGS", "").split() if word.startswith(_FLAG)]
     kept = [path for word in words for path in pathlib.Path(word.removeprefix(_FLAG)).glob("xla_compile_cache*.pb")]
     for path in kept:
@@ -52,14 +56,14 @@ def forget() -> bool:
 
 
 def _machine(driver: pathlib.Path) -> list[str]:
-    """Lines on the driver and on the model of the first GPU, not on that very card; none without a driver."""
+    """The version of the driver and the model of the first GPU, as lines of text. Empty without a driver."""
     files = [driver / "version", *sorted(driver.glob("gpus/*/information"))[:1]]
     lines = [line.strip() for file in files if file.is_file() for line in file.read_text(encoding="utf-8").splitlines()]
     return [line for line in lines if line.startswith(("NVRM version", "Model"))]
 
 
 def _libraries() -> list[str]:
-    """TensorFlow and NVIDIA's packages with their versions."""
+    """The names and versions of the TensorFlow and NVIDIA packages."""
     found = [(package.name or "", package.version) for package in importlib.metadata.distributions()]
     return sorted(f"{name} {version}" for name, version in found if name.startswith(("tensorflow", "nvidia-")))
 

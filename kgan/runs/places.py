@@ -93,7 +93,7 @@ def lost(config: TrainConfig, name: str) -> str:
     """A message that the pictures of a setting do not exist."""
     value = getattr(config, name)
     folder = _folder(value) or value
-    from_here = "" if os.path.isabs(folder) else " here; the path is relative to the folder where the run was started"
+    from_here = "" if os.path.isabs(folder) else " here; the name is meant from the folder where the run was started"
     return f"{value}: no such folder{from_here}"
 
 

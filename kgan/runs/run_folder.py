@@ -279,7 +279,7 @@ def check_can_go_on(config: TrainConfig) -> None:
     for name in places.LEARNED_FROM:
         if places.is_gone(config, name):
             flag = f"--{name.replace('_', '-')}"
-            raise UserError(f"{flag} {getattr(config, name)}: does not exist; give its new location with {flag}")
+            raise UserError(f"{flag} {getattr(config, name)}: not there; say by {flag} where it is now")
 
 
 def longer(saved: TrainConfig, steps: int, reached: int) -> TrainConfig:

@@ -56,13 +56,13 @@ class TrainConfig:
     min_crop: OptionalFloat = None
     """Smallest side of a training crop, as a fraction of the picture's short side. The largest is --max-crop."""
     max_crop: OptionalFloat = None
-    """Largest side of a training crop, as a fraction of the picture's short side. Smaller crops give broader strokes."""
+    """Largest side of a training crop, as such a fraction. Smaller crops give broader strokes."""
     flip: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Mirror half of the training pictures. Give False if the style has a direction, such as light from one side or
     writing."""
 
     # --- method ---------------------------------------------------------------------------------------------------
-    recipe: Annotated[Text, Choice(RECIPES, f"{{names}}, or your own as module:RECIPE. {_USUAL_RECIPE}")] = None
+    recipe: Annotated[OptionalText, Choice(RECIPES, f"{{names}}, or your own as module:RECIPE. {_USUAL_RECIPE}")] = None
     distill_from: OptionalPath = None
     """Train a small network to imitate this model: a run folder or a SavedModel folder."""
     adversarial: OptionalText = None

@@ -30,11 +30,11 @@ import tensorflow as tf
 from arithmetic import operations
 from plain_step import PlainStep, missing
 
-from kgan import cli
 from kgan.data import open_pictures, training_dataset
 from kgan.errors import UserError
 from kgan.gan import build_gan
 from kgan.inference.teacher import load_teacher
+from kgan.parsing import parse
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 from kgan.training.devices import build_strategy, choose_devices, describe
@@ -259,7 +259,7 @@ def main(words: list[str] | None = None) -> int:
         return engine_speed.main(words[1:])
     options, rest = parsed(words)
     try:
-        config = recipes.resolve(cli.parse(TrainConfig, rest, "benchmark.py"))
+        config = recipes.resolve(parse(TrainConfig, rest, "benchmark.py"))
         if options.profile:
             with _said_in_one_line():
                 pathlib.Path(options.profile).mkdir(parents=True, exist_ok=True)

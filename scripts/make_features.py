@@ -10,7 +10,7 @@ import sys
 import keras
 import numpy as np
 
-from kgan.networks.features import PACKAGED, fold_mobilenet
+from kgan.networks.features.mobilenet import PACKAGED, fold_mobilenet
 
 
 def main(weights: str, output: str = str(PACKAGED)) -> None:

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kgan import cli
 from kgan.evaluation import report
 from kgan.export import Model, export_litert, export_saved_model, load, load_generator
 from kgan.images.decoding import decode_picture
 from kgan.images.pictures import save_picture
+from kgan.parsing import parse
 from kgan.runs import recipes
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
@@ -360,9 +360,7 @@ def command(config: TrainConfig) -> str:
         if field.name not in MACHINE and value != getattr(usual, field.name):
             given[field.name] = value
     pairs = [words for name, value in given.items() for words in flags(name.replace("_", "-"), value)]
-    cli.parse(
-        TrainConfig, [word for pair in pairs for word in pair], "kgan train"
-    )  # the card names no flag that is none
+    parse(TrainConfig, [word for pair in pairs for word in pair], "kgan train")  # the card names no flag that is none
     return wrapped(["kgan train", *map(shlex.join, pairs)])
 
 

@@ -1,10 +1,16 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from kgan import cli
 from kgan.errors import UserError
 from kgan.networks import features
+from kgan.networks.features import mobilenet, vgg19
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 # Of keras.applications.MobileNet(include_top=False) with the float32 weights that the packaged file was made from, on
 # `picture()`: (shape, mean, standard deviation) of each perceptual layer, and the largest 8 of the pooled features.
@@ -46,8 +52,8 @@ def test_packaged_pooled_features_agree_with_keras_applications(packaged):
 
 
 def test_packaged_file_is_small_and_carries_its_notice():
-    assert features.PACKAGED.stat().st_size <= 6.6e6
-    notice = features.PACKAGED.with_suffix(".NOTICE").read_text(encoding="utf-8")
+    assert mobilenet.PACKAGED.stat().st_size <= 6.6e6
+    notice = mobilenet.PACKAGED.with_suffix(".NOTICE").read_text(encoding="utf-8")
     assert "Apache License, Version 2.0" in notice
     assert "TensorFlow Authors" in notice
 
@@ -102,7 +108,7 @@ def test_own_mobilenet_weights_are_folded_exactly(tmp_path):
                                random.uniform(0.01, 2, count)])  # fmt: skip
     path = tmp_path / "own.weights.h5"
     model.save_weights(path)
-    names = [f"{name}_relu" for name in features.MobileNetFeatures.perceptual]
+    names = [f"{name}_relu" for name in mobilenet.MobileNetFeatures.perceptual]
     reference = keras.Model(model.input, [model.get_layer(name).output for name in names])
     pictures = tf.random.uniform([2, 64, 64, 3], -1, 1)
     for got, expected in zip(features.build("mobilenet", str(path))(pictures), reference(pictures), strict=True):
@@ -118,7 +124,7 @@ def test_vgg19_layers_are_those_of_keras_applications(tmp_path):
     pictures = tf.random.uniform([1, 32, 32, 3], -1, 1)
     prepared = keras.applications.vgg19.preprocess_input((pictures.numpy() + 1) * 127.5)
     for got, name in zip(extractor(pictures), extractor.perceptual, strict=True):
-        expected = keras.Model(model.input, model.get_layer(name).output)(prepared) / features.VGG19_DEVIATION
+        expected = keras.Model(model.input, model.get_layer(name).output)(prepared) / vgg19.DEVIATION
         np.testing.assert_allclose(got, expected, atol=1e-4 * float(tf.reduce_max(expected)))
     assert extractor.pooled(pictures).shape == (1, 512)
 
@@ -131,5 +137,43 @@ def test_a_missing_or_unsuitable_file_is_one_clear_line(tmp_path):
     with pytest.raises(UserError, match="should give the weights of mobilenet") as caught:
         features.build("mobilenet", str(text))
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match=r"--features should be one of mobilenet, vgg19. Received: resnet"):
+    with pytest.raises(UserError, match=r"--features resnet: no such feature network; .*There are mobilenet, vgg19"):
         features.build("resnet")
+
+
+def test_one_more_feature_network_takes_one_file(tmp_path, monkeypatch, capsys):
+    """A file with a row: the help names it, the settings take it, a typo finds it, and terms see through it."""
+    (tmp_path / "networks" / "features").mkdir(parents=True)
+    code = """
+import tensorflow as tf
+from kgan.kinds import FEATURES
+from kgan.networks.features import FeatureExtractor
+
+@FEATURES.add("edges", help="differences of neighbours")
+class Edges(FeatureExtractor):
+    widths = (3,)
+
+    def __init__(self, weights=None):
+        pass
+
+    def __call__(self, pictures):
+        return [pictures[:, 1:] - pictures[:, :-1]]
+"""
+    (tmp_path / "networks" / "features" / "edges.py").write_text(code, encoding="utf-8")
+    for name in features.FEATURES:
+        (tmp_path / "networks" / "features" / f"{name}.py").symlink_to(f"{features.__path__[0]}/{name}.py")
+    monkeypatch.setattr("kgan.registry._ROOT", tmp_path)
+    monkeypatch.setattr(features, "__path__", [*features.__path__, str(tmp_path / "networks" / "features")])
+    features.FEATURES.refresh()
+    try:
+        with pytest.raises(SystemExit):
+            cli.main(["train", "--help"])
+        assert "edges (differences of neighbours)" in " ".join(re.sub("[│ ]+", " ", capsys.readouterr().out).split())
+        with pytest.raises(UserError, match="did you mean edges"):
+            recipes.resolve(TrainConfig(features="egdes"))
+        assert recipes.resolve(TrainConfig(features="edges")).features == "edges"
+        (maps,) = features.build("edges")(tf.constant([[[[1.0]], [[3.0]]]]))
+        assert maps.numpy().tolist() == [[[[2.0]]]]
+    finally:
+        features.FEATURES.remove("edges")
+        features.FEATURES.refresh()

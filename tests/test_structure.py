@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import kgan
-from kgan import gan, losses, networks
+from kgan import gan, kinds, losses, networks
 from kgan.gan import optimizers, terms, views
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
@@ -57,6 +57,7 @@ def test_choices_are_the_registries():
         "augment": views.CHANGES,
         "generator_optimizer": optimizers.OPTIMIZERS,
         "discriminator_optimizer": optimizers.OPTIMIZERS,
+        "features": kinds.FEATURES,
     }
     assert registries.keys() == recipes.CHOICES.keys()
     for setting, registry in registries.items():
@@ -83,9 +84,9 @@ def test_every_name_of_a_recipe_resolves(name):
     recipe = recipes.RECIPES[name]
     assert recipe.topology in gan._TOPOLOGIES
     for setting, choices in recipes.CHOICES.items():
-        given = getattr(recipe, setting)
+        given = getattr(recipe, setting, None)
         names = [word for word in given.split(",") if word] if setting in recipes.SEVERAL else [given]
-        assert set(names) <= {*choices, *((None,) if name in ("mmd", "distill") else ())}
+        assert set(names) <= {*choices, *((None,) if name in ("mmd", "distill") or setting == "features" else ())}
     assert {term.name for term in recipe.terms} <= terms.TERMS.keys()
     settings = {field.name for field in dataclasses.fields(TrainConfig)}
     own = {"name", "help", "topology", "pictures", "terms", "fresh_noise"}

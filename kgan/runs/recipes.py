@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 from kgan.errors import UserError, nearest
+from kgan.kinds import FEATURES
 from kgan.recipes import RECIPES, Recipe
 from kgan.runs.models import ModelSource, resolve_model
 from kgan.runs.settings import TrainConfig
@@ -252,6 +253,7 @@ CHOICES = {
     "augment": ("colour", "translation", "cutout"),
     "generator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "discriminator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
+    "features": FEATURES,
 }
 """Names that kgan resolves in a registry; a test holds them against the registries."""
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Fixed, Suppress, arg
 
+from kgan.kinds import FEATURES
 from kgan.paths import expanded
 from kgan.recipes import RECIPES
 from kgan.registry import Choice
@@ -115,8 +116,9 @@ class TrainConfig:
     """The regularization network R: frozen at random weights, or trained to maximise the MMD."""
     regularizer_network: Literal["conv", "dense"] = "conv"
     """R's layers: convolutions + ReLU, or fully connected + batch norm + ReLU."""
-    features: Literal["mobilenet", "vgg19"] = "mobilenet"
-    """Pretrained network of the perceptual terms: packaged MobileNet, or VGG19 (downloaded)."""
+    features: Annotated[
+        str, arg(metavar="TEXT"), Choice(FEATURES, "Pretrained network of the perceptual terms: {choices}.")
+    ] = "mobilenet"
     feature_weights: OptionalPath = None
     """A .weights.h5 file for --features instead of the packaged or downloaded one."""
 

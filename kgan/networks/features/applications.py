@@ -1,0 +1,24 @@
+"""Networks of keras.applications with the weights of a file, or with downloaded ones."""
+
+import pathlib
+from collections.abc import Callable
+
+import keras
+
+from kgan.errors import UserError
+
+
+def application(constructor: Callable, name: str, weights: str | None) -> keras.Model:
+    """keras.applications' network without its top, with the weights of a file or, for None, downloaded ones."""
+    if weights and not pathlib.Path(weights).is_file():
+        raise UserError(f"--feature-weights {weights}: no such file")
+    source = f"--feature-weights {weights}" if weights else f"--features {name}"
+    try:
+        model = constructor(include_top=False, weights=None if weights else "imagenet", input_shape=(None, None, 3))
+        if weights:
+            model.load_weights(weights)
+    except Exception as error:  # h5py, Keras and the download each raise their own kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{source}: should give the weights of {name} without its top layers; {reason}") from None
+    model.trainable = False
+    return model

@@ -1,0 +1,93 @@
+"""MobileNet 1.0 (Howard et al., https://arxiv.org/abs/1704.04861), trained on ImageNet: the packaged feature network.
+
+Each batch norm is folded into its convolution; `scripts/make_features.py` made the file, mobilenet.NOTICE has its
+licence.
+
+Its perceptual layers are the outputs of the last pointwise convolution at 1/2, 1/4, 1/8 and 1/16 of the picture: edges
+and colours, textures, parts, objects. They come before the strided layer that throws detail away, and 1/32 is left
+out: on a crop of 64 pixels it would be a map of 2x2.
+"""
+
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kgan.errors import UserError
+from kgan.kinds import FEATURES
+from kgan.networks.features import FeatureExtractor, resized, to_rgb
+from kgan.networks.features.applications import application
+
+PACKAGED = pathlib.Path(__file__).parents[1] / "mobilenet.npz"
+
+
+@FEATURES.add("mobilenet", help="packaged MobileNet")
+class MobileNetFeatures(FeatureExtractor):
+    """MobileNet 1.0; `pooled` gives D = 1024. `weights` is a file for `keras.applications.MobileNet` without top."""
+
+    perceptual = ("conv_pw_1", "conv_pw_3", "conv_pw_5", "conv_pw_11")
+    widths = (64, 128, 256, 512)
+
+    def __init__(self, weights: str | None = None):
+        arrays = _folded_from_file(weights) if weights else read_folded(PACKAGED)
+        self.weights = {
+            name: tf.Variable(array.astype("float32"), trainable=False, name=f"mobilenet/{name.replace('/', '_')}")
+            for name, array in arrays.items()
+        }
+
+    def __call__(self, pictures) -> list[tf.Tensor]:
+        maps = self.layers(to_rgb(pictures), self.perceptual[-1])
+        return [maps[name] for name in self.perceptual]
+
+    def pooled(self, pictures) -> tf.Tensor:
+        maps = self.layers(resized(to_rgb(pictures)), "conv_pw_13")
+        return tf.reduce_mean(maps["conv_pw_13"], axis=(1, 2))
+
+    def layers(self, rgb, last: str) -> dict[str, tf.Tensor]:
+        """The output (after ReLU6) of every layer up to and with `last`."""
+        maps, outputs = rgb, {}
+        for name, stride in mobilenet_layers():
+            convolve = tf.nn.depthwise_conv2d if "_dw_" in name else tf.nn.conv2d
+            kernel, bias = (tf.cast(self.weights[f"{name}/{part}"], maps.dtype) for part in ("kernel", "bias"))
+            maps = tf.nn.relu6(convolve(maps, kernel, [1, stride, stride, 1], "SAME") + bias)
+            outputs[name] = maps
+            if name == last:
+                break
+        return outputs
+
+
+def mobilenet_layers() -> list[tuple[str, int]]:
+    """(name, stride) of the 27 convolutions, named as in keras.applications."""
+    strided = (2, 4, 6, 12)
+    blocks = [((f"conv_dw_{n}", 2 if n in strided else 1), (f"conv_pw_{n}", 1)) for n in range(1, 14)]
+    return [("conv1", 2), *(layer for block in blocks for layer in block)]
+
+
+def fold_mobilenet(model: keras.Model) -> dict[str, np.ndarray]:
+    """keras.applications.MobileNet -> {"<layer>/kernel", "<layer>/bias"}, each batch norm folded into its layer.
+
+    batch_norm(W x) = gamma (W x - mean) / sqrt(variance + epsilon) + beta = (W s) x + (beta - mean s).
+    """
+    folded = {}
+    for name, _ in mobilenet_layers():
+        norm = model.get_layer(f"{name}_bn")
+        gamma, beta, mean, variance = norm.get_weights()
+        scale = gamma / np.sqrt(variance + norm.epsilon)
+        (kernel,) = model.get_layer(name).get_weights()
+        folded[f"{name}/kernel"] = kernel * (scale[:, None] if "_dw_" in name else scale)
+        folded[f"{name}/bias"] = beta - mean * scale
+    return folded
+
+
+def read_folded(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The packaged arrays: pointwise kernels in float16 (it moves pooled features by 0.2 to 0.4%), the rest float32."""
+    try:
+        with np.load(path) as file:
+            return dict(file)
+    except OSError as error:
+        raise UserError(f"{path}: the packaged feature network cannot be read ({error}); install kgan again") from None
+
+
+def _folded_from_file(weights: str) -> dict[str, np.ndarray]:
+    return fold_mobilenet(application(keras.applications.MobileNet, "mobilenet", weights))

@@ -1,1 +1,1 @@
-"""A trained generator at work: loaded from a run, a SavedModel or a LiteRT file; photos restyled, pictures drawn."""
+"""Inference: loads a generator from a run, a SavedModel or a LiteRT file, restyles pictures and generates new ones."""

@@ -1,4 +1,4 @@
-"""Pictures from noise alone, for models of the recipe `synthesis`: one per seed, or a row between two seeds."""
+"""Generates pictures from noise with models of the recipe `synthesis`, one per seed or a row between two seeds."""
 
 import math
 import os
@@ -20,7 +20,7 @@ from kgan.paths import expands_paths
 from kgan.runs.models import resolve_model
 
 DEFAULT_SIZE = (256, 256)
-"""Height and width when neither the caller nor the run's settings say."""
+"""Height and width of the pictures if neither the caller nor the settings of the run give them."""
 
 
 @expands_paths
@@ -37,14 +37,30 @@ def generate(
     quality: int | None = None,
     skip_existing: bool = False,
 ) -> list[pathlib.Path]:
-    """Write `count` pictures of `size` ("HxW" or a pair; any) and one grid of them to the folder `output`.
+    """Generate pictures from noise and write them and a grid of all to a folder.
 
-    seed-S.png, seed-(S+1).png, ..., grid.png; with `between` (S1, S2) a row of `count` spherical interpolations:
-    between-S1-S2-01.png, ..., between-S1-S2.png. `truncation` bounds the noise: less variety, fewer failures.
-    Sizes default to the run's training size. `format` and `quality` (1 to 100) are those of `kgan.stylize`.
-    Returns the files, the grid last.
+    The files are seed-S.png, seed-(S+1).png, ... and grid.png. With `between`, they are between-S1-S2-01.png, ... and
+    between-S1-S2.png.
 
-    Raises UserError for models that take content, for bad numbers, and when a file is there already.
+    Args:
+        model: a run folder, a SavedModel folder, a .tflite file or the name of a shipped model.
+        output: the folder, or a single file such as "result.png" if `count` is 1.
+        count: number of pictures, at least 1.
+        seed: seed of the first picture. The next pictures have the next seeds.
+        size: height and width in pixels, "HxW" or a pair. Default: the training size of the run.
+        truncation: bound of the noise in standard deviations, above 0. A lower bound gives less variety and fewer
+            failures. Default: that of the training.
+        between: two seeds. The pictures are then `count` spherical interpolations between their noise.
+        overwrite: replace existing files.
+        format: file format, as for `kgan.stylize`. Default: PNG, or that of the suffix of a single file.
+        quality: quality of JPEG and WebP, 1 to 100, as for `kgan.stylize`.
+        skip_existing: keep existing files and write the others.
+
+    Returns:
+        The paths of the written files, the grid last.
+
+    Raises:
+        UserError: if the model takes content, a number is out of range, or a file exists already.
     """
     size = parse_size(size) if isinstance(size, str) and size else size or None
     _check_numbers(seed, count, size, truncation, between)
@@ -72,7 +88,7 @@ def _make_all(
     there: frozenset[pathlib.Path],
     writing: Writing,
 ) -> list[np.ndarray]:
-    """The pictures of these files: made and written, or read from those that are there."""
+    """The pictures of these files. Existing files are read, the others are generated and written."""
     made = []
     with progress(len(names), "generate") as bar, interruptible(len(names)) as counter:
         for name, noise in zip(names, maps, strict=True):
@@ -87,7 +103,18 @@ def _make_all(
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """ "HxW" or "N" (square) -> (height, width).
+    """Parse a size in pixels.
+
+    Args:
+        text: "HEIGHTxWIDTH", or "N" for a square.
+
+    Returns:
+        (height, width).
+
+    Raises:
+        UserError: if the text is anything else.
+
+    Example:
 
     >>> parse_size("96x128"), parse_size("64")
     ((96, 128), (64, 64))
@@ -121,7 +148,7 @@ def _check_model(model: Model, truncation: float | None) -> None:
 def _names(
     output: pathlib.Path, count: int, seed: int, between: tuple[int, int] | None, suffix: str
 ) -> list[pathlib.Path]:
-    """One file a picture, then the grid; or the one file that `output` means."""
+    """A file for each picture and one for the grid, or the single file that `output` names."""
     alone = one_file(output, suffix, count)
     if alone:
         return [alone]
@@ -142,7 +169,7 @@ def _noises(model: Model, count: int, seed: int, shape, truncation, between) -> 
         yield from (model.noise(seed + k, 1, *shape, truncation) for k in range(count))
         return
     first, second = (model.noise(end, 1, *shape, truncation) for end in between)
-    # The sphere bulges past the bounds of uniform and truncated noise here and there; training never did.
+    # An interpolation on the sphere can exceed the bounds of uniform and truncated noise, which training never does.
     bound = noises.bound(model.facts.distribution, model.facts.truncation) if truncation is None else truncation
     for share in np.linspace(0.0, 1.0, count):
         mixed = noises.interpolate(tf.constant(first), tf.constant(second), float(share))
@@ -150,6 +177,6 @@ def _noises(model: Model, count: int, seed: int, shape, truncation, between) -> 
 
 
 def _square(pictures: list[np.ndarray]) -> list[list[np.ndarray]]:
-    """Rows of a grid about as wide as high."""
+    """The rows of a grid that has about as many rows as columns."""
     columns = math.ceil(math.sqrt(len(pictures)))
     return [pictures[start : start + columns] for start in range(0, len(pictures), columns)]

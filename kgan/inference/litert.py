@@ -1,4 +1,4 @@
-"""Reads LiteRT (.tflite) files: the interpreter, what a file tells of itself, its signatures by size."""
+"""Reads LiteRT (.tflite) files: their interpreter, their facts, and their signatures for fixed sizes."""
 
 import contextlib
 import json
@@ -15,14 +15,22 @@ from kgan.errors import UserError
 from kgan.inference.stylist import Facts
 
 FREE = "serving_default"
-"""The signature of files that take any size."""
+"""Name of the signature that takes any size."""
 
 FACTS = "kgan.json"
-"""Name in the zip archive that LiteRT's metadata convention allows behind the model's own bytes."""
+"""Name of the facts in the zip archive at the end of the file, where LiteRT stores metadata."""
 
 
 def read_facts(path: pathlib.Path, interpreter: Interpreter) -> Facts:
-    """The facts of a file: those behind it, or without them what its tensors tell."""
+    """The facts of a LiteRT file. They are read from its metadata, or else from the shapes of its tensors.
+
+    Args:
+        path: the .tflite file.
+        interpreter: the interpreter of the file.
+
+    Returns:
+        The facts.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if FACTS in archive.namelist():
@@ -34,22 +42,36 @@ def read_facts(path: pathlib.Path, interpreter: Interpreter) -> Facts:
 
 
 def open_interpreter(path: str | os.PathLike, **options) -> Interpreter:
-    """LiteRT's interpreter of a file, without the line by which it tells its first use of a delegate.
+    """The LiteRT interpreter of a file. It does not print LiteRT's line about the first use of a delegate.
 
-    Errors are those of `Interpreter`.
+    Args:
+        path: the .tflite file.
+        **options: arguments of `Interpreter`.
+
+    Returns:
+        The interpreter, with its tensors allocated.
+
+    Raises:
+        ValueError: if the file cannot be read, as `Interpreter` does.
     """
     with console.without_chatter():
         made = Interpreter(str(path), **options)
-        with contextlib.suppress(RuntimeError):  # the sizes that it has before a picture comes may be too small
+        with contextlib.suppress(RuntimeError):  # the default sizes of the inputs may be too small
             made.allocate_tensors()
     return made
 
 
 def run_by_size(name: str, runners: dict[str, Callable]) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    """A function from inputs [N, H, W, ...] to stylized pictures, by the signature for their size.
+    """A function that runs the signature for the size of its inputs.
 
-    `runners` by signature: serving_default takes any size and number, `s256` one picture of 256x256 at a time. The
-    function raises UserError for other sizes.
+    Args:
+        name: name of the model in error messages.
+        runners: runners by the name of their signature. serving_default takes pictures of any size and number, s256
+            takes one picture of 256x256 at a time.
+
+    Returns:
+        A function from inputs by name, float32 [N, H, W, ...], to stylized pictures, float32 [N, H, W, C] in [0, 1].
+        It raises UserError for sizes without a signature.
     """
     if FREE in runners:
         return lambda inputs: runners[FREE](**inputs)["stylized"]

@@ -1,4 +1,4 @@
-"""Trained models from a run folder, a SavedModel or a .tflite file, behind one `Model`."""
+"""Loads a trained model from a run folder, a SavedModel or a .tflite file."""
 
 import math
 import os
@@ -22,30 +22,47 @@ from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
 
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
-"""Inputs by name (image, noise: float32 NHWC) -> stylized pictures, float32 NHWC in [0, 1]."""
+"""A function from inputs by name (image, noise: float32 NHWC) to stylized pictures, float32 NHWC in [0, 1]."""
 
 
 class Model:
-    """A trained model as a function of pictures, whatever file it came from.
+    """A trained model as a function of pictures. `load` makes one from any kind of file.
+
+    Args:
+        name: name of the model in error messages.
+        run: the function that computes the result.
+        facts: channels, noise and memory of the model.
+        engine: the library that `run` uses, "tensorflow" or "litert".
+
+    Example:
 
     >>> model = load("runs/cyclegan-1")  # doctest: +SKIP
     >>> stylized = model(picture, seed=3)  # doctest: +SKIP
     """
 
     def __init__(self, name: str, run: Run, facts: Facts, engine: str = "tensorflow"):
-        """`engine`: what `run` computes with, tensorflow or litert."""
         self.name = name
         self.facts = facts
         self.bytes_per_pixel = facts.bytes_per_pixel(engine)
         self._run = run
 
     def __call__(self, pictures: np.ndarray, seed: int = 0, strokes: float = 1.0) -> np.ndarray:
-        """Stylize [H, W, C] or [N, H, W, C] (or gray [H, W]), uint8 or float in [0, 1] -> same dtype and size.
+        """Stylize one picture or a batch of pictures.
 
-        Gray, RGB and RGBA are converted to the model's channels, which the result has. `seed` draws the noise, if
-        the model takes any. `strokes` of at least 1 makes them so many times as broad, from coarse to fine: restyled
-        small, enlarged to twice that size and restyled again, up to the picture's own size (as Gatys et al. do,
-        https://arxiv.org/abs/1611.07865). Raises UserError for a model without content, other shapes and other ranges.
+        Args:
+            pictures: [H, W, C], [N, H, W, C] or gray [H, W], uint8 or float in [0, 1]. Gray, RGB and RGBA pictures are
+                converted to the channels of the model.
+            seed: seed of the noise, if the model takes noise.
+            strokes: the factor by which brush strokes become broader, at least 1. The picture is restyled at a reduced
+                size, enlarged to twice that size and restyled again, until it has its own size.
+
+        Returns:
+            Pictures of the same dtype and size, with the channels of the model.
+
+        Raises:
+            UserError: if the model takes no content, or the shape or the range of the pictures is wrong.
+
+        Reference: strokes from coarse to fine, [Gatys et al.](https://arxiv.org/abs/1611.07865).
         """
         if not self.facts.takes_content:
             raise UserError(f"{self.name}: makes pictures from noise alone; use kgan generate")
@@ -67,21 +84,53 @@ class Model:
         return self._run(inputs)
 
     def noise(self, seed: int, count: int, height: int, width: int, truncation: float | None = None) -> np.ndarray:
-        """Noise maps [count, height, width, Nz] as in training; `truncation` bounds normal or truncated noise."""
+        """Noise maps with the distribution of the training.
+
+        Args:
+            seed: seed of the noise.
+            count: number of maps.
+            height: height in pixels.
+            width: width in pixels.
+            truncation: bound of normal or truncated noise in standard deviations. Default: that of the training.
+
+        Returns:
+            float32 [count, height, width, Nz].
+        """
         distribution, bound = self.facts.distribution, self.facts.truncation
         if truncation is not None:
             distribution, bound = "truncated", truncation
         return noises.sample(seed, (count, height, width, self.facts.noise_channels), distribution, bound).numpy()
 
     def from_noise(self, noise: np.ndarray) -> np.ndarray:
-        """Noise maps [N, H, W, Nz] -> pictures float32 [N, H, W, C] in [0, 1]; UserError if the model takes content."""
+        """Generate pictures from noise alone.
+
+        Args:
+            noise: noise maps, float32 [N, H, W, Nz].
+
+        Returns:
+            Pictures, float32 [N, H, W, C] in [0, 1].
+
+        Raises:
+            UserError: if the model takes content.
+        """
         if self.facts.takes_content:
             raise UserError(f"{self.name}: needs pictures to restyle; use kgan stylize")
         return self._run({"noise": noise})
 
 
 def shares_of_size(strokes: float) -> list[float]:
-    """At which shares of a picture's sides it is restyled, one after the other; UserError for less than 1.
+    """The scales at which a picture is restyled, one after the other, to get broader strokes.
+
+    Args:
+        strokes: the factor by which strokes become broader, at least 1.
+
+    Returns:
+        Fractions of the picture's sides; the last is 1.
+
+    Raises:
+        UserError: if `strokes` is less than 1.
+
+    Example:
 
     >>> shares_of_size(1), shares_of_size(4)
     ([1.0], [0.25, 0.5, 1.0])
@@ -95,7 +144,7 @@ def shares_of_size(strokes: float) -> list[float]:
 
 
 def _resized(image: np.ndarray, share: float, whole: tuple[int, int]) -> np.ndarray:
-    """Float32 [N, H, W, C] in [0, 1] at that share of the sides of `whole`, at least a pixel each."""
+    """Float32 [N, H, W, C] in [0, 1], with sides that are a fraction of those of `whole`, but at least one pixel."""
     size = tuple(max(1, round(share * side)) for side in whole)
     if image.shape[1:3] == size:
         return image
@@ -107,10 +156,17 @@ def _as_dtype(made: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def load(model: str | os.PathLike) -> Model:
-    """The model in a run folder, a SavedModel folder or a .tflite file, or a shipped one by its name
-    (`kgan.runs.models.resolve_model`); UserError for anything else.
+    """Load a trained model. A run folder is loaded from its SavedModel, or from the newest checkpoint if that is newer.
 
-    Of a run: its SavedModel, or the newest checkpoint where that is newer.
+    Args:
+        model: a run folder, a SavedModel folder, a .tflite file, or the name of a shipped model
+            (`kgan.runs.models.resolve_model`).
+
+    Returns:
+        The model.
+
+    Raises:
+        UserError: if there is no such model, or it cannot be read.
     """
     source = resolve_model(model)
     if source.is_run:
@@ -131,7 +187,17 @@ def _from_saved_model(path: pathlib.Path) -> Model:
 
 
 def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFunction, Facts]:
-    """A SavedModel's signature for float32 pictures in [0, 1], which keeps its weights alive, and its facts."""
+    """Load a SavedModel.
+
+    Args:
+        path: the folder of the SavedModel.
+
+    Returns:
+        The signature for float32 pictures in [0, 1], which keeps its weights alive, and the facts of the model.
+
+    Raises:
+        UserError: if the SavedModel cannot be read or is not one of kgan's.
+    """
     try:
         loaded = tf.saved_model.load(str(path))
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -139,7 +205,7 @@ def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFu
     function = saved_model.float_function(loaded)
     if function is None:
         raise UserError(f"{path}: is a SavedModel that kgan did not write; it should have an output named stylized")
-    function.owner = loaded  # its variables live as long as it does
+    function.owner = loaded  # the variables exist as long as this object
     return function, saved_model.read_facts(path, loaded)
 
 
@@ -160,10 +226,16 @@ def _from_litert(path: pathlib.Path) -> Model:
 
 
 def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
-    """The generator that a run exports, with its settings: from the newest checkpoint, else from its saved_model/.
+    """Load the generator of a run, from its newest checkpoint or else from its saved_model/.
 
-    `run`: the folder, or the name of a shipped model.
-    Raises UserError when the folder is no run, or holds neither.
+    Args:
+        run: a run folder or the name of a shipped model.
+
+    Returns:
+        The generator, with the averaged weights that are exported, and the settings of the run.
+
+    Raises:
+        UserError: if there is no such run, or it has neither a checkpoint nor a SavedModel.
     """
     from kgan.networks import build_generator
 
@@ -183,7 +255,15 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
 
 
 def restore_newest(generator: keras.Model, checkpoints: list[pathlib.Path]) -> None:
-    """The newest checkpoint that can be read, saying so if it is not the newest of all."""
+    """Restore the newest checkpoint that can be read, with a warning for each newer one that cannot.
+
+    Args:
+        generator: a built generator.
+        checkpoints: paths of checkpoints, the newest first.
+
+    Raises:
+        UserError: if none can be read.
+    """
     for path in checkpoints[:-1]:
         try:
             return restore_stylist(generator, path)
@@ -193,15 +273,20 @@ def restore_newest(generator: keras.Model, checkpoints: list[pathlib.Path]) -> N
 
 
 def restore_stylist(generator: keras.Model, checkpoint: str | os.PathLike) -> None:
-    """Fill a built generator from the part gan/stylist of a training checkpoint.
+    """Restore a generator from the entry gan/stylist of a training checkpoint.
 
-    UserError where the two don't fit, or the checkpoint is broken.
+    Args:
+        generator: a built generator.
+        checkpoint: path of a checkpoint, without suffix.
+
+    Raises:
+        UserError: if the checkpoint is broken or has other weights.
     """
     gan = tf.Module()
     gan.stylist = generator
     try:
         tracking.checkpoint(gan=gan).restore(str(checkpoint)).expect_partial().assert_existing_objects_matched()
-    except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
+    except Exception as error:  # TensorFlow raises IndexError, RuntimeError and many others
         raise UserError(f"{checkpoint}: is broken or does not fit the settings ({first_line(error)})") from None
 
 

@@ -1,4 +1,4 @@
-"""Reads SavedModels: their facts, and the signature that takes pictures as numbers."""
+"""Reads SavedModels: their facts, and their signature for float32 pictures."""
 
 import json
 import pathlib
@@ -8,12 +8,19 @@ import tensorflow as tf
 from kgan.inference.stylist import Facts
 
 FACTS = pathlib.Path("assets.extra", "kgan.json")
-"""Where a SavedModel keeps files that TensorFlow itself does not read."""
+"""File of the facts, in the folder of a SavedModel for files that TensorFlow does not read."""
 
 
 def float_function(loaded: object) -> tf.types.experimental.ConcreteFunction | None:
-    """The signature whose pictures are float32 and whose noise, if it takes any, is the caller's; None without one."""
-    # What kgan wrote before it had serving_float is still read.
+    """The signature that takes float32 pictures, and noise from the caller if the model takes noise.
+
+    Args:
+        loaded: the result of `tf.saved_model.load`.
+
+    Returns:
+        The signature, or None if there is none.
+    """
+    # Models of older versions of kgan have no serving_float.
     for name in ("from_noise", "serving_float", "serving_default"):
         function = loaded.signatures.get(name)
         if function is not None and "stylized" in function.structured_outputs:
@@ -22,7 +29,15 @@ def float_function(loaded: object) -> tf.types.experimental.ConcreteFunction | N
 
 
 def read_facts(folder: pathlib.Path, loaded: object) -> Facts:
-    """The facts of a SavedModel: its file, or without it what the signatures tell."""
+    """The facts of a SavedModel. They are read from a file, or else from the shapes of the signature.
+
+    Args:
+        folder: the folder of the SavedModel.
+        loaded: the result of `tf.saved_model.load`.
+
+    Returns:
+        The facts.
+    """
     if (folder / FACTS).exists():
         return Facts(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
     function = float_function(loaded)

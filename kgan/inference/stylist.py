@@ -1,4 +1,4 @@
-"""The one code path from picture to stylized picture that Keras, SavedModel and LiteRT share."""
+"""The stylist applies a generator to pictures of any size. Keras, SavedModel and LiteRT models all use this code."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,15 +11,25 @@ from kgan.gan import noise as noises
 from kgan.networks.generators import floats_of_resnet
 
 MINIMUM_CELLS = 4
-"""Smallest side fed to a generator, in cells of its stride: below it inner reflection paddings have nothing to
-reflect, and instance norm nothing to average."""
+"""Smallest side of a generator's input, in multiples of its stride. With fewer pixels, inner layers cannot pad by
+reflection, and instance normalization has too few values to average."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a caller must know of a model: its channels, the noise it was trained with (0 channels: none), the filters
-    of its first layer, and by engine how many float32 numbers per pixel it holds at its peak (`floats_at_peak` of
-    `kgan.networks.generators`; files from before that was stored have what a ResNet takes, the largest)."""
+    """Properties of a model that its callers need. They are stored in exported files.
+
+    Attributes:
+        channels: channels of its pictures: 1, 3 or 4.
+        noise_channels: channels of its noise map; 0 if it takes no noise.
+        takes_content: whether it takes a content picture.
+        distribution: distribution of the noise: "normal", "uniform" or "truncated".
+        truncation: bound of truncated noise in standard deviations.
+        filters: filters of its first layer.
+        floats_at_peak: by engine, the largest number of float32 values per pixel that it holds at the same time
+            (`floats_at_peak` of `kgan.networks.generators`). Older files lack it; the value of a ResNet, which is the
+            largest, is used then.
+    """
 
     channels: int
     noise_channels: int
@@ -30,15 +40,20 @@ class Facts:
     floats_at_peak: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def bytes_per_pixel(self, engine: str) -> float:
-        """What a picture takes inside the network; `engine`: tensorflow or litert."""
+        """The memory in bytes that the network needs per pixel. `engine` is "tensorflow" or "litert"."""
         return 4 * (self.floats_at_peak or floats_of_resnet(self.filters))[engine]
 
 
 class Stylist(tf.Module):
-    """A generator as a function of pictures of any size: float [N, H, W, C] in [0, 1] -> the same shape and range.
+    """A generator as a function of pictures of any size.
 
-    The picture is padded by reflection to a multiple of the generator's stride and the result cropped. Weights and
-    arithmetic are float32, whatever precision the generator was trained in.
+    A picture is padded by reflection to a multiple of the generator's stride, and the result is cropped. Weights and
+    arithmetic are float32, regardless of the precision of the training.
+
+    Args:
+        generator: a built generator.
+        distribution: distribution of the noise in training: "normal", "uniform" or "truncated".
+        truncation: bound of truncated noise in standard deviations.
     """
 
     def __init__(self, generator: keras.Model, distribution: str = "normal", truncation: float = 2.0):
@@ -55,7 +70,15 @@ class Stylist(tf.Module):
         )
 
     def __call__(self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None) -> tf.Tensor:
-        """`image` [N, H, W, C] in [0, 1] and `noise` [N, H, W, Nz], each only if the model takes it."""
+        """Stylize pictures.
+
+        Args:
+            image: content, float32 [N, H, W, C] in [0, 1]. None if the generator takes no content.
+            noise: noise maps, float32 [N, H, W, Nz]. None if the generator takes no noise.
+
+        Returns:
+            Stylized pictures, float32 [N, H, W, C] in [0, 1].
+        """
         content = [] if image is None else [image * 2.0 - 1.0]
         inputs = tf.concat(content + ([] if noise is None else [noise]), axis=-1)
         height, width = tf.shape(inputs)[1], tf.shape(inputs)[2]
@@ -66,24 +89,33 @@ class Stylist(tf.Module):
         return tf.clip_by_value(made * 0.5 + 0.5, 0.0, 1.0)
 
     def network(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The generator on pictures in [-1, 1] (and noise) whose sides its stride divides."""
+        """Apply the generator to pictures in [-1, 1], with noise if it takes any. Sides are multiples of the stride."""
         return self.generator(inputs, training=False)
 
     @property
     def weights(self) -> list[tf.Variable]:
-        """What the network reads, in the order of the generator's variables."""
+        """The variables of the network, in the order of the generator's variables."""
         return [variable.value for variable in self.generator.variables]
 
     def noise(self, seed: int | tf.Tensor, count: int, height: int, width: int) -> tf.Tensor:
-        """Noise maps [count, height, width, Nz]; the first k are the same whatever the count."""
+        """Noise maps, float32 [count, height, width, Nz]. The first k maps do not depend on `count`."""
         shape = tf.stack([count, height, width, self.facts.noise_channels])
         return noises.sample(seed, shape, self.facts.distribution, self.facts.truncation)
 
 
 def reflected_indices(length: tf.Tensor, stride: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Indices [P] that pad an axis of `length` by reflection on both sides, P a multiple of `stride`; where it starts.
+    """Indices that pad an axis by reflection on both sides.
 
-    Unlike tf.pad it may reflect more than once, so an axis of one pixel can be padded to any length.
+    Unlike tf.pad, this reflects more than once if necessary, so that an axis of one pixel can be padded to any length.
+
+    Args:
+        length: length of the axis, an int32 scalar.
+        stride: the padded length is a multiple of it.
+
+    Returns:
+        Indices, int32 [P], and the position at which the original axis starts in the padded one.
+
+    Example:
 
     >>> reflected_indices(tf.constant(9), 3)[0].numpy().tolist()[:3], reflected_indices(tf.constant(3), 2)[0].shape[0]
     ([1, 0, 1], 8)
@@ -96,7 +128,7 @@ def reflected_indices(length: tf.Tensor, stride: int) -> tuple[tf.Tensor, tf.Ten
 
 
 def in_float32(generator: keras.Model) -> keras.Model:
-    """The generator itself, or for mixed precision a float32 rebuild of it with the same weights."""
+    """The generator itself if it computes in float32, else a float32 copy with the same weights."""
     if generator.compute_dtype == "float32":
         return generator
     copy = type(generator).from_config({**generator.get_config(), "dtype": "float32"})
@@ -107,7 +139,14 @@ def in_float32(generator: keras.Model) -> keras.Model:
 
 
 def from_noise(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
-    """The signature in which every input is a tensor of the caller's: image, noise, or both."""
+    """The signature whose inputs are all tensors of the caller: image, noise, or both.
+
+    Args:
+        stylist: the stylist.
+
+    Returns:
+        A concrete function with the output "stylized".
+    """
     facts = stylist.facts
     if not facts.noise_channels:
         return _from_content(stylist)
@@ -123,7 +162,15 @@ def _from_content(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
 
 
 def traced(function: Callable, *inputs: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
-    """The function as a graph, for inputs of those shapes."""
+    """Trace a function for inputs of the given shapes.
+
+    Args:
+        function: a function of tensors.
+        *inputs: shape, dtype and name of each input.
+
+    Returns:
+        A concrete function.
+    """
     return tf.function(function, autograph=False).get_concrete_function(*inputs)
 
 

@@ -1,4 +1,4 @@
-"""Restyle picture files, whole or in part: any size in, the same size out; and `load`, the way to a model in Python."""
+"""Restyles picture files, completely or in part. A stylized picture has the size of its original."""
 
 import dataclasses
 import functools
@@ -26,32 +26,36 @@ from kgan.paths import expands_paths
 __all__ = ["load", "stylize"]
 
 SUFFIXES = {".jpg": ".jpg", ".jpeg": ".jpeg", ".jpe": ".jpg", ".jfif": ".jpg", ".png": ".png", ".webp": ".webp"}
-"""Suffix in -> suffix out; others become .png."""
+"""Suffixes of pictures and the suffixes of their stylized files. Other suffixes become .png."""
 
 
 FEATHER = 1.0
-"""Width of a mask's soft edge in percent of the picture's shorter side."""
+"""Default width of a mask's soft edge, in percent of the picture's shorter side."""
 
 PROBE = 128
-"""Side of the picture on which a model's pace is measured."""
+"""Side in pixels of the picture with which the speed of a model is measured."""
 
 WORTH_MEASURING = 500_000
-"""Pixels from which on the work may take long enough for that."""
+"""Number of pixels above which the speed is measured to estimate the time."""
 
 OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
 
 LONG = 10.0
-"""Seconds that are worth a word before they pass."""
+"""The expected time is printed if it is longer than this number of seconds."""
 
 SMALLEST = 0.1
-"""The scale below which a picture is given up for which memory runs out."""
+"""Smallest scale at which a picture is tried again after the memory is exhausted."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One picture to restyle, a file for each variant, and the file of its mask if it has one.
+    """A picture to restyle.
 
-    `there`: those of the files that are left as they are.
+    Attributes:
+        source: path of the picture.
+        targets: the file to write for each variant.
+        mask: path of its mask, or None.
+        there: those of the targets that exist and are kept.
     """
 
     source: pathlib.Path
@@ -61,13 +65,20 @@ class Job:
 
     @functools.cached_property
     def size(self) -> tuple[int, int]:
-        """Height and width by the header, before the picture is turned upright; (0, 0) of what is no picture."""
+        """Height and width from the header, before the picture is turned upright. (0, 0) if it is not a picture."""
         return size_by_header(self.source)
 
 
 @dataclasses.dataclass(frozen=True)
 class Finish:
-    """What becomes of a stylized picture: how much of it is taken, where, and in whose colours."""
+    """How a stylized picture is blended with its original.
+
+    Attributes:
+        masks: masks of the area that is restyled, or None for the whole picture.
+        feather: width of the soft edge of a mask, in percent of the picture's shorter side.
+        strength: weight of the stylized picture, in [0, 1].
+        keep_colour: whether the colours of the original are kept.
+    """
 
     masks: Masks | None = None
     feather: float = FEATHER
@@ -76,13 +87,23 @@ class Finish:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the stylized picture is taken as it is."""
+        """Whether the stylized picture is used without blending."""
         return self.masks is None and self.strength == 1 and not self.keep_colour
 
 
 @dataclasses.dataclass(frozen=True)
-class Maker:
-    """The model, and all that holds for every picture; `memory` in bytes, `largest`: the pixels of the largest."""
+class Restyler:
+    """The model and the options that are the same for every picture.
+
+    Attributes:
+        model: the model.
+        seed: seed of the first variant.
+        strokes: the factor by which strokes become broader, at least 1.
+        memory: the memory that one picture may use, in bytes.
+        finish: how stylized pictures are blended with their originals.
+        writing: how files are written.
+        largest: number of pixels of the largest picture.
+    """
 
     model: Model
     seed: int
@@ -93,25 +114,25 @@ class Maker:
     largest: int
 
     def scale(self, job: Job) -> float:
-        """At which share of its side lengths a picture is restyled, so that it fits into the memory."""
+        """The fraction of its sides at which a picture is restyled to fit into the memory. 0 if it cannot fit."""
         pixels = math.prod(job.size)
         beside = self.need(job).opened * self.largest if pixels < self.largest else 0
         return self.need(job).affordable_scale(pixels, self.memory, beside)
 
     def need(self, job: Job) -> Need:
-        """What a pixel of a picture takes."""
+        """The memory that a picture needs per pixel."""
         return Need(self.model.bytes_per_pixel, OPENED_WITH_MASK if job.mask else OPENED)
 
     def effort(self, job: Job) -> float:
-        """How many pixels the network will go over."""
+        """The number of pixels that the network will process for a picture."""
         passes = sum(share**2 for share in shares_of_size(self.strokes))
         return math.prod(job.size) * self.scale(job) ** 2 * passes * (len(job.targets) - len(job.there))
 
     def seconds_a_pixel(self) -> float | None:
-        """Measured on a small picture; None for a model that takes pictures of other sizes alone."""
+        """The time per pixel in seconds, measured on a small picture. None if the model takes other sizes only."""
         blank = np.zeros((PROBE, PROBE, 3), np.uint8)
         try:
-            self.model(blank)  # the first call prepares
+            self.model(blank)  # the first call includes compilation
             began = time.perf_counter()
             self.model(blank)
         except UserError:
@@ -138,26 +159,37 @@ def stylize(
     strip_metadata: bool = False,
     skip_existing: bool = False,
 ) -> list[pathlib.Path]:
-    """Restyle files and folders into the folder `output`, keeping names, formats, folder structure, sizes and alpha.
+    """Restyle files and folders. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
 
-    Pictures are turned upright by their EXIF orientation first. With `variants` above 1 every picture becomes
-    name-1, name-2, ... from the seeds `seed`, `seed` + 1, ... A picture that would take more than `memory` GB (default:
-    a share of what is free, `kgan.memory`) is restyled smaller and the result enlarged, with a notice. Small pictures
-    come first. `strokes` of at least 1 makes them so many times as broad
-    (`kgan.inference.loading.Model`).
+    Pictures are first turned upright according to their EXIF orientation. Small pictures are processed first. Lossless
+    files stay lossless.
 
-    `mask`, one picture for all or a folder with one of the same name for each, restyles only where it is white; its
-    edge is softened over `feather` percent of the shorter side (default 1). `strength` in [0, 1] blends between the
-    picture as it is and stylized; `keep_colour` takes only the luma of what is stylized (`kgan.images.blending`).
+    Args:
+        pictures: files, folders, which are searched at any depth, or "-" for standard input.
+        model: a run folder, a SavedModel folder, a .tflite file or the name of a shipped model.
+        output: a folder, or for one picture a file such as "result.png", or "-" for standard output.
+        seed: seed of the noise, from 0 to 2**31 - 1.
+        variants: number of files for each picture, at least 1. Variants name-1, name-2, ... have the seeds `seed`,
+            `seed` + 1, ...
+        overwrite: replace existing files.
+        strokes: the factor by which brush strokes become broader, at least 1 (`kgan.inference.loading.Model`).
+        memory: the memory in GB that one picture may use. A picture that needs more is restyled at a smaller size and
+            enlarged, with a notice. Default: a fraction of the free memory (`kgan.memory`).
+        mask: a picture for all, or a folder with a picture of the same name for each. Only white areas are restyled.
+        feather: width of the soft edge of the mask in percent of the picture's shorter side, 0 to 100. Default: 1.
+        strength: weight of the stylized picture in [0, 1]; the rest is the original.
+        keep_colour: use only the luma of the stylized picture (`kgan.images.blending`).
+        format: write all files in this format. Default: the format of the original.
+        quality: quality of JPEG and lossy WebP, 1 to 100. Default: 95.
+        strip_metadata: write no metadata.
+        skip_existing: keep existing files and write the others.
 
-    Colour profiles and metadata are kept, the latter not with `strip_metadata`; lossless files stay lossless. `format`
-    writes all in one format, `quality` (1 to 100) is that of JPEG and of lossy WebP (default 95).
+    Returns:
+        The paths of the written files.
 
-    `output` may be one file for one picture, as "result.png", or "-" for standard output; "-" among the pictures is
-    standard input. `skip_existing` leaves the files that are there already and makes the others.
-
-    Returns the files written. Raises UserError before any work when files would be overwritten, and at the end when
-    some pictures could not be read (each has had its line on stderr, the others are done).
+    Raises:
+        UserError: before any work if files would be overwritten or an option is wrong, and at the end if some pictures
+            cannot be read. Each of these has a line on stderr, and the others are done.
     """
     _check_numbers(seed, variants, memory)
     shares_of_size(strokes)
@@ -172,26 +204,26 @@ def stylize(
     with targets.output_folder(output):
         room = budget() if memory is None else memory * 1e9
         largest = max(math.prod(job.size) for job in jobs)
-        written, failed = _stylize_all(jobs, Maker(loaded, seed, strokes, room, finish, writing, largest))
+        written, failed = _stylize_all(jobs, Restyler(loaded, seed, strokes, room, finish, writing, largest))
     if failed:
         raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
     return written
 
 
-def _stylize_all(jobs: list[Job], maker: Maker) -> tuple[list[pathlib.Path], int]:
-    """The files written, and how many pictures failed; raises at once where that was the only picture."""
+def _stylize_all(jobs: list[Job], restyler: Restyler) -> tuple[list[pathlib.Path], int]:
+    """The written files and the number of pictures that failed. If there is only one picture, its error is raised."""
     written, failed = set(), 0
-    efforts = [maker.effort(job) for job in jobs]
-    seconds = _expected(sum(efforts), maker)
+    efforts = [restyler.effort(job) for job in jobs]
+    seconds = _expected(sum(efforts), restyler)
     with progress(len(jobs), "stylize", sum(efforts) or 1, seconds) as bar, interruptible(len(jobs)) as counter:
         if seconds and seconds > LONG:
             say(_announcement(jobs, seconds))
-        # By size, so that no small picture waits for a large one.
+        # Ordered by size, so that no small picture waits for a large one.
         for job, effort in sorted(zip(jobs, efforts, strict=True), key=lambda pair: math.prod(pair[0].size)):
             try:
-                written.update(_stylize_one(job, maker, bar.notice))
+                written.update(_stylize_one(job, restyler, bar.notice))
                 counter.advance()
-            except RunError:  # a full disk would fail for all the others too
+            except RunError:  # such as a full disk, which would fail for all others too
                 raise
             except (UserError, *OUT_OF_MEMORY) as error:
                 if len(jobs) == 1:
@@ -202,9 +234,9 @@ def _stylize_all(jobs: list[Job], maker: Maker) -> tuple[list[pathlib.Path], int
     return [target for job in jobs for target in job.targets if target in written], failed
 
 
-def _expected(pixels: float, maker: Maker) -> float | None:
-    """Seconds that the network will take for so many pixels; None where that is not known or not worth knowing."""
-    pace = maker.seconds_a_pixel() if pixels >= WORTH_MEASURING else None
+def _expected(pixels: float, restyler: Restyler) -> float | None:
+    """The expected time in seconds for this number of pixels. None if it is unknown or too short to be measured."""
+    pace = restyler.seconds_a_pixel() if pixels >= WORTH_MEASURING else None
     return pace and pace * pixels
 
 
@@ -224,7 +256,7 @@ def _check_numbers(seed: int, variants: int, memory: float | None) -> None:
 
 
 def _finish(mask: str | os.PathLike | None, feather: float | None, strength: float, keep_colour: bool) -> Finish:
-    """The wishes, checked; reads the mask if it is one for all."""
+    """Check the options of blending. A mask that is used for all pictures is read."""
     if not 0 <= strength <= 1:
         raise UserError(f"--strength should be from 0 to 1. Received: {strength:g}")
     if feather is not None and mask is None:
@@ -242,9 +274,20 @@ def plan(
     masks: Masks | None = None,
     writing: Writing | None = None,
 ) -> list[Job]:
-    """Every picture in `pictures` (files, or folders at any depth), its mask, and where it goes.
+    """Find all pictures, their masks and the files to write.
 
-    Raises UserError as `kgan.images.targets.plan` does, and for a picture without mask where `masks` is a folder.
+    Args:
+        pictures: files, or folders, which are searched at any depth.
+        output: the output folder or file.
+        variants: number of files for each picture.
+        masks: the masks, or None.
+        writing: how files are written.
+
+    Returns:
+        A job for each picture.
+
+    Raises:
+        UserError: as `kgan.images.targets.plan`, and for a picture without mask if `masks` is a folder.
     """
     writing = writing or Writing()
     places = targets.plan(pictures, output, lambda suffix: writing.suffix(SUFFIXES.get(suffix, ".png")), variants)
@@ -259,37 +302,37 @@ def _check_model(model: Model, variants: int) -> None:
         raise UserError(f"--variants {variants}: {model.name} takes no noise, so that all would be equal; leave it out")
 
 
-def _stylize_one(job: Job, maker: Maker, notice) -> list[pathlib.Path]:
-    model, scale = maker.model, maker.scale(job)
+def _stylize_one(job: Job, restyler: Restyler, notice) -> list[pathlib.Path]:
+    model, scale = restyler.model, restyler.scale(job)
     if not scale:
-        raise UserError(_too_large(job, maker))
+        raise UserError(_too_large(job, restyler))
     picture = _read(job, notice)
-    weight = _weight(job, maker.finish, (picture.image.height, picture.image.width), notice)
+    weight = _weight(job, restyler.finish, (picture.image.height, picture.image.width), notice)
     if scale < 1:
-        notice(f"{_too_large(job, maker)}; restyled at {math.floor(scale * 100)}% of its size and enlarged")
-    # A model without alpha sees the colours themselves: laid over white they would bring white edges back.
+        notice(f"{_too_large(job, restyler)}; restyled at {math.floor(scale * 100)}% of its size and enlarged")
+    # A model without alpha gets the colours without alpha. Composited over white, they would have white edges.
     seen = picture.seen() if model.facts.channels == 4 else picture.seen()[..., :3]
     for k, target in enumerate(job.targets):
         if target in job.there:
             continue
-        made, scale = _restyled(seen, maker, maker.seed + k, scale, lambda line: notice(f"{job.source}: {line}"))
+        made, scale = _restyled(seen, restyler, restyler.seed + k, scale, lambda line: notice(f"{job.source}: {line}"))
         targets.make_folder(target.parent)
-        pixels, profile = _finished(picture, made, weight, maker.finish)
-        maker.writing.save(pixels, target, profile, picture.metadata, picture.lossless)
+        pixels, profile = _finished(picture, made, weight, restyler.finish)
+        restyler.writing.save(pixels, target, profile, picture.metadata, picture.lossless)
     return [target for target in job.targets if target not in job.there]
 
 
-def _too_large(job: Job, maker: Maker) -> str:
-    need, size = maker.need(job).of(math.prod(job.size)) / 1e9, f"{job.size[1]}x{job.size[0]}"
-    allowed = f"{maker.memory / 1e9:.2g} are allowed; --memory {math.ceil(need)} restyles it whole"
+def _too_large(job: Job, restyler: Restyler) -> str:
+    need, size = restyler.need(job).of(math.prod(job.size)) / 1e9, f"{job.size[1]}x{job.size[0]}"
+    allowed = f"{restyler.memory / 1e9:.2g} are allowed; --memory {math.ceil(need)} restyles it whole"
     return f"{job.source}: {size} would take about {need:.2g} GB of memory ({allowed})"
 
 
-def _restyled(picture: np.ndarray, maker: Maker, seed: int, scale: float, notice) -> tuple[np.ndarray, float]:
-    """The picture restyled, and at which scale: a smaller one than asked for where memory, as a GPU's, ran out."""
+def _restyled(picture: np.ndarray, restyler: Restyler, seed: int, scale: float, notice) -> tuple[np.ndarray, float]:
+    """The restyled picture and its scale, which is smaller than `scale` if memory, such as a GPU's, is exhausted."""
     while True:
         try:
-            return _at_scale(maker.model, picture, seed, maker.strokes, scale), scale
+            return _at_scale(restyler.model, picture, seed, restyler.strokes, scale), scale
         except OUT_OF_MEMORY:
             scale *= 0.7
             if scale < SMALLEST:
@@ -298,7 +341,7 @@ def _restyled(picture: np.ndarray, maker: Maker, seed: int, scale: float, notice
 
 
 def _read(job: Job, notice) -> Picture:
-    """The picture, laid over white where its targets cannot hold its alpha; tells what is to be told of it."""
+    """Read a picture and report its notices. It is composited over white if its targets cannot store alpha."""
     picture = read_picture(job.source)
     for line in picture.notices:
         notice(f"{job.source}: {line}")
@@ -307,7 +350,7 @@ def _read(job: Job, notice) -> Picture:
 
 
 def _weight(job: Job, finish: Finish, size: tuple[int, int], notice) -> float | np.ndarray:
-    """How much of the stylized picture to take: a number, or for every pixel float32 [H, W, 1]."""
+    """The weight of the stylized picture: a number, or float32 [H, W, 1]."""
     if job.mask is None:
         return finish.strength
     mask = finish.masks.read(job.mask)
@@ -325,9 +368,12 @@ def _weight(job: Job, finish: Finish, size: tuple[int, int], notice) -> float | 
 def _finished(
     picture: Picture, made: np.ndarray, weight: float | np.ndarray, finish: Finish
 ) -> tuple[np.ndarray, bytes | None]:
-    """The picture as it is and stylized (uint8 [H, W, C], sRGB) -> what is written, uint8 [H, W, C], and its profile.
+    """Blend a picture with its stylized version `made`, uint8 [H, W, C] in sRGB.
 
-    They are mixed in the picture's own colours, so that what is not restyled stays as it is, to the last bit.
+    They are blended in the colour space of the picture, so that areas that are not restyled stay exactly the same.
+
+    Returns:
+        uint8 [H, W, C] and its colour profile.
     """
     stays_gray = picture.image.mode == "L" and (made.shape[-1] == 1 or finish.keep_colour or not np.any(weight))
     own = picture.in_srgb() if picture.image.mode == "L" and not stays_gray else picture
@@ -340,9 +386,9 @@ def _finished(
 
 
 def _blended(content: np.ndarray, made: np.ndarray, weight: float | np.ndarray, finish: Finish) -> np.ndarray:
-    """uint8 [H, W, C] each -> uint8 [H, W, C]."""
+    """Blend two pictures, uint8 [H, W, C]."""
     result = np.empty((*made.shape[:2], max(content.shape[-1], made.shape[-1])), np.uint8)
-    for rows in blending.strips(*made.shape[:2]):  # whole, the floats of a large picture would need gigabytes
+    for rows in blending.strips(*made.shape[:2]):  # the floats of a whole large picture take gigabytes
         share = weight[rows] if isinstance(weight, np.ndarray) else weight
         mixed = blending.blend(to_float(content[rows]), to_float(made[rows]), share, finish.keep_colour)
         result[rows] = to_uint8(mixed)
@@ -350,7 +396,7 @@ def _blended(content: np.ndarray, made: np.ndarray, weight: float | np.ndarray, 
 
 
 def _at_scale(model: Model, picture: np.ndarray, seed: int, strokes: float, scale: float) -> np.ndarray:
-    """uint8 [H, W, C] -> uint8 [H, W, C], restyled at `scale` times its side lengths."""
+    """Restyle a picture, uint8 [H, W, C], at `scale` times its sides. The result has the size of the picture."""
     if scale == 1:
         return model(picture, seed, strokes)
     height, width = picture.shape[:2]

@@ -1,4 +1,4 @@
-"""A trained model as the teacher of a smaller one."""
+"""Loads a trained model as the teacher of a smaller one."""
 
 import pathlib
 from collections.abc import Callable
@@ -14,21 +14,30 @@ from kgan.runs.models import resolve_model
 from kgan.runs.settings import TrainConfig
 
 Teacher = Callable[[tf.Tensor], tf.Tensor]
-"""Content [N, S, S, C] -> pictures of the same shape and format, both in [-1, 1]; S is known. Nothing in it learns."""
+"""A function from content to stylized pictures, both [N, S, S, C] in [-1, 1] with a static S. It is not trained."""
 
 
 def load_teacher(config: TrainConfig) -> Teacher:
-    """The model of --distill-from; call it inside the strategy's scope.
+    """Load the model of --distill-from. Call it inside the scope of the strategy.
 
-    A run folder's generator computes in the precision of the run that learns from it, a SavedModel in float32.
-    UserError for what is no model, draws noise, or has other channels, and for a SavedModel on several devices.
+    The generator of a run folder computes in the precision of the student, a SavedModel in float32.
+
+    Args:
+        config: the settings of the student.
+
+    Returns:
+        The teacher.
+
+    Raises:
+        UserError: if there is no such model, it takes noise or has other channels, or it is a SavedModel and there are
+            several devices.
     """
     try:
         source = resolve_model(config.distill_from)
     except UserError as error:
         raise UserError(f"--distill-from {error}") from None
     path = source.path
-    if not source.is_run and replicas.count() > 1:  # its graph holds the variables of one device
+    if not source.is_run and replicas.count() > 1:  # the variables of its graph are on one device
         raise UserError(f"--distill-from {path}: a SavedModel teaches on one device; give a run folder, or --devices 1")
     teacher, facts = (_from_run if source.is_run else _from_saved_model)(path, config)
     if not facts.takes_content or facts.noise_channels:

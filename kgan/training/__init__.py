@@ -1,1 +1,1 @@
-"""Training a run: devices, workers, callbacks, signals, the log of metrics."""
+"""Training: devices, workers, callbacks, signals and the log of metrics."""

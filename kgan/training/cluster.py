@@ -1,9 +1,9 @@
-"""The workers of `--strategy multi_worker`, and a line of words between them. No TensorFlow here.
+"""Connections between the workers of `--strategy multi_worker`. This module imports no TensorFlow.
 
-TensorFlow carries sums between workers, and notices within seconds when one is gone; it cannot say who still has to
-come, whose settings differ or why somebody ended. So each worker also keeps one TCP connection to the first, on the
-address that TF_CONFIG gives that one. It is made before TensorFlow listens there, and the kernel closes it when a
-process dies. Messages are lines of JSON.
+TensorFlow adds gradients over the workers and notices within seconds that a worker is lost. It does not report which
+workers are missing at the start, whose settings differ, or why a worker ended. So each worker also keeps a TCP
+connection to the first worker, the chief, on the chief's address in TF_CONFIG. The connection is made before TensorFlow
+listens on that address, and the kernel closes it when a process dies. Messages are lines of JSON.
 """
 
 import contextlib
@@ -22,31 +22,43 @@ from kgan import console
 from kgan.errors import RunError, UserError
 
 PATIENCE = 600.0
-"""Seconds that a worker waits for the others to start: containers and queues take minutes."""
+"""Seconds that a worker waits for the others to start. Containers and job queues take minutes."""
 
-FIRST_WORD = 5.0
-"""Seconds that whoever has connected may take to say who it is."""
+HELLO_TIMEOUT = 5.0
+"""Seconds within which a new connection must send its first message."""
 
 WAIT, COMPLETE = {"state": "wait"}, {"state": "complete"}
-"""What the chief says to a worker that has come, and when all have."""
+"""Messages of the chief: to a worker that has connected, and to all workers when all have connected."""
 
 EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 
 
 @dataclasses.dataclass(frozen=True)
 class Members:
-    """All workers' addresses, "host:port", the chief's first; and which of them this process is."""
+    """The workers of a cluster.
+
+    Attributes:
+        addresses: "host:port" of each worker. The first is the chief.
+        index: number of this process in the list.
+    """
 
     addresses: tuple[str, ...] = ("",)
     index: int = 0
 
     def name(self, index: int) -> str:
-        """A worker as the user knows it."""
+        """The name of a worker in messages."""
         return f"worker {index} ({self.addresses[index]})"
 
 
 def from_environment() -> Members:
-    """The cluster that TF_CONFIG describes; a chief counts as the first worker. UserError if it makes no sense."""
+    """Read the cluster from the environment variable TF_CONFIG. A task "chief" becomes the first worker.
+
+    Returns:
+        The workers.
+
+    Raises:
+        UserError: if TF_CONFIG is missing or wrong.
+    """
     text = os.environ.get("TF_CONFIG")
     if not text:
         raise UserError(f"--strategy multi_worker: set TF_CONFIG for every worker, as in {EXAMPLE}")
@@ -75,7 +87,7 @@ def _parsed(config: dict) -> Members:
 
 
 def _split(address: str) -> tuple[str, int]:
-    """(host, port) of "host:port" or "[::1]:port"."""
+    """Split "host:port" or "[::1]:port" into (host, port)."""
     host, colon, port = str(address).rpartition(":")
     if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"{address!r} should be HOST:PORT")
@@ -83,11 +95,16 @@ def _split(address: str) -> tuple[str, int]:
 
 
 class Cluster:
-    """The workers that train together, from `joined` on. With one member everything is trivially agreed upon.
+    """The workers that train together. They are connected inside `joined`.
+
+    A cluster of one worker has no connections, and its methods return at once.
+
+    Args:
+        members: the workers. Default: one worker.
 
     Attributes:
-        advice: what the user should do after a worker was lost.
-        loss: why the workers cannot go on, once that is known.
+        advice: what the user should do after a worker is lost.
+        loss: the error after which the workers cannot continue, or None.
     """
 
     def __init__(self, members: Members | None = None):
@@ -96,22 +113,30 @@ class Cluster:
         self.is_chief = self.index == 0
         self.advice = "start all workers again"
         self.loss: UserError | None = None
-        self._lines: dict[int, _Line] = {}
+        self._connections: dict[int, _Connection] = {}
         self._lock = threading.Lock()
         self._leaving = False
 
     @contextlib.contextmanager
     def joined(self, settings: dict) -> Iterator[None]:
-        """Wait until all workers are there, with equal settings; inside, a lost worker is noticed.
+        """A context in which all workers are connected and a lost worker is noticed.
 
-        An error that leaves the `with` is told to the other workers. Raises UserError, RunError.
+        It first waits until all workers have started with equal settings. An error that leaves the context is sent to
+        the other workers.
+
+        Args:
+            settings: the settings that must be equal on all workers, as JSON values.
+
+        Raises:
+            UserError: if settings or addresses differ, or the port is in use.
+            RunError: if a worker does not start in time.
         """
         try:
             if self.size > 1:
                 sockets = _gathered(self.members, settings) if self.is_chief else {0: _entered(self.members, settings)}
-                self._lines = {index: _Line(connection) for index, connection in sockets.items()}
-                for index, line in self._lines.items():
-                    threading.Thread(target=self._listen, args=(index, line), daemon=True).start()
+                self._connections = {index: _Connection(connection) for index, connection in sockets.items()}
+                for index, connection in self._connections.items():
+                    threading.Thread(target=self._listen, args=(index, connection), daemon=True).start()
             yield
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
@@ -120,19 +145,30 @@ class Cluster:
         self._leave()
 
     def agree(self, what: str, value) -> list:
-        """Every worker's value, in their order, once all have called this; `value` must be JSON."""
+        """Exchange a value with all workers. It waits until all workers have called it.
+
+        Args:
+            what: name of the value, the same on all workers.
+            value: a JSON value.
+
+        Returns:
+            The values of all workers, in their order.
+
+        Raises:
+            UserError, RunError: if a worker has ended, or is at another point of the program.
+        """
         if self.size == 1:
             return [value]
         said = {"what": what, "value": value}
         if not self.is_chief:
             self._tell(said)
             return self._heard(0, what)
-        values = [value, *(self._heard(index, what) for index in sorted(self._lines))]
+        values = [value, *(self._heard(index, what) for index in sorted(self._connections))]
         self._tell({"what": what, "value": values})
         return values
 
     def agree_equal(self, what: str, value) -> None:
-        """UserError on every worker where one has another value than the chief."""
+        """Raise UserError on all workers if the value of a worker differs from that of the chief."""
         values = self.agree(what, value)
         for index, other in enumerate(values):
             if other != values[0]:
@@ -141,8 +177,15 @@ class Cluster:
                 )
 
     def why(self, error: Exception) -> UserError:
-        """What ended the workers' common work, after TensorFlow gave up on it with `error`."""
-        end = time.monotonic() + FIRST_WORD  # a connection breaks at about the same time
+        """The reason why the workers cannot continue.
+
+        Args:
+            error: the error that TensorFlow raised.
+
+        Returns:
+            The error to raise instead.
+        """
+        end = time.monotonic() + HELLO_TIMEOUT  # a connection breaks at about the same time
         while self.loss is None and time.monotonic() < end:
             time.sleep(0.05)
         text = str(getattr(error, "message", error)).strip()
@@ -151,28 +194,28 @@ class Cluster:
         reason = "" if named else f" ({text.splitlines()[0]})"
         return self.loss or RunError(f"{who} does not answer any more{reason}; {self.advice}")
 
-    # --- the line -------------------------------------------------------------------------------------------------
+    # --- messages -------------------------------------------------------------------------------------------------
 
     def _tell(self, message: dict) -> None:
-        for line in self._lines.values():
-            line.send(message)
+        for connection in self._connections.values():
+            connection.send(message)
 
     def _heard(self, index: int, what: str):
-        # What came before a loss still counts: the chief leaves as soon as it has said the last word.
-        message = self._lines[index].inbox.get()
+        # Messages before the loss of a connection are valid: the chief exits right after it has sent the last one.
+        message = self._connections[index].inbox.get()
         if message is None:
-            self._lines[index].inbox.put(None)
+            self._connections[index].inbox.put(None)
             raise self.loss
         if message["what"] != what:
             raise RunError(f"{self.members.name(index)} is at {message['what']!r}, this one at {what!r}; {self.advice}")
         return message["value"]
 
-    def _listen(self, index: int, line: "_Line") -> None:
-        """What a thread does for a line: hand over messages, notice its end."""
-        for message in line.messages():
+    def _listen(self, index: int, connection: "_Connection") -> None:
+        """The thread of a connection: store its messages and notice its end."""
+        for message in connection.messages():
             if "over" in message:
                 return self._lost(message["over"], message["status"])
-            line.inbox.put(message)
+            connection.inbox.put(message)
         self._lost(f"{self.members.name(index)} is gone; {self.advice}", RunError.status)
 
     def _lost(self, reason: str, status: int) -> None:
@@ -181,22 +224,22 @@ class Cluster:
                 return
             self.loss = UserError(reason) if status == UserError.status else RunError(reason)
         self._tell({"over": reason, "status": status})
-        for line in self._lines.values():
-            line.inbox.put(None)
+        for connection in self._connections.values():
+            connection.inbox.put(None)
 
     def _leave(self, reason: str | None = None, status: int = 0) -> None:
-        """Close the lines; the others learn the reason, unless it came from them."""
+        """Close the connections. The reason is sent to the other workers, unless it came from them."""
         with self._lock:
             self._leaving = True
         if reason and self.loss is None:
             self._tell({"over": reason, "status": status})
-        for line in self._lines.values():
-            line.close()
-        self._lines = {}
+        for connection in self._connections.values():
+            connection.close()
+        self._connections = {}
 
 
-class _Line:
-    """One connection; `inbox` has the messages that came, None for the end."""
+class _Connection:
+    """A connection to another worker. `inbox` holds the received messages, and None after the last one."""
 
     def __init__(self, connection: socket.socket):
         connection.settimeout(None)
@@ -204,7 +247,7 @@ class _Line:
         self.connection, self.inbox, self._sending = connection, queue.Queue(), threading.Lock()
 
     def send(self, message: dict) -> None:
-        with self._sending, contextlib.suppress(OSError):  # who listens to the line finds out
+        with self._sending, contextlib.suppress(OSError):  # the thread that receives notices it
             self.connection.sendall(_encoded(message))
 
     def messages(self) -> Iterator[dict]:
@@ -222,18 +265,18 @@ def _encoded(message: dict) -> bytes:
 
 
 def _keep_alive(connection: socket.socket) -> None:
-    """The kernel asks the other machine after 10 s of silence, and calls the connection broken after 30."""
+    """Make the kernel probe the other machine after 10 s without data, and close the connection after 30 s."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30000}.items():
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-# --- coming together --------------------------------------------------------------------------------------------------
+# --- connecting -------------------------------------------------------------------------------------------------------
 
 
 def _listening(members: Members) -> socket.socket:
-    """A socket on this worker's port, on all interfaces; TensorFlow can have the port once it is closed."""
+    """A socket on this worker's port, on all interfaces. TensorFlow uses the port after the socket is closed."""
     port = _split(members.addresses[members.index])[1]
     both = socket.has_dualstack_ipv6()
     try:
@@ -246,9 +289,9 @@ def _listening(members: Members) -> socket.socket:
 
 
 def _gathered(members: Members, settings: dict) -> dict[int, socket.socket]:
-    """On the chief: a connection of every other worker."""
+    """On the chief: wait for all workers. Returns the connection of each by its number."""
     joined, end = {}, time.monotonic() + PATIENCE
-    with _listening(members) as door:
+    with _listening(members) as server:
         told = None
         while missing := [index for index in range(1, len(members.addresses)) if index not in joined]:
             if missing != told:
@@ -256,14 +299,14 @@ def _gathered(members: Members, settings: dict) -> dict[int, socket.socket]:
                     f"kgan: waiting for {len(missing)} of {len(members.addresses)} workers: {_names(members, missing)}"
                 )
                 told = missing
-            ready = select.select([door, *joined.values()], [], [], max(0.0, end - time.monotonic()))[0]
+            ready = select.select([server, *joined.values()], [], [], max(0.0, end - time.monotonic()))[0]
             if not ready:
                 raise RunError(f"{_names(members, missing)} did not come within {PATIENCE / 60:.0f} min; "
                                "start all workers again")  # fmt: skip
-            # Nobody speaks before all are there: who is ready has ended, and may come again.
+            # Workers send nothing before all have connected. So a connection with data is closed; it may be made again.
             joined = {index: connection for index, connection in joined.items() if connection not in ready}
-            if door in ready:
-                _let_in(door.accept()[0], members, settings, joined)
+            if server in ready:
+                _let_in(server.accept()[0], members, settings, joined)
     for connection in joined.values():
         connection.sendall(_encoded(COMPLETE))
     return joined
@@ -275,11 +318,11 @@ def _names(members: Members, indices: list[int]) -> str:
 
 
 def _let_in(connection: socket.socket, members: Members, settings: dict, joined: dict) -> None:
-    """Take a worker in, or tell it why not; UserError if that concerns all."""
+    """Accept a worker or send it the reason for a refusal. Raises UserError if the reason concerns all workers."""
     try:
         hello = _first_line(connection)
         index, addresses, theirs = hello["index"], tuple(hello["addresses"]), hello["settings"]
-    except (OSError, ValueError, KeyError, TypeError):  # a port scan, a health check
+    except (OSError, ValueError, KeyError, TypeError):  # such as a port scan or a health check
         connection.close()
         return
     refusal = _difference(members, index, addresses, settings, theirs)
@@ -303,7 +346,7 @@ def _refusal(reason: str) -> bytes:
 
 
 def _difference(members: Members, index: int, addresses: tuple, ours: dict, theirs: dict) -> str | None:
-    """How a worker that comes differs from the chief."""
+    """How the settings or the addresses of a worker differ from those of the chief, or None."""
     if addresses != members.addresses:
         return f"worker {index}'s TF_CONFIG has the workers {', '.join(addresses)}, not {', '.join(members.addresses)}"
     for name in ours:
@@ -315,13 +358,13 @@ def _difference(members: Members, index: int, addresses: tuple, ours: dict, thei
 
 
 def _entered(members: Members, settings: dict) -> socket.socket:
-    """On another worker: the connection to the chief, once all workers are there."""
-    _listening(members).close()  # is the port free?
+    """On the other workers: the connection to the chief. Returns when all workers have connected."""
+    _listening(members).close()  # raises UserError if the port is in use
     chief, end, told = members.name(0), time.monotonic() + PATIENCE, False
     while True:
         try:
-            return _asked(members, settings, max(FIRST_WORD, end - time.monotonic()))
-        except (OSError, ValueError) as error:  # not there yet, not kgan, or gone again
+            return _asked(members, settings, max(HELLO_TIMEOUT, end - time.monotonic()))
+        except (OSError, ValueError) as error:  # the chief has not started, has ended, or the port is not kgan's
             reason = getattr(error, "strerror", None) or "no answer"
         if time.monotonic() > end:
             raise RunError(
@@ -334,11 +377,11 @@ def _entered(members: Members, settings: dict) -> socket.socket:
 
 
 def _asked(members: Members, settings: dict, patience: float) -> socket.socket:
-    """One attempt to come in: OSError, ValueError if it fails, UserError if the chief refuses."""
-    connection = socket.create_connection(_split(members.addresses[0]), timeout=FIRST_WORD)
+    """Try to connect. Raises OSError or ValueError if it fails, and UserError if the chief refuses."""
+    connection = socket.create_connection(_split(members.addresses[0]), timeout=HELLO_TIMEOUT)
     try:
         connection.sendall(_encoded({"index": members.index, "addresses": members.addresses, "settings": settings}))
-        for state, seconds in ((WAIT, FIRST_WORD), (COMPLETE, patience)):
+        for state, seconds in ((WAIT, HELLO_TIMEOUT), (COMPLETE, patience)):
             answer = _first_line(connection, seconds)
             if "over" in answer:
                 raise UserError(answer["over"])
@@ -350,12 +393,12 @@ def _asked(members: Members, settings: dict, patience: float) -> socket.socket:
     return connection
 
 
-def _first_line(connection: socket.socket, seconds: float = FIRST_WORD) -> dict:
-    """The next line, one JSON object; ValueError for anything else."""
+def _first_line(connection: socket.socket, seconds: float = HELLO_TIMEOUT) -> dict:
+    """Receive a line with a JSON object. Raises ValueError for anything else."""
     connection.settimeout(seconds)
     received = b""
     while not received.endswith(b"\n"):
-        part = connection.recv(1)  # not a byte of what comes after
+        part = connection.recv(1)  # single bytes, so that no byte of the next line is consumed
         if not part or len(received) > 2**20:
             raise ValueError("no line")
         received += part

@@ -1,4 +1,4 @@
-"""Which devices train, and how: GPUs, or logical CPU devices to try things out, under a tf.distribute strategy."""
+"""Chooses the devices of a training run, GPUs or logical CPU devices, and its tf.distribute strategy."""
 
 import os
 import pathlib
@@ -14,9 +14,16 @@ from kgan.training.cluster import Cluster
 
 
 def choose_devices(config: TrainConfig) -> list[str]:
-    """Names of the devices to train on, such as ["GPU:0"]. Call before TensorFlow has used any.
+    """Choose the devices to train on. Call it before TensorFlow uses any device.
 
-    Raises UserError when there are fewer GPUs than asked for.
+    Args:
+        config: the settings of the run.
+
+    Returns:
+        Names such as ["GPU:0"].
+
+    Raises:
+        UserError: if the machine has fewer GPUs than the settings ask for.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
@@ -35,14 +42,27 @@ def _logical_cpus(count: int) -> list[str]:
         cpu = tf.config.list_physical_devices("CPU")[0]
         try:
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
-        except RuntimeError:  # TensorFlow is in use already; fine if it has enough of them
+        except RuntimeError:  # TensorFlow is in use already, perhaps with enough devices
             if len(tf.config.list_logical_devices("CPU")) < count:
                 raise UserError(f"--devices {count}: TensorFlow already runs here with fewer devices") from None
     return [f"CPU:{index}" for index in range(count)]
 
 
 def build_strategy(config: TrainConfig, devices: list[str], cluster: Cluster | None = None) -> tf.distribute.Strategy:
-    """The strategy that --strategy names, over `devices` (of every worker); the batch must divide evenly among them."""
+    """Make the strategy that --strategy names.
+
+    Args:
+        config: the settings of the run.
+        devices: names of the devices of each worker, from `choose_devices`.
+        cluster: the workers. Default: one worker.
+
+    Returns:
+        The strategy.
+
+    Raises:
+        UserError: if the batch size is not a multiple of the number of devices, or the strategy does not allow this
+            number of devices.
+    """
     cluster = cluster or Cluster()
     replicas = len(devices) * cluster.size
     if config.batch_size % replicas:
@@ -55,13 +75,13 @@ def build_strategy(config: TrainConfig, devices: list[str], cluster: Cluster | N
         if len(devices) > 1:
             raise UserError(f"--devices {len(devices)} needs --strategy mirrored")
         return tf.distribute.get_strategy()
-    # NCCL is the default on GPUs; between CPU devices the sums are made on the first of them.
+    # NCCL is the default on GPUs. The first CPU device sums the values of all CPU devices.
     reduction = None if on_gpus else tf.distribute.ReductionToOneDevice()
     return tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
 
 
 def _over_workers(cluster: Cluster, count: int, on_gpus: bool) -> tf.distribute.Strategy:
-    """Synchronous copies on `count` devices of every worker; waits until TensorFlow has reached them all."""
+    """Synchronous replicas on `count` devices of each worker. It waits until TensorFlow has reached all workers."""
     if count > 1 and not on_gpus:
         raise UserError(
             f"--devices {count}: on CPUs a worker of --strategy multi_worker is one device; start more workers"
@@ -80,16 +100,33 @@ def _over_workers(cluster: Cluster, count: int, on_gpus: bool) -> tf.distribute.
 
 
 def fed(strategy: tf.distribute.Strategy, cluster: Cluster, make: Callable[[Shard], tf.data.Dataset]):
-    """What `fit` and `evaluate` read: `make(shard)`, where every worker reads its own shard only, again and again."""
+    """A data set for `fit` and `evaluate`, of which each worker reads its own shard.
+
+    Args:
+        strategy: the strategy.
+        cluster: the workers.
+        make: a function from a shard to its data set.
+
+    Returns:
+        The data set. With several workers it repeats for ever.
+    """
     if cluster.size == 1:
         return make(Shard())
     shard = Shard(cluster.index, cluster.size, strategy.num_replicas_in_sync // cluster.size)
-    # Without an end, or TensorFlow would ask all workers before every step whether one has come to it.
+    # With a finite data set, TensorFlow would ask all workers before each step whether one has reached the end.
     return strategy.distribute_datasets_from_function(lambda _: make(shard).repeat())
 
 
 def describe(devices: list[str], workers: int = 1) -> list[str]:
-    """Lines for the user: what trains, and whether a GPU lies idle that TensorFlow cannot see."""
+    """Describe the devices for the user.
+
+    Args:
+        devices: names of the devices, from `choose_devices`.
+        workers: number of workers.
+
+    Returns:
+        Lines of text: the devices, and a note if TensorFlow cannot use a GPU of the machine.
+    """
     first, *notes = _described(devices)
     return [f"{workers} workers, each {first}" if workers > 1 else first, *notes]
 

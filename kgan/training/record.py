@@ -1,4 +1,4 @@
-"""What a training writes down: a line of metrics and TensorBoard's points for every interval, and picture grids."""
+"""Writes the metrics of each interval and grids of pictures: metrics.jsonl, samples/ and TensorBoard events."""
 
 import contextlib
 import json
@@ -12,25 +12,30 @@ from kgan.runs.run_folder import RunFolder
 
 
 class Record:
-    """The record of a run, from step `first` on: what an earlier process wrote past it is dropped and comes again."""
+    """The log of a run. When a run is resumed, entries after the checkpoint are removed; they will be written again.
+
+    Args:
+        run: the run folder.
+        first: the step at which training starts or resumes.
+    """
 
     def __init__(self, run: RunFolder, first: int):
         self.run = run
-        last_kept = first if first else -1  # a run writes of step 0 before it trains
+        last_kept = first if first else -1  # a new run writes an entry for step 0
         _drop_lines(run.metrics_file, last_kept)
         for events in run.tensorboard.glob("events.out.tfevents.*"):
             _drop_events(events, last_kept)
         self.writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def picture(self, step: int, picture: np.ndarray) -> None:
-        """A grid, uint8 [H, W, 3]."""
+        """Write a grid of pictures, uint8 [H, W, 3]."""
         self.run.samples.mkdir(exist_ok=True)
         save_picture(picture, self.run.samples / f"step-{step:07d}.png")
         with self.writer.as_default(step=step):
             tf.summary.image("samples", picture[None])
 
     def values(self, step: int, values: dict[str, float]) -> None:
-        """Losses and metrics."""
+        """Write losses and metrics."""
         line = {"step": step, **{name: round(value, 6) for name, value in values.items()}}
         with self.run.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -54,13 +59,13 @@ def _drop_lines(metrics: pathlib.Path, last_kept: int) -> None:
 def _step_of(line: str) -> int | None:
     try:
         return json.loads(line)["step"]
-    except (ValueError, KeyError):  # the last line of a killed run may be half written
+    except (ValueError, KeyError):  # the last line of a run that was killed may be incomplete
         return None
 
 
 def _drop_events(events: pathlib.Path, last_kept: int) -> None:
-    partial = events.with_name(".events.partial")  # TensorBoard reads whatever has "tfevents" in its name
-    # The last record of a killed run may be half written.
+    partial = events.with_name(".events.partial")  # TensorBoard reads all files with "tfevents" in their names
+    # The last record of a run that was killed may be incomplete.
     with tf.io.TFRecordWriter(str(partial)) as kept, contextlib.suppress(tf.errors.DataLossError):
         for event in tf.data.TFRecordDataset(str(events)).as_numpy_iterator():
             if tf.compat.v1.Event.FromString(event).step <= last_kept:

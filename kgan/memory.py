@@ -1,5 +1,6 @@
-"""How much memory: what this process may still take, what a picture takes, and a guard that ends a command in words
-before the kernel ends it without any. No TensorFlow here.
+"""Memory: how much is available, how much a picture needs, and a guard that ends a command before the kernel does.
+
+The guard prints an error message, which the kernel does not. This module imports no TensorFlow.
 """
 
 import contextlib
@@ -17,31 +18,31 @@ except ImportError:  # not a POSIX system
     resource = None
 
 SHARE = 0.75
-"""The part of the available memory that one picture may take unless the user says otherwise."""
+"""The fraction of the available memory that one picture may use by default."""
 
 OPENED = 19
-"""Bytes per pixel of a picture while it is decoded: as its file has it, as Pillow holds it (4 bytes), as an array."""
+"""Bytes per pixel of a picture while it is decoded: the file's data, Pillow's image (4 bytes) and the array."""
 
 OPENED_WITH_MASK = 26
-"""The same while its mask is softened beside it."""
+"""Bytes per pixel of a picture while it is in memory and its mask is softened."""
 
 HELD = 12
-"""Bytes per pixel that stay beside the network: the picture, what the network is given, the mask as float32."""
+"""Bytes per pixel in use while the network runs: the picture, the network's input and the mask as float32."""
 
 UNKNOWN = 8e9
-"""Bytes taken for available where the system says nothing of its memory."""
+"""Bytes that are assumed to be available if the system gives no information about its memory."""
 
 RESERVE = 32e6
-"""Bytes left at which the guard ends the process."""
+"""The guard ends the process when fewer bytes than this are available."""
 
 FASTEST = 20e9
-"""Bytes a second that a process may take at most: the guard looks again before it can have taken the rest."""
+"""Bytes per second that a process can allocate at most. The guard checks again before the rest can be in use."""
 
 LONGEST_WAIT = 0.5
-"""Seconds between two looks of the guard at most."""
+"""The longest time between two checks of the guard in seconds."""
 
 UNLIMITED = 2.0**60
-"""Bytes: version 1 of control groups writes a number about 2**63 for no limit."""
+"""Limits above this number of bytes mean no limit: version 1 of control groups writes a number near 2**63."""
 
 ROOT = pathlib.Path("/")
 
@@ -50,11 +51,18 @@ ROOT = pathlib.Path("/")
 
 
 def available(swap: bool = False, root: pathlib.Path = ROOT) -> float:
-    """Bytes that this process may still take: what the machine, every control group around it (versions 1 and 2) and
-    its own limits (`ulimit`) leave, whichever is least.
+    """The memory that this process can still allocate.
 
-    What the kernel can free without loss, as files read before, counts as available; free swap only with `swap`. Never
-    raises: what the system does not tell is no limit. `root` is where /proc and /sys are looked for.
+    This is the least of what the machine, all control groups of the process (versions 1 and 2) and its own limits
+    (`ulimit`) allow. Memory that the kernel can free without loss, such as cached files, counts as available. The
+    function never raises an error: a limit that the system does not report is no limit.
+
+    Args:
+        swap: whether free swap space counts as available.
+        root: the folder in which /proc and /sys are found.
+
+    Returns:
+        Bytes.
     """
     machine = _table(root / "proc/meminfo", 1024)
     swap_free = machine.get("SwapFree", 0) if swap else 0
@@ -64,12 +72,12 @@ def available(swap: bool = False, root: pathlib.Path = ROOT) -> float:
 
 
 def budget() -> float:
-    """Bytes that one picture may take unless the user says otherwise."""
+    """The memory that one picture may use by default, in bytes."""
     return SHARE * available()
 
 
 def _without_proc() -> float:
-    """Half of the machine's memory, as on macOS, where the system says no more."""
+    """Half of the machine's memory, if the system does not report the available memory, as on macOS."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
     except (AttributeError, ValueError, OSError):
@@ -77,7 +85,7 @@ def _without_proc() -> float:
 
 
 def _in_limits(root: pathlib.Path) -> list[float]:
-    """What RLIMIT_AS and RLIMIT_DATA leave."""
+    """The bytes that RLIMIT_AS and RLIMIT_DATA still allow."""
     known = {"RLIMIT_AS": "VmSize", "RLIMIT_DATA": "VmData"}
     limits = {what: resource.getrlimit(getattr(resource, name))[0] for name, what in known.items() if resource}
     limits = {what: limit for what, limit in limits.items() if limit != resource.RLIM_INFINITY}
@@ -86,14 +94,14 @@ def _in_limits(root: pathlib.Path) -> list[float]:
 
 
 def _in_groups(root: pathlib.Path, swap_free: float) -> list[float]:
-    """What each control group that this process is in leaves."""
+    """The bytes that each control group of this process still allows."""
     left = {"cgroup2": _left_in_version_2, "memory": _left_in_version_1}
     return [left[kind](folder, swap_free) for kind, folder in _groups(root)]
 
 
-@functools.cache  # a process stays in its groups, and the guard asks often
+@functools.cache  # a process stays in its groups, and the guard calls this often
 def _groups(root: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
-    """("cgroup2" or "memory" for version 1, folder) of each control group that limits this process."""
+    """(version, folder) of each control group of this process. The version is "cgroup2", or "memory" for version 1."""
     found = []
     for line in _lines(root / "proc/self/cgroup"):
         number, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -103,13 +111,13 @@ def _groups(root: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
 
 
 def _folders(root: pathlib.Path, kind: str, path: str) -> list[pathlib.Path]:
-    """The group's folder and those of all groups around it, as far as they are mounted here."""
+    """The folders of a group and of the groups that contain it, as far as they are mounted."""
     for line in _lines(root / "proc/self/mountinfo"):
         words = line.split()
         if len(words) < 9 or (kind != words[-3] and not (words[-3] == "cgroup" and kind in words[-1].split(","))):
             continue
         mounted, place = words[3].rstrip("/"), root / words[4].lstrip("/")
-        # Inside a container the mount may begin below the path, which is then not to be seen from here.
+        # Inside a container the mount may begin below the path, which is then not visible.
         inside = path.removeprefix(mounted).split("/") if path.startswith(mounted) else []
         parts = [part for part in inside if part not in ("", "..")]
         return [place.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
@@ -137,7 +145,7 @@ def _left_in_version_1(folder: pathlib.Path, swap_free: float) -> float:
 
 
 def _reclaimable(statistics: dict[str, float], prefix: str, mapped: str) -> float:
-    """Bytes of files that are kept only to save reading them again; not those of programs at work."""
+    """Bytes of cached files, without the mapped files of running programs."""
     files = sum(statistics.get(f"{prefix}{state}_file", 0.0) for state in ("active", "inactive"))
     return max(0.0, files - statistics.get(mapped, 0.0))
 
@@ -150,42 +158,56 @@ def _lines(path: pathlib.Path) -> list[str]:
 
 
 def _table(path: pathlib.Path, unit: int = 1) -> dict[str, float]:
-    """Names and numbers, one of each a line, as in `MemFree: 3 kB` and `active_file 4096`."""
+    """Read lines with a name and a number, such as `MemFree: 3 kB` or `active_file 4096`."""
     rows = [line.replace(":", " ").split() for line in _lines(path)]
     return {row[0]: float(row[1]) * unit for row in rows if len(row) > 1 and row[1].isdigit()}
 
 
 def _number(path: pathlib.Path, default: float = math.inf) -> float:
-    """The number in a file; the default where there is none, as in `max`."""
+    """The number in a file, or the default if it holds no number, such as `max`."""
     first = next(iter(_lines(path)), "")
     return float(first) if first.isdigit() else default
 
 
-# --- what a picture takes ---------------------------------------------------------------------------------------------
+# --- the memory of a picture ------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
-class Need:
-    """Bytes per pixel that a picture takes. They are measured as the growth of a fresh process, and rounded up."""
+class PictureMemory:
+    """The memory that a picture needs, in bytes per pixel.
+
+    The numbers are measured as the growth of a new process, and rounded up.
+
+    Attributes:
+        inside: bytes per pixel of the network's input, while the network runs.
+        opened: bytes per pixel of the file, while it is read and decoded.
+    """
 
     inside: float
-    """While the network is at work, of every pixel that it sees."""
     opened: float = OPENED
-    """While the file is read and decoded, of every pixel of the file."""
 
     def of(self, pixels: float) -> float:
-        """Bytes of a picture that is restyled whole."""
+        """The memory for a picture of this number of pixels at its full size, in bytes."""
         return pixels * max(self.opened, HELD + self.inside)
 
     def affordable_scale(self, pixels: float, memory: float, beside: float = 0.0) -> float:
-        """The share of its side lengths at which a picture takes at most `memory` bytes: 1 where all of it fits, 0
-        where it can't even be opened.
+        """The fraction of its sides at which a picture fits into the memory.
 
-        `beside`: bytes to open another picture later. TensorFlow keeps what its network once had, so they must stay
-        free; but at least a quarter of `memory` is the network's.
+        Args:
+            pixels: number of pixels of the picture.
+            memory: the memory in bytes.
+            beside: bytes that are needed later to open another picture. TensorFlow does not release the memory of its
+                network, so these bytes must stay free. The network gets at least a quarter of `memory`.
 
-        >>> Need(inside=40.0).affordable_scale(100, 5200), Need(inside=40.0).affordable_scale(100, 2200)
-        (1.0, 0.5)
+        Returns:
+            A number in [0, 1]: 1 if the whole picture fits, 0 if it cannot even be opened.
+
+        Example:
+
+        >>> PictureMemory(inside=40.0).affordable_scale(100, 5200)
+        1.0
+        >>> PictureMemory(inside=40.0).affordable_scale(100, 2200)
+        0.5
         """
         if pixels * self.opened > memory:
             return 0.0
@@ -198,12 +220,16 @@ class Need:
 
 @contextlib.contextmanager
 def guard(advice: str, room: Callable[[], float] = lambda: available(swap=True)) -> Iterator[None]:
-    """While this lasts, end the process with one line and status 1 before the kernel kills it for its memory.
+    """A context that ends the process with an error message before the kernel kills it for its use of memory.
 
-    The line says how much memory the process holds, and `advice`, what to do. A thread looks at what is left, the more
-    often the less that is. For commands only: it ends the process at once, whatever else runs there.
+    A thread checks the available memory, more often when less is available. The exit status is 1. Use it for commands
+    only, because it ends the process at once.
+
+    Args:
+        advice: the end of the message, which says what the user can do.
+        room: a function that returns the available memory in bytes.
     """
-    over, terminal = threading.Event(), os.dup(2)  # the command may turn file 2 elsewhere for a while
+    over, terminal = threading.Event(), os.dup(2)  # the command may redirect file 2 for a while
     watching = threading.Thread(target=_watch, args=(over, room, advice, terminal), daemon=True)
     watching.start()
     try:
@@ -218,7 +244,7 @@ def _watch(over: threading.Event, room: Callable[[], float], advice: str, termin
     while (left := room()) >= RESERVE:
         if over.wait(min(LONGEST_WAIT, left / FASTEST)):
             return
-    # Not by print: the main thread may hold its lock, and is not asked any more.
+    # Not with print: the main thread may hold its lock.
     clear = "\r\x1b[K\x1b[?25h" if os.isatty(terminal) else ""
     held = _table(ROOT / "proc/self/status", 1024).get("VmRSS", math.nan) / 1e9
     os.write(terminal, f"{clear}kgan: error: out of memory at {held:.1f} GB; {advice}\n".encode())
@@ -226,7 +252,17 @@ def _watch(over: threading.Event, room: Callable[[], float], advice: str, termin
 
 
 def smaller_batch(batch_size: int, size: int, devices: int = 1) -> str:
-    """What to try where a training runs out of memory.
+    """Advice for a training run that is out of memory.
+
+    Args:
+        batch_size: the batch size of the run.
+        size: the side of the training crop in pixels.
+        devices: number of devices; the advised batch size is a multiple of it.
+
+    Returns:
+        The advice.
+
+    Example:
 
     >>> smaller_batch(6, 256, devices=2), smaller_batch(1, 256)
     ('try --batch-size 2', 'try a --size below 256')

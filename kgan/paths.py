@@ -1,4 +1,4 @@
-"""Paths as a person writes them: "~" is the home folder, in options and in Python. No TensorFlow here."""
+"""Paths with "~" for the home folder, in options and in Python. This module imports no TensorFlow."""
 
 import functools
 import inspect
@@ -8,22 +8,28 @@ from collections.abc import Callable, Iterable
 
 
 def expanded(path: str | os.PathLike) -> str | pathlib.Path:
-    """The path with "~" or "~name" at its start replaced by that home folder; a text stays a text.
+    """Replace "~" or "~name" at the start of a path by the home folder.
 
-    One of a name that nobody has is left as it is: a file may be called so.
+    "~name" stays if there is no such user, because it may be the name of a file.
+
+    Args:
+        path: the path.
+
+    Returns:
+        The path, a string if `path` is one.
     """
     whole = os.path.expanduser(path)
     return whole if isinstance(path, str) else pathlib.Path(whole)
 
 
 def path_parameters(function: Callable) -> set[str]:
-    """The names of its parameters that take a path, or several: their annotations name os.PathLike."""
+    """The names of the parameters of a function that take paths: their annotations contain os.PathLike."""
     parameters = inspect.signature(function).parameters.values()
     return {parameter.name for parameter in parameters if "PathLike" in str(parameter.annotation)}
 
 
 def expands_paths(function: Callable) -> Callable:
-    """The function, which gets each of its `path_parameters` `expanded`."""
+    """Decorate a function so that each of its `path_parameters` is `expanded`."""
     signature, paths = inspect.signature(function), path_parameters(function)
 
     @functools.wraps(function)

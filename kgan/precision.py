@@ -1,10 +1,18 @@
-"""The number format of losses, norms and sums: what must not lose digits, whatever the networks compute in."""
+"""The number format of losses, norms and sums, which must not lose digits in mixed precision."""
 
 import tensorflow as tf
 
 
 def precise(x) -> tf.Tensor:
-    """`x` in float32, or as it is where it is a tensor in float64, as under --precision float64.
+    """Cast to float32. A float64 tensor, as with --precision float64, stays as it is.
+
+    Args:
+        x: a tensor or anything that TensorFlow converts to one.
+
+    Returns:
+        A float32 or float64 tensor of the same shape.
+
+    Example:
 
     >>> precise([1, 2]).dtype.name, precise(tf.zeros(2, tf.float64)).dtype.name
     ('float32', 'float64')

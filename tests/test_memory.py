@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kgan import load, memory
-from kgan.memory import HELD, OPENED, Need
+from kgan.memory import HELD, OPENED, PictureMemory
 
 MB = 2**20
 MACHINE = {"proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB\nSwapFree: 500 kB\n"}
@@ -127,12 +127,12 @@ def test_the_limits_of_the_shell_count():
     ],
 )
 def test_affordable_scale_by_hand(pixels, memory, scale):
-    assert Need(inside=300).affordable_scale(pixels, memory) == pytest.approx(scale)
+    assert PictureMemory(inside=300).affordable_scale(pixels, memory) == pytest.approx(scale)
 
 
 @pytest.mark.parametrize("pixels", [10_000, 12_000_000, 108_000_000])
 def test_what_is_affordable_is_needed(pixels):
-    need = Need(inside=640)
+    need = PictureMemory(inside=640)
     for share in (0.1, 0.5, 0.99):
         scale = need.affordable_scale(pixels, share * need.of(pixels))
         assert pixels * (HELD + need.inside * scale**2) == pytest.approx(share * need.of(pixels))

@@ -20,7 +20,7 @@ from kgan.images.decoding import Picture, PictureError, read_picture, size_by_he
 from kgan.images.masks import Masks, fits, scaled
 from kgan.images.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
 from kgan.inference.loading import Model, load, shares_of_size
-from kgan.memory import OPENED, OPENED_WITH_MASK, Need, budget
+from kgan.memory import OPENED, OPENED_WITH_MASK, PictureMemory, budget
 from kgan.paths import expands_paths
 
 __all__ = ["load", "stylize"]
@@ -119,9 +119,9 @@ class Restyler:
         beside = self.need(job).opened * self.largest if pixels < self.largest else 0
         return self.need(job).affordable_scale(pixels, self.memory, beside)
 
-    def need(self, job: Job) -> Need:
+    def need(self, job: Job) -> PictureMemory:
         """The memory that a picture needs per pixel."""
-        return Need(self.model.bytes_per_pixel, OPENED_WITH_MASK if job.mask else OPENED)
+        return PictureMemory(self.model.bytes_per_pixel, OPENED_WITH_MASK if job.mask else OPENED)
 
     def effort(self, job: Job) -> float:
         """The number of pixels that the network will process for a picture."""

@@ -7,26 +7,35 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu
 
 import gc
 
-import keras
 import pytest
-import tensorflow as tf
-from hypothesis import HealthCheck, settings
-from tensorflow.python.framework.ops import gradient_registry
 
-# How long an example takes says something of the machine alone.
-settings.register_profile("kgan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("kgan")
 
-# Two logical devices, so that every test can use one or two replicas.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
+def pytest_configure(config):
+    """What follows is for the processes that run tests: the one that hands them out needs no TensorFlow."""
+    if hasattr(config, "workerinput") or config.option.dist == "no":
+        _set_up_hypothesis()
+        _set_up_tensorflow()
+        gc.freeze()  # LiteRT's converter collects garbage at every call: what is imported is left out of it
+        gc.set_threshold(100_000, 20, 100)
 
-# Most graphs run a few times: rewriting them to be faster takes longer than that.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
-gc.freeze()  # what is imported stays; LiteRT's converter collects garbage at every call, among a million objects
-gc.set_threshold(100_000, 20, 100)
+def _set_up_hypothesis():
+    from hypothesis import HealthCheck, settings
+
+    # How long an example takes says something of the machine alone.
+    settings.register_profile("kgan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("kgan")
+
+
+def _set_up_tensorflow():
+    import tensorflow as tf
+
+    # Two logical devices, so that every test can use one or two replicas.
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    # Most graphs run a few times: rewriting them to be faster takes longer than that.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def pytest_xdist_auto_num_workers():
@@ -49,12 +58,16 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def _seeded():
+    import keras
+
     keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _forgotten():
     """TensorFlow keeps the gradient of every `tf.custom_gradient` in a traced function, and by it the whole graph."""
+    from tensorflow.python.framework.ops import gradient_registry
+
     yield
     kept = [name for name in gradient_registry.list() if name.startswith("CustomGradient-")]
     for name in kept:

@@ -95,7 +95,8 @@ def test_equal_weights_after_a_stop(tmp_path, capsys, monkeypatch):
 def test_other_pictures_are_noted_or_refused_and_a_decay_that_has_begun_ends(tmp_path, capsys):
     folder = tmp_path / "pictures"
     shutil.copytree(small_runs.pictures(), folder)
-    config = small_runs.settings(tmp_path / "run", data=str(folder), steps=4, stop_after=3, weight=("features=0",))
+    fixed = {"weight": ("features=0",), "strategy": "mirrored", "devices": 2}  # the others train on one
+    config = small_runs.settings(tmp_path / "run", data=str(folder), steps=4, stop_after=3, **fixed)
     run = train(config)
     (folder / "trainA" / "0.png").unlink()
     shutil.copytree(folder, tmp_path / "copy")
@@ -107,5 +108,5 @@ def test_other_pictures_are_noted_or_refused_and_a_decay_that_has_begun_ends(tmp
     train(longer)
     assert re.search(r"pictures have changed since the run began: 7\+7\S* .* then, 6\+7", capsys.readouterr().err)
     assert TrainConfig.load(run / "config.json") == dataclasses.replace(
-        machine_defaults(config, ONE), run=None, stop_after=None, steps=20, extended_at=3
+        machine_defaults(config, TWO), run=None, stop_after=None, steps=20, extended_at=3
     )

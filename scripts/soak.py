@@ -1,10 +1,10 @@
-"""Kill a training again and again, mostly while it saves; it must go on and end as if nothing had happened.
+"""Kills a training run many times, mostly while it saves. The result must be the same as that of an undisturbed run.
 
     python scripts/soak.py --rounds 50          (also: make soak)
 
-A round is one kill -9: at a random moment of a process's life, or, two times out of three, just after a checkpoint's
-first file has appeared. Each next process must go on from the newest complete checkpoint. A run that reached its end
-must have the weights and the metrics of an undisturbed run, bit for bit; then the next run begins.
+A round is one kill -9: at a random time, or, in two of three rounds, just after the first file of a checkpoint appears.
+The next process must resume from the newest complete checkpoint. A run that reaches its end must have exactly the
+weights and the metrics of an undisturbed run. Then the next run begins.
 """
 
 import argparse
@@ -28,10 +28,10 @@ PATIENCE = 120.0
 
 
 def main() -> int:
-    """Run the command line; the exit status."""
+    """Run the command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=50, help="kills (default: 50)")
-    parser.add_argument("--seed", type=int, default=None, help="of the moments (default: another one every time)")
+    parser.add_argument("--rounds", type=int, default=50, help="number of kills (default: 50)")
+    parser.add_argument("--seed", type=int, default=None, help="seed of the times of the kills (default: random)")
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"soak: {options.rounds} rounds, --seed {seed}", flush=True)
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def soak(home: pathlib.Path, rounds: int, moments: random.Random) -> int:
-    """Returns the exit status: 0 if every run ended like the undisturbed one."""
+    """Run the rounds. Returns the exit status: 0 if every run ended like the undisturbed one."""
     write_pictures(home / "pictures", moments.randrange(100))
     reference = Life(home, "reference")
     reference.finish()
@@ -72,7 +72,7 @@ def write_pictures(root: pathlib.Path, seed: int) -> None:
 
 
 class Life:
-    """One process that trains the run `name`, or goes on with it."""
+    """A process that trains the run `name`, or resumes it."""
 
     def __init__(self, home: pathlib.Path, name: str):
         self.run = home / name
@@ -84,13 +84,15 @@ class Life:
             words += ["--data", str(home / "pictures"), "--cache", str(home / "cache"), *SETTINGS]
         self.before = self.newest()
         self.log = home / "log.txt"
-        context = multiprocessing.get_context("forkserver")  # forked from a process that imported TensorFlow only
+        context = multiprocessing.get_context(
+            "forkserver"
+        )  # each process is a fork of one that only imported TensorFlow
         context.set_forkserver_preload(["kgan.training.train", "kgan.cli", "kgan.gan.one_way"])
         self.process = context.Process(target=train, args=(words, str(self.log)), daemon=True)
         self.process.start()
 
     def newest(self) -> int:
-        """Step of the newest checkpoint that has its last file; -1 where there is none."""
+        """The step of the newest complete checkpoint, or -1."""
         return max((int(path.stem[5:]) for path in self.checkpoints.glob("ckpt-*.index")), default=-1)
 
     def finish(self) -> None:
@@ -99,7 +101,7 @@ class Life:
         self._check_start()
 
     def kill(self, moments: random.Random) -> tuple[bool, bool]:
-        """(whether it was killed before it had ended, whether a checkpoint was being written)."""
+        """Kill the process. Returns whether it was still running, and whether it was writing a checkpoint."""
         aimed = moments.random() < 0.67
         wanted = self.before + moments.randrange(1, 9)
         end = time.monotonic() + (PATIENCE if aimed else moments.uniform(0.1, 12.0))
@@ -122,7 +124,7 @@ class Life:
         return False
 
     def _half_recorded(self) -> bool:
-        """All files are there, but the list of checkpoints does not name them yet; or old ones are being removed."""
+        """Whether the list of checkpoints differs from the files: a new one is not listed, or an old one is removed."""
         with contextlib.suppress(FileNotFoundError):
             listed = set(
                 re.findall(
@@ -133,8 +135,7 @@ class Life:
         return self.checkpoints.exists()
 
     def _check_start(self) -> None:
-        """A life that came so far as to say where it begins began at the newest checkpoint, or at one before it and
-        said why."""
+        """Check that the process resumed from the newest checkpoint, or from an earlier one with a warning."""
         log = self.log.read_text(encoding="utf-8") if self.log.exists() else ""
         said = re.search(r"for steps (\d+) to", log)
         begun = int(said[1]) if said else None
@@ -149,7 +150,7 @@ class Life:
 
 
 def train(words: list[str], log: str) -> None:
-    """Body of a process: the command line, its output in a file."""
+    """The main function of a process: run the command line, with its output in a file."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -159,7 +160,7 @@ def train(words: list[str], log: str) -> None:
 
 
 def compare(expected: pathlib.Path, got: pathlib.Path) -> None:
-    """Exit with status 1 unless both runs have the same weights at the end, and the same metrics all along."""
+    """Exit with status 1 if the two runs differ in their final weights or in their metrics."""
     if (expected / "metrics.jsonl").read_text(encoding="utf-8") != (got / "metrics.jsonl").read_text(encoding="utf-8"):
         sys.exit(f"{got.name}: its metrics.jsonl differs from the undisturbed run's")
     one, other = (weights(run / "checkpoints" / f"ckpt-{STEPS}") for run in (expected, got))
@@ -172,7 +173,7 @@ def compare(expected: pathlib.Path, got: pathlib.Path) -> None:
 
 
 def weights(prefix: pathlib.Path) -> dict[str, bytes]:
-    """The bytes of every variable of a checkpoint."""
+    """The bytes of each variable in a checkpoint."""
     import tensorflow as tf
 
     reader = tf.train.load_checkpoint(str(prefix))

@@ -1,1 +1,1 @@
-"""The page that restyles photos in a browser: its files, the models it offers, the server."""
+"""The web page that restyles photos in a browser: its files, its models and its server."""

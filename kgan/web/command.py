@@ -1,4 +1,4 @@
-"""`kgan web`: the page with some models, served here or written to a folder."""
+"""`kgan web` serves the page with some models, or writes it to a folder."""
 
 import os
 import pathlib
@@ -14,9 +14,16 @@ from kgan.web.site import build_site, write_site
 
 @expands_paths
 def web(models: Sequence[str | os.PathLike], port: int, host: str, output: str | os.PathLike | None = None) -> None:
-    """Serve the page until Ctrl-C, or write it to `output`; UserError for models it cannot run, a taken port ...
+    """Serve the page until Ctrl-C, or write it to a folder.
 
-    Without models: with those that came with kgan and are made for phones.
+    Args:
+        models: .tflite files, run folders or names of shipped models. If empty, the shipped models for phones.
+        port: TCP port of the server; 0 for any free port.
+        host: address of the server.
+        output: a new folder to which the page is written instead.
+
+    Raises:
+        UserError: if the page cannot run a model, the port is in use, or the folder cannot be written.
     """
     site = build_site(read_models(models or for_phones()))
     if output:
@@ -28,4 +35,4 @@ def web(models: Sequence[str | os.PathLike], port: int, host: str, output: str |
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            console.say("")  # behind the ^C that the terminal shows
+            console.say("")  # ends the line of the ^C that the terminal shows

@@ -1,4 +1,4 @@
-"""The .tflite files that the page can run: square pictures of fixed sizes, content alone."""
+"""The models that the page can run: .tflite files that take square pictures of fixed sizes and no noise."""
 
 import dataclasses
 import os
@@ -12,36 +12,46 @@ from kgan import console
 from kgan.errors import UserError
 from kgan.runs.models import ModelSource, resolve_model
 
-WANTED = "the page runs models of content alone: image [1, S, S, 3] in, stylized likewise out, S fixed"
+WANTED = "the page runs models of content alone: input image [1, S, S, 3], output stylized of that shape, S fixed"
 
 
 @dataclasses.dataclass(frozen=True)
 class PageModel:
-    """A style that the page offers."""
+    """A model of the page.
+
+    Attributes:
+        name: unique name, which is part of file names.
+        content: the bytes of the .tflite file.
+        signatures: the names of its signatures by the side of the square in pixels, smallest first.
+    """
 
     name: str
-    """Part of file names; no two models of a page share it."""
     content: bytes
-    """The .tflite file."""
     signatures: dict[int, str]
-    """Side of the square in pixels -> the signature for it, smallest first."""
 
     @property
     def title(self) -> str:
-        """The name for people: van_gogh -> Van gogh."""
+        """The displayed name: van_gogh becomes Van gogh."""
         words = self.name.replace("_", " ").replace("-", " ").strip()
         return words[:1].upper() + words[1:]
 
     @property
     def file(self) -> str:
-        """Its path on the page's host."""
+        """The path of the .tflite file below the address of the page."""
         return f"models/{self.name}.tflite"
 
 
 def read_models(words: Sequence[str | os.PathLike]) -> list[PageModel]:
-    """The models in .tflite files and run folders, and shipped ones by name.
+    """Read models for the page.
 
-    UserError for a word that means none that the page can run.
+    Args:
+        words: .tflite files, run folders or names of shipped models.
+
+    Returns:
+        The models, in the same order.
+
+    Raises:
+        UserError: if there is no such model, or the page cannot run it.
     """
     models = []
     for source in map(resolve_model, words):
@@ -57,8 +67,8 @@ def _content(source: ModelSource) -> bytes:
 
 
 def _exported(run: pathlib.Path) -> bytes:
-    """A .tflite file of the sizes that the page offers, from a run's newest checkpoint."""
-    with console.without_chatter():  # of TensorFlow, which the page's other models do without
+    """A .tflite file of fixed sizes, exported from the newest checkpoint of a run."""
+    with console.without_chatter():  # TensorFlow's messages; other models of the page do not need TensorFlow
         from kgan.export import export_fixed, load_generator
 
     generator, _ = load_generator(run)
@@ -70,7 +80,7 @@ def _exported(run: pathlib.Path) -> bytes:
 
 
 def _free_name(path: pathlib.Path, taken: set[str]) -> str:
-    """The file's name, or its folder's when every run has such a file; numbered if another model has it."""
+    """A name that is not taken: that of the file, or of the folder of a file named model, with a number if needed."""
     stem = path.resolve().stem if path.suffix.lower() == ".tflite" else path.resolve().name
     stem = path.resolve().parent.name if stem.startswith("model") else stem
     name = "".join(sign if sign.isalnum() or sign in "-_" else "-" for sign in stem)
@@ -82,7 +92,7 @@ def _free_name(path: pathlib.Path, taken: set[str]) -> str:
 
 
 def _signatures(path: pathlib.Path, content: bytes) -> dict[int, str]:
-    """Side -> signature of a file; UserError unless each takes image [1, S, S, 3] and gives stylized likewise."""
+    """The names of a file's signatures by side. Raises UserError if the page cannot run one of them."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:
@@ -97,7 +107,7 @@ def _signatures(path: pathlib.Path, content: bytes) -> dict[int, str]:
 
 
 def _side(runner) -> int | None:
-    """S of a signature image [1, S, S, 3] -> stylized [1, S, S, 3], float32; None for any other."""
+    """S if the signature takes image [1, S, S, 3] and returns stylized [1, S, S, 3], both float32; otherwise None."""
     inputs, outputs = runner.get_input_details(), runner.get_output_details()
     if inputs.keys() != {"image"} or outputs.keys() != {"stylized"}:
         return None

@@ -1,4 +1,4 @@
-"""Serves the page from memory: what is not in the table of files cannot be reached, whatever the path."""
+"""Serves the page from memory. Only the files of the page can be requested, regardless of the path."""
 
 import hashlib
 import http
@@ -20,28 +20,36 @@ TYPES = {
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
 }
-"""Types that browsers insist on; anything else is sent as plain bytes."""
+"""Content types that browsers require. All other files are sent as application/octet-stream."""
 
 HEADERS = {
-    # Threads need the first two: without them no memory is shared.
+    # Threads need the first two, because browsers share memory only with them.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
-    # The browser itself refuses requests to any other host.
+    # The browser refuses requests to any other host.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data: blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",  # may be kept, but asked about each time: see ETag
+    "Cache-Control": "no-cache",  # browsers may store files, but ask each time whether the ETag has changed
 }
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """A page on an address; close it with server_close()."""
+    """An HTTP server of the page. Close it with `server_close()`.
+
+    Args:
+        site: the files of the page.
+        host: address of the server.
+        port: TCP port; 0 for any free port.
+
+    Raises:
+        UserError: if the address cannot be used.
+    """
 
     daemon_threads = True
 
     def __init__(self, site: Site, host: str, port: int):
-        """Port 0: any free one. UserError when the address cannot be had."""
         self.site = site
         self.tags = {name: f'"{hashlib.sha256(content).hexdigest()[:20]}"' for name, content in site.items()}
         try:
@@ -51,13 +59,13 @@ class Server(http.server.ThreadingHTTPServer):
             raise UserError(f"{host}:{port}: cannot be served ({reason}); name another --port or --host") from None
 
     def handle_error(self, request, client_address) -> None:
-        """Nothing where a browser hung up or fell silent, as they do."""
+        """Print no error if a browser closes the connection or stops sending, which is normal."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:
-        """The page's URL."""
+        """The URL of the page."""
         host, port = self.server_address[:2]
         return f"http://{host}:{port}/"
 
@@ -66,7 +74,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "kgan"
     sys_version = ""
-    timeout = 60  # seconds that a silent connection is kept
+    timeout = 60  # seconds after which a silent connection is closed
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -96,4 +104,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *_) -> None:
-        """Nothing: a page that loads is no news."""
+        """Print nothing for a request."""

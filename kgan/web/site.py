@@ -1,4 +1,4 @@
-"""The page as files: its own, the vendored runtime, the models and their list."""
+"""The files of the page: static files, the vendored runtime, the models and their list."""
 
 import json
 import pathlib
@@ -11,14 +11,25 @@ from kgan.web.models import PageModel
 STATIC = pathlib.Path(__file__).with_name("static")
 
 BUILD = "make web"
-"""The command that gets the runtime; it needs a checkout and npm."""
+"""The command that installs the runtime. It needs a checkout of kgan and npm."""
 
 Site = dict[str, bytes]
-"""Path below the page's address -> content."""
+"""Contents of files by their paths below the address of the page."""
 
 
 def build_site(models: Iterable[PageModel], static: pathlib.Path = STATIC) -> Site:
-    """Everything that the page loads. UserError when LiteRT.js was not built in."""
+    """Collect all files that the page loads.
+
+    Args:
+        models: the models of the page.
+        static: the folder of the static files.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: if LiteRT.js is not installed in the folder.
+    """
     if not (static / "vendor" / "NOTICE").is_file():
         raise UserError(
             f"{static / 'vendor'}: LiteRT.js is not there; run `{BUILD}` in a checkout of kgan, it needs npm"
@@ -35,7 +46,15 @@ def build_site(models: Iterable[PageModel], static: pathlib.Path = STATIC) -> Si
 
 
 def write_site(site: Site, folder: pathlib.Path) -> None:
-    """Write the page to a new folder, for any host with HTTPS: all of it or nothing. UserError when it cannot be."""
+    """Write the page to a new folder, which any host with HTTPS can serve. No incomplete folder remains after an error.
+
+    Args:
+        site: the files.
+        folder: a folder that does not exist or is empty.
+
+    Raises:
+        UserError: if the folder cannot be written.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as partial:
@@ -43,6 +62,6 @@ def write_site(site: Site, folder: pathlib.Path) -> None:
                 file = pathlib.Path(partial, "site", name)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
-            pathlib.Path(partial, "site").rename(folder)  # onto nothing, or an empty folder
+            pathlib.Path(partial, "site").rename(folder)  # works if the folder does not exist or is empty
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); name a new folder") from None

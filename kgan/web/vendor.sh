@@ -1,5 +1,5 @@
 #!/bin/sh
-# vendor.sh BUILD VENDOR: installs the packages of package-lock.json in BUILD and copies what the page loads to VENDOR.
+# vendor.sh BUILD VENDOR: installs the packages of package-lock.json in BUILD and copies the files of the page to VENDOR.
 set -eu
 here=$(dirname "$0")
 build=$1
@@ -12,7 +12,7 @@ npm ci --prefix "$build" --ignore-scripts --no-audit --no-fund
 rm -rf "$vendor" "$vendor.partial"
 mkdir -p "$vendor.partial"
 
-# A worker knows no import maps: the one import by a package's name becomes a path.
+# Workers do not support import maps. So the only import by the name of a package is replaced by a path.
 sed -e 's|"@litertjs/wasm-utils"|"./wasm-utils.js"|' -e '/^\/\/# sourceMappingURL/d' \
   "$packages/core/dist/index.js" >"$vendor.partial/litert.js"
 sed -e '/^\/\/# sourceMappingURL/d' "$packages/wasm-utils/dist/index.js" >"$vendor.partial/wasm-utils.js"

@@ -1,11 +1,11 @@
-// The page: what its buttons do, and what it says.
+// The user interface of the page.
 
 import { Camera } from "./camera.js";
 import { keep, workOffline } from "./offline.js";
 import { fitted, mixed } from "./picture.js";
 import { Stylizer } from "./stylizer.js";
 
-const USUAL_SIZE = 384; // of the longer side at first, or the next smaller one that the model has
+const USUAL_SIZE = 384; // default for the longer side; if the model does not have it, the next smaller size
 
 const part = (id) => document.getElementById(id);
 const camera = new Camera(document.querySelector("video"));
@@ -15,9 +15,9 @@ let models = [];
 let photo = null; // { bitmap, name }
 let shown = null; // { content, stylized }: ImageData of one size
 let painting = false;
-let stale = false; // something changed while painting
+let stale = false; // whether an option changed while painting
 
-// --- what it says ----------------------------------------------------------------------------------------------------
+// --- messages --------------------------------------------------------------------------------------------------------
 
 function say(text) {
   part("status").textContent = text;
@@ -37,7 +37,7 @@ function working(yes) {
   part("stage").setAttribute("aria-busy", yes);
 }
 
-// --- what is chosen --------------------------------------------------------------------------------------------------
+// --- options ---------------------------------------------------------------------------------------------------------
 
 function chosen(name) {
   return document.querySelector(`input[name="${name}"]:checked`)?.value;
@@ -69,7 +69,7 @@ function offerSizes() {
 
 // --- painting --------------------------------------------------------------------------------------------------------
 
-/** The photo at the size that the model will see, as ImageData on white. */
+/** The photo at the size of the model's input, on white, as ImageData. */
 function content() {
   const { width, height } = fitted(photo.bitmap.width, photo.bitmap.height, Number(chosen("size")));
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
@@ -81,7 +81,7 @@ function content() {
   return context.getImageData(0, 0, width, height);
 }
 
-/** Paint the photo as chosen now; whatever changes meanwhile is painted right after. */
+/** Stylizes the photo with the current options. If an option changes meanwhile, the photo is stylized again. */
 async function paint() {
   stale = true;
   if (!photo || !stylizer || painting) return;
@@ -132,7 +132,7 @@ function save() {
   }, "image/png");
 }
 
-// --- pictures in -----------------------------------------------------------------------------------------------------
+// --- input -----------------------------------------------------------------------------------------------------------
 
 function take(bitmap, name) {
   photo?.bitmap.close();

@@ -1,4 +1,4 @@
-// The camera's picture in a <video>.
+// Shows the picture of the camera in a <video> element.
 
 export class Camera {
   #video;
@@ -9,7 +9,7 @@ export class Camera {
     this.#video = video;
   }
 
-  /** Browsers give the camera only to pages from HTTPS or from the device itself. */
+  /** Whether there is a camera. Browsers allow it only for pages over HTTPS or from the device itself. */
   static get available() {
     return Boolean(navigator.mediaDevices?.getUserMedia);
   }
@@ -23,13 +23,13 @@ export class Camera {
     await this.#video.play();
   }
 
-  /** From the back to the front camera, or back. */
+  /** Switches between the back camera and the front camera. */
   turn() {
     this.#facing = this.#facing === "user" ? "environment" : "user";
     return this.open();
   }
 
-  /** What it sees now, as an ImageBitmap. */
+  /** The current picture as an ImageBitmap. */
   shoot() {
     return createImageBitmap(this.#video);
   }

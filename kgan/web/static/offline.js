@@ -1,10 +1,10 @@
-// Keeps the page working without a network.
+// Makes the page work without a network.
 
 const PATIENCE = 5000; // milliseconds
 
-/** Installs the service worker; resolves once it answers this page's requests, or when there will be none. */
+/** Installs the service worker. Resolves when it answers the requests of this page, or when it cannot be installed. */
 export async function workOffline() {
-  if (!("serviceWorker" in navigator)) return; // neither HTTPS nor this device's own address
+  if (!("serviceWorker" in navigator)) return; // the page is neither over HTTPS nor from this device
   try {
     await navigator.serviceWorker.register("sw.js");
     if (navigator.serviceWorker.controller) return;
@@ -17,7 +17,7 @@ export async function workOffline() {
   }
 }
 
-/** Lets the service worker keep files that were not needed yet. */
+/** Makes the service worker store files that were not loaded yet. */
 export async function keep(files) {
   if (!navigator.serviceWorker?.controller) return;
   for (const file of files) await fetch(file).catch(() => {});

@@ -1,12 +1,12 @@
-// Pictures as numbers: fitted into a model's square, out of it again, and mixed. Pixels are RGBA bytes, row by row.
+// Converts pictures to and from a model's square input, and blends them. Pixels are RGBA bytes in row-major order.
 
-/** Width and height of a picture of that shape whose longer side is `side`. */
+/** Width and height of a picture that is resized to a longer side of `side`. */
 export function fitted(width, height, side) {
   const scale = side / Math.max(width, height);
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-/** The pixels that `side` places of an axis show: all `length` of them in the middle, mirrored beyond their edges. */
+/** Indices of `length` pixels that are centred in an axis of `side` pixels and mirrored beyond their edges. */
 export function mirrored(length, side) {
   const before = Math.floor((side - length) / 2);
   const period = Math.max(2 * (length - 1), 1);
@@ -16,7 +16,7 @@ export function mirrored(length, side) {
   });
 }
 
-/** A picture in the middle of a square, its edges mirrored outwards: RGB floats in [0, 1], [side, side, 3]. */
+/** A picture centred in a square, with its edges mirrored outwards, as RGB floats in [0, 1], [side, side, 3]. */
 export function toSquare(pixels, width, height, side) {
   const rows = mirrored(height, side);
   const columns = mirrored(width, side);
@@ -33,7 +33,7 @@ export function toSquare(pixels, width, height, side) {
   return values;
 }
 
-/** The opposite of toSquare: the middle of a square of floats as opaque pixels. */
+/** The inverse of toSquare: the centre of a square of floats as opaque pixels. */
 export function fromSquare(values, width, height, side) {
   const top = Math.floor((side - height) / 2);
   const left = Math.floor((side - width) / 2);
@@ -50,7 +50,7 @@ export function fromSquare(values, width, height, side) {
   return pixels;
 }
 
-/** Content at strength 0, stylized at 1, and evenly between. */
+/** Linear interpolation between content at strength 0 and stylized at strength 1. */
 export function mixed(content, stylized, strength) {
   const pixels = new Uint8ClampedArray(content.length);
   for (let at = 0; at < pixels.length; at++) pixels[at] = content[at] + strength * (stylized[at] - content[at]);

@@ -1,4 +1,4 @@
-// The worker as promises.
+// Sends requests to the worker and returns promises of its replies.
 
 export class Stylizer {
   #worker = new Worker("worker.js");
@@ -6,7 +6,7 @@ export class Stylizer {
   #next = 0;
   #threads;
 
-  /** Uses at most so many threads. */
+  /** Uses at most `threads` threads. */
   constructor(threads = Infinity) {
     this.#threads = threads;
     this.#worker.onmessage = ({ data: { id, reply, error } }) => this.#settle(id, reply, error);
@@ -21,7 +21,7 @@ export class Stylizer {
     return this.#ask({ task: "load", file: model.file });
   }
 
-  /** ImageData -> { picture: ImageData, milliseconds, threads }. */
+  /** Stylizes an ImageData. Resolves to { picture: ImageData, milliseconds, threads }. */
   async stylize(content, model, side) {
     const { width, height, data } = content;
     const shape = { side, width, height, signature: model.signatures[side] };

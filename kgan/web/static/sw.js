@@ -1,4 +1,4 @@
-// Answers from the network when there is one and keeps what it got; without a network, answers with that.
+// Answers requests from the network and stores the responses. Without a network, answers with stored responses.
 "use strict";
 
 const CACHE = "kgan-1";
@@ -17,7 +17,7 @@ const SHELL = [
   "stylizer.js",
   "worker.js",
 ];
-// Threads need these two. kgan's own server sends them; other hosts often do not.
+// Threads need these headers. kgan's own server sends them, other hosts often do not.
 const ISOLATION = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",

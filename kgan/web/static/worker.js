@@ -1,13 +1,13 @@
-// Runs models with LiteRT.js beside the page, so that it stays usable. A classic worker: LiteRT.js loads its
-// WebAssembly with importScripts, which module workers lack.
+// Runs models with LiteRT.js in a worker, so that the page stays responsive. This is a classic worker, because LiteRT.js
+// loads its WebAssembly with importScripts, which module workers do not have.
 "use strict";
 
 const VENDOR = new URL("vendor/", self.location).href;
-const MOST_THREADS = 4; // phones have about four fast cores; the slow ones only hold those up
+const MOST_THREADS = 4; // phones have about four fast cores; threads on slow cores delay the others
 
-let runtime = null; // a promise, once asked for
-let held = null; // the model used last: { file, model }
-let turn = Promise.resolve(); // one request after another
+let runtime = null; // a promise, after the first request
+let held = null; // the model that was used last: { file, loaded }
+let turn = Promise.resolve(); // requests are processed one after another
 
 self.onmessage = ({ data }) => {
   turn = turn.then(() => answer(data));
@@ -23,13 +23,13 @@ async function answer({ id, task, ...request }) {
 }
 
 const TASKS = {
-  /** Get ready for a model, without a picture yet. */
+  /** Loads a model. */
   async load({ file, threads }) {
     const { threads: used } = await model(file, threads);
     return { reply: { threads: used }, transfer: [] };
   },
 
-  /** RGBA bytes in, the stylized picture of the same size out, with the milliseconds that the model took. */
+  /** Stylizes RGBA bytes. Replies with a picture of the same size and the milliseconds that the model took. */
   async stylize({ file, signature, side, pixels, width, height, threads }) {
     const { loaded, litert, picture, threads: used } = await model(file, threads);
     const image = new litert.Tensor(picture.toSquare(pixels, width, height, side), [1, side, side, 3]);
@@ -38,7 +38,7 @@ const TASKS = {
     const values = await stylized.data();
     const milliseconds = performance.now() - start;
     const made = picture.fromSquare(values, width, height, side);
-    image.delete(); // LiteRT.js' memory is not garbage-collected
+    image.delete(); // the memory of LiteRT.js is not garbage-collected
     stylized.delete();
     return { reply: { pixels: made, milliseconds, threads: used }, transfer: [made.buffer] };
   },
@@ -70,7 +70,7 @@ async function start(threads) {
       await loadRuntime(litert, true);
       return { litert, picture, threads: wanted };
     } catch (error) {
-      console.warn("Goes on with one thread:", error);
+      console.warn("Continues with one thread:", error);
     }
   }
   await loadRuntime(litert, false);
@@ -78,7 +78,7 @@ async function start(threads) {
 }
 
 function loadRuntime(litert, threads) {
-  // In a worker the WebAssembly's script takes the worker's own address for its own.
+  // In a worker, the script of the WebAssembly uses the address of the worker as its own.
   self.Module = {
     locateFile: (name) => VENDOR + name,
     mainScriptUrlOrBlob: `${VENDOR}litert_wasm_threaded_internal.js`,

@@ -1,4 +1,4 @@
-"""What pictures are worth in numbers: of pairs, of sets, and of artefacts."""
+"""Metrics of pairs of pictures, of sets of pictures and of artefacts."""
 
 from kgan.metrics.pairs import SSIM_WINDOW, mse, psnr, ssim, structure
 

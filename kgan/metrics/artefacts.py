@@ -1,7 +1,7 @@
-"""Meters of the faults that generators are known for: each one number a picture, 0 or near it for none, more is worse.
+"""Measures of artefacts that generators are known for. Each gives one number per picture; 0 is best, larger is worse.
 
-NumPy alone. Pictures are uint8 or float in [0, 1], [H, W, 1|3|4]; all but `checkerboard` compare with the content
-picture of the same size, so that what was there before is not accused. What a number means is best read beside that of
+The measures use NumPy only. Pictures are uint8 or float in [0, 1], [H, W, 1|3|4]. All but `checkerboard` compare a
+picture with its content picture, so that artefacts of the content do not count. Compare a number with the numbers of
 the content itself and of real pictures.
 """
 
@@ -10,10 +10,10 @@ import numpy as np
 from kgan.images.pictures import to_float, with_channels
 
 TILE = 64
-"""Side in pixels of the squares whose spectra `checkerboard` averages: a multiple of 8."""
+"""Side in pixels of the tiles whose spectra `checkerboard` averages, a multiple of 8."""
 
 FAINT = 0.25 / 255.0
-"""Amplitude that nobody sees, a quarter of a gray level: no ratio is taken to less."""
+"""An invisible amplitude, a quarter of a gray level. It is added to the denominator of ratios."""
 
 
 def _luma(picture: np.ndarray) -> np.ndarray:
@@ -24,12 +24,18 @@ def _luma(picture: np.ndarray) -> np.ndarray:
 
 
 def checkerboard(picture: np.ndarray) -> float:
-    """How far the spectrum stands out at periods of 2 and 4 pixels, what transposed convolutions leave; clean: 0 to 1.
+    """Peaks of the spectrum at periods of 2 and 4 pixels, which transposed convolutions leave. Clean pictures: 0 to 1.
 
-    log2 of the largest ratio, over the frequencies k/4 in both directions, of the amplitude to the median of its
-    neighbours in the same row and the same column of the spectrum (whichever is larger, for straight edges fill whole
-    rows), and never below 0. Amplitudes are the roots of mean powers of half overlapping tiles under a Hann window.
-    Pictures below 16 pixels a side give 0.
+    The measure is log2 of the largest ratio between an amplitude at the frequencies k/4 in both directions and its
+    neighbours, and at least 0. The neighbours' value is the larger of their medians in the same row and in the same
+    column of the spectrum, because straight edges fill whole rows. Amplitudes are square roots of the mean power of
+    tiles that overlap by half, with a Hann window.
+
+    Args:
+        picture: uint8 or float in [0, 1], [H, W, 1|3|4].
+
+    Returns:
+        A number of at least 0. Pictures with a side below 16 pixels give 0.
 
     Reference: [Odena et al., Deconvolution and Checkerboard Artifacts](https://doi.org/10.23915/distill.00003);
     spectral peaks: [Durall et al.](https://arxiv.org/abs/2003.01826).
@@ -50,7 +56,7 @@ def checkerboard(picture: np.ndarray) -> float:
 
 
 def _spectrum(luma: np.ndarray, side: int) -> np.ndarray:
-    """[side, side]: amplitude of each frequency, as of a cosine's halves."""
+    """The amplitude of each frequency, [side, side]. A cosine of amplitude 1 gives 1/2 at each of its two peaks."""
     window = np.hanning(side + 1)[:-1]
     window = np.outer(window, window)
     tiles = np.lib.stride_tricks.sliding_window_view(luma, (side, side))[:: side // 2, :: side // 2].reshape(
@@ -61,7 +67,7 @@ def _spectrum(luma: np.ndarray, side: int) -> np.ndarray:
 
 
 def _around(amplitude: np.ndarray, row: int, column: int) -> float:
-    """Median of the neighbours in the same row, beyond the window's own width of one bin."""
+    """The median of the neighbours in the same row. Adjacent bins are left out, because the window widens a peak."""
     side = len(amplitude)
     reach = max(side // 16, 2)
     steps = [step for step in range(-reach - 1, reach + 2) if abs(step) >= 2]
@@ -71,16 +77,22 @@ def _around(amplitude: np.ndarray, row: int, column: int) -> float:
 # --- droplets ---------------------------------------------------------------------------------------------------------
 
 FLAT, STANDS_OUT = 0.02, 0.06
-"""Deviation below which a ring is flat; how far a spot's centre must be from it. Of the range, at least."""
+"""Standard deviation below which a ring is flat, and least difference of a spot to its ring, for luma in [0, 1]."""
 
 
 def droplets(picture: np.ndarray, content: np.ndarray | None = None) -> float:
-    """Spots on flat ground, such as dots on a white sky: outlying pixels per 1000 flat ones; clean: 0.
+    """Spots on a flat background, such as dots on a white sky, per 1000 flat pixels. Clean pictures: 0.
 
-    At three scales (pixels of 1, 2 and 4): the mean of 3x3 pixels against a ring round it (9x9 less 5x5). The ground
-    is flat where the ring's deviation is below FLAT; the spot stands out by STANDS_OUT and by 4 deviations. With the
-    content, only ground that is flat there too, spot included, is looked at. The worst scale counts; where less than
-    1% of the picture is flat, 0.
+    The mean of 3x3 pixels is compared with the ring around it (9x9 without 5x5) at three scales (1, 1/2 and 1/4). The
+    background is flat where the standard deviation of the ring is below FLAT. A spot differs from the ring by at least
+    STANDS_OUT and by more than 4 standard deviations. With a content picture, only areas count that are flat there too.
+
+    Args:
+        picture: uint8 or float in [0, 1], [H, W, 1|3|4].
+        content: the content picture of the same size, or None.
+
+    Returns:
+        The number of the worst scale. It is 0 at scales at which less than 1% of the picture is flat.
 
     Reference: the droplets of [Karras et al.](https://arxiv.org/abs/1912.04958), the dots of
     [Zhang et al.](https://arxiv.org/abs/1902.05978).
@@ -107,7 +119,7 @@ def _spots(luma: np.ndarray, content: np.ndarray | None = None) -> float:
 
 
 def _ground(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of every pixel with a whole 9x9 window: whether its ring is flat, centre less ring, the ring's deviation."""
+    """Whether the ring of each pixel is flat, the difference of centre and ring, and the ring's standard deviation."""
     outer, inner = (_box(luma, side) for side in (9, 5))
     outer2, inner2 = (_box(luma**2, side) for side in (9, 5))
     count = 81 - 25
@@ -117,7 +129,7 @@ def _ground(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _box(maps: np.ndarray, side: int) -> np.ndarray:
-    """Sums over side x side windows that lie inside: [H, W] -> [H - side + 1, W - side + 1]."""
+    """Sums over all windows of side x side pixels in a map [H, W]: [H - side + 1, W - side + 1]."""
     sums = np.pad(maps, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
     return sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
 
@@ -130,17 +142,24 @@ def _halved(luma: np.ndarray) -> np.ndarray:
 # --- haloes -----------------------------------------------------------------------------------------------------------
 
 EDGE = 0.15
-"""Step of luminance between the two sides of an edge, at least."""
+"""Least difference of luma between the two sides of an edge."""
 
 
 def haloes(picture: np.ndarray, content: np.ndarray) -> float:
-    """Glow along strong edges: overshoot as a share of the edge's own step; clean: below 0.03.
+    """Glow along strong edges: the overshoot relative to the step of the edge. Clean pictures: below 0.03.
 
-    An edge point is where the content steps by EDGE between plateaus: 3 and 8 pixels away on either side it is the
-    same within a tenth of the step. The overshoot is how much brighter the picture is there at 3 than at 8 pixels on
-    the bright side, less the same of the content; and how much darker on the dark side. Each is averaged over all
-    edge points of rows and columns, so that noise cancels, and counts when above 0. A picture without such edges gives
-    0. What gets dim towards a bright edge is shading, and no halo.
+    An edge point is a step of at least EDGE between two plateaus of the content: on each side, the values at distances
+    of 3 and 8 pixels differ by less than a tenth of the step. The overshoot on the bright side is how much brighter the
+    picture is at 3 than at 8 pixels, minus the same difference of the content. On the dark side, it is how much darker.
+    Each is averaged over all edge points of rows and columns, so that noise cancels, and counts if it is positive. A
+    side that becomes darker towards a bright edge is shading and does not count.
+
+    Args:
+        picture: uint8 or float in [0, 1], [H, W, 1|3|4].
+        content: the content picture of the same size.
+
+    Returns:
+        The sum of both sides, at least 0. A picture without strong edges gives 0.
 
     Reference: overshoot as in [Marziliano et al.](https://doi.org/10.1016/j.image.2003.08.003), their ringing.
     """
@@ -151,7 +170,7 @@ def haloes(picture: np.ndarray, content: np.ndarray) -> float:
 
 
 def _overshoots(content: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """[2, points]: of the bright and the dark side of every edge point along rows, as a share of the content's step."""
+    """The overshoots at the bright and the dark side of the edges along rows, relative to the step: [2, points]."""
     if content.shape[1] < 17:
         return np.zeros((2, 0))
     far_left, left, right, far_right = _sides(content)
@@ -166,7 +185,7 @@ def _overshoots(content: np.ndarray, picture: np.ndarray) -> np.ndarray:
 
 
 def _sides(luma: np.ndarray) -> tuple[np.ndarray, ...]:
-    """8 and 3 pixels to the left of every pixel, 3 and 8 to the right."""
+    """The values at 8 and 3 pixels to the left of each pixel, and at 3 and 8 pixels to the right."""
     width = luma.shape[1]
     return tuple(luma[:, 8 + shift : width - 8 + shift] for shift in (-8, -3, 3, 8))
 
@@ -175,9 +194,15 @@ def _sides(luma: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def inversion(picture: np.ndarray, content: np.ndarray) -> float:
-    """Whether dark became bright: (1 - correlation of the luminances) / 2; 0: as it was, 0.5: unrelated, 1: inverted.
+    """Whether dark areas became bright: (1 - correlation of the luma with the content's) / 2.
 
-    A flat content has nothing to invert and gives 0; a flat picture of another content gives 0.5.
+    Args:
+        picture: uint8 or float in [0, 1], [H, W, 1|3|4].
+        content: the content picture of the same size.
+
+    Returns:
+        A number in [0, 1]: 0 for an unchanged luma, 0.5 for an unrelated one, 1 for an inverted one. A flat content
+        gives 0. A flat picture of a content that is not flat gives 0.5.
     """
     after, before = (luma - luma.mean() for luma in (_luma(picture), _luma(content)))
     if before.std() < FAINT:
@@ -189,7 +214,15 @@ def inversion(picture: np.ndarray, content: np.ndarray) -> float:
 
 
 def measured(picture: np.ndarray, content: np.ndarray | None) -> dict[str, float]:
-    """All meters by name; without a content those that can do without."""
+    """All measures of a picture.
+
+    Args:
+        picture: uint8 or float in [0, 1], [H, W, 1|3|4].
+        content: the content picture of the same size, or None.
+
+    Returns:
+        The numbers by name. Without content there are only `checkerboard` and `droplets`.
+    """
     numbers = {"checkerboard": checkerboard(picture), "droplets": droplets(picture, content)}
     return (
         numbers

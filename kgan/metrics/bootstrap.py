@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far a number might lie from what more pictures of the same kind would give. NumPy alone.
+"""Bootstrap intervals: the uncertainty of a number due to the number of pictures. They use NumPy only.
 
 Reference: [Efron and Tibshirani, An Introduction to the Bootstrap](https://doi.org/10.1201/9780429246593).
 """
@@ -6,28 +6,40 @@ Reference: [Efron and Tibshirani, An Introduction to the Bootstrap](https://doi.
 import numpy as np
 
 LEVEL = 0.95
-"""Share of such intervals that hold the true value, where the sample is not too small."""
+"""Fraction of the intervals that contain the true value, if the sample is not too small."""
 
 Interval = dict[str, float]
-"""{"value", "low", "high"}"""
+"""A dict with the keys "value", "low" and "high"."""
 
 
 def draws(pictures: int, resamples: int, seed: int) -> np.ndarray:
-    """int [resamples, pictures]: how often each picture is in each resample of as many, drawn with replacement.
+    """Draw resamples with replacement. The result depends only on the arguments, so that differences are paired.
 
-    A function of its arguments alone: numbers of the same pictures are resampled alike, which makes their differences
-    paired.
+    Args:
+        pictures: number of pictures, which is also the size of each resample.
+        resamples: number of resamples.
+        seed: seed of the random numbers.
+
+    Returns:
+        How often each picture is in each resample, int [resamples, pictures].
     """
     random = np.random.default_rng([seed, pictures])
     return random.multinomial(pictures, np.full(pictures, 1.0 / pictures), resamples)
 
 
 def interval(value: float, replicates: np.ndarray, least: float = -np.inf) -> Interval:
-    """The middle LEVEL of the replicates, moved so that their mean is `value`; it holds the value.
+    """The interval of the middle LEVEL of the replicates, shifted so that their mean is `value`.
 
-    Moved, because a resample holds only two thirds of the different pictures: what is biased in small samples, as FID
-    is, is more so in resamples, and their plain percentiles can miss the value itself. What is moved below `least`, the
-    smallest number that there can be, is cut off: no true value is lost by that.
+    The shift is needed because a resample contains only two thirds of the different pictures. A number that is biased
+    in small samples, such as FID, is more biased in resamples, and their percentiles can miss the value itself.
+
+    Args:
+        value: the number for the whole sample.
+        replicates: the number for each resample.
+        least: the smallest possible number. The interval is clipped there, which loses no true value.
+
+    Returns:
+        The interval, which contains the value.
     """
     replicates = np.asarray(replicates, np.float64)
     low, high = value + _middle(replicates - replicates.mean())
@@ -40,12 +52,22 @@ def _middle(replicates: np.ndarray) -> np.ndarray:
 
 
 def mean_interval(values: np.ndarray, seed: int, resamples: int = 2000) -> Interval:
-    """Of the mean of one number a picture [N]. For a paired difference give the differences.
+    """The interval of the mean of a number per picture. For a paired difference, give the differences.
 
-    The middle LEVEL of the resamples' means as they are, for a mean has no bias: so it stays between the smallest and
-    the largest number, and no SSIM is above 1.
+    A mean has no bias, so the means of the resamples are not shifted. The interval lies between the smallest and the
+    largest number: an SSIM is never above 1.
+
+    Args:
+        values: one number per picture, [N].
+        seed: seed of the resamples.
+        resamples: number of resamples.
+
+    Returns:
+        The interval.
     """
     values = np.asarray(values, np.float64)
     means = draws(len(values), resamples, seed) @ values / len(values)
-    value, low, high = np.clip([values.mean(), *_middle(means)], values.min(), values.max())  # rounding left aside
+    value, low, high = np.clip(
+        [values.mean(), *_middle(means)], values.min(), values.max()
+    )  # clipped because of rounding errors
     return {"value": float(value), "low": float(min(low, value)), "high": float(max(high, value))}

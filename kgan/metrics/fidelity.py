@@ -1,6 +1,7 @@
-"""Distances between two sets of pictures from their features: FID's and KID's statistics. NumPy alone.
+"""Distances between two sets of pictures, computed from their features: the statistics of FID and KID.
 
-Features are float [N, D]. `counts` says how often each row is in the set, as a bootstrap draws them; None: once.
+They use NumPy only. Features are float [N, D]. `counts` gives how often each row is in the set, as in a resample of a
+bootstrap. None means once.
 """
 
 import numpy as np
@@ -9,15 +10,27 @@ import numpy as np
 def frechet_distance(
     x: np.ndarray, y: np.ndarray, x_counts: np.ndarray | None = None, y_counts: np.ndarray | None = None
 ) -> float:
-    """|mean_x - mean_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)) of two Gaussians fitted to the features; >= 0.
+    """|mean_x - mean_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)) of two Gaussians fitted to the features.
 
-    S are unbiased covariances. With X the centred rows over sqrt(N - 1), S_x = X'X, and the eigenvalues of S_x S_y are
-    the squared singular values of X Y', so that no matrix root is taken and singular covariances (N <= D) do no harm.
-    It is biased upwards, the more the fewer the pictures: compare only sets of the same size.
+    S are unbiased covariances. If X are the centred rows divided by sqrt(N - 1), then S_x = X'X, and the eigenvalues of
+    S_x S_y are the squared singular values of X Y'. So no matrix root is needed, and covariances may be singular
+    (N <= D). The distance is biased upwards, more for fewer pictures: compare only sets of the same size.
 
-    Raises ValueError for fewer than two rows.
+    Args:
+        x: features, float [N, D].
+        y: features, float [M, D].
+        x_counts: how often each row of x is in the set, [N].
+        y_counts: how often each row of y is in the set, [M].
+
+    Returns:
+        The distance, at least 0.
+
+    Raises:
+        ValueError: if a set has fewer than two rows.
 
     Reference: [Heusel et al.](https://arxiv.org/abs/1706.08500).
+
+    Example:
 
     >>> frechet_distance(np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]]))  # equal spread, means 1 and 4
     9.0
@@ -25,11 +38,11 @@ def frechet_distance(
     (x_mean, x_root), (y_mean, y_root) = _fitted(x, x_counts), _fitted(y, y_counts)
     shared = np.linalg.svd(x_root @ y_root.T, compute_uv=False).sum()
     distance = np.sum((x_mean - y_mean) ** 2) + np.sum(x_root**2) + np.sum(y_root**2) - 2.0 * shared
-    return max(float(distance), 0.0)  # rounding can leave a trace below zero
+    return max(float(distance), 0.0)  # rounding can give a negative number
 
 
 def _fitted(features: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [D] and a root R of the covariance, R'R = S, with at most D rows."""
+    """The mean [D] and a root R of the covariance, R'R = S, with at most D rows."""
     rows, counts = _checked(features, counts)
     total = counts.sum()
     mean = counts @ rows / total
@@ -38,7 +51,7 @@ def _fitted(features: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray
 
 
 def _checked(features: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that are in the set at all, in float64, and how often."""
+    """The rows with a count above 0, in float64, and their counts."""
     features = np.asarray(features, np.float64)
     counts = np.ones(len(features)) if counts is None else np.asarray(counts, np.float64)
     if counts.sum() < 2:
@@ -50,9 +63,23 @@ def _checked(features: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarra
 def polynomial_mmd(
     x: np.ndarray, y: np.ndarray, x_counts: np.ndarray | None = None, y_counts: np.ndarray | None = None
 ) -> float:
-    """Unbiased squared MMD of two sets of features under the kernel (x.y / D + 1)^3; may be below zero.
+    """Unbiased squared MMD of two sets of features with the kernel (x.y / D + 1)^3. It can be negative.
 
-    A row that counts twice is not compared with itself: such pairs would bias a bootstrap as they bias the plain mean.
+    A row that counts twice is not compared with itself, because such pairs would bias a bootstrap.
+
+    Args:
+        x: features, float [N, D].
+        y: features, float [M, D].
+        x_counts: how often each row of x is in the set, [N].
+        y_counts: how often each row of y is in the set, [M].
+
+    Returns:
+        The squared MMD.
+
+    Raises:
+        ValueError: if a set has fewer than two rows.
+
+    Example:
 
     >>> polynomial_mmd(np.array([[1.0], [1.0]]), np.array([[0.0], [0.0]]))  # 8 + 1 - 2 * 1
     7.0
@@ -67,9 +94,9 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _mean_of_pairs(square: np.ndarray, counts: np.ndarray) -> float:
-    """Mean over pairs of different rows."""
+    """The mean over pairs of different rows."""
     pairs = counts.sum() ** 2 - np.sum(counts**2)
-    if pairs == 0:  # a resample that is one row again and again
+    if pairs == 0:  # a resample that contains a single row many times
         return float(square[0, 0])
     return float((counts @ square @ counts - np.sum(counts**2 * np.diagonal(square))) / pairs)
 
@@ -79,9 +106,20 @@ def kernel_inception_distance(
 ) -> tuple[float, float]:
     """Mean and standard deviation of `polynomial_mmd` over random subsets, drawn without replacement.
 
-    The draws are torch-fidelity's, so that the same features, sizes and seed give its very numbers. With fewer
-    pictures than `subset_size` the subsets are as large as the smaller set. When a subset is both sets whole there is
-    nothing to vary, and the deviation is NaN. Raises ValueError for fewer than two pictures on a side.
+    The subsets are those of torch-fidelity, so that the same features, sizes and seed give exactly its numbers.
+
+    Args:
+        real: features of real pictures, float [N, D].
+        fake: features of generated pictures, float [M, D].
+        subset_size: size of the subsets. If a set has fewer pictures, the size of the smaller set is used.
+        subsets: number of subsets.
+        seed: seed of the subsets.
+
+    Returns:
+        (mean, standard deviation). The deviation is NaN if each subset contains both sets completely.
+
+    Raises:
+        ValueError: if a set has fewer than two pictures.
 
     Reference: [Demystifying MMD GANs](https://arxiv.org/abs/1801.01401).
     """

@@ -1,14 +1,26 @@
-"""Distances between pictures: pure functions, one value a picture. Pictures are float32 [N, H, W, C] in [0, 1]."""
+"""Distances between pictures: pure functions with one value per picture.
+
+Pictures are float32 [N, H, W, C] in [0, 1].
+"""
 
 import numpy as np
 import tensorflow as tf
 
 SSIM_WINDOW = 11
-"""Side of SSIM's Gaussian window (sigma 1.5): the smallest picture it can judge."""
+"""Side in pixels of SSIM's Gaussian window (sigma 1.5), and so of the smallest possible picture."""
 
 
 def mse(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-    """Mean squared error of each picture, range [0, 1] -> [N].
+    """Mean squared error of each picture.
+
+    Args:
+        pictures: float32 [N, H, W, C] in [0, 1].
+        reference: float32 [N, H, W, C] in [0, 1].
+
+    Returns:
+        float32 [N] in [0, 1].
+
+    Example:
 
     >>> mse(tf.zeros((1, 2, 2, 3)), tf.fill((1, 2, 2, 3), 0.5)).numpy().tolist()
     [0.25]
@@ -17,14 +29,30 @@ def mse(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
 
 
 def psnr(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-    """Peak signal to noise ratio of each picture in dB, peak 1 -> [N]; infinite for equal pictures."""
+    """Peak signal-to-noise ratio of each picture in dB, with peak 1.
+
+    Args:
+        pictures: float32 [N, H, W, C] in [0, 1].
+        reference: float32 [N, H, W, C] in [0, 1].
+
+    Returns:
+        float32 [N], infinite for equal pictures.
+    """
     return tf.image.psnr(pictures, reference, max_val=1.0)
 
 
 def ssim(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-    """Structural similarity of each picture, mean over channels and windows, data range 1 -> [N] in [-1, 1].
+    """Structural similarity (SSIM) of each picture, averaged over channels and windows, with data range 1.
 
-    Raises ValueError for pictures smaller than the 11x11 window.
+    Args:
+        pictures: float32 [N, H, W, C] in [0, 1].
+        reference: float32 [N, H, W, C] in [0, 1].
+
+    Returns:
+        float32 [N] in [-1, 1]; 1 for equal pictures.
+
+    Raises:
+        ValueError: if the pictures are smaller than the 11x11 window.
 
     Reference: [Wang et al.](https://doi.org/10.1109/TIP.2003.819861).
     """
@@ -35,19 +63,28 @@ def ssim(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
 
 
 def structure(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-    """SSIM without its luminance term, mean over windows, of gray pictures [N, H, W, 1] in [0, 1] -> [N] in [-1, 1].
+    """SSIM without its luminance term: the mean of (2 cov + C2) / (var + var + C2) over all windows.
 
-    (2 cov + C2) / (var + var + C2) of each window: other light or other colours of the same luminance leave it at 1,
-    another contrast lowers it a little, lost or invented shapes much, inverted ones make it negative. The bare
-    correlation would give 1 to a window whose shapes were wiped out.
+    A change of brightness does not lower it. A change of contrast lowers it a little, lost or invented shapes lower it
+    much, and inverted shapes make it negative. A plain correlation would give 1 to a window whose shapes are lost.
 
-    Raises ValueError for pictures smaller than the 11x11 window, and for more than one channel.
+    Args:
+        pictures: gray pictures, float32 [N, H, W, 1] in [0, 1].
+        reference: gray pictures, float32 [N, H, W, 1] in [0, 1].
+
+    Returns:
+        float32 [N] in [-1, 1]; 1 for equal pictures.
+
+    Raises:
+        ValueError: if the pictures are smaller than the 11x11 window or have more than one channel.
 
     Reference: cs(x, y) of [Wang et al., multiscale SSIM](https://doi.org/10.1109/ACSSC.2003.1292216), C2 = 0.03^2.
     """
     if pictures.shape[-1] != 1 or min(pictures.shape[1:3]) < SSIM_WINDOW:
         raise ValueError(f"pictures should be gray, {SSIM_WINDOW} pixels and more a side. Received: {pictures.shape}")
-    x, y = (tf.cast(side, tf.float32) - 0.5 for side in (pictures, reference))  # centred: squares lose fewer digits
+    x, y = (
+        tf.cast(side, tf.float32) - 0.5 for side in (pictures, reference)
+    )  # centred, so that squares lose fewer digits
     x_mean, y_mean, xx, yy, xy = (_windowed(map_) for map_ in (x, y, x * x, y * y, x * y))
     c2 = 0.03**2
     variances = tf.maximum(xx - x_mean**2, 0.0) + tf.maximum(yy - y_mean**2, 0.0)
@@ -55,7 +92,7 @@ def structure(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
 
 
 def _windowed(maps: tf.Tensor) -> tf.Tensor:
-    """Means of [N, H, W, 1] under SSIM's Gaussian window, where it lies inside."""
+    """Means of maps [N, H, W, 1], weighted by SSIM's Gaussian window, at all positions inside the map."""
     weights = np.exp(-((np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2) ** 2) / (2 * 1.5**2)).astype(np.float32)
     weights /= weights.sum()
     along_rows = tf.nn.conv2d(maps, weights.reshape(1, -1, 1, 1), 1, "VALID")

@@ -1,4 +1,4 @@
-"""What the packaged feature network sees in a set of pictures: what is shown (FID, KID), and in which style."""
+"""Features of pictures from the packaged feature network, for the content (FID, KID) and for the style."""
 
 import functools
 
@@ -9,14 +9,14 @@ from kgan.images.pictures import to_float, with_channels
 from kgan.networks.features import build
 
 NETWORK = "mobilenet"
-"""The feature network of FID and KID; it is in their names, for numbers of different networks do not compare."""
+"""The feature network of FID and KID. Their names contain it, because other networks give other numbers."""
 
 SIDE = 224
-"""Pixels: every picture is resized to this square first (bilinear, antialiased)."""
+"""Side in pixels of the square to which each picture is resized first (bilinear, antialiased)."""
 
 
 class PictureFeatures:
-    """Gathered picture by picture, computed in batches of equal size."""
+    """Computes features of pictures that are added one by one, in batches of pictures of equal size."""
 
     batch = 16
 
@@ -24,17 +24,19 @@ class PictureFeatures:
         self._waiting, self._pooled, self._style = [], [], []
 
     def add(self, picture: np.ndarray) -> None:
-        """One more picture [H, W, C], uint8 or float in [0, 1]."""
+        """Add a picture [H, W, C], uint8 or float in [0, 1]."""
         if self._waiting and (len(self._waiting) == self.batch or picture.shape != self._waiting[0].shape):
             self._flush()
         self._waiting.append(picture)
 
     def pooled(self) -> np.ndarray:
-        """[N, 1024]: the last layer's means, in the order of adding; what FID and KID compare."""
+        """The means of the last layer, float32 [N, 1024], in the order of the pictures. FID and KID compare them."""
         return self._gathered(self._pooled)
 
     def style(self) -> np.ndarray:
-        """[N, S]: mean and deviation of every channel of the perceptual layers: colours, strokes and texture.
+        """Mean and standard deviation of each channel of the perceptual layers, float32 [N, S].
+
+        They describe colours, strokes and texture.
 
         Reference: [Li et al., Demystifying Neural Style Transfer](https://arxiv.org/abs/1701.01036).
         """
@@ -67,11 +69,19 @@ def _network():
 
 
 def style_reached(style: np.ndarray, content: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """How far each picture [N, S] went from the content's mean style (0) to the reference's (1) -> [N].
+    """The position of each picture between the mean style of the content (0) and of the reference (1).
 
-    The projection on the line between both means, every column divided by its deviation over both sets first. The
-    content itself has 0 in the mean and the reference 1; more than 1 is more than the style, and what is neither does
-    not count. Zeros where both means are the same.
+    The features are divided by their standard deviation over both sets, and projected on the line between the two
+    means. Differences in other directions do not count.
+
+    Args:
+        style: style features of the pictures, [N, S].
+        content: style features of content pictures, [M, S].
+        reference: style features of style pictures, [K, S].
+
+    Returns:
+        [N]. The mean over the content is 0 and over the reference 1. Values can be above 1. All are 0 if the two means
+        are equal.
     """
     scale = np.concatenate([content, reference]).std(axis=0) + 1e-6
     start = content.mean(axis=0) / scale

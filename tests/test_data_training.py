@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kgan.data import augmentation, fixed_batch, open_pictures, training_dataset
+from kgan.data import augmentation, open_pictures, training_dataset
 from kgan.data.order import permutation, picture_indices
 from kgan.runs.settings import TrainConfig
 
@@ -105,10 +105,6 @@ def test_windows_reach_both_ends_and_all_sides():
     seen = {tuple(window.tolist()) for window in windows.as_numpy_iterator()}
     every = {(y, x, s) for s in (2, 3, 4) for y in range(4 - s + 1) for x in range(6 - s + 1)}
     assert seen == every
-
-
-def test_center_window():
-    assert augmentation.center_window(tf.constant([10, 31])).numpy().tolist() == [0, 10, 10]
 
 
 @pytest.mark.parametrize(("file_format", "options"), [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True})])
@@ -239,18 +235,6 @@ def test_other_channels(config, channels):
     assert batch["content"].shape == (3, 16, 16, channels)
     if channels == 4:
         np.testing.assert_allclose(batch["content"][..., 3], 1, atol=1e-5)
-
-
-def test_fixed_batch_is_the_middle_of_the_first_pictures(config):
-    config = dataclasses.replace(config, size=48)
-    batch = fixed_batch(open_pictures(config).content, config, 2)
-    expected = np.stack([picture(0), picture(10)])[:, :, 8:56] / 127.5 - 1
-    np.testing.assert_allclose(batch, expected, atol=1e-6)
-    assert batch.dtype == np.float32
-
-
-def test_fixed_batch_of_more_than_there_are(config):
-    assert len(fixed_batch(open_pictures(config).content, config, 99)) == 5
 
 
 @pytest.mark.slow

@@ -13,8 +13,9 @@ from PIL import Image
 
 import kgan
 from kgan import metrics
-from kgan.data import fixed_batch, open_pictures, training_dataset
-from kgan.evaluation.evaluate import compared, fitted
+from kgan.data import open_pictures, training_dataset
+from kgan.evaluation.measure import compared
+from kgan.evaluation.scored import first_pictures, fitted
 from kgan.gan import build_gan
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
@@ -61,5 +62,7 @@ def test_the_shortest_schedule_keeps_it():
     keras.utils.set_random_seed(config.seed)
     gan, pictures = build_gan(config), open_pictures(config)
     gan.fit(training_dataset(pictures, config, 0), steps_per_epoch=config.steps, shuffle=False, verbose=0)
-    content, truth = (fixed_batch(store, config, 99) for store in pictures_of(pictures))
+    scored = first_pictures(pictures, 99)
+    pairs = [scored.example(place, config.channels, config.size) for place in range(52)]
+    content, truth = (np.stack(side) / np.float32(127.5) - 1 for side in zip(*pairs, strict=True))
     assert psnr(gan.stylist(content).numpy(), truth) > psnr(content, truth) + PROMISE

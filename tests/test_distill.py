@@ -13,6 +13,8 @@ from kgan import export, networks
 from kgan.data import open_pictures
 from kgan.errors import UserError
 from kgan.evaluation import evaluate as evaluation
+from kgan.evaluation.measure import compared
+from kgan.evaluation.scored import fitted
 from kgan.gan import build_gan, tracking
 from kgan.inference.teacher import load_teacher
 from kgan.runs import recipes
@@ -76,12 +78,15 @@ def test_it_is_scored_against_its_teacher(trained, monkeypatch):
     assert report["reference"]["what"] == "pictures of the teacher"
     model, teacher = export.load(trained), export.load(small_runs.teacher())
     pictures = sorted(pathlib.Path(small_runs.pictures(), "testA").iterdir())
-    cut = [evaluation.fitted(np.asarray(Image.open(path)), 16) for path in pictures]
-    by_hand = [evaluation.compared("truth", model(one), teacher(one), "") for one in cut]
+    cut = [fitted(np.asarray(Image.open(path)), 16) for path in pictures]
+    by_hand = [compared("truth", model(one), teacher(one), "") for one in cut]
     assert report["rows"]["model"]["truth_mse"]["value"] == pytest.approx(
         np.mean([one["truth_mse"] for one in by_hand]), rel=1e-4
     )
     assert report["rows"]["truth"]["truth_mse"]["value"] == 0.0
+    last = small_runs.lines(trained)[-1]
+    for name in ("truth_ssim", "truth_psnr", "truth_mse", "content_ssim", "checkerboard"):
+        assert last[name] == pytest.approx(report["rows"]["model"][name]["value"], abs=6e-7)  # logged with 6 digits
 
 
 def test_content_alone_is_needed(tmp_path):

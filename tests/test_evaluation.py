@@ -15,9 +15,10 @@ from test_listing import odd_name
 
 from kgan import cli
 from kgan.errors import UserError
-from kgan.evaluation.evaluate import _resampled, compared, evaluate, fitted
+from kgan.evaluation.evaluate import _resampled, evaluate
 from kgan.evaluation.gallery import thumbnail
-from kgan.evaluation.scored import run_pictures
+from kgan.evaluation.measure import compared
+from kgan.evaluation.scored import fitted, run_pictures
 from kgan.export import export_saved_model
 from kgan.metrics.bootstrap import draws, mean_interval
 from kgan.metrics.picture_features import PictureFeatures, style_reached

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import kgan
 from kgan import cli
 from kgan.errors import RunError, UserError
+from kgan.evaluation import evaluate
 from kgan.runs import run_folder
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
@@ -26,6 +27,26 @@ def finished():
     """A paired run of 7 steps, logged every 5 and saved every 4, with grids every 3."""
     intervals = {"steps": 7, "log_every": 5, "checkpoint_every": 4, "sample_every": 3, "weight": ("features=0",)}
     return train(small_runs.settings(small_runs.home() / "finished", recipe="paired", **intervals))
+
+
+def same_numbers(run, tmp_path, monkeypatch):
+    """Whatever the last line and a report both name is the same, but for what the line's six digits leave out."""
+    monkeypatch.setattr(evaluate, "RESAMPLES", 2)
+    reported = evaluate.evaluate(run, output=tmp_path / "numbers.json")["rows"]["model"]
+    logged = small_runs.lines(run)[-1]
+    names = reported.keys() & logged.keys()
+    assert {name: logged[name] for name in names} == {
+        name: pytest.approx(reported[name]["value"], abs=6e-7, rel=0) for name in names
+    }
+    assert reported.keys() - names == {"style_reached", "fid_mobilenet", "kid_mobilenet"}  # they need whole sets
+    assert not [name for name in logged.keys() - names if not name.endswith("_loss") and name != "step"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_noise_is_scored_as_evaluate_does(tmp_path, monkeypatch, precision):
+    run = train(small_runs.settings(tmp_path / "run", recipe="article", steps=2, precision=precision, seed=5))
+    same_numbers(run, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
@@ -43,6 +64,9 @@ class TestFinishedRun:
         assert all(line.keys() >= losses for line in lines[1:])
         assert [line["step"] for line in lines if line.keys() >= metrics] == [0, 3, 6, 7]
         assert np.isfinite([value for line in lines for value in line.values()]).all()
+
+    def test_the_last_line_is_what_evaluate_reports(self, finished, tmp_path, monkeypatch):
+        same_numbers(finished, tmp_path, monkeypatch)
 
     def test_checkpoints(self, finished):
         assert sorted(path.stem for path in (finished / "checkpoints").glob("*.index")) == [

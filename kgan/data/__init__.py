@@ -12,7 +12,6 @@ _HOMES = {
     "open_pictures": "sources",
     "Store": "stores",
     "Shard": "training",
-    "fixed_batch": "training",
     "training_dataset": "training",
 }
 __all__ = sorted(_HOMES)

@@ -44,19 +44,6 @@ def random_window(shape: tf.Tensor, seed: tf.Tensor, min_crop: float, max_crop: 
     return tf.concat([tf.minimum(place, room), [side]], 0)
 
 
-def center_window(shape: tf.Tensor) -> tf.Tensor:
-    """The largest square in the middle of a picture.
-
-    Args:
-        shape: height and width of the picture in pixels, int32 [2].
-
-    Returns:
-        Top, left and side of the square in pixels, int32 [3].
-    """
-    side = tf.reduce_min(shape)
-    return tf.concat([(shape - side) // 2, [side]], 0)
-
-
 def decode_window(encoded: tf.Tensor, window: tf.Tensor, size: int, channels: int) -> tf.Tensor:
     """Decode a square of a picture and resize it with antialiasing.
 

@@ -47,6 +47,17 @@ class Pictures:
     paired: bool
 
     @property
+    def scored(self) -> tuple[Store | None, Store | None]:
+        """What a run is scored on, while it trains and by `kgan evaluate`: content, and what each picture of it should
+        become, where that is known.
+
+        The test pictures; of a run without any, those that it is trained on.
+        """
+        if self.test_content is not None:
+            return self.test_content, self.test_truth
+        return self.content, self.style if self.paired else None
+
+    @property
     def fingerprint(self) -> str:
         """The numbers of pictures, and a checksum of their names and sizes, as text."""
         stores = [self.content, self.style, self.test_content, self.test_truth]

@@ -1,5 +1,6 @@
 """Random access to a prepared set of pictures on disk, which `kgan.data.prepared` writes."""
 
+import io
 import json
 import pathlib
 from collections.abc import Sequence
@@ -8,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from array_record.python.array_record_module import ArrayRecordReader
+
+from kgan.images.decoding import decode_picture
 
 INDEX = "pictures.json"
 
@@ -71,6 +74,10 @@ class Store:
         """The pictures at those indices, as JPEG or PNG bytes."""
         examples = self._records.read(self._rows[np.asarray(indices, np.int64)])
         return [_picture(example) for example in examples]
+
+    def picture(self, index: int, channels: int) -> np.ndarray:
+        """The picture at that index as it is shown and scored, uint8 [H, W, channels]."""
+        return decode_picture(io.BytesIO(self.encoded(np.array([index]))[0]), channels)
 
     def subset(self, indices: np.ndarray) -> "Store":
         """A store of the pictures at those indices, in that order."""

@@ -77,26 +77,6 @@ def training_dataset(
     return dataset.batch(len(rows) // shard.batches, drop_remainder=True).prefetch(AHEAD * shard.batches)
 
 
-def fixed_batch(store: Store, config: TrainConfig, count: int) -> np.ndarray:
-    """The largest centred square of each of the first pictures, the same in every call.
-
-    Args:
-        store: the prepared pictures.
-        config: the settings of the run; its size and channels are used.
-        count: number of pictures; if the store has fewer, all are used.
-
-    Returns:
-        float32 [count, S, S, C] in [-1, 1].
-    """
-    images = [_middle(encoded, config) for encoded in store.encoded(np.arange(min(count, len(store))))]
-    return np.stack(images)
-
-
-def _middle(encoded: bytes, config: TrainConfig) -> np.ndarray:
-    window = augmentation.center_window(augmentation.picture_shape(encoded))
-    return augmentation.to_range(augmentation.decode_window(encoded, window, config.size, config.channels)).numpy()
-
-
 def _read(
     stores: dict[str, tuple[Store, int]], config: TrainConfig, rows: np.ndarray, step: tf.Tensor
 ) -> dict[str, tf.Tensor]:

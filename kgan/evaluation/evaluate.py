@@ -8,25 +8,21 @@ import os
 import pathlib
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from kgan import console, metrics
 from kgan.errors import RunError, UserError, counted, is_or_are, shown
 from kgan.evaluation.gallery import page, thumbnail
+from kgan.evaluation.measure import Numbers, measured
 from kgan.evaluation.report import Report, missed, table, thresholds, write, write_text
-from kgan.evaluation.scored import Item, Named, Scored, folder_pictures, in_crops, run_pictures, taught
+from kgan.evaluation.scored import Named, Scored, fitted, folder_pictures, in_crops, run_pictures, taught
 from kgan.gan.checkpoints import found_in
-from kgan.images.pictures import to_float, with_channels
 from kgan.inference.loading import Model, load
-from kgan.metrics import artefacts, fidelity, picture_features
+from kgan.metrics import fidelity, picture_features
 from kgan.metrics.bootstrap import Interval, draws, interval, mean_interval
 from kgan.metrics.picture_features import PictureFeatures, style_reached
 from kgan.paths import expands_paths
 from kgan.runs import places
 from kgan.runs.models import ModelSource, resolve_model
-
-PSNR_CAP = 100.0
-"""dB given to equal pictures, whose PSNR is infinite: a mean must stay a number."""
 
 RESAMPLES = 200
 """Of FID and KID, which are dear; means are resampled ten times as often."""
@@ -34,7 +30,6 @@ RESAMPLES = 200
 ENOUGH = {"pairs": 50, "kid": 100}
 """Pictures from which on intervals of means and of KID can be trusted; FID wants more than it has features."""
 
-Numbers = dict[str, float]
 Models = dict[str, Model]
 """By row of the report: "model", and "baseline" where there is one to compare with."""
 
@@ -78,8 +73,7 @@ def evaluate(
     if crops is not None:
         scored = _in_crops(scored, crops, size)
     if content is None and config.distill_from:
-        teacher = _teacher(source)
-        scored = taught(scored, lambda picture: teacher(fitted(picture, size), seed))
+        scored = taught(scored, _teacher(source), size, seed)
     numbers, thumbnails = score(compared_models, scored, size, seed)
     report = {"model": shown(model), "size": size, "crops": crops, "seed": seed, **numbers}
     report["warnings"] = notes + report["warnings"]
@@ -207,12 +201,12 @@ def _restyle(models: Models, scored: Scored, size: int | None, seed: int, gather
     channels = models["model"].facts.channels
     with console.progress(len(scored.content), "evaluate") as bar:
         for k, item in enumerate(scored.content):
-            content = _read(item, channels, size)
+            content, truth = scored.example(k, channels, size)
             pictures = {row: model(content, seed + k) for row, model in models.items()} | {"identity": content}
-            if scored.truth:
-                pictures["truth"] = _of_size(_read(scored.truth[k], channels, size), content.shape[:2])
+            if truth is not None:
+                pictures["truth"] = truth
             for row, picture in pictures.items():
-                gathered.numbers[row].append(measured(picture, content, pictures.get("truth"), item.name))
+                gathered.numbers[row].append(measured(picture, content, truth, item.name))
             for row in (*models, "identity"):
                 gathered.features[row].add(pictures[row])
             gathered.names.append(item.name)
@@ -229,7 +223,7 @@ def _generate(models: Models, scored: Scored, size: int | None, seed: int, gathe
         for k in range(len(scored.reference.items)):
             made = {row: model.from_noise(model.noise(seed + k, 1, size, size))[0] for row, model in models.items()}
             for row, picture in made.items():
-                gathered.numbers[row].append(artefacts.measured(picture, None))
+                gathered.numbers[row].append(measured(picture, None, None, ""))
                 gathered.features[row].add(picture)
             gathered.names.append(f"seed {seed + k}")
             captions = {"model": "made", "baseline": "baseline"}
@@ -242,10 +236,10 @@ def _look_at_real(channels: int, scored: Scored, size: int | None, gathered: Gat
     sets = {"reference": scored.reference, "real": scored.real or Named("", [])}
     for name, named in sets.items():
         for item in named.items:
-            picture = _read(item, channels, size or (None if scored.content else 256))
+            picture = fitted(item.read(channels), size or (None if scored.content else 256))
             gathered.features[name].add(picture)
             if name == "reference" and not scored.truth:
-                gathered.numbers["truth"].append(artefacts.measured(picture, None))
+                gathered.numbers["truth"].append(measured(picture, None, None, item.name))
     if scored.content:
         _add_style(gathered)
     reference, real = scored.reference, scored.real
@@ -274,52 +268,6 @@ def _add_style(gathered: Gathered) -> None:
             numbers["style_reached"] = float(value)
     if "real" in gathered.features:
         gathered.real_style = style_reached(gathered.features["real"].style(), content, reference)
-
-
-def _read(item: Item, channels: int, size: int | None) -> np.ndarray:
-    return fitted(item.read(channels), size)
-
-
-def _of_size(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """uint8 [H, W, C] -> [height, width, C]: a truth at another resolution than its content, brought to the latter."""
-    if picture.shape[:2] == size:
-        return picture
-    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    made = np.asarray(image.resize(size[::-1], Image.Resampling.LANCZOS))
-    return made[..., None] if made.ndim == 2 else made
-
-
-def measured(picture: np.ndarray, content: np.ndarray, truth: np.ndarray | None, name: str) -> Numbers:
-    """Every number of one picture [H, W, C] that needs no other pictures than its content and its truth."""
-    numbers = compared("content", picture, content, name)
-    gray = [with_channels(to_float(side), 1)[None] for side in (picture, content)]
-    numbers["content_structure"] = float(metrics.structure(*gray)[0])
-    numbers |= artefacts.measured(picture, content)
-    return numbers if truth is None else numbers | compared("truth", picture, truth, name)
-
-
-def compared(kind: str, pictures: np.ndarray, reference: np.ndarray, name: str) -> Numbers:
-    """{kind_ssim, kind_psnr, kind_mse} of two uint8 or float pictures [H, W, C]; UserError when sizes differ."""
-    if pictures.shape != reference.shape:
-        sizes = f"{pictures.shape[1]}x{pictures.shape[0]} and {reference.shape[1]}x{reference.shape[0]}"
-        raise UserError(f"{name}: pairs should have equal sizes. Received: {sizes}; give --size to score them alike")
-    if min(pictures.shape[:2]) < metrics.SSIM_WINDOW:
-        raise UserError(f"{name}: should be at least {metrics.SSIM_WINDOW} pixels wide and high for SSIM; leave it out")
-    a, b = to_float(pictures)[None], to_float(reference)[None]
-    return {
-        f"{kind}_ssim": float(metrics.ssim(a, b)[0]),
-        f"{kind}_psnr": min(float(metrics.psnr(a, b)[0]), PSNR_CAP),
-        f"{kind}_mse": float(metrics.mse(a, b)[0]),
-    }
-
-
-def fitted(picture: np.ndarray, size: int | None) -> np.ndarray:
-    """uint8 [H, W, C] -> its central square resized (antialiased) to [size, size, C]; unchanged without a size."""
-    if size is None:
-        return picture
-    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    made = np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
-    return made[..., None] if made.ndim == 2 else made
 
 
 # --- numbers of sets --------------------------------------------------------------------------------------------------

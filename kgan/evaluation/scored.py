@@ -1,7 +1,7 @@
 """Which pictures an evaluation looks at: those of folders, or a run's own."""
 
 import dataclasses
-import io
+import functools
 import itertools
 import os
 import pathlib
@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from kgan import console
-from kgan.data import Store, open_pictures
+from kgan.data import Pictures, Store, open_pictures
 from kgan.data.check import Verdict, verdicts_on
 from kgan.errors import UserError, counted, is_or_are, shown, some
 from kgan.images.decoding import decode_picture, summed
 from kgan.images.listing import find_pictures
 from kgan.images.pairing import pair, same_shape, stem, told_odd, told_shapes, told_unsure
+from kgan.images.resizing import BICUBIC, resized, square
+from kgan.inference.loading import Model
 from kgan.runs import places
 from kgan.runs.models import ModelSource
 from kgan.runs.run_folder import RunFolder
@@ -23,6 +25,10 @@ from kgan.runs.settings import TrainConfig
 
 LIMIT = 500
 """Pictures of each kind that are looked at, at most: the first by name."""
+
+
+Example = tuple[np.ndarray, np.ndarray | None]
+"""Content and truth, uint8 [H, W, C] of one shape; the truth is None where it is not known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +60,21 @@ class Scored:
     reference: Named
     real: Named | None
 
+    def example(self, place: int, channels: int, size: int | None) -> Example:
+        """The content at a place and its truth, as they are scored.
+
+        `size`: the side of the squares that both are brought to by `fitted`; None: the content stays as it is.
+        """
+        content = fitted(self.content[place].read(channels), size)
+        if not self.truth:
+            return content, None
+        return content, resized(fitted(self.truth[place].read(channels), size), content.shape[:2])
+
+
+def fitted(picture: np.ndarray, size: int | None) -> np.ndarray:
+    """A picture as it is scored at a size: its middle square at size x size; itself where `size` is None."""
+    return picture if size is None else square(picture, size, BICUBIC)
+
 
 def folder_pictures(content, truth=None, style=None, least: int = 1) -> Scored:
     """Those of one, two or three folders that can be used; says in one line a folder which are left out.
@@ -83,16 +104,16 @@ def run_pictures(model: ModelSource) -> tuple[Scored, list[str]]:
     pictures = open_pictures(config)
     changed = run.changed_pictures(pictures.fingerprint)
     style = Named("style pictures" if changed else "style pictures of the training", _in_store(pictures.style))
-    content = pictures.test_content
-    if content is None and pictures.content is not None:
+    if pictures.test_content is None and pictures.content is not None:
         trained = "of its content" if changed else "that it was trained on"
         console.warn(f"the run has no test pictures: scored on the first pictures {trained}")
-        content = pictures.content
-    return _arranged(content, pictures.test_truth, config, style), [changed] if changed else []
+    return _of_run(pictures, config, style), [changed] if changed else []
 
 
-def _arranged(content: Store | None, truth: Store | None, config: TrainConfig, style: Named) -> Scored:
-    items, truths = _in_store(content), _in_store(truth)
+def _of_run(pictures: Pictures, config: TrainConfig, style: Named) -> Scored:
+    items, truths = (_in_store(store) for store in pictures.scored)
+    if truths and pictures.test_content is None:  # they are the style pictures: there are no other real ones
+        return Scored(items, truths, Named("truths of the training", truths), None)
     if truths:
         return Scored(items, truths, *_beside(Named("test truths", truths), style))
     if others := _test_style(config):
@@ -100,11 +121,17 @@ def _arranged(content: Store | None, truth: Store | None, config: TrainConfig, s
     return Scored(items, [], style, None)
 
 
-def taught(scored: Scored, teach: Callable[[np.ndarray], np.ndarray]) -> Scored:
-    """The same content; truth and reference are what `teach` makes of it, uint8 [H, W, C] -> the same, when asked."""
+def first_pictures(pictures: Pictures, count: int) -> Scored:
+    """The first pictures that `kgan evaluate` scores a run on, without those that it compares sets with."""
+    items, truths = (_in_store(store)[:count] for store in pictures.scored)
+    return Scored(items, truths, Named("", []), None)
+
+
+def taught(scored: Scored, teacher: Model, size: int | None, seed: int = 0) -> Scored:
+    """The same content; truth and reference are what the teacher makes of it at that size, when asked."""
 
     def of(item: Item) -> Item:
-        return Item(item.name, lambda channels: teach(item.read(channels)))
+        return Item(item.name, lambda channels: teacher(fitted(item.read(channels), size), seed))
 
     truth = [of(item) for item in scored.content]
     return Scored(scored.content, truth, Named("pictures of the teacher", truth), None)
@@ -229,10 +256,9 @@ def _usable_pairs(
             yield i, j
 
 
-def _in_store(store) -> list[Item]:
+def _in_store(store: Store | None) -> list[Item]:
     if store is None:
         return []
     return [
-        Item(shown(name), lambda channels, k=k: decode_picture(io.BytesIO(store.encoded(np.array([k]))[0]), channels))
-        for k, name in enumerate(store.names[:LIMIT])
+        Item(shown(name), functools.partial(store.picture, place)) for place, name in enumerate(store.names[:LIMIT])
     ]

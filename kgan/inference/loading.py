@@ -177,8 +177,21 @@ def load(model: str | os.PathLike) -> Model:
 
 def _from_run(path: pathlib.Path) -> Model:
     generator, config = load_generator(path)
-    stylist = Stylist(generator, config.noise, config.truncation)
-    return Model(str(path), _graph(from_noise(stylist)), stylist.facts)
+    return of_generator(generator, config.noise, config.truncation, str(path))
+
+
+def of_generator(generator: keras.Model, distribution: str, truncation: float, name: str = "model") -> Model:
+    """A built generator as a `Model`, which reads the generator's weights as they are when it is called.
+
+    Args:
+        generator: in any precision. Of one that does not compute in float32 the model has a copy, whose weights are
+            those of this moment.
+        distribution: of the noise, as in `TrainConfig.noise`.
+        truncation: its bound.
+        name: what messages call it.
+    """
+    stylist = Stylist(generator, distribution, truncation)
+    return Model(name, _graph(from_noise(stylist)), stylist.facts)
 
 
 def _from_saved_model(path: pathlib.Path) -> Model:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -12,11 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from kgan import console
 from kgan.data import Shard
 from kgan.errors import RunError
+from kgan.evaluation.measure import measured
+from kgan.evaluation.scored import Example
 from kgan.exit_guard import ExitGuard
 from kgan.gan.base import GAN
 from kgan.gan.checkpoints import Checkpoints
 from kgan.images.pictures import grid
-from kgan.metrics import artefacts
+from kgan.inference.loading import of_generator
+from kgan.inference.stylist import in_float32
 from kgan.training.cluster import Cluster
 from kgan.training.record import Record
 
@@ -124,51 +127,59 @@ class NonFiniteGuard(keras.callbacks.Callback):
 
 
 class Samples:
-    """Stylizes the fixed test pictures, arranges them in a grid, and measures them.
+    """Stylizes the first test pictures, measures them as `kgan evaluate` does, and arranges them in a grid.
 
     Args:
-        test: a dict with the keys "content" and "truth", where there are any: float32 [N, H, W, C] in [-1, 1].
-        draw: a function from content pictures, or None, to stylized pictures, both float32 [N, H, W, C] in [-1, 1].
-        feed: a function that takes a function from a `Shard` to its dataset, and returns what `evaluate` reads.
+        gan: the model that is trained.
+        examples: the content and the truth of each picture, uint8 [S, S, C].
+        count: number of pictures to generate where the stylist takes noise alone and `examples` is empty.
+        feed: a function that takes a function from a `Shard` to its dataset, and returns what `gan.evaluate` reads.
     """
 
-    def __init__(self, gan: GAN, test: dict[str, np.ndarray], draw, feed):
-        self.gan, self.test, self.draw, self.feed = gan, test, draw, feed
+    def __init__(self, gan: GAN, examples: list[Example], count: int, feed):
+        self.gan, self.examples, self.count, self.feed = gan, examples, count, feed
+        self.generator = in_float32(gan.stylist)
+        self.model = of_generator(self.generator, gan.config.noise, gan.config.truncation)
 
-    def stylized(self) -> np.ndarray:
-        """The stylized test pictures, uint8 [N, H, W, C]. The noise is the same in every call."""
-        return _to_uint8(self.draw(self.test.get("content")))
+    def stylized(self) -> list[np.ndarray]:
+        """The stylized pictures, each [S, S, C]. The noise is the same in every call and in `kgan evaluate`."""
+        if self.generator is not self.gan.stylist:
+            self.generator.set_weights(self.gan.stylist.get_weights())
+        if self.examples:
+            return [self.model(content, seed) for seed, (content, _) in enumerate(self.examples)]
+        side = self.gan.config.size
+        noise = (self.model.noise(seed, 1, side, side) for seed in range(self.count))
+        return [self.model.from_noise(each)[0] for each in noise]
 
-    def grid(self, stylized: np.ndarray) -> np.ndarray:
+    def grid(self, stylized: list[np.ndarray]) -> np.ndarray:
         """One picture with a row of content, stylized and truth for each test picture, uint8 [H, W, 3]."""
-        given = {name: _to_uint8(pictures) for name, pictures in self.test.items()}
-        columns = [given.get("content"), stylized, given.get("truth")]
-        return grid(list(zip(*(column for column in columns if column is not None), strict=True)))
+        rows = ((content, made, truth) for made, (content, truth) in self._beside(stylized))
+        return grid([[cell for cell in row if cell is not None] for row in rows])
 
-    def artefacts(self, stylized: np.ndarray) -> dict[str, float]:
-        """The mean over the pictures of each measure in `kgan.metrics.artefacts`."""
-        contents = _to_uint8(self.test["content"]) if "content" in self.test else [None] * len(stylized)
-        each = [artefacts.measured(picture, content) for picture, content in zip(stylized, contents, strict=True)]
+    def metrics(self, stylized: list[np.ndarray]) -> dict[str, float]:
+        """The mean over the pictures of every metric of a single picture."""
+        each = [measured(made, content, truth, "") for made, (content, truth) in self._beside(stylized)]
         return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
 
-    def metrics(self) -> dict[str, float]:
-        """The recipe's metrics on the test pictures. Empty for a recipe that generates from noise alone."""
-        if not self.gan.test_means:
+    def _beside(self, stylized: list[np.ndarray]) -> Iterator[tuple[np.ndarray, Example]]:
+        return zip(stylized, self.examples or [(None, None)] * len(stylized), strict=True)
+
+    def cycle_metrics(self) -> dict[str, float]:
+        """The metrics of the way back from the style. All workers must call it. Empty for a GAN of one generator."""
+        names = [name for name in self.gan.test_means if name.startswith("cycle_")]
+        if not names:
             return {}
         results = self.gan.evaluate(self.feed(self._dataset), steps=1, return_dict=True, verbose=0)
-        return {name: float(results[name]) for name in self.gan.test_means}
+        return {name: float(results[name]) for name in names}
 
     def _dataset(self, shard: Shard) -> tf.data.Dataset:
         # Every replica measures all pictures, so the mean does not depend on the number of replicas. There is one
         # batch, and its size is known when the step is traced, because the noise needs it.
         replicas = self.gan.distribute_strategy.num_replicas_in_sync
-        dataset = tf.data.Dataset.from_tensor_slices(self.test).repeat(replicas)
-        count = len(self.test["content"]) * replicas // shard.count // shard.batches
+        contents = np.stack([content for content, _ in self.examples]) / np.float32(127.5) - np.float32(1.0)
+        dataset = tf.data.Dataset.from_tensor_slices({"content": contents}).repeat(replicas)
+        count = len(contents) * replicas // shard.count // shard.batches
         return dataset.batch(count, drop_remainder=True)
-
-
-def _to_uint8(pictures: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint((pictures + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
 class MetricsLogger(keras.callbacks.Callback):
@@ -203,13 +214,13 @@ class MetricsLogger(keras.callbacks.Callback):
         self._write(self.means | shown)
 
     def _shown(self) -> dict[str, float]:
-        """The metrics of the test pictures now. The chief also writes their grid and measures artefacts."""
-        metrics = self.samples.metrics()
+        """The metrics of the test pictures now. The chief also writes their grid."""
+        cycle = self.samples.cycle_metrics()
         if not self.record:
-            return metrics
+            return cycle
         stylized = self.samples.stylized()
         self.record.picture(self.counter.step, self.samples.grid(stylized))
-        return metrics | self.samples.artefacts(stylized)
+        return cycle | self.samples.metrics(stylized)
 
     def _write(self, values: dict[str, float]) -> None:
         if self.record:

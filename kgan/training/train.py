@@ -15,13 +15,14 @@ import numpy as np
 import tensorflow as tf
 
 from kgan import console, memory, metrics
-from kgan.data import Pictures, fixed_batch, open_pictures, training_dataset
+from kgan.data import Pictures, open_pictures, training_dataset
 from kgan.errors import RunError, UserError
+from kgan.evaluation.scored import Example, first_pictures, taught
 from kgan.exit_guard import ExitGuard, Interrupted
 from kgan.export import export_all
-from kgan.gan import build_gan, noise, tracking
+from kgan.gan import build_gan, tracking
 from kgan.gan.checkpoints import Checkpoints, first_line, newest_step
-from kgan.inference.loading import load_generator
+from kgan.inference.loading import load, load_generator
 from kgan.inference.teacher import load_teacher
 from kgan.runs import places, recipes, run_folder
 from kgan.runs import xla_cache as compiled
@@ -315,10 +316,7 @@ class Session:
         counter = callbacks.StepCounter(
             first, last, intervals, callbacks.SignalAgreement(self.exit_guard, self.cluster)
         )
-        test = _test_pictures(self.pictures, config)
-        if self.teacher:
-            test["truth"] = self.teacher(tf.constant(test["content"])).numpy()
-        samples = callbacks.Samples(self.gan, test, _sampler(self.gan, config), self._fed)
+        samples = callbacks.Samples(self.gan, *_scored(self.pictures, config), self._fed)
         record = Record(run, first) if self.cluster.is_chief else None
         logger = callbacks.MetricsLogger(counter, samples, config.sample_every, record)
         saving = callbacks.EveryNSteps(counter, config.checkpoint_every, checkpoints.save)
@@ -406,34 +404,13 @@ def _announce(run, config, pictures: Pictures, machine, first, last, seconds) ->
     console.say(f"time      about {console.duration((last - first) * seconds)} for steps {first} to {last}")
 
 
-def _test_pictures(pictures: Pictures, config: TrainConfig) -> dict[str, np.ndarray]:
-    """{"content", "truth"}: the first test pictures, or training pictures where there are none."""
-    content, truth = pictures.test_content, pictures.test_truth
-    if content is None:
-        content, truth = pictures.content, pictures.style if pictures.paired else None
-    if content is None:
-        return {}
-    stores = {"content": content, "truth": truth if pictures.paired else None}
-    return {name: fixed_batch(store, config, TEST_PICTURES) for name, store in stores.items() if store is not None}
-
-
-def _sampler(gan, config: TrainConfig):
-    """A function: content [N, H, W, C] or None -> stylized pictures in [-1, 1], with the same noise every time."""
-    stylist = tf.function(lambda inputs: gan.stylist(inputs, training=False), autograph=False)
-
-    def draw(content):
-        inputs = [] if content is None else [content]
-        if config.noise_channels:
-            shape = (
-                (TEST_PICTURES if content is None else len(content)),
-                config.size,
-                config.size,
-                config.noise_channels,
-            )
-            inputs.append(noise.sample((config.seed, 1), shape, config.noise, config.truncation).numpy())
-        return stylist(tf.constant(np.concatenate(inputs, axis=-1))).numpy()
-
-    return draw
+def _scored(pictures: Pictures, config: TrainConfig) -> tuple[list[Example], int]:
+    """The first pictures that the run is scored on, and how many it generates where it takes noise alone."""
+    scored = first_pictures(pictures, TEST_PICTURES)
+    if config.distill_from:
+        scored = taught(scored, load(config.distill_from), config.size)
+    examples = [scored.example(place, config.channels, config.size) for place in range(len(scored.content))]
+    return examples, len(examples) or min(TEST_PICTURES, len(pictures.style))
 
 
 @contextlib.contextmanager

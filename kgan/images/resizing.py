@@ -1,0 +1,42 @@
+"""Pictures at another size, uint8 in and out: the one way outside TensorFlow. Pillow and numpy only."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+BILINEAR, BICUBIC, LANCZOS = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS
+"""Filters. All are antialiased: where a picture gets smaller, every pixel of it counts."""
+
+
+def resized(picture: np.ndarray, size: tuple[int, int], by: Image.Resampling = LANCZOS) -> np.ndarray:
+    """A picture at another size, stretched where the aspect ratio differs; itself where it has that size.
+
+    Args:
+        picture: uint8 [H, W] or [H, W, 1|3|4].
+        size: (height, width).
+        by: the filter.
+
+    Returns:
+        uint8 [height, width] or [height, width, 1|3|4].
+    """
+    if picture.shape[:2] == tuple(size):
+        return picture
+    return _pixels(to_image(picture).resize((size[1], size[0]), by), picture.ndim)
+
+
+def square(picture: np.ndarray, side: int, by: Image.Resampling = LANCZOS) -> np.ndarray:
+    """The largest square in the middle of a picture, resized.
+
+    >>> square(np.arange(8, dtype=np.uint8).reshape(2, 4), 2).tolist()
+    [[1, 2], [5, 6]]
+    """
+    return _pixels(ImageOps.fit(to_image(picture), (side, side), by), picture.ndim)
+
+
+def to_image(pixels: np.ndarray) -> Image.Image:
+    """uint8 [H, W] or [H, W, 1|3|4] -> a Pillow image in mode L, RGB or RGBA."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+
+
+def _pixels(image: Image.Image, axes: int) -> np.ndarray:
+    pixels = np.asarray(image)
+    return pixels[..., np.newaxis] if pixels.ndim < axes else pixels

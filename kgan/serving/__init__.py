@@ -1,4 +1,4 @@
-"""Models that run elsewhere: the client of TensorFlow Serving, and the files that such a deployment needs."""
+"""The client of models on TensorFlow Serving."""
 
 from kgan.serving.client import Client
 

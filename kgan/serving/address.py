@@ -1,4 +1,4 @@
-"""What a client asks: which server, which model, which of its versions."""
+"""The address of a server, and the name and version of a model on it."""
 
 import dataclasses
 import urllib.parse
@@ -6,12 +6,19 @@ import urllib.parse
 from kgan.errors import UserError
 
 PORTS = {"http": 80, "https": 443, "grpc": 8500, "grpcs": 443}
-"""Scheme -> port where none is given."""
+"""Default ports by scheme."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """Where it listens. `path` is what stands before /v1 behind a proxy, for REST."""
+    """The address of a server.
+
+    Attributes:
+        scheme: "http" or "https" for REST, "grpc" or "grpcs" for gRPC.
+        host: host name or IP address.
+        port: TCP port.
+        path: path before /v1, for a REST server behind a proxy.
+    """
 
     scheme: str
     host: str
@@ -20,17 +27,17 @@ class Server:
 
     @property
     def is_rest(self) -> bool:
-        """Whether it is spoken to by HTTP and JSON; else by gRPC."""
+        """Whether the server uses HTTP and JSON. Otherwise it uses gRPC."""
         return self.scheme in ("http", "https")
 
     @property
     def is_secure(self) -> bool:
-        """Whether by TLS."""
+        """Whether the connection uses TLS."""
         return self.scheme in ("https", "grpcs")
 
     @property
     def authority(self) -> str:
-        """host:port, an IPv6 address in brackets."""
+        """host:port, with brackets around an IPv6 address."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -39,7 +46,17 @@ class Server:
 
 
 def parse_server(text: str) -> Server:
-    """`http://host:8501`, `https://host/prefix`, `grpc://host:8500` or `grpcs://host`. Raises UserError for others."""
+    """Parse the address of a server.
+
+    Args:
+        text: such as `http://host:8501`, `https://host/prefix`, `grpc://host:8500` or `grpcs://host`.
+
+    Returns:
+        The address.
+
+    Raises:
+        UserError: if the text is not such an address.
+    """
     try:
         parts = urllib.parse.urlsplit(text)
         host, port = parts.hostname, parts.port
@@ -55,7 +72,16 @@ def parse_server(text: str) -> Server:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A model by name; a version, a label, or neither for the newest."""
+    """A model on a server.
+
+    Attributes:
+        name: name of the model.
+        version: number of the version, or None.
+        label: label of the version, or None. Without version and label, the newest version is used.
+
+    Raises:
+        UserError: if a value is not valid, or both version and label are given.
+    """
 
     name: str
     version: int | None = None

@@ -1,4 +1,4 @@
-"""The client of a model that TensorFlow Serving serves. It needs no TensorFlow."""
+"""A client of a model on TensorFlow Serving. It does not need TensorFlow."""
 
 import io
 import random
@@ -16,24 +16,32 @@ from kgan.serving.errors import ModelUnknown, PicturesRefused, RequestRefused, S
 from kgan.serving.rest import Rest
 
 PAUSE = 0.2
-"""Seconds before the first new try; twice as long before each further one, and shortened by chance so that clients
-that lost their server together do not come back together."""
+"""Seconds before the first retry. The time doubles before each further one. It is shortened by a random factor, so that
+clients that lose their server at the same time do not all retry at the same time."""
 
 
 class Client:
-    """One model on one server. Threads may share it.
+    """A client of one model on one server. Threads may share it.
+
+    All methods raise the errors of `kgan.serving.errors`, each with a message of one line.
+
+    Args:
+        server: address with `http://` or `https://` for REST, `grpc://` or `grpcs://` for gRPC, host and port.
+        name: name of the model.
+        version: number of the version. By default, each request uses the newest version.
+        label: label of the version, instead of `version`.
+        timeout: seconds for one request, including retries, above 0.
+        retries: number of retries when the server cannot be reached or is unavailable, at least 0. Other errors are
+            not retried.
+        max_message_bytes: size of the largest request and reply. The limit of the server may be lower.
+
+    Raises:
+        UserError: if an argument is not valid.
+
+    Example:
 
     >>> with Client("http://localhost:8501", "vangogh") as client:      # doctest: +SKIP
     ...     stylized = client.stylize(photo)                            # uint8 [H, W, 3] -> uint8 [H, W, 3]
-
-    `server`: `http://`, `https://` (REST) or `grpc://`, `grpcs://` with host and port. `version` or `label`: which of
-    the model's versions; by default whatever is newest at each request. `timeout`: seconds for one question to the
-    server, new tries included. `retries`: how often it is asked again when it is not reachable or says that it is
-    unavailable; other failures are never tried again. `max_message_bytes`: the largest request and reply; the server's
-    own limit may be lower.
-
-    Raises UserError for arguments that make no sense, and from every method the errors of `kgan.serving.errors`, each
-    with one line.
     """
 
     def __init__(
@@ -79,11 +87,21 @@ class Client:
         self._transport.close()
 
     def stylize(self, pictures: np.ndarray, seed: int | Sequence[int] = 0) -> np.ndarray:
-        """Pictures [H, W, C] or [N, H, W, C], uint8 or float in [0, 1] -> stylized, of the same shape and kind.
+        """Stylize one picture or a batch of pictures.
 
-        Floats come back as float32. `seed`, one for all or one for each, is that of the noise, for models that take
-        noise. Over REST, uint8 with three channels travels as PNG, which loses nothing; anything else as decimal
-        numbers, some ten bytes each.
+        Over REST, uint8 pictures with three channels are sent as PNG, which is lossless. All others are sent as decimal
+        numbers of about ten bytes each.
+
+        Args:
+            pictures: [H, W, C] or [N, H, W, C], uint8 or float in [0, 1], with 1, 3 or 4 channels.
+            seed: seed of the noise, for models that take noise: one for all pictures, or one for each.
+
+        Returns:
+            Stylized pictures of the same shape, uint8 for uint8 pictures and float32 for others.
+
+        Raises:
+            UserError: if the pictures or the seed are not valid.
+            ServingError: if the request fails.
         """
         array = np.asarray(pictures)
         if array.ndim not in (3, 4) or not array.size or array.shape[-1] not in (1, 3, 4):
@@ -99,10 +117,20 @@ class Client:
         return np.asarray(made["stylized"], np.uint8)
 
     def stylize_bytes(self, pictures: Sequence[bytes], seed: int | Sequence[int] = 0) -> list[bytes]:
-        """JPEG, PNG or WebP files as bytes, each of any size -> PNG files of the same sizes, in the same order.
+        """Stylize picture files. The server decodes them and ignores colour profiles.
 
-        The server decodes them and knows no colour profiles; `kgan.serving.request.upload` makes files that need none.
-        Raises PicturesRefused, which holds the reasons and the results of the others, if some were refused.
+        `kgan.serving.request.upload` converts a file to one without a profile where necessary.
+
+        Args:
+            pictures: bytes of JPEG, PNG or WebP files, each of any size.
+            seed: seed of the noise, for models that take noise: one for all pictures, or one for each.
+
+        Returns:
+            Bytes of PNG files of the same sizes, in the same order.
+
+        Raises:
+            PicturesRefused: if the server refuses some of the pictures. It holds the reasons and the other results.
+            ServingError: if the request fails.
         """
         if not pictures:
             return []
@@ -117,18 +145,27 @@ class Client:
         return results
 
     def status(self) -> dict[int, str]:
-        """Version -> state, for all versions of the model that the server knows, or for the one that was asked for.
+        """The states of the model's versions, or of the client's version.
 
-        States are those of TensorFlow Serving: START, LOADING, AVAILABLE, UNLOADING, END; with the reason after a colon
-        where loading failed.
+        Returns:
+            States by the number of the version: START, LOADING, AVAILABLE, UNLOADING or END. If loading failed, the
+            state is followed by a colon and the reason.
+
+        Raises:
+            ServingError: if the request fails.
         """
         rows = self._ask(self._transport.status, self.model)
         return {version: f"{state}: {error}" if error else state for version, (state, error) in sorted(rows.items())}
 
     def metadata(self) -> dict:
-        """{"version": 3, "signatures": {name: {"inputs": {name: {"dtype": "uint8", "shape": [None, ...]}}, ...}}}.
+        """The version and the signatures that a request uses now.
 
-        Of the version that a request would meet now. A shape of unknown rank is None.
+        Returns:
+            {"version": 3, "signatures": {name: {"inputs": {name: {"dtype": "uint8", "shape": [None, ...]}}, ...}}}. A
+            shape of unknown rank is None.
+
+        Raises:
+            ServingError: if the request fails.
         """
         version, signatures = self._ask(self._transport.metadata, self.model)
         described = {
@@ -147,7 +184,7 @@ class Client:
         try:
             return self._predict_once(signature, inputs, outputs)
         except RequestRefused:
-            # A version that came meanwhile may take a seed where its forerunner took none, or the other way round.
+            # A new version of the model may take a seed although the previous one did not, or the reverse.
             self._inputs.pop(signature, None)
             if self._inputs_of(signature) == known:
                 raise
@@ -161,7 +198,7 @@ class Client:
         return self._ask(self._transport.predict, self.model, signature, taken, outputs)
 
     def _inputs_of(self, signature: str) -> set[str]:
-        """Names of its inputs; asked once and remembered. Raises ModelUnknown if the model has no such signature."""
+        """The names of a signature's inputs, which are requested once. Raises ModelUnknown if there is no signature."""
         if (known := self._inputs.get(signature)) is not None:
             return known
         signatures = self.metadata()["signatures"]
@@ -171,14 +208,14 @@ class Client:
         return self._inputs.setdefault(signature, set(signatures[signature]["inputs"]))
 
     def _ask(self, question: Callable, *words):
-        """One question to the server, asked again while it is away, within the time allowed; errors name the model."""
+        """Send a request, with retries while the server is unavailable. Errors name the model."""
         end = time.monotonic() + self._timeout
         for attempt in range(self._retries + 1):
             pause = PAUSE * 2**attempt * random.uniform(0.5, 1.0)
             try:
                 return question(*words, end - time.monotonic())
             except ServerAway:
-                # Nothing was computed, or nothing that leaves a trace: a second request does no harm.
+                # Requests do not change the server, so a second one is safe.
                 if attempt == self._retries or time.monotonic() + pause >= end:
                     raise
             except TimedOut:
@@ -188,7 +225,7 @@ class Client:
             time.sleep(pause)
 
     def _explained(self, error: ModelUnknown | RequestRefused) -> Exception:
-        """The error itself, or one that says which of name, version and label the server does not have."""
+        """The error itself, or one that says whether the name, the version or the label is unknown to the server."""
         if self.model.label is not None and "version label" in str(error):
             return ModelUnknown(f"{self.server}: model {self.model.name} has no label {self.model.label}")
         if not isinstance(error, ModelUnknown):
@@ -202,7 +239,7 @@ class Client:
 
 
 def _seeds(seed: int | Sequence[int], count: int) -> np.ndarray:
-    """int32 [count]: that one for all, or those given."""
+    """The seed of each picture, int32 [count]."""
     seeds = np.asarray(seed)
     if seeds.shape not in ((), (count,)) or seeds.dtype.kind not in "iu":
         raise UserError(f"seed should be one number, or {count}, one for each picture. Received: {seed}")
@@ -212,18 +249,35 @@ def _seeds(seed: int | Sequence[int], count: int) -> np.ndarray:
 
 
 def to_png(picture: np.ndarray) -> bytes:
-    """uint8 [H, W, 1|3|4] -> a PNG file, compressed little and fast."""
+    """Encode a picture as PNG, with fast compression.
+
+    Args:
+        picture: uint8 [H, W, 1|3|4].
+
+    Returns:
+        The bytes of the file.
+    """
     file = io.BytesIO()
     Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
 def from_png(png: bytes) -> np.ndarray:
-    """A PNG file as the server writes it -> uint8 [H, W, C]."""
+    """Decode a PNG file of the server.
+
+    Args:
+        png: bytes of the file.
+
+    Returns:
+        uint8 [H, W, C].
+
+    Raises:
+        ServerFailed: if the bytes are not a PNG file.
+    """
     try:
         with pillows_limit_off():
             image = Image.open(io.BytesIO(png), formats=["PNG"])
         array = np.asarray(image)
-    except Exception as error:  # Pillow's parsers raise nearly anything
-        raise ServerFailed(f"what the server sent is no PNG ({error})") from None
+    except Exception as error:  # Pillow can raise nearly anything
+        raise ServerFailed(f"the server's reply is not a PNG picture ({error})") from None
     return array[..., None] if array.ndim == 2 else array

@@ -1,46 +1,48 @@
-"""What may go wrong between a client and a server. Each is one line for the user; the class says what to do."""
+"""Errors of a request to a server. Each has a message of one line for the user."""
 
 from kgan.errors import UserError, counted
 
 
 class ServingError(UserError):
-    """The server could not do what was asked. Exit status 2: something given is wrong."""
+    """A request failed because of the user's input. The exit status is 2."""
 
 
 class ServerAway(ServingError):
-    """Nobody answers at that address, or the server is not ready. Worth another try later. Exit status 1."""
+    """There is no server at the address, or it is not ready. A later request may succeed. The exit status is 1."""
 
     status = 1
 
 
 class TimedOut(ServingError):
-    """No answer within the time allowed. Exit status 1."""
+    """The server did not answer in time. The exit status is 1."""
 
     status = 1
 
 
 class ModelUnknown(ServingError):
-    """The server has no model, version, label or signature of that name."""
+    """The server does not have the model, the version, the label or the signature."""
 
 
 class TooLarge(ServingError):
-    """A request or a reply is larger than client or server allow."""
+    """A request or a reply is larger than the client or the server allows."""
 
 
 class RequestRefused(ServingError):
-    """The server understood the request and will not have it: its shape, its kind, its content."""
+    """The server refuses the shape, the type or the content of the request."""
 
 
 class ServerFailed(ServingError):
-    """The server broke down over the request, or what answers is no TensorFlow Serving. Exit status 1."""
+    """The server failed, or it is not TensorFlow Serving. The exit status is 1."""
 
     status = 1
 
 
 class PicturesRefused(ServingError):
-    """Some pictures of a request were refused; the others are done.
+    """The server refused some pictures of a request. The others are done.
 
-    `reasons`: {index: why}. `results`: PNG bytes by index, None where refused.
+    Attributes:
+        reasons: the reason for each refused picture, by its index.
+        results: for each picture the bytes of a PNG file, or None if it was refused.
     """
 
     def __init__(self, reasons: dict[int, str], results: list[bytes | None]):
@@ -50,5 +52,5 @@ class PicturesRefused(ServingError):
 
 
 def one_line(text: object) -> str:
-    """What a server says, without its line breaks; TensorFlow adds lines of graph nodes."""
+    """A server's message without line breaks. TensorFlow's messages contain lines with graph nodes."""
     return " ".join(str(text).split())

@@ -1,9 +1,9 @@
-"""The few messages of TensorFlow Serving's gRPC protocol that a client needs, without TensorFlow.
+"""The messages of TensorFlow Serving's gRPC protocol that a client needs, without TensorFlow.
 
-Built at import from the table below instead of generated code, which holds only for some versions of protobuf. Field
-numbers and types are those of tensorflow_serving/apis (PredictionService, ModelService) and of TensorFlow's
-tensor.proto; the package and the messages have names of our own, so that both can be loaded into one process. Enums are
-int32: the same bytes. Fields that our client does not read are left out; protobuf skips them.
+The classes are built at import from the table below, because generated code works only with some versions of protobuf.
+Field numbers and types are those of tensorflow_serving/apis (PredictionService, ModelService) and of TensorFlow's
+tensor.proto. The package has another name, so that both can be loaded into one process. Enums are int32, which is
+encoded in the same way. Fields that the client does not read are left out, and protobuf skips them.
 """
 
 import math
@@ -38,13 +38,13 @@ MESSAGES = {
     "SignatureDef": "map TensorInfo inputs = 1; map TensorInfo outputs = 2; string method_name = 3",
     "SignatureDefMap": "map SignatureDef signature_def = 1",
 }
-"""Message -> its fields as in a .proto file; `map T` is `map<string, T>`."""
+"""The fields of each message, in the syntax of a .proto file. `map T` stands for `map<string, T>`."""
 
 STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
-"""ModelVersionStatus.State by number."""
+"""Names of ModelVersionStatus.State by number."""
 
 DTYPES = {1: "float32", 3: "int32", 4: "uint8", 7: "string"}
-"""TensorFlow's DataType by number, those that kgan's signatures use."""
+"""The values of TensorFlow's DataType that kgan's signatures use, by number."""
 
 _NUMBERS = {name: number for number, name in DTYPES.items()}
 _FIELD = re.compile(r"(repeated |map |)(\w+) (\w+) = (\d+)")
@@ -64,7 +64,7 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
 
 
 def _map_entry(message: descriptor_pb2.DescriptorProto, field: str, type_name: str) -> str:
-    """A map is a repeated message of key and value on the wire; its name is prescribed by protobuf."""
+    """Add the message of a map's entries. A map is encoded as repeated entries, whose name protobuf prescribes."""
     name = field.title().replace("_", "") + "Entry"
     entry = message.nested_type.add(name=name)
     entry.options.map_entry = True
@@ -86,7 +86,7 @@ def _add_field(
 
 
 def _classes() -> dict[str, type]:
-    pool = descriptor_pool.DescriptorPool()  # our own: nothing else can clash with it
+    pool = descriptor_pool.DescriptorPool()  # a separate pool has no conflicts with other packages
     pool.Add(_file())
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{PACKAGE}.{name}")) for name in MESSAGES}
 
@@ -95,33 +95,58 @@ _CLASSES = _classes()
 
 
 def message(kind: str, /, **fields):
-    """A new message of `MESSAGES`."""
+    """Make a message.
+
+    Args:
+        kind: name of a message in `MESSAGES`.
+        **fields: values of its fields.
+
+    Returns:
+        The message.
+    """
     return _CLASSES[kind](**fields)
 
 
 def parser(name: str):
-    """The function from bytes to that message."""
+    """The function that parses the bytes of a message of that name."""
     return _CLASSES[name].FromString
 
 
 def to_tensor(value: np.ndarray | list[bytes]):
-    """A uint8, float32 or int32 array, or strings [N] -> Tensor."""
+    """Convert an array to a Tensor message.
+
+    Args:
+        value: a uint8, float32 or int32 array, or a list of bytes.
+
+    Returns:
+        The message.
+    """
     if isinstance(value, list):
         shape = message("Shape", dim=[message("Dim", size=len(value))])
         return message("Tensor", dtype=_NUMBERS["string"], tensor_shape=shape, string_val=value)
     shape = message("Shape", dim=[message("Dim", size=size) for size in value.shape])
-    # TensorFlow's tensor_content is little-endian, as is every machine that it runs on.
+    # TensorFlow's tensor_content is little-endian, and so are all machines on which TensorFlow runs.
     return message("Tensor", dtype=_NUMBERS[value.dtype.name], tensor_shape=shape, tensor_content=value.tobytes())
 
 
 def from_tensor(tensor) -> np.ndarray | list[bytes]:
-    """Tensor -> array, or for strings [N] a list of bytes. Raises ServerFailed for other kinds and for broken ones."""
+    """Convert a Tensor message to an array.
+
+    Args:
+        tensor: the message.
+
+    Returns:
+        An array, or a list of bytes for strings.
+
+    Raises:
+        ServerFailed: if the type is not supported or the message is broken.
+    """
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     kind = DTYPES.get(tensor.dtype)
     if kind == "string":
         return list(tensor.string_val)
     if kind is None:
-        raise ServerFailed(f"the reply holds a tensor of a kind that kgan does not know: DataType {tensor.dtype}")
+        raise ServerFailed(f"the reply holds a tensor of an unknown type: DataType {tensor.dtype}")
     if tensor.tensor_content:
         values = np.frombuffer(tensor.tensor_content, kind)
     else:
@@ -129,4 +154,4 @@ def from_tensor(tensor) -> np.ndarray | list[bytes]:
     missing = math.prod(shape) - values.size
     if missing < 0 or (missing and not values.size):
         raise ServerFailed(f"the reply holds a broken tensor: {values.size} values for the shape {shape}")
-    return np.pad(values, (0, missing), "edge").reshape(shape)  # the format leaves out what repeats the last value
+    return np.pad(values, (0, missing), "edge").reshape(shape)  # the format omits repetitions of the last value

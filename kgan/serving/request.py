@@ -1,4 +1,4 @@
-"""`kgan request`: picture files restyled by a server, without TensorFlow on this machine."""
+"""`kgan request` restyles picture files on a server. This machine does not need TensorFlow."""
 
 import os
 import pathlib
@@ -35,15 +35,34 @@ def request(
     strip_metadata: bool = False,
     skip_existing: bool = False,
 ) -> list[pathlib.Path]:
-    """Have files and folders restyled into files in the folder `output`, keeping names, folder structure and sizes.
+    """Restyle files and folders on a server. Names, folder structure and sizes are kept.
 
-    Pictures are turned upright by their EXIF orientation. `format`, `quality` (1 to 100) and `strip_metadata` are those
-    of `kgan.inference.stylize.stylize`. See `kgan.serving.Client` for what chooses the model. Returns
-    the files written. Raises UserError before any work when files would be overwritten, ServingError when the server or
-    the model is not to be had, and UserError at the end when some pictures were refused (each has had its line on
-    stderr, the others are done).
+    Pictures are turned upright according to their EXIF orientation.
+
+    Args:
+        pictures: files, folders, which are searched at any depth, or "-" for standard input.
+        server: address of the server, as for `kgan.serving.Client`.
+        name: name of the model on the server.
+        output: a folder, or for one picture a file such as "result.png", or "-" for standard output.
+        version: number of the model's version. Default: the newest.
+        label: label of the model's version, instead of `version`.
+        seed: seed of the noise, from 0 to 2**31 - 1.
+        timeout: seconds for one picture, including retries.
+        overwrite: replace existing files.
+        format: file format, as for `kgan.stylize`. Default: PNG, or that of the suffix of a single file.
+        quality: quality of JPEG and WebP, 1 to 100, as for `kgan.stylize`.
+        strip_metadata: write no metadata.
+        skip_existing: keep existing files and write the others.
+
+    Returns:
+        The paths of the written files.
+
+    Raises:
+        UserError: before any work if files would be overwritten or an option is wrong, and at the end if some pictures
+            were refused. Each of these has a line on stderr, and the others are done.
+        ServingError: if the server or the model is not available.
     """
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines of log; errors reach us as exceptions
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # no log messages of gRPC; its errors are exceptions
     writing = Writing(format or (None if is_one_file(output) else "png"), quality, strip_metadata)
     places = plan(pictures, output, lambda suffix: writing.suffix(suffix if suffix in FORMATS else ".png"))
     writing.check_targets(place.target for place in places)
@@ -58,7 +77,7 @@ def request(
 
 
 def _request_all(places: list[Place], client: Client, seed: int, writing: Writing) -> int:
-    """How many pictures failed; raises at once where that was the only one."""
+    """The number of pictures that failed. If there is only one picture, its error is raised."""
     failed = 0
     with progress(len(places), "request") as bar, interruptible(len(places)) as counter:
         for place in places:
@@ -95,10 +114,19 @@ def _one_line(source: pathlib.Path, error: UserError) -> str:
 
 
 def upload(path: str | os.PathLike) -> bytes:
-    """What to send of a picture file: the file, or where a server would see it otherwise than we do, a PNG of ours.
+    """The bytes to send for a picture file: the file itself, or a PNG if a server would decode the file differently.
 
-    Models that kgan exports turn JPEGs upright and lay transparency over white themselves. They know no colour
-    profiles, no orientation of PNG and WebP, and not every kind of pixel. Raises PictureError.
+    Models that kgan exports turn JPEGs upright and composite transparency over white. They ignore colour profiles and
+    the orientation of PNG and WebP, and do not support all pixel formats.
+
+    Args:
+        path: path of the picture.
+
+    Returns:
+        The bytes of a picture file.
+
+    Raises:
+        PictureError: if the picture cannot be read.
     """
     return _sent(path, read_picture(path))
 
@@ -109,11 +137,11 @@ def _sent(path: str | os.PathLike, picture: Picture) -> bytes:
 
 
 def _is_plain(path: str | os.PathLike) -> bool:
-    """Whether a server sees in a picture file, which is known to be one, what we see."""
+    """Whether a server decodes the picture file to the same pixels. The file must be a valid picture."""
     with pillows_limit_off():
         image = Image.open(path)
     with image:
-        # Of a JPEG a server reads the orientation in EXIF, not the one in XMP.
+        # A server reads the orientation of a JPEG from EXIF, but not from XMP.
         turned_by_exif = image.format in ("JPEG", "MPO") and b"tiff:Orientation" not in image.info.get("xmp", b"")
         upright = turned_by_exif or orientation(image) == 1
         common = image.format != "GIF" and image.mode in ("L", "RGB", "RGBA")

@@ -1,7 +1,7 @@
-"""TensorFlow Serving's REST interface, as https://www.tensorflow.org/tfx/serving/api_rest describes it.
+"""TensorFlow Serving's REST interface (https://www.tensorflow.org/tfx/serving/api_rest).
 
-Requests are in column form ("inputs"), in which nothing is said twice. Strings are
-{"b64": ...} both ways: the server decodes those of a request, and gives outputs named ..._bytes in that form.
+Requests are in column format ("inputs"), in which the names of inputs are not repeated. Strings are sent and received
+as {"b64": ...}. The server uses this form for outputs whose names end with _bytes.
 """
 
 import base64
@@ -21,17 +21,36 @@ from kgan.serving.errors import ModelUnknown, RequestRefused, ServerAway, Server
 CHUNK = 1 << 16
 
 ERRORS = {404: ModelUnknown, 408: TimedOut, 413: TooLarge, 429: ServerFailed, 503: ServerAway, 504: TimedOut}
-"""HTTP status -> error; other 4xx are RequestRefused, other 5xx ServerFailed."""
+"""Errors by HTTP status. Other 4xx are RequestRefused, other 5xx are ServerFailed."""
 
 
 class Rest:
-    """One server over HTTP/1.1; every request has a connection of its own, so threads may share this."""
+    """Requests to a server over HTTP/1.1. Each request uses its own connection, so that threads may share the object.
+
+    Args:
+        server: address of the server.
+        max_message_bytes: size of the largest request and reply.
+    """
 
     def __init__(self, server: Server, max_message_bytes: int):
         self._server, self._limit = server, max_message_bytes
 
     def predict(self, model: Model, signature: str, inputs: dict, outputs: list[str], seconds: float) -> dict:
-        """Run a signature; `inputs` and what is returned map names to arrays or lists of bytes."""
+        """Run a signature of a model.
+
+        Args:
+            model: the model.
+            signature: name of the signature.
+            inputs: arrays or lists of bytes by name.
+            outputs: names of the outputs.
+            seconds: time limit.
+
+        Returns:
+            Arrays or lists of bytes by name.
+
+        Raises:
+            ServingError: if the request fails.
+        """
         columns = {name: _to_json(value) for name, value in inputs.items()}
         body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
         reply = self._ask("POST", f"{_path(model)}:predict", body, seconds)
@@ -45,13 +64,13 @@ class Rest:
             ) from None
 
     def status(self, model: Model, seconds: float) -> dict[int, tuple[str, str]]:
-        """Version -> (state, message of its error)."""
+        """The state and the error message of each version of a model."""
         reply = self._ask("GET", _path(model), None, seconds)
         rows = reply.get("model_version_status", [])
         return {int(row["version"]): (row["state"], row.get("status", {}).get("error_message", "")) for row in rows}
 
     def metadata(self, model: Model, seconds: float) -> tuple[int, dict]:
-        """(version, signature -> {"inputs" or "outputs": {name: (dtype, shape)}})."""
+        """The version of a model, and {"inputs": {name: (dtype, shape)}, "outputs": ...} by signature."""
         reply = self._ask("GET", f"{_path(model)}/metadata", None, seconds)
         try:
             signatures = reply["metadata"]["signature_def"]["signature_def"]
@@ -68,7 +87,7 @@ class Rest:
             ) from None
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing, because no connection is open between requests."""
 
     def _ask(self, method: str, path: str, body: bytes | None, seconds: float) -> dict:
         if body is not None and len(body) > self._limit:
@@ -78,7 +97,7 @@ class Rest:
         connection = kind(self._server.host, self._server.port, timeout=seconds)
         try:
             connection.request(method, self._server.path + path, body, {"Content-Type": "application/json"})
-            wire = connection.sock  # the connection forgets it when the server wants to close
+            wire = connection.sock  # the connection drops its socket when the server wants to close
             with connection.getresponse() as response:
                 return self._answer(response.status, self._read(response, wire, end))
         except TimeoutError:
@@ -91,9 +110,9 @@ class Rest:
             connection.close()
 
     def _read(self, response: http.client.HTTPResponse, wire: socket.socket, end: float) -> bytes:
-        """The whole reply, within the time and the size allowed, however slowly it comes."""
+        """The complete reply, within the limits of time and size."""
         parts, count = [], 0
-        while not response.isclosed():  # Python 3.12 closes it, and the wire, with the last byte that was announced
+        while not response.isclosed():  # Python 3.12 closes it and its socket after the last expected byte
             wire.settimeout(max(1e-3, end - time.monotonic()))
             chunk = response.read1(CHUNK)
             if not chunk:
@@ -116,7 +135,7 @@ class Rest:
         kind = ERRORS.get(status, RequestRefused if 400 <= status < 500 else ServerFailed)
         if isinstance(reply, dict) and "error" in reply:
             raise kind(f"{self._server}: {one_line(reply['error'])}")
-        if kind in (ServerAway, TimedOut, TooLarge):  # what a proxy in between says in its own form
+        if kind in (ServerAway, TimedOut, TooLarge):  # from a proxy, which does not answer with JSON
             raise kind(f"{self._server}: answers {status} {http.HTTPStatus(status).phrase}")
         said = one_line(text[:200].decode(errors="replace"))
         raise ServerFailed(f"{self._server}: answers {status} without JSON; is it TensorFlow Serving? It says: {said}")
@@ -135,7 +154,7 @@ def _to_json(value: np.ndarray | list[bytes]) -> list:
 
 
 def _from_json(value: list) -> np.ndarray | list[bytes]:
-    """Numbers become an array (int64 or float64), strings and {"b64": ...} bytes."""
+    """Convert numbers to an array (int64 or float64), and strings and {"b64": ...} to a list of bytes."""
     if not value or isinstance(value[0], str | dict):
         return [row.encode() if isinstance(row, str) else _decoded(row["b64"]) for row in value]
     return np.array(value)
@@ -149,7 +168,7 @@ def _decoded(text: str) -> bytes:
 
 
 def _described(info: dict) -> tuple[str, list[int | None] | None]:
-    """DT_UINT8 and a shape whose sizes are strings, as protobuf writes int64 in JSON -> ("uint8", [None, 4])."""
+    """Data type and shape of a tensor, such as ("uint8", [None, 4]). In JSON, protobuf writes sizes as strings."""
     kind = {"DT_FLOAT": "float32"}.get(info["dtype"], info["dtype"].removeprefix("DT_").lower())
     shape = info["tensor_shape"]
     if shape.get("unknown_rank"):

@@ -27,17 +27,25 @@ ERRORS = {
     CODES.OUT_OF_RANGE: RequestRefused,
     CODES.UNIMPLEMENTED: ServerFailed,
 }
-"""gRPC's code -> error; others are ServerFailed."""
+"""Errors by the status code of gRPC. All others are ServerFailed."""
 
 
 class Rpc:
-    """One server over one HTTP/2 connection, made anew when it breaks; threads may share this."""
+    """Requests to a server over an HTTP/2 connection, which is renewed when it breaks. Threads may share the object.
+
+    Args:
+        server: address of the server.
+        max_message_bytes: size of the largest request and reply.
+    """
 
     def __init__(self, server: Server, max_message_bytes: int):
         options = [
             ("grpc.max_send_message_length", max_message_bytes),
-            ("grpc.max_receive_message_length", max_message_bytes),  # 4 MB without it: a picture of 1.4 megapixels
-            ("grpc.enable_retries", 0),  # the client above decides
+            (
+                "grpc.max_receive_message_length",
+                max_message_bytes,
+            ),  # the default of 4 MB allows a picture of 1.4 megapixels
+            ("grpc.enable_retries", 0),  # `Client` retries requests
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 2000),
             ("grpc.enable_http_proxy", 0),
@@ -49,7 +57,21 @@ class Rpc:
             self._channel = grpc.insecure_channel(server.authority, options)
 
     def predict(self, model: Model, signature: str, inputs: dict, outputs: list[str], seconds: float) -> dict:
-        """Run a signature; `inputs` and what is returned map names to arrays or lists of bytes."""
+        """Run a signature of a model.
+
+        Args:
+            model: the model.
+            signature: name of the signature.
+            inputs: arrays or lists of bytes by name.
+            outputs: names of the outputs.
+            seconds: time limit.
+
+        Returns:
+            Arrays or lists of bytes by name.
+
+        Raises:
+            ServingError: if the request fails.
+        """
         request = message("PredictRequest", model_spec=_spec(model, signature), output_filter=outputs)
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(messages.to_tensor(value))
@@ -59,7 +81,7 @@ class Rpc:
         return {name: messages.from_tensor(reply.outputs[name]) for name in outputs}
 
     def status(self, model: Model, seconds: float) -> dict[int, tuple[str, str]]:
-        """Version -> (state, message of its error)."""
+        """The state and the error message of each version of a model."""
         request = message("GetModelStatusRequest", model_spec=_spec(model))
         reply = self._call("ModelService/GetModelStatus", request, "GetModelStatusResponse", seconds)
         return {
@@ -68,7 +90,7 @@ class Rpc:
         }
 
     def metadata(self, model: Model, seconds: float) -> tuple[int, dict]:
-        """(version, signature -> {"inputs" or "outputs": {name: (dtype, shape)}})."""
+        """The version of a model, and {"inputs": {name: (dtype, shape)}, "outputs": ...} by signature."""
         request = message("GetModelMetadataRequest", model_spec=_spec(model), metadata_field=["signature_def"])
         reply = self._call("PredictionService/GetModelMetadata", request, "GetModelMetadataResponse", seconds)
         signatures = messages.parser("SignatureDefMap")(reply.metadata["signature_def"].value).signature_def

@@ -1,4 +1,4 @@
-"""A stylist whose weights take half the room in a file."""
+"""A stylist with float16 weights, for files of half the size."""
 
 import keras
 import tensorflow as tf
@@ -7,9 +7,14 @@ from kgan.inference.stylist import Stylist
 
 
 class HalfStylist(Stylist):
-    """A `Stylist` that keeps its weights in float16 variables; arithmetic stays float32.
+    """A `Stylist` that stores its weights in float16 variables and computes in float32.
 
-    All signatures of a SavedModel call one body of the network, so that the file has its graph once.
+    All signatures of a SavedModel call the same function for the network, so that the file contains its graph once.
+
+    Args:
+        generator: a built generator.
+        distribution: distribution of the noise in training: "normal", "uniform" or "truncated".
+        truncation: bound of truncated noise in standard deviations.
     """
 
     def __init__(self, generator: keras.Model, distribution: str = "normal", truncation: float = 2.0):
@@ -23,11 +28,11 @@ class HalfStylist(Stylist):
 
     @property
     def weights(self) -> list[tf.Variable]:
-        """As the generator's, in its order."""
+        """The stored weights, in the order of the generator's variables."""
         return self.stored
 
     def network(self, inputs: tf.Tensor) -> tf.Tensor:
-        """As `Stylist.network`."""
+        """Apply the generator with the stored weights, as `Stylist.network`."""
         return self._body(inputs)
 
     def _with_stored(self, inputs: tf.Tensor) -> tf.Tensor:

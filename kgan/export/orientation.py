@@ -1,18 +1,26 @@
-"""Which way up a JPEG is to be shown: read from its EXIF data and applied, in TensorFlow's own operations."""
+"""Reads the orientation of a JPEG from its EXIF data and applies it, with TensorFlow operations."""
 
 import tensorflow as tf
 
 from kgan.images.metadata import ORIENTATION
 
 SEARCHED = 2**17
-"""Bytes at the start of a file in which the EXIF segment is looked for: two segments of full length."""
+"""Bytes at the start of a file that are searched for the EXIF segment: two segments of full length."""
 
 APP1, LAST_BEFORE_IMAGE = 0xE1, 0xDA
 
 
 def upright(picture: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """uint8 [H, W, C] as stored -> as to be shown: [H, W, C], or [W, H, C] for orientations 5 to 8."""
-    # EXIF names the corner of the stored first row and column: 2-4 mirror, 5-8 swap the axes first.
+    """Turn a picture upright.
+
+    Args:
+        picture: the stored pixels, uint8 [H, W, C].
+        orientation: EXIF orientation, an int32 scalar from 1 to 8.
+
+    Returns:
+        uint8 [H, W, C], or [W, H, C] for orientations 5 to 8.
+    """
+    # Orientations 2 to 4 mirror the picture. Orientations 5 to 8 swap the axes first.
     turned = tf.cond(orientation >= 5, lambda: tf.transpose(picture, [1, 0, 2]), lambda: picture)
     mirrored = _one_of(orientation, (2, 3, 6, 7))
     flipped = _one_of(orientation, (3, 4, 7, 8))
@@ -25,9 +33,16 @@ def _one_of(value: tf.Tensor, values: tuple[int, ...]) -> tf.Tensor:
 
 
 def jpeg_orientation(data: tf.Tensor) -> tf.Tensor:
-    """A JPEG's bytes (scalar string) -> its EXIF orientation, int32 from 1 to 8; 1 without one, or a broken one."""
+    """Read the EXIF orientation of a JPEG.
+
+    Args:
+        data: bytes of the file, a string scalar.
+
+    Returns:
+        An int32 scalar from 1 to 8. It is 1 if there is no valid orientation.
+    """
     given = tf.cast(tf.io.decode_raw(tf.strings.substr(data, 0, SEARCHED), tf.uint8), tf.int32)
-    # Numbers may point past the end: zeros stand there, and where a pointer leads further it is brought back to them.
+    # Offsets in a broken file may point past its end. Zeros are appended, and larger offsets are clipped to them.
     content = tf.concat([given, tf.zeros([16], tf.int32)], 0)
     start = _exif(content)
     value = tf.cond(start > 0, lambda: _orientation(content, start), lambda: tf.constant(1))
@@ -35,7 +50,7 @@ def jpeg_orientation(data: tf.Tensor) -> tf.Tensor:
 
 
 def _exif(content: tf.Tensor) -> tf.Tensor:
-    """Where the TIFF structure of the EXIF segment starts; 0 without one. Segments: FF, marker, length, content."""
+    """The position of the TIFF structure in the EXIF segment, or 0. A segment is FF, marker, length and content."""
     # FF Ex, two bytes of length, "Exif\0\0"
     wanted = tf.constant([0xFF, APP1, ord("E"), ord("x"), ord("i"), ord("f"), 0, 0])
 
@@ -55,7 +70,7 @@ def _exif(content: tf.Tensor) -> tf.Tensor:
 
 
 def _orientation(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    """The value of the tag in the first directory of the TIFF structure at `start`; 0 without it."""
+    """The value of the orientation tag in the first directory of the TIFF structure at `start`, or 0."""
     big = content[start] == ord("M")
     directory = start + _number(content, start + 4, 4, big)
     count = tf.minimum(_number(content, directory, 2, big), 512)
@@ -65,7 +80,7 @@ def _orientation(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
 
 
 def _number(content: tf.Tensor, at: tf.Tensor, count: int, big: tf.Tensor) -> tf.Tensor:
-    """The numbers in `count` bytes each at the places `at`; int32 of its shape, four bytes may wrap round."""
+    """The numbers of `count` bytes at the positions `at`, int32 of the same shape. Four bytes may overflow."""
     digits = tf.gather(content, _inside(content, at[..., tf.newaxis] + tf.range(count)))
     return tf.reduce_sum(tf.where(big, digits[..., ::-1], digits) * tf.constant([256**k for k in range(count)]), -1)
 

@@ -1,7 +1,8 @@
-"""Files of pictures to pixels and back in TensorFlow's own operations, so that a served model takes them as they are.
+"""Decodes and encodes picture files with TensorFlow operations, so that a served model takes and returns files.
 
-The decisions are those of `kgan.images.decoding`: only JPEG, PNG and WebP, the size read from the header before any
-pixel is decoded, a truncated file refused, transparency laid over white. What needs Pillow is left out: ICC profiles.
+The rules are those of `kgan.images.decoding`: only JPEG, PNG and WebP are read, the size is read from the header before
+any pixel is decoded, truncated files are refused, and transparency is composited over white. ICC profiles are ignored,
+because they need Pillow.
 """
 
 import tensorflow as tf
@@ -12,8 +13,8 @@ from kgan.images.pictures import LUMA
 MAX_BYTES = 32 * 2**20
 
 BYTES_PER_PIXEL = 32
-"""Memory that a picture takes beside the network: decoded, enlarged again in float32, rounded, as PNG. Measured on 61
-megapixels: 20 from JPEG and PNG, 32 from WebP with alpha."""
+"""Memory for a picture outside the network: decoded, enlarged in float32, rounded and encoded as PNG. It was measured
+with 61 megapixels: 20 for JPEG and PNG, 32 for WebP with alpha."""
 
 DAMAGED = "damaged or truncated; send it again"
 DAMAGED_WEBP = "damaged or truncated, or TensorFlow is older than 2.20 and reads no WebP; send it as JPEG or PNG"
@@ -23,17 +24,25 @@ ANIMATED = "animated WebP is not read; send one picture"
 TOO_LONG = f"longer than {MAX_BYTES // 2**20} MB; make it smaller"
 
 FOREIGN = ((b"GIF8", 0, "GIF"), (b"BM", 0, "BMP"), (b"II*\0", 0, "TIFF"), (b"MM\0*", 0, "TIFF"), (b"ftyp", 4, "HEIC"))
-"""First bytes, where they stand, and the format that they tell of."""
+"""First bytes of other formats, their position and the name of the format."""
 
 HEAD = 30
-"""Bytes from which the size of every PNG and WebP can be read."""
+"""Bytes that contain the size of any PNG or WebP file."""
 
 
 def decode(data: tf.Tensor, channels: int, limit: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """A file's bytes (scalar string) -> uint8 [H, W, channels], upright, and ""; or one pixel and why it is not read.
+    """Decode a picture file. Invalid bytes do not make the caller's graph fail.
 
-    `limit`: most pixels that a header may claim. Whatever the bytes are, no operation fails the caller's: a decoder's
-    error makes its data set of one element empty, and the first element of what follows it tells of the damage.
+    The decoder runs in a data set of one element, which is empty after an error. The next element then reports the
+    damage.
+
+    Args:
+        data: bytes of the file, a string scalar.
+        channels: channels of the result: 1, 3 or 4.
+        limit: the largest number of pixels that a header may claim.
+
+    Returns:
+        The upright picture, uint8 [H, W, channels], and "". If the file cannot be read, one pixel and the reason.
     """
     decoded = tf.autograph.experimental.do_not_convert(lambda given: _decode(given, channels, limit))
     tried = tf.data.Dataset.from_tensors(data).map(decoded).ignore_errors()
@@ -43,18 +52,34 @@ def decode(data: tf.Tensor, channels: int, limit: int) -> tuple[tf.Tensor, tf.Te
 
 
 def encode(picture: tf.Tensor) -> tf.Tensor:
-    """uint8 [H, W, 1|3|4] -> the bytes of a PNG, scalar string."""
-    return tf.io.encode_png(picture, compression=3)  # a third of the time of the default, 5% longer
+    """Encode a picture as PNG.
+
+    Args:
+        picture: uint8 [H, W, 1|3|4].
+
+    Returns:
+        The bytes of the file, a string scalar.
+    """
+    return tf.io.encode_png(picture, compression=3)  # a third of the time of the default, files 5% larger
 
 
 def resized(picture: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """uint8 [H, W, C] -> uint8 [height, width, C] by Lanczos' filter, as Pillow does it."""
+    """Resize a picture with a Lanczos filter, as Pillow does.
+
+    Args:
+        picture: uint8 [H, W, C].
+        height: height of the result in pixels, an int32 scalar.
+        width: width of the result in pixels, an int32 scalar.
+
+    Returns:
+        uint8 [height, width, C].
+    """
     made = tf.image.resize(picture, tf.stack([height, width]), "lanczos3", antialias=True)
     return to_uint8(made)
 
 
 def to_uint8(values: tf.Tensor) -> tf.Tensor:
-    """Floats in 0..255, clipped and rounded."""
+    """Clip floats to [0, 255] and round them to uint8."""
     return tf.cast(tf.round(tf.clip_by_value(values, 0.0, 255.0)), tf.uint8)
 
 
@@ -62,7 +87,7 @@ def to_uint8(values: tf.Tensor) -> tf.Tensor:
 
 
 def _decode(data: tf.Tensor, channels: int, limit: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `decode`, but operations fail on damaged files."""
+    """Decode as `decode`, but with operations that fail for damaged files."""
     head = _head(data)
     formats = _formats(head)
     problem = _problem(data, head, formats, limit)
@@ -71,7 +96,7 @@ def _decode(data: tf.Tensor, channels: int, limit: int) -> tuple[tf.Tensor, tf.T
 
 
 def _head(data: tf.Tensor) -> tf.Tensor:
-    """The first bytes of a file, zeros where it is shorter."""
+    """The first bytes of a file, followed by zeros if it is shorter."""
     return tf.strings.join([tf.strings.substr(data, 0, HEAD), tf.constant(b"\0" * HEAD)])
 
 
@@ -84,20 +109,20 @@ def _starts(head: tf.Tensor, magic: bytes, at: int = 0) -> tf.Tensor:
 
 
 def _formats(head: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Which of the formats it is, each a bool."""
+    """Whether the file has each of the formats, bool scalars by name."""
     return {
         "jpeg": _starts(head, b"\xff\xd8\xff"),
-        # Without the header chunk right at the start libpng might find one elsewhere, with a size not looked at.
+        # The header chunk must be the first one. Otherwise libpng could use a later one, whose size is not checked.
         "png": _starts(head, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
         "webp": _starts(head, b"RIFF") & _starts(head, b"WEBP", 8),
     }
 
 
 def _problem(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor], limit: int) -> tf.Tensor:
-    """Why a file is refused before decoding, else ""."""
+    """The reason why a file is refused before it is decoded, or ""."""
     length = tf.strings.length(data)
     height, width = tf.unstack(_size(data, head, formats))
-    # The decoders overrun their buffer on an animation without alpha: its flag is looked at before they are called.
+    # The decoder overruns its buffer for an animation without alpha. So animations are refused before it is called.
     animated = formats["webp"] & _starts(head, b"VP8X", 12) & (_number(head, 20, 1) // 2 % 2 == 1)
     claims = tf.strings.join(["its header claims ", tf.as_string(width), "x", tf.as_string(height), " pixels"])
     too_large = tf.strings.join([claims, f"; the limit is {limit / 1e6:.3g} megapixels; make it smaller"])
@@ -116,7 +141,7 @@ def _problem(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor], li
 
 
 def _size(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor]) -> tf.Tensor:
-    """int64 [2]: the height and width that a header claims."""
+    """The height and width that a header claims, int64 [2]."""
     jpeg = lambda: tf.cast(tf.image.extract_jpeg_shape(data)[:2], tf.int64)  # noqa: E731
     png = lambda: tf.stack([_number(head, 20, 4, "big"), _number(head, 16, 4, "big")])  # noqa: E731
     return tf.case(
@@ -126,7 +151,7 @@ def _size(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor]) -> tf
 
 
 def _webp_size(head: tf.Tensor) -> tf.Tensor:
-    """int64 [2] from the first chunk: VP8X (a container), VP8L (lossless), else VP8 (lossy)."""
+    """The height and width in the first chunk, int64 [2]: VP8X (container), VP8L (lossless) or VP8 (lossy)."""
     container = tf.stack([_number(head, 27, 3) + 1, _number(head, 24, 3) + 1])
     both = _number(head, 21, 4)
     lossless = tf.stack([both // 2**14 % 2**14 + 1, both % 2**14 + 1])
@@ -136,25 +161,25 @@ def _webp_size(head: tf.Tensor) -> tf.Tensor:
 
 
 def _number(data: tf.Tensor, start: int, count: int, order: str = "little") -> tf.Tensor:
-    """Unsigned int64 in `count` bytes."""
+    """The unsigned number in `count` bytes, an int64 scalar."""
     digits = tf.cast(tf.io.decode_raw(tf.strings.substr(data, start, count), tf.uint8), tf.int64)
     places = [256**k for k in range(count)]
     return tf.reduce_sum(digits * tf.constant(places if order == "little" else places[::-1], tf.int64))
 
 
 def _pixels(data: tf.Tensor, formats: dict[str, tf.Tensor], channels: int) -> tf.Tensor:
-    """uint8 [H, W, channels]; the operations fail on damaged files."""
+    """Decode to uint8 [H, W, channels]. The operations fail for damaged files."""
 
     def jpeg():
         return upright(tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE"), jpeg_orientation(data))
 
     def png():
-        # Where less than 8 bits have no alpha the decoder makes it full in those bits: 1, 3 or 15 instead of 255.
+        # For less than 8 bits without alpha, the decoder fills alpha with the largest value of those bits, not 255.
         pixels, depth = tf.io.decode_png(data, 4), _number(data, 24, 1)
         full = tf.cast(2 ** tf.minimum(depth, 8) - 1, tf.uint8)
         return tf.cond(tf.reduce_all(pixels[..., 3] == full), lambda: pixels[..., :3], lambda: pixels)
 
-    def webp():  # DecodeWebP would be unknown to older servers, and they could load nothing of the model
+    def webp():  # not DecodeWebP: older servers do not have it and could not load the model at all
         return tf.raw_ops.DecodeImage(contents=data, channels=0, expand_animations=False)
 
     pixels = tf.case([(formats["jpeg"], jpeg), (formats["png"], png)], default=webp)
@@ -162,7 +187,7 @@ def _pixels(data: tf.Tensor, formats: dict[str, tf.Tensor], channels: int) -> tf
 
 
 def _with_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:
-    """uint8 [H, W, 3|4], which is known only when it runs -> uint8 [H, W, 1|3|4]."""
+    """Convert uint8 [H, W, 3|4] to uint8 [H, W, channels]. The number of input channels is known at run time only."""
     has_alpha = tf.equal(tf.shape(pixels)[-1], 4)
     if channels == 4:
         return tf.cond(has_alpha, lambda: _without_hidden_colours(pixels), lambda: _opaque(pixels))
@@ -177,13 +202,13 @@ def _opaque(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def _without_hidden_colours(pixels: tf.Tensor) -> tf.Tensor:
-    """White under full transparency: another colour there would be noise to a network."""
+    """Make fully transparent pixels white. Their colours would be noise for a network."""
     white = tf.constant([255, 255, 255, 0], tf.uint8)
     return tf.where(pixels[..., 3:] == 0, white, pixels)
 
 
 def _over_white(pixels: tf.Tensor) -> tf.Tensor:
-    """uint8 RGBA -> RGB; in 16 bits, since floats of a large picture would need a gigabyte."""
+    """Composite uint8 RGBA over white, in 16 bits, because floats of a large picture would need a gigabyte."""
     wide = tf.cast(pixels, tf.uint16)
     alpha = wide[..., 3:]
     return tf.cast((wide[..., :3] * alpha + (255 - alpha) * 255 + 127) // 255, tf.uint8)

@@ -27,11 +27,23 @@ def export_saved_model(
     memory: float = MEMORY,
     half: bool = False,
 ) -> pathlib.Path:
-    """Write the generator as a SavedModel with the signatures of `kgan.export.signatures`; `memory` in bytes is theirs.
+    """Write a generator as a SavedModel with the signatures of `kgan.export.signatures`.
 
-    `half` stores the weights in float16, which halves the folder; arithmetic stays float32.
-    It is written beside `folder` and renamed when whole; only then is a former one removed. Returns the folder.
-    Raises UserError when `folder` is there and is no SavedModel.
+    The SavedModel is written under another name and renamed when it is complete. Then the previous one is removed.
+
+    Args:
+        generator: a built generator.
+        folder: folder of the SavedModel.
+        distribution: distribution of the noise in training: "normal", "uniform" or "truncated".
+        truncation: bound of truncated noise in standard deviations.
+        memory: the memory in bytes that one picture of the signature `serving_bytes` may use.
+        half: store the weights in float16, which halves the size. Computation stays in float32.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: if the folder exists and is not a SavedModel.
     """
     folder = pathlib.Path(folder)
     if folder.exists() and not (folder / "saved_model.pb").exists():
@@ -48,7 +60,7 @@ def export_saved_model(
 
 
 def _swap(new: pathlib.Path, folder: pathlib.Path, former: pathlib.Path) -> None:
-    """Put `new` in the place of `folder`; what was there goes to `former`, or back when that fails."""
+    """Rename `folder` to `former` and `new` to `folder`. If that fails, the first rename is undone."""
     if folder.exists():
         folder.rename(former)
     try:
@@ -60,9 +72,18 @@ def _swap(new: pathlib.Path, folder: pathlib.Path, former: pathlib.Path) -> None
 
 
 def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> dict[str, Function]:
-    """Write a stylist to a new folder, its facts beside it; returns its signatures."""
+    """Write a stylist and its facts to a new folder.
+
+    Args:
+        stylist: the stylist.
+        folder: a folder that does not exist.
+        memory: the memory in bytes that one picture of the signature `serving_bytes` may use.
+
+    Returns:
+        The signatures.
+    """
     functions = signatures(stylist, memory)
-    # The functions' captures are all that is needed: saving the Keras model itself would add its training state.
+    # The captured variables are sufficient. The Keras model itself would add its training state.
     root = tf.Module()
     root.weights = stylist.weights
     tf.saved_model.save(root, str(folder), signatures=functions)

@@ -1,13 +1,14 @@
-"""What a SavedModel offers to those who serve it, by name:
+"""The signatures of a SavedModel.
 
-- `serving_default`: `image`, uint8 [N, H, W, C] -> `stylized`, the same. For callers whose pictures are of one size.
-- `serving_float`: the same in float32 in [0, 1].
-- `serving_bytes`: `image_bytes`, N files (JPEG, PNG, WebP), each of its own size -> `stylized_bytes`, N PNGs of those
-  sizes, and `error`, N strings, empty when all went well. Rows know nothing of each other, whatever one of them holds.
-- `from_noise`, only of models with noise: float32 `image` and `noise` [N, H, W, Nz].
+- `serving_default`: takes `image`, uint8 [N, H, W, C], and returns `stylized` of the same shape and type. All pictures
+  have the same size.
+- `serving_float`: the same with float32 in [0, 1].
+- `serving_bytes`: takes `image_bytes`, N files (JPEG, PNG, WebP) of any sizes. It returns `stylized_bytes`, N PNG files
+  of the same sizes, and `error`, N strings that are empty for success. Each row is independent of the others.
+- `from_noise`, only for models with noise: takes float32 `image` and `noise` [N, H, W, Nz].
 
-Models with noise take `seed`, int32 [N], too: a row's noise depends on its own seed alone. Models without content take
-`seed`, `height` and `width`, int32 [N], instead of pictures. So every input has one entry a row, as batching wants it.
+Models with noise also take `seed`, int32 [N]. The noise of a row depends only on its seed. Models without content take
+`seed`, `height` and `width`, int32 [N], instead of pictures. So each input has one entry per row, which batching needs.
 """
 
 from collections.abc import Callable
@@ -19,14 +20,23 @@ from kgan.images.decoding import MAX_UNPROVEN
 from kgan.inference.stylist import MINIMUM_CELLS, Stylist, from_noise, traced
 
 MEMORY = 2e9
-"""Bytes that one picture of `serving_bytes` may take."""
+"""Default of the memory in bytes that one picture of `serving_bytes` may use."""
 
 Function = tf.types.experimental.ConcreteFunction
 
 
 def signatures(stylist: Stylist, memory: float = MEMORY) -> dict[str, Function]:
-    """The functions by their names. A picture that would take more than `memory` bytes inside the network is restyled
-    smaller and enlarged again by `serving_bytes`; one that would take as much as a bare picture is refused.
+    """Trace the signatures of a stylist.
+
+    `serving_bytes` restyles a picture at a smaller size and enlarges the result if the network would need more than
+    `memory` bytes. It refuses a picture that needs more than `memory` bytes even without the network.
+
+    Args:
+        stylist: the stylist.
+        memory: the memory in bytes that one picture of `serving_bytes` may use.
+
+    Returns:
+        Concrete functions by name.
     """
     make = _from_pictures if stylist.facts.takes_content else _from_numbers
     functions = make(stylist, memory)
@@ -80,7 +90,7 @@ def _numbers(*names: str) -> tuple[tf.TensorSpec, ...]:
 
 
 def _in_uint8(function: Callable) -> Callable:
-    """The same function of uint8 pictures, with uint8 pictures as its result."""
+    """The same function, with uint8 pictures as input and output."""
 
     def wrapped(first, *others):
         given = tf.cast(first, tf.float32) / 255.0 if first.dtype == tf.uint8 else first
@@ -90,7 +100,7 @@ def _in_uint8(function: Callable) -> Callable:
 
 
 def _noise(stylist: Stylist, seeds: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Noise maps [N, *size, Nz], each drawn by its own seed."""
+    """Noise maps [N, *size, Nz], each with its own seed."""
     spec = tf.TensorSpec((None, None, stylist.facts.noise_channels), tf.float32)
     return tf.map_fn(lambda seed: stylist.noise(seed, 1, size[0], size[1])[0], seeds, fn_output_signature=spec)
 
@@ -99,7 +109,7 @@ def _noise(stylist: Stylist, seeds: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 
 def _rows(one: Callable, columns: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
-    """`one(*row)` -> (bytes, error) for every row. One after the other: together they would need N times the memory."""
+    """Apply `one(*row)`, which returns (bytes, error), to each row in turn. All at once need N times the memory."""
     made, error = tf.map_fn(
         lambda row: one(*row), columns, parallel_iterations=1, fn_output_signature=(tf.string, tf.string)
     )
@@ -109,7 +119,7 @@ def _rows(one: Callable, columns: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]
 def _stylized_file(
     stylist: Stylist, data: tf.Tensor, seed: tf.Tensor, limit: int, memory: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A picture file -> (PNG of the same size, "") or ("", what is wrong with it)."""
+    """Stylize a picture file. Returns a PNG file of the same size and "", or "" and the reason why it is not read."""
     picture, problem = picture_ops.decode(data, stylist.facts.channels, limit)
 
     def made():
@@ -119,7 +129,7 @@ def _stylized_file(
 
 
 def _at_affordable_size(stylist: Stylist, picture: tf.Tensor, seed: tf.Tensor, pixels: int) -> tf.Tensor:
-    """uint8 [H, W, C] -> the same, restyled with at most `pixels` pixels (padding counted) and enlarged again."""
+    """Stylize uint8 [H, W, C]. A larger picture is restyled at `pixels` pixels, with padding, and enlarged."""
     size = tf.shape(picture)[:2]
     height, width = affordable_size(size[0], size[1], pixels, _least(stylist))
     fits = tf.reduce_all(tf.stack([height, width]) == size)
@@ -131,9 +141,18 @@ def _at_affordable_size(stylist: Stylist, picture: tf.Tensor, seed: tf.Tensor, p
 
 
 def affordable_size(height: tf.Tensor, width: tf.Tensor, pixels: int, least: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """int32 height and width, made smaller by one factor so that they have at most `pixels` pixels.
+    """Reduce a size by one factor so that it has at most `pixels` pixels.
 
-    Sides are counted as at least `least`, to which the network pads; so a very long picture loses some of its shape.
+    The network pads sides to at least `least` pixels. So the aspect ratio of a very long picture changes a little.
+
+    Args:
+        height: height in pixels, an int32 scalar.
+        width: width in pixels, an int32 scalar.
+        pixels: the largest number of pixels after padding.
+        least: the least side after padding.
+
+    Returns:
+        (height, width), int32 scalars.
     """
     area = tf.cast(tf.maximum(height, least), tf.float64) * tf.cast(tf.maximum(width, least), tf.float64)
     scale = tf.minimum(tf.sqrt(pixels / area), 1.0)
@@ -145,7 +164,7 @@ def affordable_size(height: tf.Tensor, width: tf.Tensor, pixels: int, least: int
 def _made_file(
     stylist: Stylist, seed: tf.Tensor, height: tf.Tensor, width: tf.Tensor, limit: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """(PNG, "") or ("", what is wrong with the size)."""
+    """Generate a PNG file from noise. Returns the file and "", or "" and the reason why the size is not valid."""
 
     def made():
         return picture_ops.encode(picture_ops.to_uint8(stylist(None, stylist.noise(seed, 1, height, width))[0] * 255.0))
@@ -160,10 +179,10 @@ def _fits(height: tf.Tensor, width: tf.Tensor, limit: int) -> tf.Tensor:
 
 
 def _least(stylist: Stylist) -> int:
-    """The shortest side that a network sees."""
+    """The least side of the network's input."""
     return MINIMUM_CELLS * stylist.generator.stride
 
 
 def _affordable_pixels(stylist: Stylist, memory: float) -> int:
-    """How many pixels a picture may have inside the network."""
+    """The largest number of pixels of the network's input."""
     return max(int(memory / stylist.facts.bytes_per_pixel("tensorflow")), _least(stylist) ** 2)

@@ -1,1 +1,1 @@
-"""LiteRT files: converted, checked against Keras, and described."""
+"""LiteRT files: conversion, comparison with Keras, and description."""

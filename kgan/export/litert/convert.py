@@ -1,4 +1,4 @@
-"""Writes the LiteRT (.tflite) file that phones and browsers run; any height and width."""
+"""Writes a LiteRT (.tflite) file for pictures of any size."""
 
 import contextlib
 import dataclasses
@@ -19,10 +19,10 @@ from kgan.inference.stylist import Facts, Stylist, from_noise
 from kgan.paths import expands_paths
 
 TOLERANCE = 2.0 / 255.0
-"""The largest difference to Keras that a converted file may show."""
+"""The largest allowed difference between a converted file and Keras, for values in [0, 1]."""
 
 CHECKED_SIZE = (37, 51)
-"""Height and width of the check: odd, so that padding and cropping are part of it."""
+"""Height and width of the picture that is compared. They are odd, so that padding and cropping are tested."""
 
 
 @expands_paths
@@ -33,10 +33,22 @@ def export_litert(
     distribution: str = "normal",
     truncation: float = 2.0,
 ) -> pathlib.Path:
-    """Write the generator as one .tflite file: inputs image and noise (those it takes), output stylized.
+    """Write a generator as a .tflite file with the inputs image and noise, if it takes them, and the output stylized.
 
-    `half` stores the weights in float16; arithmetic stays float32. The file is run once at an odd size against
-    Keras before it gets its name. Raises RunError when they disagree. Returns the path.
+    The file is compared with Keras at an odd size before it gets its name.
+
+    Args:
+        generator: a built generator.
+        path: the .tflite file.
+        half: store the weights in float16. Computation stays in float32.
+        distribution: distribution of the noise in training: "normal", "uniform" or "truncated".
+        truncation: bound of truncated noise in standard deviations.
+
+    Returns:
+        The path.
+
+    Raises:
+        RunError: if the file differs from Keras.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,8 +63,16 @@ def export_litert(
 
 
 def convert(stylist: Stylist, half: bool = False) -> bytes:
-    """The bytes of a LiteRT model with the signature serving_default."""
-    # Without an object that holds the variables the converter drops all weights and says nothing.
+    """Convert a stylist to a LiteRT model with the signature serving_default.
+
+    Args:
+        stylist: the stylist.
+        half: store the weights in float16.
+
+    Returns:
+        The bytes of the .tflite file.
+    """
+    # Without an object that holds the variables, the converter drops all weights without an error.
     holder = tf.Module()
     holder.weights = [variable.value for variable in stylist.generator.variables]
     converter = tf.lite.TFLiteConverter.from_concrete_functions([from_noise(stylist)], trackable_obj=holder)
@@ -64,7 +84,7 @@ def convert(stylist: Stylist, half: bool = False) -> bytes:
 
 
 def with_facts(content: bytes, facts: Facts) -> bytes:
-    """A model's bytes with a zip archive behind them that holds the facts."""
+    """Append a zip archive with the facts to the bytes of a .tflite file."""
     buffer = io.BytesIO(content)
     buffer.seek(0, io.SEEK_END)
     with zipfile.ZipFile(buffer, "a") as archive:
@@ -73,7 +93,7 @@ def with_facts(content: bytes, facts: Facts) -> bytes:
 
 
 def _check(stylist: Stylist, path: pathlib.Path) -> None:
-    """Raise RunError unless the file gives what the stylist gives."""
+    """Raise RunError if the file and the stylist give different pictures."""
     height, width = CHECKED_SIZE
     inputs = {}
     if stylist.facts.takes_content:

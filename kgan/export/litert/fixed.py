@@ -1,7 +1,7 @@
-"""One .tflite file for phones' GPUs and browsers: pictures of a few fixed sizes, one set of weights for all of them.
+"""Writes a LiteRT (.tflite) file for a few fixed sizes that share one set of weights, for GPUs of phones and browsers.
 
-Runtimes that compile a model for a chip want every shape known, and know neither resizing nor shapes that are computed.
-So each size has its own signature, named `s256` and so on, and layers take another form first (`fold`).
+Runtimes that compile a model for a chip need static shapes and do not support resizing. So each size has its own
+signature, such as `s256`, and layers are replaced by an equivalent form first (`fold`).
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from kgan.inference.stylist import MINIMUM_CELLS, Facts, Stylist
 from kgan.paths import expands_paths
 
 SIZES = (256, 384, 512)
-"""Sides of the square pictures that a file takes unless others are asked for."""
+"""Default sides of the square pictures that a file takes."""
 
 
 @expands_paths
@@ -35,11 +35,25 @@ def export_fixed(
     distribution: str = "normal",
     truncation: float = 2.0,
 ) -> pathlib.Path:
-    """Write the generator as one .tflite file with a signature `s<side>` for each of `sizes`; returns the path.
+    """Write a generator as a .tflite file with a signature `s<side>` for each size.
 
-    Inputs are `image` float32 [1, side, side, C] in [0, 1] and `noise` [1, side, side, Nz], those that the model takes;
-    the output is `stylized`, like the image. `half` stores the weights in float16. Raises UserError for sizes that
-    the generator cannot work at, RunError when the file does not give what Keras gives; it is not written then.
+    The inputs are `image`, float32 [1, side, side, C] in [0, 1], and `noise` [1, side, side, Nz], if the model takes
+    them. The output is `stylized`, with the shape and range of the image.
+
+    Args:
+        generator: a built generator.
+        path: the .tflite file.
+        sizes: sides of the square pictures in pixels.
+        half: store the weights in float16.
+        distribution: distribution of the noise in training: "normal", "uniform" or "truncated".
+        truncation: bound of truncated noise in standard deviations.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: if the generator does not support a size.
+        RunError: if the file differs from Keras. It is not written then.
     """
     path, sizes = pathlib.Path(path), checked_sizes(sizes, generator.stride)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +70,18 @@ def export_fixed(
 
 
 def checked_sizes(sizes: Iterable[int], stride: int) -> tuple[int, ...]:
-    """The sizes in order, each once; UserError for those that would have to be padded."""
+    """Sort sizes and remove duplicates.
+
+    Args:
+        sizes: sides in pixels.
+        stride: stride of the generator.
+
+    Returns:
+        The sizes.
+
+    Raises:
+        UserError: if there are none, or one is too small or not a multiple of the stride.
+    """
     sizes = tuple(sorted(set(sizes)))
     least = MINIMUM_CELLS * stride
     if not sizes:
@@ -68,12 +93,12 @@ def checked_sizes(sizes: Iterable[int], stride: int) -> tuple[int, ...]:
 
 
 def signature_name(size: int) -> str:
-    """The signature for pictures of size x size."""
+    """The name of the signature for pictures of size x size."""
     return f"s{size}"
 
 
 def folded(generator: keras.Model) -> keras.Model:
-    """A float32 copy whose layers infer as files of a fixed size want it: each that has a `fold` was told so."""
+    """A float32 copy of a generator for inference at fixed sizes: `fold()` was called on all layers that have it."""
     copy = type(generator).from_config({**generator.get_config(), "dtype": "float32"})
     side = MINIMUM_CELLS * generator.stride
     copy(np.zeros((1, side, side, generator.input_channels), np.float32))
@@ -85,7 +110,15 @@ def folded(generator: keras.Model) -> keras.Model:
 
 
 def fixed_functions(stylist: Stylist, sizes: Iterable[int]) -> dict[str, tf.types.experimental.ConcreteFunction]:
-    """A signature for each size: {"stylized": float32 [1, side, side, C] in [0, 1]} from image and noise."""
+    """Trace a signature for each size.
+
+    Args:
+        stylist: the stylist.
+        sizes: sides in pixels.
+
+    Returns:
+        Concrete functions by the name of the signature. They return {"stylized": float32 [1, side, side, C] in [0, 1]}.
+    """
     generator = folded(stylist.generator)
 
     def stylize(image=None, noise=None):
@@ -98,7 +131,7 @@ def fixed_functions(stylist: Stylist, sizes: Iterable[int]) -> dict[str, tf.type
     for size in sizes:
         graph = tf.function(stylize, autograph=False)
         functions[signature_name(size)] = graph.get_concrete_function(**_inputs(stylist.facts, size))
-        functions[signature_name(size)].owner = generator  # its variables live as long as it does
+        functions[signature_name(size)].owner = generator  # the variables exist as long as this object
     return functions
 
 
@@ -108,11 +141,22 @@ def _inputs(facts: Facts, size: int) -> dict[str, tf.TensorSpec]:
 
 
 def convert(functions: dict[str, tf.types.experimental.ConcreteFunction], half: bool) -> bytes:
-    """The bytes of a LiteRT model with those signatures; equal weights are stored once."""
-    holder = tf.Module()  # without an object that holds the variables the converter drops all weights
+    """Convert functions to a LiteRT model, in which equal weights are stored once.
+
+    Args:
+        functions: concrete functions by the name of the signature.
+        half: store the weights in float16.
+
+    Returns:
+        The bytes of the .tflite file.
+    """
+    holder = tf.Module()  # without an object that holds the variables, the converter drops all weights
     holder.variables_of = [function.variables for function in functions.values()]
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it prints folders' names
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):  # it prints names of folders
         tf.saved_model.save(holder, folder, functions, options)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
         if half:
@@ -122,7 +166,16 @@ def convert(functions: dict[str, tf.types.experimental.ConcreteFunction], half: 
 
 
 def example_inputs(stylist: Stylist, size: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Inputs of one picture: a random image and the noise of a seed, those that the model takes."""
+    """A random image and noise, if the model takes them.
+
+    Args:
+        stylist: the stylist.
+        size: side of the picture in pixels.
+        seed: seed of the image and of the noise.
+
+    Returns:
+        Inputs by name, float32 [1, size, size, ...].
+    """
     inputs = {}
     if stylist.facts.takes_content:
         shape = (1, size, size, stylist.facts.channels)
@@ -133,7 +186,7 @@ def example_inputs(stylist: Stylist, size: int, seed: int = 0) -> dict[str, np.n
 
 
 def _check(stylist: Stylist, path: pathlib.Path, size: int) -> None:
-    """Raise RunError unless the file gives what the stylist gives."""
+    """Raise RunError if the file and the stylist give different pictures."""
     inputs = example_inputs(stylist, size)
     made = open_interpreter(path).get_signature_runner(signature_name(size))(**inputs)["stylized"]
     difference = float(np.max(np.abs(made - stylist(**inputs).numpy())))

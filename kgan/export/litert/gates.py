@@ -1,7 +1,7 @@
-"""What a .tflite file must be before it gets its name; each check raises a RunError of one line.
+"""Checks of a .tflite file before it gets its name. Each raises a RunError with a message of one line.
 
-The converter itself does not complain: it has dropped all weights, left operations that only TensorFlow has, and
-computed shapes at run time where none needed to be.
+The converter itself reports no error when it drops all weights, keeps operations that only TensorFlow has, or computes
+shapes at run time that could be static.
 """
 
 from collections.abc import Callable
@@ -20,22 +20,22 @@ FIXED_OPERATIONS = {
     "RELU6", "RELU_N1_TO_1", "RESHAPE", "RSQRT", "SLICE", "SOFTMAX", "SPACE_TO_DEPTH", "SQRT", "SQUARE",
     "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE", "TRANSPOSE_CONV",
 }  # fmt: skip
-"""What LiteRT's CPU code, its GPU delegates and LiteRT.js have in common. None resizes, gathers or computes shapes."""
+"""Operations that LiteRT supports on CPUs, on GPUs and in browsers. None resizes, gathers or computes shapes."""
 
 FREE_OPERATIONS = FIXED_OPERATIONS | {
     "CAST", "EQUAL", "FILL", "FLOOR_DIV", "FLOOR_MOD", "GATHER", "GREATER", "LESS", "MIRROR_PAD", "NOT_EQUAL",
     "PACK", "PADV2", "RANGE", "REDUCE_PROD", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SELECT_V2", "SHAPE",
     "SQUEEZE",
 }  # fmt: skip
-"""More for files of free size, which run on CPUs alone."""
+"""Operations of files for any size, which run on CPUs only."""
 
 SHAPES_AT = {"STRIDED_SLICE": (1, 2, 3), "SLICE": (1, 2), "RESHAPE": (1,), "PAD": (1,), "TRANSPOSE": (1,),
              "TRANSPOSE_CONV": (0, 1), "MEAN": (1,), "SUM": (1,), "CONV_2D": (1,), "DEPTHWISE_CONV_2D": (1,),
              "FULLY_CONNECTED": (1,)}  # fmt: skip
-"""Inputs of operations, by position, that must be known before the model runs: shapes, axes and weights."""
+"""Positions of the inputs of operations that must be constants: shapes, axes and weights."""
 
 HALF_LARGEST = 65504.0
-"""The largest number of float16, in which GPUs compute."""
+"""The largest float16 number. GPUs compute in float16."""
 
 MOST_RANK = 4
 
@@ -43,7 +43,15 @@ _NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if i
 
 
 def check_operations(content: bytes, fixed: bool) -> None:
-    """Only operations of the list, no variables, nothing of rank over 4; for `fixed` no shape that is computed."""
+    """Check operations, variables, ranks and shapes.
+
+    Args:
+        content: bytes of the .tflite file.
+        fixed: whether the file has fixed sizes. Then all shapes must be static.
+
+    Raises:
+        RunError: if an operation is not allowed, there are variables, a rank is above 4, or a shape is computed.
+    """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     allowed = FIXED_OPERATIONS if fixed else FREE_OPERATIONS
     for graph in model.subgraphs:
@@ -73,7 +81,7 @@ def _check_shapes(model, graph, names: list[str]) -> None:
 
 
 def _is_constant(model, graph, index: int) -> bool:
-    """Whether a tensor is stored in the file, or is a stored one decompressed."""
+    """Whether a tensor is stored in the file, or is a stored tensor after DEQUANTIZE."""
     if _is_stored(model, graph.tensors[index]):
         return True
     for operator in graph.operators:
@@ -84,13 +92,13 @@ def _is_constant(model, graph, index: int) -> bool:
 
 
 def _is_stored(model, tensor) -> bool:
-    """Quantized models keep their weights behind the rest of the file, at an offset."""
+    """Whether the file has data for the tensor. Quantized models store it at an offset after the rest of the file."""
     buffer = model.buffers[tensor.buffer]
     return buffer.size > 0 or (buffer.data is not None and len(buffer.data) > 0)
 
 
 def _operation(code) -> str:
-    """The operation's name; CUSTOM has its own in brackets."""
+    """The name of an operation. A custom operation has its own name in brackets."""
     name = _NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
     return f"CUSTOM ({code.customCode.decode()})" if name == "CUSTOM" else name
 
@@ -100,20 +108,34 @@ def _name(tensor) -> str:
 
 
 def kernel_weights(generator: keras.Model) -> int:
-    """How many weights are in kernels; norms and biases may be merged into others."""
+    """The number of weights in kernels, without norms and biases, which may be merged with other weights."""
     return sum(int(np.prod(weight.shape)) for weight in generator.weights if len(weight.shape) > 1)
 
 
 def check_size(content: bytes, weights: int, bytes_per_weight: int) -> None:
-    """A file smaller than its `weights` (how many there are in kernels) has lost some."""
+    """Check that a file is large enough for its weights.
+
+    Args:
+        content: bytes of the .tflite file.
+        weights: number of weights in kernels.
+        bytes_per_weight: bytes per weight.
+
+    Raises:
+        RunError: if the file is smaller, because the converter lost weights.
+    """
     if len(content) < weights * bytes_per_weight:
         raise RunError(f"{len(content):,} bytes are fewer than its {weights:,} weights take: the converter lost some")
 
 
 def check_ranges(content: bytes, examples: Callable[[int], list[dict[str, np.ndarray]]]) -> None:
-    """No intermediate result beyond float16's range in the first graph of a float32 model of fixed sizes.
+    """Check that all intermediate results of a float32 model of fixed sizes are in the range of float16.
 
-    `examples(size)` gives inputs of that size; which size comes first is the converter's choice.
+    Args:
+        content: bytes of the .tflite file. Its first graph is checked.
+        examples: a function from a size to inputs of that size. The converter chooses the size of the first graph.
+
+    Raises:
+        RunError: if a value is out of range.
     """
     interpreter = Interpreter(
         model_content=content,
@@ -137,12 +159,20 @@ def check_ranges(content: bytes, examples: Callable[[int], list[dict[str, np.nda
 
 
 def _argument(tensor: str) -> str:
-    """`image` of `s256_image:0`."""
+    """The name of an input: `image` for the tensor `s256_image:0`."""
     return tensor.split(":")[0].split("_")[-1]
 
 
 def check_likeness(scores: list[float], least: float) -> None:
-    """`scores`: SSIM to Keras of each picture. The worst one counts."""
+    """Check the similarity to Keras.
+
+    Args:
+        scores: SSIM between the file's and Keras' result for each picture.
+        least: the least allowed SSIM.
+
+    Raises:
+        RunError: if the worst score is below it.
+    """
     if not min(scores) >= least:  # NaN too
         raise RunError(
             f"SSIM to Keras is {min(scores):.4f} on the worst of {counted(len(scores), 'picture')}; {least} is asked"

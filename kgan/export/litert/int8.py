@@ -1,7 +1,8 @@
-"""Weights, or weights and convolutions, of a .tflite model in int8, by Google's ai-edge-quantizer.
+"""Quantizes the weights, or weights and convolutions, of a .tflite model to int8 with Google's ai-edge-quantizer.
 
-TensorFlow's converter has no weights-only mode, and its full int8 rounds the moments of instance norms to 256 levels:
-SSIM to Keras was 0.83 to 0.91 with it and 0.99 with convolutions alone in int8, which also ran twice as fast.
+TensorFlow's converter cannot quantize weights only, and with full int8 it rounds the moments of instance norms to 256
+levels. The SSIM to Keras was 0.83 to 0.91 with it, and 0.99 with only the convolutions in int8, which was also twice as
+fast.
 """
 
 import contextlib
@@ -16,11 +17,18 @@ from kgan import console
 from kgan.errors import UserError
 
 Examples = dict[str, list[dict[str, np.ndarray]]]
-"""Inputs by name, several for each signature."""
+"""Lists of inputs by name, for each signature."""
 
 
 def weights_in_int8(content: bytes) -> bytes:
-    """Kernels in int8, one scale for each output channel, made float32 again before they are used."""
+    """Store kernels in int8 with a scale for each output channel. They are converted to float32 before they are used.
+
+    Args:
+        content: bytes of a float32 .tflite file.
+
+    Returns:
+        The bytes of the quantized file.
+    """
     tools = library()
     recipe = tools.recipe_manager.RecipeManager()
     every = tools.qtyping.TFLOperationName.ALL_SUPPORTED
@@ -31,9 +39,15 @@ def weights_in_int8(content: bytes) -> bytes:
 
 
 def convolutions_in_int8(content: bytes, examples: Examples) -> bytes:
-    """Convolutions in int8, calibrated on `examples` of one signature; everything between them stays float32.
+    """Compute convolutions in int8. All other operations stay in float32.
 
-    The other signatures take over what was measured: they are the same network at another size.
+    Args:
+        content: bytes of a float32 .tflite file.
+        examples: inputs of one signature for calibration. The measured ranges are used for the other signatures too,
+            which are the same network at other sizes.
+
+    Returns:
+        The bytes of the quantized file.
     """
     tools = library()
     recipe = tools.recipe_manager.RecipeManager()
@@ -47,7 +61,7 @@ def convolutions_in_int8(content: bytes, examples: Examples) -> bytes:
 
 
 def _for_all_sizes(measured: dict, content: bytes) -> dict:
-    """Ranges by the names of tensors, also for the tensors at the same place of the other graphs."""
+    """Ranges by the names of tensors, for the tensors at the same position in all graphs."""
     graphs = schema.ModelT.InitFromPackedBuf(content, 0).subgraphs
     names = [[tensor.name.decode() for tensor in graph.tensors] for graph in graphs]
     return {
@@ -60,7 +74,7 @@ def _for_all_sizes(measured: dict, content: bytes) -> dict:
 
 
 def library():
-    """ai-edge-quantizer, imported when it is needed; UserError where it is not installed."""
+    """Import ai-edge-quantizer. Raises UserError if it is not installed."""
     try:
         import ai_edge_quantizer
         from ai_edge_quantizer import qtyping, quantizer, recipe_manager  # noqa: F401 - makes them attributes
@@ -71,7 +85,7 @@ def library():
 
 @contextlib.contextmanager
 def _quietly():
-    """Without the library's bars, reports, and warnings of weights that several sizes share."""
+    """A context without the library's progress bars, reports, and warnings about weights that several sizes share."""
     nowhere, disabled = io.StringIO(), logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

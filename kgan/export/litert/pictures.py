@@ -1,4 +1,4 @@
-"""The real pictures on which exports are calibrated and judged."""
+"""The real pictures that calibrate and test exported files."""
 
 import contextlib
 import pathlib
@@ -15,14 +15,20 @@ from kgan.runs import places
 from kgan.runs.settings import TrainConfig
 
 COUNT = 8
-"""How many are looked at."""
+"""Default number of pictures."""
 
 
 def real_pictures(config: TrainConfig | None = None, count: int = COUNT) -> list[np.ndarray]:
-    """Test pictures of a run's data folder, else its content pictures, else of the packaged sample: uint8 [H, W, 3].
+    """Real pictures for a run: its test pictures, or else its content pictures, or else those of the packaged sample.
 
-    They are taken evenly from the sorted names. A run whose folders are gone, or are not folders, has the sample's; of
-    those that are gone it says so.
+    They are spread evenly over the sorted names. If the pictures of the run do not exist any more, there is a warning.
+
+    Args:
+        config: the settings of the run, or None for the packaged sample.
+        count: number of pictures.
+
+    Returns:
+        Pictures, uint8 [H, W, 3].
     """
     if config and (name := places.missing(config)):
         console.warn(f"{places.lost(config, name)}; pictures of the packaged sample are used instead")
@@ -43,7 +49,7 @@ def _folders(config: TrainConfig) -> list[pathlib.Path]:
 
 
 def _decoded(path: pathlib.Path) -> np.ndarray | None:
-    """None for a file that is no picture."""
+    """Decode a picture, or return None if the file is not one."""
     try:
         return decode_picture(path, 3)
     except PictureError:
@@ -51,12 +57,21 @@ def _decoded(path: pathlib.Path) -> np.ndarray | None:
 
 
 def _spread(items: list, count: int) -> list:
-    """At most `count` of them, evenly."""
+    """At most `count` items, spread evenly."""
     return [items[k * len(items) // count] for k in range(count)] if len(items) > count else items
 
 
 def squares(pictures: list[np.ndarray], size: int, channels: int) -> list[np.ndarray]:
-    """Their middle squares at size x size: uint8 [size, size, channels]; a fourth channel is opaque."""
+    """The centred squares of pictures.
+
+    Args:
+        pictures: uint8 [H, W, 3].
+        size: side of the squares in pixels.
+        channels: channels of the result: 1, 3 or 4. A fourth channel is opaque.
+
+    Returns:
+        uint8 [size, size, channels].
+    """
     modes = {1: "L", 3: "RGB", 4: "RGBA"}
     fitted = (ImageOps.fit(Image.fromarray(picture), (size, size), Image.LANCZOS) for picture in pictures)
     return [np.asarray(picture.convert(modes[channels])).reshape(size, size, channels) for picture in fitted]

@@ -1,8 +1,8 @@
-"""What stands beside a .tflite file for those who use it without kgan: a JSON with all facts, and test vectors.
+"""Writes the files beside a .tflite file for users without kgan: a JSON file with all facts, and test vectors.
 
-The test vectors are one raw file, little-endian, tensors one after another, so that Kotlin, Swift and JavaScript read
-them with what they have. Pictures are uint8: divided by 255 they are the model's input, and its output times 255,
-rounded, is the expected one. Noise is float32.
+The test vectors are a raw little-endian file with one tensor after another, which Kotlin, Swift and JavaScript can read
+without a library. Pictures are uint8. The input of the model is the picture divided by 255. The expected output is the
+model's output times 255, rounded. Noise is float32.
 """
 
 import dataclasses
@@ -24,26 +24,40 @@ from kgan.paths import expands_paths
 CHANNELS = {1: ["gray"], 3: ["red", "green", "blue"], 4: ["red", "green", "blue", "alpha"]}
 
 LEVELS = {"float32": 2, "float16": 2, "int8_weights": 2, "int8": 8}
-"""By how many of 255 levels another CPU runtime's output may differ from a test vector: roundings add up."""
+"""The largest allowed difference between another CPU runtime and a test vector, in levels of 255, due to rounding."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """What a user of the file should know of where it comes from, in words."""
+    """Information about the origin of a file.
+
+    Attributes:
+        licence: the licence.
+        source: where the training pictures come from.
+        labels: the names of "content" and "style".
+    """
 
     licence: str = "not stated"
     source: str = "not stated"
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Names of the content and of the style."""
 
 
 def names_beside(path: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
-    """The sidecar and the test vectors of a .tflite file."""
+    """The paths of the JSON file and of the test vectors of a .tflite file."""
     return path.with_suffix(".json"), path.with_suffix(".vectors.bin")
 
 
 def write_sidecar(path: pathlib.Path, facts: Facts, words: dict, likeness: dict, vectors: dict, origin: Origin) -> None:
-    """The JSON of the whole file at `path`, beside it; `words` are more entries of it."""
+    """Write the JSON file of a .tflite file.
+
+    Args:
+        path: the .tflite file.
+        facts: facts of the model.
+        words: additional entries.
+        likeness: similarity to Keras.
+        vectors: description of the test vectors, from `write_vectors`.
+        origin: information about the origin.
+    """
     told = _description(path, facts) | words | {"likeness_to_keras": likeness, "test_vectors": vectors}
     told |= {"labels": origin.labels, "licence": origin.licence, "source": origin.source}
     names_beside(path)[0].write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
@@ -83,9 +97,17 @@ def _signature(runner) -> dict:
 
 
 def write_vectors(model: pathlib.Path, signature: str, inputs: dict[str, np.ndarray], seed: int, levels: int) -> dict:
-    """Run the model on `inputs` and write them and its output beside it; returns what the sidecar says of them.
+    """Run a model and write its inputs and its output as test vectors.
 
-    The image must be one of 256 levels. `seed` is that of the noise.
+    Args:
+        model: the .tflite file.
+        signature: name of the signature.
+        inputs: inputs by name, float32. The image must have 256 levels.
+        seed: seed of the noise.
+        levels: the largest allowed difference in levels of 255.
+
+    Returns:
+        The description of the test vectors for the JSON file.
     """
     made = runner(model, signature)(**inputs)["stylized"]
     stored = {name: to_uint8(value) if name == "image" else value.astype("<f4") for name, value in inputs.items()}
@@ -103,15 +125,23 @@ def write_vectors(model: pathlib.Path, signature: str, inputs: dict[str, np.ndar
 
 
 def runner(model: pathlib.Path, signature: str):
-    """A function of a .tflite file: inputs by name -> outputs by name."""
+    """The function of a .tflite file from inputs by name to outputs by name."""
     return open_interpreter(model, num_threads=os.cpu_count()).get_signature_runner(signature)
 
 
 @expands_paths
 def check_litert(model: str | os.PathLike) -> str:
-    """Hold a .tflite file against its sidecar's hash and test vectors; one line that says how near it came.
+    """Compare a .tflite file with the hash and the test vectors beside it.
 
-    Raises UserError where something is missing, RunError where it differs.
+    Args:
+        model: the .tflite file.
+
+    Returns:
+        A line of text with the largest difference.
+
+    Raises:
+        UserError: if a file is missing.
+        RunError: if the hash or the result differs.
     """
     model = pathlib.Path(model)
     sidecar, vectors = names_beside(model)
@@ -121,7 +151,7 @@ def check_litert(model: str | os.PathLike) -> str:
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{model}: needs {sidecar.name} and {vectors.name} beside it ({error})") from None
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-        raise RunError(f"{model}: is not the file that {sidecar.name} tells of; its sha256 differs")
+        raise RunError(f"{model}: is not the file that {sidecar.name} describes; its sha256 differs")
     tensors = {name: _tensor(raw, place) for name, place in told["tensors"].items()}
     expected = tensors.pop("stylized")
     if "image" in tensors:

@@ -1,4 +1,4 @@
-"""A generator's .tflite files, by how their weights are stored: converted, judged, described, and only then named."""
+"""Writes the .tflite files of a generator in several formats of weights, and compares each with Keras first."""
 
 import contextlib
 import dataclasses
@@ -27,12 +27,18 @@ from kgan.metrics import ssim
 from kgan.paths import expands_paths
 
 RANGE_EXAMPLES = 2
-"""Pictures on which every intermediate result is looked at: it is slow, and ranges differ little."""
+"""Number of pictures for which all intermediate results are checked. It is slow, and ranges differ little."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A way to store weights: what SSIM to Keras it must reach, how many bytes a weight takes, and what it means."""
+    """A format of weights.
+
+    Attributes:
+        least_ssim: the least SSIM to Keras that a file must reach.
+        bytes_per_weight: bytes per weight.
+        arithmetic: description of the format of weights and of computation.
+    """
 
     least_ssim: float
     bytes_per_weight: int
@@ -49,12 +55,17 @@ VARIANTS = {
 
 @dataclasses.dataclass(frozen=True)
 class _Source:
-    """What files are made from: the float32 model, the float16 one on demand, and which signature has which size."""
+    """The converted models from which all variants are made.
+
+    Attributes:
+        content: bytes of the float32 model.
+        half: a function that returns the bytes of the float16 model.
+        sizes: for each signature, the sizes at which it is compared with Keras, smallest first.
+    """
 
     content: bytes
     half: Callable[[], bytes]
     sizes: dict[str, tuple[int, ...]]
-    """Signature -> the sizes at which it is judged, smallest first."""
 
     @property
     def is_fixed(self) -> bool:
@@ -67,8 +78,8 @@ class _Source:
         return signature, sides[0]
 
 
-class _Judge:
-    """What the model makes of real pictures in Keras, each worked out once."""
+class _KerasReference:
+    """The results of the model in Keras for real pictures. Each is computed once."""
 
     def __init__(self, stylist: Stylist, pictures: list[np.ndarray]):
         self.stylist, self.pictures = stylist, pictures
@@ -76,7 +87,7 @@ class _Judge:
         self._run = from_noise(stylist)
 
     def examples(self, size: int, count: int | None = None) -> list[dict[str, np.ndarray]]:
-        """Inputs from the first `count` pictures; picture k has the noise of seed k."""
+        """The inputs for the first `count` pictures. The noise of picture k has the seed k."""
         facts, pictures = self.stylist.facts, self.pictures[:count]
         examples: list[dict] = [{} for _ in pictures]
         for seed, (example, image) in enumerate(zip(examples, squares(pictures, size, facts.channels), strict=True)):
@@ -87,7 +98,7 @@ class _Judge:
         return examples
 
     def scores(self, path: pathlib.Path, source: _Source) -> list[float]:
-        """SSIM between the file and Keras: of all pictures at the smallest size, of one at each other."""
+        """SSIM between a file and Keras, for all pictures at the smallest size and for one at each other size."""
         scores: list[float] = []
         for signature, sides in source.sizes.items():
             run = litert_sidecar.runner(path, signature)
@@ -115,30 +126,56 @@ def export_variants(
     distribution: str = "normal",
     truncation: float = 2.0,
 ) -> list[pathlib.Path]:
-    """Write two .tflite files for each of `VARIANTS` asked for: of fixed sizes, for GPUs and browsers, and of any size.
+    """Write two .tflite files for each variant: one for fixed sizes, for GPUs and browsers, and one for any size.
 
-    They are `model_<variant>_fixed.tflite` and `model_<variant>.tflite` (`model.tflite` for float32), each with a
-    sidecar .json and test vectors. `pictures` (uint8 [H, W, 3]; default: of the packaged sample) calibrate int8 and
-    judge all. Returns the models' paths. Raises UserError for unknown words and sizes, RunError when a file is not what
-    it should be (`litert_gates`): that file is not written, nor are those after it.
+    They are `model_<variant>_fixed.tflite` and `model_<variant>.tflite` (`model.tflite` for float32). Each has a JSON
+    file and test vectors beside it.
+
+    Args:
+        generator: a built generator.
+        folder: folder of the files.
+        variants: names in `VARIANTS`.
+        sizes: sides of the square pictures of the fixed sizes, in pixels.
+        pictures: real pictures, uint8 [H, W, 3], for the calibration of int8 and the comparison with Keras. Default:
+            pictures of the packaged sample.
+        origin: information about the origin of the model.
+        distribution: distribution of the noise in training: "normal", "uniform" or "truncated".
+        truncation: bound of truncated noise in standard deviations.
+
+    Returns:
+        The paths of the .tflite files.
+
+    Raises:
+        UserError: if a variant or a size is not valid.
+        RunError: if a file fails a check of `kgan.export.litert.gates`. This file and those after it are not written.
     """
     variants = checked_variants(variants)
     sizes = litert_fixed.checked_sizes(sizes, generator.stride)
     folder = pathlib.Path(folder)
-    judge = _Judge(Stylist(generator, distribution, truncation), pictures or real_pictures())
-    fixed, free = _fixed_source(judge.stylist, sizes), _free_source(judge.stylist, sizes)
+    reference = _KerasReference(Stylist(generator, distribution, truncation), pictures or real_pictures())
+    fixed, free = _fixed_source(reference.stylist, sizes), _free_source(reference.stylist, sizes)
     with _named(folder / _file_name(variants[0], fixed=True)):
-        litert_gates.check_ranges(fixed.content, lambda size: judge.examples(size, RANGE_EXAMPLES))
+        litert_gates.check_ranges(fixed.content, lambda size: reference.examples(size, RANGE_EXAMPLES))
     written = []
     for variant, source in itertools.product(variants, (fixed, free)):
         written.append(folder / _file_name(variant, source.is_fixed))
         with _named(written[-1]):
-            _write(written[-1], variant, source, judge, origin or Origin())
+            _write(written[-1], variant, source, reference, origin or Origin())
     return written
 
 
 def checked_variants(variants: Iterable[str]) -> list[str]:
-    """Each once, in the order of `VARIANTS`; UserError for none, for other words, and for what is not installed."""
+    """Sort variants in the order of `VARIANTS` and remove duplicates.
+
+    Args:
+        variants: names of variants.
+
+    Returns:
+        The names.
+
+    Raises:
+        UserError: if there are none, a name is unknown, or a library for int8 is not installed.
+    """
     variants = list(variants)
     for word in variants or [""]:
         if word not in VARIANTS:
@@ -160,11 +197,14 @@ def _fixed_source(stylist: Stylist, sizes: tuple[int, ...]) -> _Source:
 
 
 def _free_source(stylist: Stylist, sizes: tuple[int, ...]) -> _Source:
-    sides = (sizes[0], sizes[0] + 1)  # the second fits no stride: padding and cropping are judged too
+    sides = (
+        sizes[0],
+        sizes[0] + 1,
+    )  # the second size is not a multiple of a stride, so that padding and cropping are tested
     return _Source(litert.convert(stylist), functools.partial(litert.convert, stylist, half=True), {FREE: sides})
 
 
-def _converted(variant: str, source: _Source, judge: _Judge) -> bytes:
+def _converted(variant: str, source: _Source, reference: _KerasReference) -> bytes:
     if variant == "float32":
         return source.content
     if variant == "float16":
@@ -172,25 +212,25 @@ def _converted(variant: str, source: _Source, judge: _Judge) -> bytes:
     if variant == "int8_weights":
         return litert_int8.weights_in_int8(source.content)
     signature, side = source.first
-    return litert_int8.convolutions_in_int8(source.content, {signature: judge.examples(side)})
+    return litert_int8.convolutions_in_int8(source.content, {signature: reference.examples(side)})
 
 
-def _write(path: pathlib.Path, variant: str, source: _Source, judge: _Judge, origin: Origin) -> None:
-    """One file, its sidecar and its test vectors, under their names when all are whole and pass the gates."""
-    kind, stylist = VARIANTS[variant], judge.stylist
-    content = _converted(variant, source, judge)
+def _write(path: pathlib.Path, variant: str, source: _Source, reference: _KerasReference, origin: Origin) -> None:
+    """Write a file, its JSON file and its test vectors. They get their names after all checks pass."""
+    kind, stylist = VARIANTS[variant], reference.stylist
+    content = _converted(variant, source, reference)
     litert_gates.check_operations(content, source.is_fixed)
     litert_gates.check_size(content, litert_gates.kernel_weights(stylist.generator), kind.bytes_per_weight)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         partial = pathlib.Path(folder, path.name)
         partial.write_bytes(litert.with_facts(content, stylist.facts))
-        scores = judge.scores(partial, source)
+        scores = reference.scores(partial, source)
         litert_gates.check_likeness(scores, kind.least_ssim)
         likeness = {"ssim_worst": min(scores), "ssim_mean": float(np.mean(scores)), "pictures": len(scores)}
         signature, side = source.first
         levels = litert_sidecar.LEVELS[variant]
-        vectors = litert_sidecar.write_vectors(partial, signature, judge.examples(side, 1)[0], 0, levels)
+        vectors = litert_sidecar.write_vectors(partial, signature, reference.examples(side, 1)[0], 0, levels)
         words = {"variant": variant, "arithmetic": kind.arithmetic}
         litert_sidecar.write_sidecar(partial, stylist.facts, words, likeness, vectors, origin)
         for made in (*litert_sidecar.names_beside(partial), partial):
@@ -199,7 +239,7 @@ def _write(path: pathlib.Path, variant: str, source: _Source, judge: _Judge, ori
 
 @contextlib.contextmanager
 def _named(path: pathlib.Path):
-    """Errors of the gates, with the file that they are about."""
+    """A context that adds the name of the file to the errors of checks."""
     try:
         yield
     except RunError as error:

@@ -1,1 +1,1 @@
-"""What TensorFlow Serving needs beside the SavedModel: versions, warm-up requests, deployment files."""
+"""Files for TensorFlow Serving beside the SavedModel: versions, warm-up requests and deployment files."""

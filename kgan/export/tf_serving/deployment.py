@@ -1,7 +1,7 @@
-"""The files beside a served model's versions: TensorFlow Serving's own configuration, Compose, Kubernetes, KServe.
+"""Writes deployment files beside served models: configuration of TensorFlow Serving, Compose, Kubernetes and KServe.
 
-All of them expect the folder that they lie in as /models. models.config follows the versions that are there. The others
-are written once, so that what somebody changed in them stays; kserve.yaml gains a document for every new model.
+All files expect their folder at /models. models.config is updated with the versions of the models. The other files are
+written once, so that changes by the user stay. kserve.yaml gets a document for each new model.
 """
 
 import fcntl
@@ -13,16 +13,16 @@ from kgan.export.signatures import MEMORY
 from kgan.export.tf_serving.versions import models
 
 SERVING = "2.20.0"
-"""The image's version: the first whose TensorFlow decodes WebP."""
+"""Version of the container image, the first with a TensorFlow that decodes WebP."""
 
 GRPC, REST = 8500, 8501
 ROOT = "/models"
 
 THREADS = 2
-"""Rows that a server restyles at once; every one more may take `MEMORY` more."""
+"""Number of rows that a server restyles at the same time. Each may need `MEMORY` bytes."""
 
 GIGABYTES = round(THREADS * MEMORY / 1e9) + 2
-"""The container's limit: rows at work, and as much again as the server and a few models of 50 MB need."""
+"""Memory limit of the container: the memory for all rows, plus 2 GB for the server and a few models of 50 MB."""
 
 ARGUMENTS = (
     f"--port={GRPC}",
@@ -181,7 +181,15 @@ spec:
 
 
 def write_deployment(root: pathlib.Path, name: str) -> list[pathlib.Path]:
-    """Write the files for the models in `root`, of which `name` is one; returns those that are new or changed."""
+    """Write the deployment files of all models in a folder.
+
+    Args:
+        root: the folder of the models.
+        name: name of the new model.
+
+    Returns:
+        The paths of the files that are new or changed.
+    """
     files = {
         "models.config": lambda before: models_config(models(root), before),
         "batching.config": lambda before: before or BATCHING,
@@ -191,14 +199,22 @@ def write_deployment(root: pathlib.Path, name: str) -> list[pathlib.Path]:
         "kserve.yaml": lambda before: _with_model(before, name),
     }
     with (root / ".lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the last of several exports at once sees the versions of all
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several exports at the same time, the last one sees all versions
         return [root / file for file, render in files.items() if _rewritten(root / file, render)]
 
 
 def models_config(found: dict[str, list[int]], before: str = "") -> str:
-    """models.config for models and their versions. The newest is the canary; what was stable stays it, if it is there.
+    """The text of models.config. The newest version of a model has the label canary.
 
-    All versions are served: the server moves a label only to a version that it has loaded already.
+    The label stable stays at its version if it still exists. All versions are served, because the server moves a label
+    only to a version that is loaded already.
+
+    Args:
+        found: the versions of each model.
+        before: the previous text of models.config.
+
+    Returns:
+        The new text.
     """
     blocks = [
         MODEL.substitute(name=name, root=ROOT, stable=_stable(name, numbers, before), canary=numbers[-1])
@@ -208,7 +224,7 @@ def models_config(found: dict[str, list[int]], before: str = "") -> str:
 
 
 def _stable(name: str, numbers: list[int], before: str) -> int:
-    """The version that a former models.config called stable; without one the oldest that is there."""
+    """The version with the label stable in a previous models.config, or else the oldest version."""
     for block in re.split(r"\bconfig\s*{", before):
         if re.search(rf'\bname:\s*"{name}"', block):
             label = re.search(r'key:\s*"stable"\s*value:\s*(\d+)', block)
@@ -241,7 +257,7 @@ def _rewritten(path: pathlib.Path, render) -> bool:
     after = render(before)
     if after == before:
         return False
-    partial = path.with_name(f".{path.name}.partial")  # a server may read it at any moment
+    partial = path.with_name(f".{path.name}.partial")  # a server may read the file at any time
     partial.write_text(after, encoding="utf-8")
     partial.replace(path)
     return True

@@ -1,4 +1,4 @@
-"""Folders of a model's versions, as TensorFlow Serving watches them: NAME/1, NAME/2, ... ."""
+"""The folders of a model's versions for TensorFlow Serving: NAME/1, NAME/2 and so on."""
 
 import contextlib
 import errno
@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from kgan.errors import RunError, UserError
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
-"""Names that are folders, metrics and Kubernetes' objects at once."""
+"""Names that are valid for folders, metrics and Kubernetes objects."""
 
 PARTIAL = ".partial-"
-"""How folders begin that are being written."""
+"""Start of the names of folders that are not complete yet."""
 
 
 def check_name(name: str) -> None:
-    """UserError for a name that would not do everywhere."""
+    """Raise UserError for a name that is not valid for folders, metrics and Kubernetes objects."""
     if not NAME.fullmatch(name):
         raise UserError(
             f"--name {name}: should be at most 40 small letters, digits and hyphens, a letter first, as in stylist"
@@ -28,24 +28,34 @@ def check_name(name: str) -> None:
 
 
 def versions(model: pathlib.Path) -> list[int]:
-    """The versions in a model's folder, rising; other names in it are none."""
+    """The versions in a model's folder, in ascending order. Other names are ignored."""
     if not model.is_dir():
         return []
     return sorted(int(path.name) for path in model.iterdir() if path.name.isascii() and path.name.isdecimal())
 
 
 def models(root: pathlib.Path) -> dict[str, list[int]]:
-    """Every model in the folder that a server reads, by name, with its versions."""
+    """The versions of each model in a folder, by the name of the model."""
     found = {path.name: versions(path) for path in sorted(root.iterdir()) if NAME.fullmatch(path.name)}
     return {name: numbers for name, numbers in found.items() if numbers}
 
 
 def add_version(model: pathlib.Path, write: Callable[[pathlib.Path], None]) -> pathlib.Path:
-    """Let `write` fill a new folder, and give it the next free number when it is whole. Returns the version's folder.
+    """Write a new version of a model.
 
-    Until then it lies beside under a name that no server takes for a version. Of two at a time each gets a number of
-    its own. What an export left that was killed goes with the next one. Raises RunError when the folder cannot be
-    written.
+    The folder gets the next free number when it is complete. Until then it has a name that no server reads as a
+    version. Two exports at the same time get different numbers. Incomplete folders of an export that was killed are
+    removed by the next export.
+
+    Args:
+        model: folder of the model.
+        write: a function that writes the version to a folder.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        RunError: if the folder cannot be written.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -61,7 +71,7 @@ def add_version(model: pathlib.Path, write: Callable[[pathlib.Path], None]) -> p
 
 @contextlib.contextmanager
 def _writing(model: pathlib.Path) -> Iterator[None]:
-    """Hold the folder together with all who write there; who comes when nobody does sweeps it first."""
+    """A shared lock on the folder. A process that is alone there first removes incomplete folders."""
     folder = os.open(model, os.O_RDONLY)
     try:
         with contextlib.suppress(BlockingIOError):
@@ -78,7 +88,7 @@ def _numbered(folder: pathlib.Path, model: pathlib.Path) -> pathlib.Path:
     while True:
         target = model / str(max(versions(model), default=0) + 1)
         try:
-            os.rename(folder, target)  # fails where a folder with content is
+            os.rename(folder, target)  # fails if the target exists and is not empty
             return target
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):

@@ -1,4 +1,4 @@
-"""Requests that TensorFlow Serving replays when it loads a version, so that the first real one is not the slow one."""
+"""Writes requests that TensorFlow Serving replays when it loads a version, so that the first real one is not slow."""
 
 import io
 import pathlib
@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 WARMUP = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
-"""Where in a version the server looks for them."""
+"""Path of the file in the folder of a version."""
 
 PREDICT_LOG, REQUEST = 6, 1  # fields of PredictionLog and PredictLog
 MODEL_SPEC, INPUTS = 1, 2  # of PredictRequest
@@ -23,9 +23,16 @@ Signatures = dict[str, tf.types.experimental.ConcreteFunction]
 
 
 def write_warmup(folder: pathlib.Path, signatures: Signatures, name: str, side: int) -> pathlib.Path:
-    """Write requests for each signature of the SavedModel in `folder`, with pictures of side x side; returns the file.
+    """Write requests for each signature of a SavedModel.
 
-    `name` is the model's on the server.
+    Args:
+        folder: folder of the SavedModel.
+        signatures: its signatures.
+        name: name of the model on the server.
+        side: side of the pictures in pixels.
+
+    Returns:
+        The path of the file.
     """
     path = folder / WARMUP
     path.parent.mkdir(exist_ok=True)
@@ -36,7 +43,7 @@ def write_warmup(folder: pathlib.Path, signatures: Signatures, name: str, side: 
 
 
 def requests(signatures: Signatures, side: int) -> Iterator[tuple[str, Inputs]]:
-    """(signature, its inputs) for each, with one row; the files of `serving_bytes` once in each format."""
+    """Yield (signature, inputs) with one row for each signature, and for each file format of `serving_bytes`."""
     for name, function in sorted(signatures.items()):
         specs = {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature) if spec is not None}
         one = {key: _value(key, spec, side) for key, spec in specs.items()}
@@ -60,7 +67,7 @@ def _value(key: str, spec: tf.TensorSpec, side: int) -> np.ndarray | list:
 
 
 def _picture(shape: tuple[int, ...]) -> np.ndarray:
-    """Values from 0 to 1, rising from corner to corner."""
+    """A gradient from 0 to 1."""
     return np.linspace(0, 1, int(np.prod(shape))).reshape(shape)
 
 
@@ -70,11 +77,20 @@ def _file(kind: str, side: int) -> bytes:
     return buffer.getvalue()
 
 
-# --- the protocol's messages, written by hand: the package with its stubs is not needed to export ---------------------
+# --- messages of the protocol, encoded here, so that an export does not need the package tensorflow-serving-api -------
 
 
 def predict_request(name: str, signature: str, inputs: Inputs) -> bytes:
-    """A PredictRequest of tensorflow_serving/apis/predict.proto in its wire form."""
+    """Encode a PredictRequest of tensorflow_serving/apis/predict.proto.
+
+    Args:
+        name: name of the model.
+        signature: name of the signature.
+        inputs: inputs by name.
+
+    Returns:
+        The bytes of the message.
+    """
     spec = _field(NAME, name.encode()) + _field(SIGNATURE, signature.encode())
     entries = (
         _field(INPUTS, _field(KEY, key.encode()) + _field(VALUE, tf.make_tensor_proto(value).SerializeToString()))
@@ -84,11 +100,11 @@ def predict_request(name: str, signature: str, inputs: Inputs) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A field of bytes, text or message: its number and wire type (2), its length, its content."""
+    """Encode a field of bytes, text or a message: its number and wire type (2), its length and its content."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the high bit says that more follow."""
+    """Encode a number with seven bits per byte, the lowest first. The high bit means that more bytes follow."""
     low = [value >> shift & 0x7F for shift in range(0, max(value.bit_length(), 1), 7)]
     return bytes([part | 0x80 for part in low[:-1]] + low[-1:])

@@ -14,7 +14,7 @@ from PIL import Image
 import kgan
 from kgan import metrics
 from kgan.data import open_pictures, training_dataset
-from kgan.evaluation.measure import compared
+from kgan.evaluation.measure import measured
 from kgan.evaluation.scored import first_pictures, fitted
 from kgan.gan import build_gan
 from kgan.runs import recipes
@@ -41,7 +41,8 @@ def test_it_fails_below_its_promise():
     asked = float(re.search(r"--fail-under truth_psnr=([\d.]+)", MAKEFILE)[1])
     pictures = open_pictures(settings())
     scores = [
-        compared("truth", *pair, "")["truth_psnr"] for pair in zip(*map(shown, pictures_of(pictures)), strict=True)
+        measured(content, content, truth, "")["truth_psnr"]
+        for content, truth in zip(*map(shown, pictures_of(pictures)), strict=True)
     ]
     assert len(scores) == 52
     assert asked == pytest.approx(np.mean(scores) + PROMISE, abs=0.01)

@@ -12,8 +12,9 @@ from PIL import Image
 from kgan import export, networks
 from kgan.data import open_pictures
 from kgan.errors import UserError
-from kgan.evaluation import evaluate as evaluation
-from kgan.evaluation.measure import compared
+from kgan.evaluation import sets
+from kgan.evaluation.evaluate import evaluate
+from kgan.evaluation.measure import measured
 from kgan.evaluation.scored import fitted
 from kgan.gan import build_gan, tracking
 from kgan.inference.teacher import load_teacher
@@ -73,13 +74,13 @@ def test_the_teacher_is_no_part_of_the_checkpoint(trained):
 
 
 def test_it_is_scored_against_its_teacher(trained, monkeypatch):
-    monkeypatch.setattr(evaluation, "RESAMPLES", 5)
-    report = evaluation.evaluate(trained)
+    monkeypatch.setattr(sets, "RESAMPLES", 5)
+    report = evaluate(trained)
     assert report["reference"]["what"] == "pictures of the teacher"
     model, teacher = export.load(trained), export.load(small_runs.teacher())
     pictures = sorted(pathlib.Path(small_runs.pictures(), "testA").iterdir())
     cut = [fitted(np.asarray(Image.open(path)), 16) for path in pictures]
-    by_hand = [compared("truth", model(one), teacher(one), "") for one in cut]
+    by_hand = [measured(model(one), one, teacher(one), "") for one in cut]
     assert report["rows"]["model"]["truth_mse"]["value"] == pytest.approx(
         np.mean([one["truth_mse"] for one in by_hand]), rel=1e-4
     )

@@ -15,11 +15,13 @@ from test_listing import odd_name
 
 from kgan import cli
 from kgan.errors import UserError
-from kgan.evaluation.evaluate import _resampled, evaluate
+from kgan.evaluation import sets
+from kgan.evaluation.evaluate import evaluate
 from kgan.evaluation.gallery import thumbnail
-from kgan.evaluation.measure import compared
+from kgan.evaluation.measure import measured
 from kgan.evaluation.scored import fitted, run_pictures
 from kgan.export import export_saved_model
+from kgan.kinds import METRICS
 from kgan.metrics.bootstrap import draws, mean_interval
 from kgan.metrics.picture_features import PictureFeatures, style_reached
 from kgan.networks import build_generator
@@ -179,7 +181,7 @@ def test_large_pictures_have_small_thumbnails():
         ({"fail_under": ("content_ssim=high",)}, "should be METRIC=NUMBER"),
         ({"fail_under": ("kid_mobilenet=0.1",)}, "less is better; use --fail-over"),
         ({"fail_over": ("content_ssim=0.1",)}, "more is better; use --fail-under"),
-        ({"fail_under": ("truth_ssim=0.1",)}, "is not measured on these pictures. Measured: content_ssim"),
+        ({"fail_under": ("truth_ssim=0.1",)}, "is not measured on these pictures. Measured: content_structure"),
     ],
 )
 def test_bounds_that_make_no_sense(identity, tmp_path, option, text):
@@ -276,7 +278,7 @@ def test_names_that_are_no_utf8_are_written_escaped(identity, tmp_path):
 
 def test_too_small_for_ssim():
     with pytest.raises(UserError, match="at least 11 pixels"):
-        compared("content", np.zeros((10, 40, 3), np.uint8), np.zeros((10, 40, 3), np.uint8), "x.png")
+        measured(*[np.zeros((10, 40, 3), np.uint8)] * 2, None, "x.png")
 
 
 def test_fitted_takes_the_central_square():
@@ -380,7 +382,7 @@ def test_no_interval_of_fid_goes_below_zero(shift):
     made, reference = random.normal(shift, 1.0, (12, 8)), random.normal(0.0, 1.0, (12, 8))
     counts = draws(12, 200, seed=0), draws(12, 200, seed=1)
     for other in (reference, made):
-        fid, _ = _resampled("fid_mobilenet", made, other, *counts)
+        fid = sets.distance(METRICS["fid_mobilenet"], made, other, *counts).interval
         assert 0 <= fid["low"] <= fid["value"] <= fid["high"]
     assert fid["low"] == 0  # of the pictures themselves
 

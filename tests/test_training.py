@@ -13,7 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import kgan
 from kgan import cli
 from kgan.errors import RunError, UserError
-from kgan.evaluation import evaluate
+from kgan.evaluation import sets
+from kgan.evaluation.evaluate import evaluate
 from kgan.runs import run_folder
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
@@ -31,8 +32,8 @@ def finished():
 
 def same_numbers(run, tmp_path, monkeypatch):
     """Whatever the last line and a report both name is the same, but for what the line's six digits leave out."""
-    monkeypatch.setattr(evaluate, "RESAMPLES", 2)
-    reported = evaluate.evaluate(run, output=tmp_path / "numbers.json")["rows"]["model"]
+    monkeypatch.setattr(sets, "RESAMPLES", 2)
+    reported = evaluate(run, output=tmp_path / "numbers.json")["rows"]["model"]
     logged = small_runs.lines(run)[-1]
     names = reported.keys() & logged.keys()
     assert {name: logged[name] for name in names} == {

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from kgan.errors import counted
-from kgan.evaluation.report import METRICS, Report, cells, labels, remarks
+from kgan.evaluation.report import Report, cells, labels, remarks
 from kgan.images.pictures import to_float, to_uint8, with_channels
+from kgan.kinds import METRICS, metrics_in_order
 
 THUMBNAIL = 192
 """Pixels of a thumbnail's longer side, at most."""
@@ -99,8 +100,8 @@ def _row(numbers: dict, pictures: dict[str, str]) -> str:
         for caption, url in pictures.items()
     )
     values = "".join(
-        f"<dt>{_text(metric.label)}</dt><dd>{numbers[name] * metric.scale:.{metric.digits}f}</dd>"
-        for name, metric in METRICS.items()
-        if name in numbers
+        f"<dt>{_text(metric.label)}</dt><dd>{numbers[metric.name] * metric.scale:.{metric.digits}f}</dd>"
+        for metric in metrics_in_order()
+        if metric.name in numbers
     )
     return f'<div class="row">{figures}<dl><dt class="name">{_text(numbers["name"])}</dt>{values}</dl></div>'

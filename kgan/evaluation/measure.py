@@ -1,40 +1,44 @@
-"""Numbers of one picture, beside its content and its truth: what `kgan evaluate` reports and a training logs."""
+"""The numbers of one picture, beside its content and its truth: what `kgan evaluate` reports and a training logs."""
 
 import numpy as np
 
-from kgan import metrics
 from kgan.errors import UserError
-from kgan.images.pictures import to_float, with_channels
-from kgan.metrics import artefacts
-
-PSNR_CAP = 100.0
-"""dB given to equal pictures, whose PSNR is infinite: a mean must stay a number."""
+from kgan.images.pictures import to_float
+from kgan.kinds import Metric, metrics_in_order
+from kgan.metrics import SSIM_WINDOW
 
 Numbers = dict[str, float]
 """By the metric's name."""
 
 
 def measured(picture: np.ndarray, content: np.ndarray | None, truth: np.ndarray | None, name: str) -> Numbers:
-    """Every number of one picture [H, W, C] that needs no other pictures than its content and its truth."""
-    if content is None:
-        return artefacts.measured(picture, None)
-    numbers = compared("content", picture, content, name)
-    gray = [with_channels(to_float(side), 1)[None] for side in (picture, content)]
-    numbers["content_structure"] = float(metrics.structure(*gray)[0])
-    numbers |= artefacts.measured(picture, content)
-    return numbers if truth is None else numbers | compared("truth", picture, truth, name)
+    """Every metric of one picture that needs no other pictures than its content and its truth.
+
+    Args:
+        picture: uint8, or float in [0, 1], [H, W, C].
+        content: what the picture was made of. None for a picture that was made of noise, or a real one.
+        truth: what it should look like, where that is known.
+        name: what messages call the picture.
+
+    Raises:
+        UserError: if the pictures differ in size, or are smaller than the window of SSIM.
+    """
+    pictures = {"picture": picture, "content": content, "truth": truth}
+    given = {key: to_float(value) for key, value in pictures.items() if value is not None}
+    _check(given, name)
+    return {metric.name: _number(metric, given) for metric in metrics_in_order() if given.keys() >= set(metric.inputs)}
 
 
-def compared(kind: str, pictures: np.ndarray, reference: np.ndarray, name: str) -> Numbers:
-    """{kind_ssim, kind_psnr, kind_mse} of two uint8 or float pictures [H, W, C]; UserError when sizes differ."""
-    if pictures.shape != reference.shape:
-        sizes = f"{pictures.shape[1]}x{pictures.shape[0]} and {reference.shape[1]}x{reference.shape[0]}"
+def _check(given: dict[str, np.ndarray], name: str) -> None:
+    shapes = [picture.shape for picture in given.values()]
+    other = next((shape for shape in shapes if shape != shapes[0]), None)
+    if other:
+        sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (shapes[0], other))
         raise UserError(f"{name}: pairs should have equal sizes. Received: {sizes}; give --size to score them alike")
-    if min(pictures.shape[:2]) < metrics.SSIM_WINDOW:
-        raise UserError(f"{name}: should be at least {metrics.SSIM_WINDOW} pixels wide and high for SSIM; leave it out")
-    a, b = to_float(pictures)[None], to_float(reference)[None]
-    return {
-        f"{kind}_ssim": float(metrics.ssim(a, b)[0]),
-        f"{kind}_psnr": min(float(metrics.psnr(a, b)[0]), PSNR_CAP),
-        f"{kind}_mse": float(metrics.mse(a, b)[0]),
-    }
+    if len(given) > 1 and min(shapes[0][:2]) < SSIM_WINDOW:
+        raise UserError(f"{name}: should be at least {SSIM_WINDOW} pixels wide and high for SSIM; leave it out")
+
+
+def _number(metric: Metric, given: dict[str, np.ndarray]) -> float:
+    inputs = [given[each] for each in metric.inputs] + [given.get(each) for each in metric.optional]
+    return min(float(metric.load()(*inputs)), metric.most)

@@ -13,38 +13,15 @@ import pathlib
 import tempfile
 from collections.abc import Iterable
 
-from kgan.errors import UserError, counted, nearest
+from kgan.errors import UserError, counted
+from kgan.kinds import METRICS, Metric, metrics_in_order
 from kgan.metrics.bootstrap import Interval
 
 Report = dict
 
 
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """How a number is shown: times `scale`, with so many digits; and whether more of it is better."""
-
-    label: str
-    digits: int
-    higher_is_better: bool = True
-    scale: float = 1.0
-
-
-METRICS = {
-    "content_structure": Metric("Structure kept", 3),
-    "content_ssim": Metric("SSIM to the content", 3),
-    "content_psnr": Metric("PSNR to the content, dB", 2),
-    "content_mse": Metric("MSE to the content", 4, False),
-    "truth_ssim": Metric("SSIM to the truth", 3),
-    "truth_psnr": Metric("PSNR to the truth, dB", 2),
-    "truth_mse": Metric("MSE to the truth", 4, False),
-    "style_reached": Metric("Style reached", 3),
-    "fid_mobilenet": Metric("FID (MobileNet)", 2, False),
-    "kid_mobilenet": Metric("KID (MobileNet) x 1000", 1, False, 1000.0),
-    "checkerboard": Metric("Checkerboard", 3, False),
-    "droplets": Metric("Droplets", 3, False),
-    "haloes": Metric("Haloes", 3, False),
-    "inversion": Metric("Inversion", 3, False),
-}
+BOUNDS = {"more": "--fail-under", "less": "--fail-over"}
+"""The option that bounds a metric of which more, or less, is better."""
 
 WIDTH = 29
 """Of a column of the table."""
@@ -64,11 +41,14 @@ def cells(report: Report) -> dict[str, list[str]]:
     rows = [report["rows"][row] for row in ROWS if report["rows"].get(row)]
     gain = _gain(report)
     return {
-        name: [shown(metric, numbers.get(name)) for numbers in rows]
-        + ([shown(metric, gain.get(name), signed=True)] if gain else [])
-        for name, metric in METRICS.items()
-        if name in report["rows"]["model"]
+        metric.name: [shown(metric, numbers.get(metric.name)) for numbers in rows]
+        + ([shown(metric, gain.get(metric.name), signed=True)] if gain else [])
+        for metric in _measured(report)
     }
+
+
+def _measured(report: Report) -> list[Metric]:
+    return [metric for metric in metrics_in_order() if metric.name in report["rows"]["model"]]
 
 
 def _gain(report: Report) -> dict[str, Interval]:
@@ -114,8 +94,9 @@ def _weights(report: Report) -> list[str]:
 
 
 def _comparisons(report: Report) -> list[str]:
+    brackets = f"In brackets: 95% bootstrap intervals. Less is better: {_less_is_better(report)}."
     if "reference" not in report:
-        return ["In brackets: 95% bootstrap intervals."]
+        return [brackets]
     network, reference, real = report["features"], report["reference"], report["real"]
     pairs = (
         ["The truths show what the content shows, other real pictures do not: their FID and KID are higher for that."]
@@ -126,8 +107,12 @@ def _comparisons(report: Report) -> list[str]:
         f"FID, KID: {network['network']} at {network['side']}x{network['side']}, {network['dimensions']} features, "
         f"against {reference['pictures']} {reference['what']}; real: {real['pictures']} {real['what']}.",
         *pairs,
-        "In brackets: 95% bootstrap intervals. FID, KID, MSE and artefacts (from checkerboard on): less is better.",
+        brackets,
     ]
+
+
+def _less_is_better(report: Report) -> str:
+    return ", ".join(metric.label for metric in _measured(report) if metric.better == "less")
 
 
 def write(report: Report, path: pathlib.Path) -> None:
@@ -176,12 +161,9 @@ def thresholds(under: Iterable[str], over: Iterable[str]) -> list[Threshold]:
 
 def _threshold(option: str, word: str) -> Threshold:
     name, _, number = word.partition("=")
-    if name not in METRICS:
-        hint = nearest(name, METRICS)
-        raise UserError(f"{option} {word}: no such metric; {hint}There are {', '.join(METRICS)}")
-    right = "--fail-under" if METRICS[name].higher_is_better else "--fail-over"
-    if option != right:
-        raise UserError(f"{option} {word}: {'more' if right == '--fail-under' else 'less'} is better; use {right}")
+    better = METRICS.find(name, option).better
+    if option != BOUNDS[better]:
+        raise UserError(f"{option} {word}: {better} is better; use {BOUNDS[better]}")
     try:
         return Threshold(option, name, float(number))
     except ValueError:

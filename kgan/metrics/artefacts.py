@@ -8,6 +8,7 @@ the content itself and of real pictures.
 import numpy as np
 
 from kgan.images.pictures import to_float, with_channels
+from kgan.kinds import METRICS
 
 TILE = 64
 """Side in pixels of the tiles whose spectra `checkerboard` averages, a multiple of 8."""
@@ -23,6 +24,7 @@ def _luma(picture: np.ndarray) -> np.ndarray:
 # --- checkerboard -----------------------------------------------------------------------------------------------------
 
 
+@METRICS.add(label="Checkerboard", inputs=("picture",), better="less", place=200)
 def checkerboard(picture: np.ndarray) -> float:
     """Peaks of the spectrum at periods of 2 and 4 pixels, which transposed convolutions leave. Clean pictures: 0 to 1.
 
@@ -80,6 +82,7 @@ FLAT, STANDS_OUT = 0.02, 0.06
 """Standard deviation below which a ring is flat, and least difference of a spot to its ring, for luma in [0, 1]."""
 
 
+@METRICS.add(label="Droplets", inputs=("picture",), optional=("content",), better="less", place=210)
 def droplets(picture: np.ndarray, content: np.ndarray | None = None) -> float:
     """Spots on a flat background, such as dots on a white sky, per 1000 flat pixels. Clean pictures: 0.
 
@@ -145,6 +148,7 @@ EDGE = 0.15
 """Least difference of luma between the two sides of an edge."""
 
 
+@METRICS.add(label="Haloes", inputs=("picture", "content"), better="less", place=220)
 def haloes(picture: np.ndarray, content: np.ndarray) -> float:
     """Glow along strong edges: the overshoot relative to the step of the edge. Clean pictures: below 0.03.
 
@@ -193,6 +197,7 @@ def _sides(luma: np.ndarray) -> tuple[np.ndarray, ...]:
 # --- inversion --------------------------------------------------------------------------------------------------------
 
 
+@METRICS.add(label="Inversion", inputs=("picture", "content"), better="less", place=230)
 def inversion(picture: np.ndarray, content: np.ndarray) -> float:
     """Whether dark areas became bright: (1 - correlation of the luma with the content's) / 2.
 
@@ -211,21 +216,3 @@ def inversion(picture: np.ndarray, content: np.ndarray) -> float:
         return 0.5
     correlation = np.mean(before * after) / (before.std() * after.std())
     return float(np.clip((1.0 - correlation) / 2.0, 0.0, 1.0))
-
-
-def measured(picture: np.ndarray, content: np.ndarray | None) -> dict[str, float]:
-    """All measures of a picture.
-
-    Args:
-        picture: uint8 or float in [0, 1], [H, W, 1|3|4].
-        content: the content picture of the same size, or None.
-
-    Returns:
-        The numbers by name. Without content there are only `checkerboard` and `droplets`.
-    """
-    numbers = {"checkerboard": checkerboard(picture), "droplets": droplets(picture, content)}
-    return (
-        numbers
-        if content is None
-        else numbers | {"haloes": haloes(picture, content), "inversion": inversion(picture, content)}
-    )

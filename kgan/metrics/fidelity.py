@@ -6,7 +6,18 @@ bootstrap. None means once.
 
 import numpy as np
 
+from kgan.kinds import METRICS
 
+
+@METRICS.add(
+    "fid_mobilenet",
+    label="FID (MobileNet)",
+    inputs=("features", "reference_features"),
+    digits=2,
+    better="less",
+    least=0.0,
+    place=110,
+)
 def frechet_distance(
     x: np.ndarray, y: np.ndarray, x_counts: np.ndarray | None = None, y_counts: np.ndarray | None = None
 ) -> float:
@@ -60,6 +71,15 @@ def _checked(features: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarra
     return features[there], counts[there]
 
 
+@METRICS.add(
+    "kid_mobilenet",
+    label="KID (MobileNet) x 1000",
+    inputs=("features", "reference_features"),
+    digits=1,
+    better="less",
+    scale=1000.0,
+    place=120,
+)
 def polynomial_mmd(
     x: np.ndarray, y: np.ndarray, x_counts: np.ndarray | None = None, y_counts: np.ndarray | None = None
 ) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.images.pictures import to_float, with_channels
+from kgan.kinds import METRICS
 from kgan.networks.features import build
 
 NETWORK = "mobilenet"
@@ -68,6 +69,7 @@ def _network():
     return described
 
 
+@METRICS.add(label="Style reached", inputs=("styles", "content_styles", "reference_styles"), place=100)
 def style_reached(style: np.ndarray, content: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """The position of each picture between the mean style of the content (0) and of the reference (1).
 

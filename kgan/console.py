@@ -123,7 +123,7 @@ class Progress:
         say(", ".join(filter(None, [f"{self._what} {self.count}", self._pace.left])))
 
     def notice(self, line: str) -> None:
-        """Tell one thing, whole; not with --quiet."""
+        """Print a whole line, unless --quiet is given."""
         say(line)
 
 

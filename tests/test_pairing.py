@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgan.images.pairing import alike, pair, same_shape, stem
+from kgan.images.pairing import pair, same_shape, split_by_shape, stem
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_shapes_by_hand(one, other, same):
 
 
 def test_pairs_of_one_shape_stay():
-    assert alike([(0, 1), (1, 0)], [(10, 10), (10, 20)], [(50, 50), (20, 20)]) == ([(0, 1)], [(1, 0)])
+    assert split_by_shape([(0, 1), (1, 0)], [(10, 10), (10, 20)], [(50, 50), (20, 20)]) == ([(0, 1)], [(1, 0)])

@@ -9,7 +9,7 @@ from kgan import console
 from kgan.data.pool import map_in_processes
 from kgan.errors import UserError, counted, shown
 from kgan.images.decoding import PictureError, decode_image
-from kgan.images.listing import Left, Tell, pictures_of, tell_left
+from kgan.images.listing import Reporter, Skipped, pictures_of, report_skipped
 from kgan.paths import expands_paths
 
 Problem = tuple[pathlib.Path, str]
@@ -53,7 +53,7 @@ def main(paths: Sequence[str | os.PathLike]) -> int:
     Returns:
         The exit status: 0 if every picture can be used, otherwise 2.
     """
-    pictures = _pictures(paths, _list_left)
+    pictures = _pictures(paths, _list_skipped)
     problems, remarks = _judged(pictures)
     for path, reason in problems + remarks:
         console.result(shown(f"{path}: {reason}"))
@@ -62,16 +62,16 @@ def main(paths: Sequence[str | os.PathLike]) -> int:
     return 2 if problems else 0
 
 
-def _list_left(_, left: list[Left]) -> None:
+def _list_skipped(_, left: list[Skipped]) -> None:
     for path, kind in left:
         console.result(shown(f"{path}: left out: kgan wrote it ({kind})"))
 
 
-def _pictures(paths: Iterable[str | os.PathLike], tell: Tell = tell_left) -> list[pathlib.Path]:
+def _pictures(paths: Iterable[str | os.PathLike], report: Reporter = report_skipped) -> list[pathlib.Path]:
     paths = list(paths)
     if not paths:
         raise UserError("folders are missing: name folders or files to check")
-    return [picture for picture, _ in pictures_of(paths, tell=tell)]
+    return [picture for picture, _ in pictures_of(paths, report=report)]
 
 
 def _judged(pictures: list[pathlib.Path]) -> tuple[list[Problem], list[Problem]]:

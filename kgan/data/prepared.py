@@ -27,7 +27,7 @@ from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
 from kgan.data.stores import INDEX, File, Store
 from kgan.errors import RunError, UserError, counted, is_or_are, shown
-from kgan.images.decoding import asked_pixels, summed
+from kgan.images.decoding import asked_pixels, summarised
 from kgan.images.listing import make_cache
 
 LAYOUT = 3
@@ -222,5 +222,5 @@ def _report(source: Source, bad: list) -> None:
 
 
 def _tell(source: Source, remarks: list) -> None:
-    for line in summed((name, remark) for name, *_, remark in remarks):
+    for line in summarised((name, remark) for name, *_, remark in remarks):
         console.warn(f"{source.label}: {line}")

@@ -19,7 +19,7 @@ from kgan.data.stores import File, Store
 from kgan.errors import UserError, counted, is_or_are, some
 from kgan.images.decoding import at_most
 from kgan.images.listing import find_pictures, is_named_as_picture
-from kgan.images.pairing import alike, pair, stem, told_odd, told_shapes, told_unsure
+from kgan.images.pairing import describe_ambiguous, describe_shapes, describe_unequal, pair, split_by_shape, stem
 from kgan.paths import expanded
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
@@ -139,17 +139,17 @@ def _matched(content: Store, style: Store) -> tuple[Store, Store]:
             "paired pictures should have equal file names (the suffix apart) in content and style. "
             f"Received: {content.names[0]} and {style.names[0]}, ...; rename them or use an unpaired recipe"
         )
-    both, odd = alike(pairs.both, content.shapes, style.shapes)
-    odd = [told_shapes(content.names[i], content.shapes[i], style.shapes[j]) for i, j in odd]
+    both, odd = split_by_shape(pairs.both, content.shapes, style.shapes)
+    odd = [describe_shapes(content.names[i], content.shapes[i], style.shapes[j]) for i, j in odd]
     if not both:
         raise UserError(
             f"paired pictures should have the same shape, up to 2%. Received: {some(odd)}; cut them alike or use an "
             "unpaired recipe"
         )
     if odd:
-        console.warn(told_odd(odd))
+        console.warn(describe_unequal(odd))
     if pairs.unsure:
-        console.warn(told_unsure(pairs.unsure))
+        console.warn(describe_ambiguous(pairs.unsure))
     if alone := sum(pairs.alone):
         without = f"{counted(alone, 'picture')} without a counterpart {is_or_are(alone)} left out"
         console.warn(f"{counted(len(both), 'pair')}; {without}")
@@ -166,9 +166,9 @@ def _tests(content: Store | None, truth: Store | None, paired: bool) -> tuple[St
     if content is None or truth is None:
         return content, None
     pairs = pair(content.names, truth.names)
-    both, odd = alike(pairs.both, content.shapes, truth.shapes)
+    both, odd = split_by_shape(pairs.both, content.shapes, truth.shapes)
     if odd:
-        others = some([told_shapes(content.names[i], content.shapes[i], truth.shapes[j]) for i, j in odd])
+        others = some([describe_shapes(content.names[i], content.shapes[i], truth.shapes[j]) for i, j in odd])
         console.warn(f"test pictures whose truths have another shape{' are left out' if paired else ''}: {others}")
     if paired and both:
         return content.subset([i for i, _ in both]), truth.subset([j for _, j in both])

@@ -13,9 +13,9 @@ from kgan import console
 from kgan.data import Pictures, Store, open_pictures
 from kgan.data.check import Verdict, verdicts_on
 from kgan.errors import UserError, counted, is_or_are, shown, some
-from kgan.images.decoding import decode_picture, summed
+from kgan.images.decoding import decode_picture, summarised
 from kgan.images.listing import find_pictures
-from kgan.images.pairing import pair, same_shape, stem, told_odd, told_shapes, told_unsure
+from kgan.images.pairing import describe_ambiguous, describe_shapes, describe_unequal, pair, same_shape, stem
 from kgan.images.resizing import BICUBIC, resized, square
 from kgan.inference.loading import Model
 from kgan.runs import places
@@ -201,7 +201,7 @@ class Folder:
 
     def tell(self) -> None:
         """Which pictures are left out, in one line on stderr, and another one of animations."""
-        for line in summed(self.notices):
+        for line in summarised(self.notices):
             console.warn(f"{self.root}: {line}")
         if self.left:
             count = f"{counted(len(self.left), 'picture')} {is_or_are(len(self.left))} left out"
@@ -233,9 +233,9 @@ def _pairs(content: Folder, truth: Folder, least: int) -> tuple[list[Item], list
     content.tell()
     truth.tell()
     if odd:
-        console.warn(told_odd(odd))
+        console.warn(describe_unequal(odd))
     if pairs.unsure:
-        console.warn(told_unsure(pairs.unsure))
+        console.warn(describe_ambiguous(pairs.unsure))
     if alone := pairs.alone[0]:
         has, is_left = ("has", "is") if alone == 1 else ("have", "are")
         console.warn(f"{alone} of {counted(len(content.names), 'picture')} {has} no truth and {is_left} left out")
@@ -251,7 +251,7 @@ def _usable_pairs(
         one, other = next(verdicts), next(verdicts)
         usable = content.judge(i, one, least), truth.judge(j, other, least)
         if all(usable) and not same_shape(one.shape, other.shape):
-            odd.append(told_shapes(str(content.names[i]), one.shape, other.shape))
+            odd.append(describe_shapes(str(content.names[i]), one.shape, other.shape))
         elif all(usable):
             yield i, j
 

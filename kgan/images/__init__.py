@@ -1,1 +1,1 @@
-"""Pictures without TensorFlow: listed, decoded, coloured, masked, blended, and written."""
+"""Pictures without TensorFlow: listing, decoding, colours, masks, blending and writing."""

@@ -1,10 +1,12 @@
-"""A picture and its stylized version made into one: how much, where, and in whose colours. No TensorFlow.
+"""Blends a picture with its stylized version. This module imports no TensorFlow.
 
-Pictures are float32 [H, W, C] in [0, 1], C being 1 (gray), 3 (RGB) or 4 (RGBA, straight alpha); weights are numbers or
-float32 [H, W, 1] in [0, 1]. Everything is mixed in sRGB as stored, not in linear light: equal steps of strength then
-look about equal (in linear light half of a dark stroke on a light ground is all but gone), a mask's edge looks as it
-does in other picture editors, and luma and chroma, which are defined on these values, stay linear in the weight, so
-that a picture which keeps its colours keeps them at every strength.
+Pictures are float32 [H, W, C] in [0, 1], where C is 1 (gray), 3 (RGB) or 4 (RGBA with straight alpha). Weights are
+numbers or float32 [H, W, 1] in [0, 1].
+
+Pictures are blended in sRGB values, not in linear light, for three reasons. Equal steps of strength look about equal,
+while in linear light a dark stroke on a light background almost disappears at half strength. The edge of a mask looks
+as in other picture editors. Luma and chroma, which are defined on these values, are linear in the weight, so that a
+picture that keeps its colours keeps them at every strength.
 """
 
 import numpy as np
@@ -16,10 +18,17 @@ from kgan.images.pictures import LUMA
 def blend(
     content: np.ndarray, stylized: np.ndarray, weight: float | np.ndarray = 1.0, keep_colour: bool = False
 ) -> np.ndarray:
-    """`content` where `weight` is 0, `stylized` where it is 1, both exactly, and in between a share of each.
+    """Blend two pictures. Colours are weighted by their alpha, so that invisible colours do not bleed in.
 
-    Both [H, W, 1|3|4], maybe of different channels -> [H, W, the larger number of channels]. Where `stylized` has no
-    alpha it has that of `content`. Colours count by their alpha: what nobody sees does not bleed in.
+    Args:
+        content: the original, float32 [H, W, 1|3|4] in [0, 1].
+        stylized: the stylized picture, float32 [H, W, 1|3|4] in [0, 1]. If it has no alpha, that of `content` is used.
+        weight: weight of the stylized picture: a number, or float32 [H, W, 1] in [0, 1].
+        keep_colour: use only the luma of the stylized picture.
+
+    Returns:
+        float32 [H, W, C] with the larger number of channels. It is exactly `content` at weight 0 and exactly `stylized`
+        at weight 1.
     """
     colours, alpha = _split(content)
     made, made_alpha = _split(stylized)
@@ -37,7 +46,17 @@ def blend(
 
 
 def mix(first: np.ndarray, second: np.ndarray, weight: float | np.ndarray) -> np.ndarray:
-    """(1 - weight) first + weight second: exactly `first` at 0, exactly `second` at 1.
+    """Linear interpolation: exactly `first` at weight 0 and exactly `second` at weight 1.
+
+    Args:
+        first: an array.
+        second: an array of the same shape.
+        weight: a number or an array in [0, 1].
+
+    Returns:
+        (1 - weight) first + weight second.
+
+    Example:
 
     >>> mix(np.float32([0, 1]), np.float32([1, 1]), 0.25).tolist()
     [0.25, 1.0]
@@ -47,12 +66,21 @@ def mix(first: np.ndarray, second: np.ndarray, weight: float | np.ndarray) -> np
 
 
 def with_colours_of(content: np.ndarray, stylized: np.ndarray) -> np.ndarray:
-    """The luma of `stylized` with the chroma of `content`: its colours, the other's brushwork.
+    """Combine the luma of `stylized` with the chroma of `content`.
 
-    [H, W, 1|3] each -> [H, W, channels of content]. This is the luminance-only transfer of Gatys, Bethge, Hertzmann and
-    Shechtman, "Preserving Color in Neural Artistic Style Transfer" (2016, arXiv 1606.05897), in YCbCr: Y of one, Cb and
-    Cr of the other, which in RGB is content + (Y stylized - Y content). Where that leaves [0, 1] the chroma is scaled
-    down until it fits, so that luma and hue stay what they should be; clipping would change both.
+    In YCbCr, this takes Y from one picture, and Cb and Cr from the other. In RGB, it is content + (Y stylized -
+    Y content). Where the result is outside [0, 1], the chroma is scaled down, which keeps luma and hue. Clipping would
+    change both.
+
+    Args:
+        content: float32 [H, W, 1|3] in [0, 1].
+        stylized: float32 [H, W, 1|3] in [0, 1].
+
+    Returns:
+        float32 [H, W, channels of content] in [0, 1].
+
+    Reference: luminance-only transfer in
+    [Gatys et al., Preserving Color in Neural Artistic Style Transfer](https://arxiv.org/abs/1606.05897).
     """
     wanted = luma(stylized)
     chroma = content - luma(content)
@@ -63,26 +91,50 @@ def with_colours_of(content: np.ndarray, stylized: np.ndarray) -> np.ndarray:
 
 
 def luma(picture: np.ndarray) -> np.ndarray:
-    """[H, W, 1|3] -> Y [H, W, 1] of ITU-R BT.601."""
+    """The luma Y of ITU-R BT.601.
+
+    Args:
+        picture: [H, W, 1|3].
+
+    Returns:
+        [H, W, 1].
+    """
     return picture if picture.shape[-1] == 1 else (picture @ LUMA)[..., None]
 
 
 def feather(mask: np.ndarray, radius: float) -> np.ndarray:
-    """A mask [H, W] in [0, 1], of 256 levels, with soft edges: twice the blurred mask less the mask itself.
+    """Soften the edges of a mask: twice the blurred mask minus the mask.
 
-    That softens an edge inwards, alike at every slant: what is black stays 0, and an area of one value, also one cut by
-    the picture's border, keeps that value from `radius` pixels inside.
+    Edges are softened inwards, equally in all directions. Black areas stay 0. Areas of one value keep it at a distance
+    of `radius` pixels from their edge, also at the border of the picture.
+
+    Args:
+        mask: [H, W] in [0, 1] with 256 levels.
+        radius: width of the soft edge in pixels.
+
+    Returns:
+        float32 [H, W] in [0, 1].
     """
     if radius <= 0:
         return mask.astype(np.float32)
     levels = Image.fromarray(np.rint(mask * 255).astype(np.uint8))
-    deviation = min(radius, max(mask.shape)) / 3  # Pillow's Gaussian ends after three of them
+    deviation = min(radius, max(mask.shape)) / 3  # Pillow's Gaussian ends after three standard deviations
     blurred = np.asarray(levels.filter(ImageFilter.GaussianBlur(deviation)), np.float32) / 255
     return np.clip(2 * blurred - mask, 0, mask, dtype=np.float32)
 
 
 def strips(count: int, length: int, pixels: int = 2**20) -> list[slice]:
-    """Slices of `count` lines of `length` pixels, about `pixels` in each: a large picture part by part.
+    """Divide a large picture into strips.
+
+    Args:
+        count: number of rows.
+        length: pixels per row.
+        pixels: approximate number of pixels per strip.
+
+    Returns:
+        Slices of rows.
+
+    Example:
 
     >>> strips(5, 10, pixels=20)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
@@ -92,5 +144,5 @@ def strips(count: int, length: int, pixels: int = 2**20) -> list[slice]:
 
 
 def _split(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Colours and alpha [H, W, 1], which is None where the picture has none."""
+    """Split a picture into colours and alpha, [H, W, 1] or None."""
     return (picture[..., :3], picture[..., 3:]) if picture.shape[-1] == 4 else (picture, None)

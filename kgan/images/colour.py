@@ -1,6 +1,6 @@
-"""ICC profiles: from a file's own colours to sRGB and back. Pillow and its Little CMS only.
+"""Converts colours between the ICC profile of a file and sRGB, with Pillow and Little CMS.
 
-Pictures are Pillow images in mode L, RGB, RGBA or CMYK. Networks see sRGB; files keep the colours that they came with.
+Pictures are Pillow images in mode L, RGB, RGBA or CMYK. Networks get sRGB. Written files keep the profile of the input.
 """
 
 import functools
@@ -12,14 +12,14 @@ from PIL import Image, ImageCms
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 ROUNDING = 2
-"""Levels by which sRGB may differ from itself on its way through another maker's sRGB profile."""
+"""The largest difference in levels after a conversion between two sRGB profiles."""
 
 _SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
-"""Mode -> the colour space that its profile should be of, in the words of ICC."""
+"""Names of the ICC colour space by the mode of an image."""
 
 
 def fitting(profile: bytes | None, mode: str) -> bytes | None:
-    """The profile if it can be read and is of that mode's colour space, else None."""
+    """The profile, or None if it cannot be read or has another colour space than the mode."""
     return profile if profile and _space(profile) == _SPACES.get(mode) else None
 
 
@@ -33,9 +33,14 @@ def _space(profile: bytes) -> str | None:
 
 @functools.lru_cache(8)
 def is_srgb(profile: bytes | None, mode: str = "RGB") -> bool:
-    """Whether colours under this profile are sRGB already, within rounding; also where it says nothing of that mode.
+    """Whether the colours of this profile are sRGB, up to rounding. Colours are compared, because names are unreliable.
 
-    Judged by what it does to colours: linear profiles, too, have sRGB in their names.
+    Args:
+        profile: bytes of an ICC profile, or None.
+        mode: mode of the image.
+
+    Returns:
+        True for sRGB profiles, and for profiles that are missing, broken or for another mode.
     """
     if fitting(profile, mode) is None:
         return True
@@ -51,17 +56,33 @@ def is_srgb(profile: bytes | None, mode: str = "RGB") -> bool:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """The same colours in sRGB, as RGB or RGBA; itself where the profile is sRGB, broken or of another colour space."""
+    """Convert an image to sRGB.
+
+    Args:
+        image: the image.
+        profile: bytes of its ICC profile, or None.
+
+    Returns:
+        An image in mode RGB or RGBA, or the image itself if the profile is sRGB or cannot be used.
+    """
     if is_srgb(profile, image.mode):
         return image
     try:
         return _converted(image, _read(profile), SRGB, "RGB")
-    except ImageCms.PyCMSError:  # a profile that can be read and not used
+    except ImageCms.PyCMSError:  # the profile can be read but not used
         return image
 
 
 def from_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """sRGB (L, RGB, RGBA) -> the same colours under an RGB or gray profile, in its mode; itself where that is sRGB."""
+    """Convert an image from sRGB to the colours of a profile.
+
+    Args:
+        image: an sRGB image in mode L, RGB or RGBA.
+        profile: bytes of an RGB or gray ICC profile, or None.
+
+    Returns:
+        An image in the mode of the profile, or the image itself if the profile is sRGB.
+    """
     mode = "L" if fitting(profile, "L") else "RGB"
     if is_srgb(profile, mode):
         return image
@@ -69,7 +90,15 @@ def from_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def pixels_from_srgb(pixels: np.ndarray, profile: bytes | None) -> np.ndarray:
-    """`from_srgb` of uint8 [H, W, 1|3|4]."""
+    """Convert pixels from sRGB to the colours of a profile, as `from_srgb`.
+
+    Args:
+        pixels: uint8 [H, W, 1|3|4].
+        profile: bytes of an RGB or gray ICC profile, or None.
+
+    Returns:
+        uint8 [H, W, C].
+    """
     if is_srgb(profile, "L" if fitting(profile, "L") else "RGB"):
         return pixels
     made = np.asarray(from_srgb(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), profile))
@@ -81,7 +110,7 @@ def _read(profile: bytes) -> ImageCms.ImageCmsProfile:
 
 
 def _converted(image: Image.Image, given, wanted, mode: str) -> Image.Image:
-    """Colours from one profile to another; alpha is left alone."""
+    """Convert colours from one profile to another. Alpha is not changed."""
     if image.mode != "RGBA":
         return ImageCms.profileToProfile(image, given, wanted, outputMode=mode)
     colours = ImageCms.profileToProfile(image.convert("RGB"), given, wanted, outputMode=mode)

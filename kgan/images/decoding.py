@@ -39,17 +39,17 @@ pixel or more cannot be in a shorter file."""
 LIMIT = "KGAN_MAX_MEGAPIXELS"
 """The environment variable that says how large a picture may be."""
 
-MOVES = "animated: the first frame is taken; a film is another matter"
+ANIMATED = "animated: the first frame is taken; a film is another matter"
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 Source = str | os.PathLike | BinaryIO
 
 
-def summed(told: Iterable[tuple[object, str]]) -> list[str]:
+def summarised(told: Iterable[tuple[object, str]]) -> list[str]:
     """(name, notice) of many pictures -> one line for each kind of notice.
 
-    >>> summed([("a.gif", "animated"), ("b.gif", "animated")])
+    >>> summarised([("a.gif", "animated"), ("b.gif", "animated")])
     ['a.gif and 1 more: animated']
     """
     names: dict[str, list[object]] = {}
@@ -184,7 +184,7 @@ def _opened(source: Source) -> Iterator[tuple[Image.Image, tuple[str, ...]]]:
     with pillows_limit_off():
         image = Image.open(source, formats=FORMATS)
         _refuse_bomb(*image.size, _length(source))
-        notices = (MOVES,) if _is_animated(image) else ()
+        notices = (ANIMATED,) if _is_animated(image) else ()
     with image:
         yield image, notices
 

@@ -1,8 +1,8 @@
-"""Which files a folder gives: the one place that decides it, for every command. No TensorFlow here.
+"""Lists the pictures in a folder, for all commands. This module imports no TensorFlow.
 
-A folder gives every file at any depth that is named as a picture. Links to folders are followed, each real folder is
-read once. Left out are hidden files and folders, and below the folder that was named those that kgan wrote itself: a
-command's own output, runs, exported models, caches. A folder that is named is always read.
+All files at any depth with the suffix of a picture are listed. Links to folders are followed, and each real folder is
+read once. Hidden files and folders are skipped, and so are folders that kgan wrote: the output of the command, runs,
+exported models and caches. A folder that the user names is always read.
 """
 
 import dataclasses
@@ -17,11 +17,11 @@ from kgan.errors import UserError
 
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif"})
 REFUSED_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".jxl", ".bmp", ".tif", ".tiff", ".psd"})
-"""Pictures all the same: they are found, so that they are named as unreadable and not silently left out."""
+"""Suffixes of pictures that kgan cannot read. They are listed, so that there is an error instead of a silent skip."""
 
 CACHE_TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
-"""Marks a folder as a cache, for kgan and for programs that make backups: https://bford.info/cachedir/"""
+"""Marks a folder as a cache for kgan and for backup programs (https://bford.info/cachedir/)."""
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),
@@ -31,29 +31,38 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISBLK, "a device"),
 )
 
-Left = tuple[pathlib.Path, str]
-"""A folder that is left out, and why: "run", "exported model", "cache" or "output"."""
+Skipped = tuple[pathlib.Path, str]
+"""A skipped folder and the reason: "run", "exported model", "cache" or "output"."""
 
-Tell = Callable[[str | os.PathLike, list[Left]], None]
+Reporter = Callable[[str | os.PathLike, list[Skipped]], None]
 
 
 @dataclasses.dataclass
 class Found:
-    """What a folder gives: pictures, sorted; and folders below it that are left out."""
+    """The contents of a folder.
+
+    Attributes:
+        pictures: sorted paths of pictures.
+        skipped: folders that are skipped.
+    """
 
     pictures: list[pathlib.Path] = dataclasses.field(default_factory=list)
-    left: list[Left] = dataclasses.field(default_factory=list)
+    skipped: list[Skipped] = dataclasses.field(default_factory=list)
 
 
 def is_named_as_picture(path: str | os.PathLike) -> bool:
-    """Whether the suffix is that of a picture, also of one that kgan refuses by its format."""
+    """Whether a path has the suffix of a picture, including formats that kgan cannot read."""
     return pathlib.PurePath(path).suffix.lower() in READ_SUFFIXES | REFUSED_SUFFIXES
 
 
 def no_file(path: str | os.PathLike) -> str | None:
-    """Why a path must not be opened as a file: "is a pipe, not a file"; None for a file, and where nothing is.
+    """The reason why a path cannot be opened as a file, such as "is a pipe, not a file". Opening a pipe waits for ever.
 
-    Opening a pipe would wait for ever.
+    Args:
+        path: the path.
+
+    Returns:
+        The reason, or None for a file and for a path that does not exist.
     """
     kind = _kind(path)
     if kind == "a folder":
@@ -62,7 +71,7 @@ def no_file(path: str | os.PathLike) -> str | None:
 
 
 def _kind(path: str | os.PathLike) -> str | None:
-    """ "a pipe", "a socket", "a device", "a folder"; None for a file, and where nothing is."""
+    """ "a pipe", "a socket", "a device" or "a folder". None for a file and for a path that does not exist."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -71,7 +80,7 @@ def _kind(path: str | os.PathLike) -> str | None:
 
 
 def _shut(folder: str | os.PathLike) -> str | None:
-    """Why a folder cannot be looked into; None where it can."""
+    """The reason why a folder cannot be read, or None."""
     try:
         os.scandir(folder).close()
     except OSError as error:
@@ -79,42 +88,66 @@ def _shut(folder: str | os.PathLike) -> str | None:
     return None
 
 
-def tell_left(folder: str | os.PathLike, left: list[Left]) -> None:
-    """One line on stderr when folders below `folder` are left out because kgan wrote them; none for the output."""
+def report_skipped(folder: str | os.PathLike, left: list[Skipped]) -> None:
+    """Print a line on stderr if folders below `folder` are skipped because kgan wrote them.
+
+    Args:
+        folder: the folder that the user names.
+        left: the skipped folders. The output of the command is not reported.
+    """
     left = [(path, kind) for path, kind in left if kind != "output"]
     if left:
         console.say(f"kgan: {folder}: left out what kgan wrote: {_first(left)}")
 
 
 def find_pictures(
-    folder: str | os.PathLike, outputs: Iterable[str | os.PathLike] = (), tell: Tell = tell_left
+    folder: str | os.PathLike, outputs: Iterable[str | os.PathLike] = (), report: Reporter = report_skipped
 ) -> list[pathlib.Path]:
-    """Every picture of that folder, sorted.
+    """List the pictures of a folder.
 
-    `outputs` are folders that are left out too. `tell` says which folders are left out, if any is. Among the pictures
-    is what shall be named as unreadable: files of other formats (HEIC, TIFF, ...), pipes named as pictures, and folders
-    that may not be read. Raises UserError for what is no folder and for one without pictures.
+    The list includes paths that cannot be read, so that they are reported later: files of other formats (HEIC, TIFF,
+    ...), pipes with the suffix of a picture, and folders without permission.
+
+    Args:
+        folder: the folder, which is searched at any depth.
+        outputs: folders that are skipped.
+        report: a function that reports skipped folders.
+
+    Returns:
+        Sorted paths.
+
+    Raises:
+        UserError: if it is not a folder or contains no pictures.
     """
     found = look_through(folder, outputs)
-    if not found.pictures and not found.left:
+    if not found.pictures and not found.skipped:
         raise UserError(f"{folder}: no pictures in this folder; give one that holds JPEG, PNG, WebP or GIF files")
     if not found.pictures:
-        raise UserError(f"{folder}: no pictures besides those in {_first(found.left)}; name that folder to use them")
-    tell(folder, found.left)
+        raise UserError(f"{folder}: no pictures besides those in {_first(found.skipped)}; name that folder to use them")
+    report(folder, found.skipped)
     return found.pictures
 
 
 def pictures_of(
-    paths: Iterable[str | os.PathLike], outputs: Iterable[str | os.PathLike] = (), tell: Tell = tell_left
+    paths: Iterable[str | os.PathLike], outputs: Iterable[str | os.PathLike] = (), report: Reporter = report_skipped
 ) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
-    """(file, its path inside the folder that was named) for files and folders; each such pair once.
+    """List the pictures of several files and folders.
 
-    Raises UserError for a path that is missing, neither a file nor a folder, or a folder without pictures.
+    Args:
+        paths: files, or folders, which are searched at any depth.
+        outputs: folders that are skipped.
+        report: a function that reports skipped folders.
+
+    Returns:
+        An iterator over (path, path relative to the folder that the user names), without duplicates.
+
+    Raises:
+        UserError: if a path does not exist or is neither a file nor a folder, or a folder contains no pictures.
     """
     seen = set()
     for path in map(pathlib.Path, paths):
         is_file = os.path.exists(path) and not os.path.isdir(path)
-        found = [named_file(path)] if is_file else find_pictures(path, outputs, tell)
+        found = [named_file(path)] if is_file else find_pictures(path, outputs, report)
         for file in found:
             relative = pathlib.Path(path.name) if is_file else file.relative_to(path)
             if (os.path.abspath(file), relative) not in seen:
@@ -123,7 +156,18 @@ def pictures_of(
 
 
 def named_file(path: str | os.PathLike, option: str = "") -> pathlib.Path:
-    """The path of a file or folder; UserError for what is missing, and for what is neither."""
+    """Check a path that the user names.
+
+    Args:
+        path: the path.
+        option: the option of the path, for error messages.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: if it does not exist or is neither a file nor a folder.
+    """
     flag = f"{option} " if option else ""
     if not os.path.exists(path):
         raise UserError(f"{flag}{path}: no such file or folder; check the path")
@@ -133,7 +177,18 @@ def named_file(path: str | os.PathLike, option: str = "") -> pathlib.Path:
 
 
 def look_through(folder: str | os.PathLike, outputs: Iterable[str | os.PathLike] = ()) -> Found:
-    """`find_pictures` that says nothing, of a folder that may have no pictures."""
+    """List the pictures of a folder, which may contain none, without a report.
+
+    Args:
+        folder: the folder, which is searched at any depth.
+        outputs: folders that are skipped.
+
+    Returns:
+        Pictures and skipped folders.
+
+    Raises:
+        UserError: if it is not a folder or cannot be read.
+    """
     root = pathlib.Path(folder)
     if not os.path.lexists(root):
         raise UserError(f"{root}: no such folder; check the path")
@@ -145,12 +200,12 @@ def look_through(folder: str | os.PathLike, outputs: Iterable[str | os.PathLike]
 
 
 class _Walk:
-    """One walk below `root`: real folders first, then links to folders, so that a link never renames what is there."""
+    """A search below `root`. Real folders come before links, so that a picture gets the path without a link."""
 
     def __init__(self, root: pathlib.Path, outputs: Iterable[str | os.PathLike]):
         self.found = Found()
         self._outputs = {identity(path) for path in outputs} - {None}
-        # A link to a folder above leads back here.
+        # Links to parent folders are not followed.
         self._seen = {identity(folder) for folder in root.resolve().parents}
         self._links: list[pathlib.Path] = []
         self._look(root)
@@ -159,13 +214,13 @@ class _Walk:
         self.found.pictures.sort()
 
     def _enter(self, folder: pathlib.Path) -> None:
-        """Look into a folder below the root, if it is a new one and not kgan's own."""
+        """Search a folder below the root, unless it was searched before or kgan wrote it."""
         if identity(folder) in self._seen:
             return
         kind = "output" if identity(folder) in self._outputs else kind_of_folder(folder)
         if kind:
             self._seen.add(identity(folder))
-            self.found.left.append((folder, kind))
+            self.found.skipped.append((folder, kind))
         else:
             self._look(folder)
 
@@ -173,7 +228,7 @@ class _Walk:
         self._seen.add(identity(folder))
         try:
             names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-        except OSError:  # what may not be read is told by whoever opens it
+        except OSError:  # reported later, when it is opened
             self.found.pictures.append(folder)
             return
         for path in (folder / name for name in names):
@@ -186,7 +241,7 @@ class _Walk:
 
 
 def identity(path: str | os.PathLike) -> tuple[int, int] | None:
-    """What is the same for all names of a file or folder; None where nothing is."""
+    """A key that is equal for all paths of the same file or folder. None if the path does not exist."""
     try:
         status = os.stat(path)
     except OSError:
@@ -195,7 +250,7 @@ def identity(path: str | os.PathLike) -> tuple[int, int] | None:
 
 
 def same(one: str | os.PathLike, other: str | os.PathLike) -> bool:
-    """Whether two paths lead to the same file or folder."""
+    """Whether two paths are the same file or folder."""
     return identity(one) == identity(other) is not None
 
 
@@ -203,7 +258,7 @@ def same(one: str | os.PathLike, other: str | os.PathLike) -> bool:
 
 
 def kind_of_folder(folder: pathlib.Path) -> str | None:
-    """ "run", "exported model" or "cache" by the marks that these carry; None for a folder of the user's own."""
+    """ "run", "exported model" or "cache" if kgan wrote the folder, else None."""
     if _is_run(folder / "config.json"):
         return "run"
     if os.path.isfile(folder / "saved_model.pb"):
@@ -212,7 +267,7 @@ def kind_of_folder(folder: pathlib.Path) -> str | None:
 
 
 def _is_run(config: pathlib.Path) -> bool:
-    """Other programs write a config.json too; only kgan's has both a recipe and a number of steps."""
+    """Whether a config.json is kgan's: only kgan's has both a recipe and a number of steps."""
     if not os.path.isfile(config):
         return False
     try:
@@ -234,9 +289,9 @@ def _starts(path: pathlib.Path, text: str) -> bool:
 
 
 def make_cache(folder: str | os.PathLike) -> None:
-    """Make the folder of a cache, if it is not there, with the mark that says what it is. Raises OSError."""
+    """Make a folder with the mark of a cache, if it does not exist. Raises OSError if this fails."""
     folder = pathlib.Path(folder)
-    if folder.exists():  # perhaps it holds other things too
+    if folder.exists():  # it may contain other files, so it is not marked
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CACHE_TAG).write_text(
@@ -245,8 +300,8 @@ def make_cache(folder: str | os.PathLike) -> None:
     )
 
 
-def _first(left: list[Left]) -> str:
-    """The first one, and how many more there are."""
+def _first(left: list[Skipped]) -> str:
+    """The first skipped folder, and the number of others."""
     (path, kind), more = left[0], len(left) - 1
     others = f" and {more} more {'folder' if more == 1 else 'folders'}" if more else ""
     return f"{path} ({kind}){others}"

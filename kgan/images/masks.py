@@ -1,4 +1,4 @@
-"""Mask files: which one belongs to which picture, and what it says of every pixel of it."""
+"""Finds the mask file of each picture and reads it."""
 
 import pathlib
 from collections.abc import Sequence
@@ -10,32 +10,45 @@ from kgan.errors import UserError
 from kgan.images.decoding import PictureError, is_readable, read_picture
 from kgan.images.listing import READ_SUFFIXES, find_pictures, named_file
 from kgan.images.pairing import pair, same_shape, stem
-from kgan.images.targets import Place
+from kgan.images.targets import Destination
 
 
 class Masks:
-    """One mask for all pictures, or a folder of masks: for each picture the one of the same name and subfolder."""
+    """One mask for all pictures, or a folder with a mask of the same name and subfolder for each picture.
+
+    Args:
+        path: a mask file or a folder of masks.
+
+    Raises:
+        UserError: if the path does not exist, a folder contains no pictures, or the mask cannot be used.
+    """
 
     def __init__(self, path: pathlib.Path):
-        """Raises UserError when the path is missing, a folder without pictures, or a mask that cannot be used."""
         self._path = named_file(path, "--mask")
         self._found = {file.relative_to(path): file for file in find_pictures(path)} if path.is_dir() else None
         self._only = None if path.is_dir() else read_mask(path)
 
-    def files_for(self, places: Sequence[Place]) -> list[pathlib.Path | None]:
-        """The mask file of every picture, by its path inside its folder: masks/a.jpg, else masks/a.png, ...
+    def files_for(self, destinations: Sequence[Destination]) -> list[pathlib.Path | None]:
+        """Find the mask of each picture: masks/a.jpg for a.jpg, or else a file that differs in its suffix only.
 
-        None for a picture without one that cannot be read. Raises UserError where there is none, or more than one.
+        Args:
+            destinations: the pictures.
+
+        Returns:
+            The path of each mask. It is None for an unreadable picture without a mask.
+
+        Raises:
+            UserError: if a readable picture has no mask or more than one.
         """
         if self._found is None:
-            return [self._path] * len(places)
-        names, masks = list(dict.fromkeys(place.relative for place in places)), list(self._found)
+            return [self._path] * len(destinations)
+        names, masks = list(dict.fromkeys(destination.relative for destination in destinations)), list(self._found)
         pairs = pair(names, masks)
-        files = {names[place]: self._found[masks[other]] for place, other in pairs.both}
-        for place in places:
-            if place.relative not in files and is_readable(place.source):
-                raise UserError(self._why_none(place.relative))
-        return [files.get(place.relative) for place in places]
+        files = {names[index]: self._found[masks[other]] for index, other in pairs.both}
+        for destination in destinations:
+            if destination.relative not in files and is_readable(destination.source):
+                raise UserError(self._why_none(destination.relative))
+        return [files.get(destination.relative) for destination in destinations]
 
     def _why_none(self, picture: pathlib.Path) -> str:
         near = [file for name, file in self._found.items() if stem(name) == stem(picture)]
@@ -47,12 +60,22 @@ class Masks:
         return f"{self._path / picture.with_suffix('')}: no such mask ({kinds}); every picture needs one"
 
     def read(self, file: pathlib.Path) -> np.ndarray:
-        """The mask in `file`, which `files_for` named, as `read_mask` gives it."""
+        """Read a mask that `files_for` found, as `read_mask`."""
         return read_mask(file) if self._only is None else self._only
 
 
 def read_mask(path: pathlib.Path) -> np.ndarray:
-    """uint8 [H, W], 255 where the file is white and 0 where it is black or transparent. PictureError says why not."""
+    """Read a mask file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        uint8 [H, W], 255 for white and 0 for black or transparent pixels.
+
+    Raises:
+        PictureError: if it cannot be read or is animated.
+    """
     picture = read_picture(path)
     if picture.notices:
         raise PictureError(str(path), "is animated; give a mask of one frame")
@@ -61,7 +84,13 @@ def read_mask(path: pathlib.Path) -> np.ndarray:
 
 
 def fits(mask: np.ndarray, size: tuple[int, int]) -> bool:
-    """Whether a mask [h, w] can be scaled to (height, width): the same aspect ratio, up to one pixel or 2% of a side.
+    """Whether a mask has the aspect ratio of a picture, up to one pixel or 2% of a side.
+
+    Args:
+        mask: [h, w].
+        size: height and width of the picture.
+
+    Example:
 
     >>> fits(np.zeros((341, 512)), (667, 1000)), fits(np.zeros((512, 512)), (667, 1000))
     (True, False)

@@ -1,7 +1,7 @@
-"""What a picture file says beside its pixels (EXIF, XMP, IPTC, texts, resolution): read, made true for the upright
-picture, and handed on to another file. Pillow only.
+"""Reads the metadata of a picture, corrects it for the upright picture, and writes it to another file.
 
-Whatever is broken is left out: it never keeps a picture from being read or written.
+Metadata are EXIF, XMP, IPTC, texts and resolution. Only Pillow is used. Broken metadata is left out, so that a picture
+can always be read and written.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 ORIENTATION = ExifTags.Base.Orientation
 
 LONGEST = 65_000
-"""Bytes that a JPEG's segment can hold, its name left aside."""
+"""Bytes that a segment of a JPEG can hold, without its name."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -33,9 +33,15 @@ _IPTC, _PHOTOSHOP = 0x0404, b"Photoshop 3.0\0"
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """Of an upright picture; empty for what a file does not say.
+    """The metadata of an upright picture. Missing parts are empty.
 
-    `exif`: a TIFF structure; `xmp`: a packet; `iptc`: IIM records; `dpi`: across and down; `texts`: keyword and text.
+    Attributes:
+        exif: EXIF as a TIFF structure.
+        xmp: XMP packet.
+        iptc: IIM records.
+        dpi: horizontal and vertical resolution in dots per inch, or None.
+        comment: comment of a JPEG.
+        texts: keywords and texts of a PNG.
     """
 
     exif: bytes = b""
@@ -47,19 +53,19 @@ class Metadata:
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF's number, else XMP's, from 1 to 8: how an opened picture is to be turned; 1 (upright) without one."""
+    """The orientation of an opened picture in EXIF or else in XMP, from 1 to 8; 1 (upright) without one."""
     number = _tried(lambda: int(image.getexif().get(ORIENTATION, 1)), 1)
     return number if number in _TURNS else 1
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its orientation says."""
+    """Turn a picture upright according to its orientation."""
     turn = _TURNS.get(orientation(image))
     return image if turn is None else image.transpose(turn)
 
 
 def read(image: Image.Image) -> Metadata:
-    """What a loaded picture says, as it is true for `upright(image)`."""
+    """Read the metadata of a loaded picture, corrected for `upright(image)`."""
     turned = orientation(image) >= 5
     size = image.size[::-1] if turned else image.size
     info = image.info
@@ -75,7 +81,15 @@ def read(image: Image.Image) -> Metadata:
 
 
 def options(metadata: Metadata, file_format: str) -> dict[str, Any]:
-    """What Pillow's `save` takes so that a file of this format (JPEG, PNG, WEBP) says the same, as far as it can."""
+    """The arguments of Pillow's `save` that write the metadata, as far as the format allows.
+
+    Args:
+        metadata: the metadata.
+        file_format: "JPEG", "PNG" or "WEBP".
+
+    Returns:
+        Keyword arguments.
+    """
     given = {"exif": metadata.exif and _EXIF + metadata.exif, "xmp": metadata.xmp, "dpi": metadata.dpi}
     if file_format == "PNG":
         given["pnginfo"] = _pnginfo(metadata)
@@ -88,7 +102,7 @@ def options(metadata: Metadata, file_format: str) -> dict[str, Any]:
 
 
 def _tried(value: Callable[[], Any], otherwise: Any) -> Any:
-    """Pillow's parsers, and ours, raise nearly anything on what is broken."""
+    """The value, or `otherwise` after any error. Broken metadata can raise nearly anything."""
     with contextlib.suppress(Exception):
         return value()
     return otherwise
@@ -100,18 +114,18 @@ def _dpi(given: tuple) -> tuple[float, float] | None:
 
 
 # --- EXIF -------------------------------------------------------------------------------------------------------------
-# Pillow can write EXIF anew, and then moves everything: maker notes, whose numbers count from the start, no longer find
-# their own parts, and types change. So the few numbers that are no longer true are changed where they stand.
+# When Pillow writes EXIF, it moves all data. Maker notes contain offsets from the start, which are then wrong, and data
+# types change. So the few numbers that must be corrected are changed in place.
 
 
 def _given_exif(info: dict) -> bytes:
     if "exif" in info:
         return info["exif"]
-    return bytes.fromhex("".join(info[_RAW + "exif"].split("\n")[3:]))  # as ImageMagick puts it into PNG
+    return bytes.fromhex("".join(info[_RAW + "exif"].split("\n")[3:]))  # as ImageMagick writes it to PNG
 
 
 def _true_exif(exif: bytes, size: tuple[int, int]) -> bytes:
-    """EXIF of a picture of this (width, height), upright, without the thumbnail. Raises nearly anything if broken."""
+    """EXIF for an upright picture of this (width, height), without thumbnail. Broken EXIF can raise nearly anything."""
     data = bytearray(exif.removeprefix(_EXIF))
     order = {b"II": "<", b"MM": ">"}[bytes(data[:2])]
     (start,) = struct.unpack_from(f"{order}I", data, 4)
@@ -127,14 +141,14 @@ def _true_exif(exif: bytes, size: tuple[int, int]) -> bytes:
 
 
 def _directory(data: bytearray, order: str, start: int) -> tuple[dict[int, int], int]:
-    """Tag -> where its entry (tag, type, count, value) stands, and where the number of the next directory stands."""
+    """The offsets of the entries (tag, type, count, value) by tag, and the offset of the next directory's number."""
     (count,) = struct.unpack_from(f"{order}H", data, start)
     places = range(start + 2, start + 2 + 12 * count, 12)
     return {struct.unpack_from(f"{order}H", data, at)[0]: at for at in places}, start + 2 + 12 * count
 
 
 def _number(data: bytearray, order: str, at: int) -> int:
-    """The value of an entry that is one SHORT (3) or LONG."""
+    """The value of an entry with one SHORT (3) or LONG."""
     (kind,) = struct.unpack_from(f"{order}H", data, at + 2)
     return struct.unpack_from(f"{order}H" if kind == 3 else f"{order}I", data, at + 8)[0]
 
@@ -146,8 +160,8 @@ def _set_size(data: bytearray, order: str, tags: dict[int, int], names: tuple, s
 
 
 def _without_thumbnail(data: bytearray, order: str, pointer: int) -> bytes:
-    """Without the second directory and the small picture in it, which would show what was restyled."""
-    if pointer + 4 > len(data):  # some writers end the structure here
+    """Remove the second directory with the thumbnail, which shows the original picture."""
+    if pointer + 4 > len(data):  # some programs end the structure here
         return bytes(data)
     (start,) = struct.unpack_from(f"{order}I", data, pointer)
     struct.pack_into(f"{order}I", data, pointer, 0)
@@ -171,7 +185,7 @@ def _given_xmp(info: dict) -> bytes:
 
 
 def _true_xmp(xmp: bytes, size: tuple[int, int]) -> bytes:
-    """An XMP packet of an upright picture of this (width, height), without thumbnails and names of parts elsewhere."""
+    """XMP for an upright picture of this (width, height), without thumbnails and references to extended XMP."""
     width, height = size
     numbers = {"tiff:Orientation": 1, "tiff:ImageWidth": width, "tiff:ImageLength": height}
     numbers |= {"exif:PixelXDimension": width, "exif:PixelYDimension": height}
@@ -182,7 +196,7 @@ def _true_xmp(xmp: bytes, size: tuple[int, int]) -> bytes:
 
 
 def _texts(image: Image.Image) -> tuple[tuple[str, str], ...]:
-    """A PNG's texts, less those that are kept by another name."""
+    """The texts of a PNG, without those that hold XMP or raw profiles."""
     if image.format != "PNG":
         return ()
     texts = ((key, text) for key, text in image.info.items() if isinstance(text, str))
@@ -203,7 +217,7 @@ def _pnginfo(metadata: Metadata) -> PngImagePlugin.PngInfo:
 
 
 def _iptc_segment(records: bytes) -> bytes:
-    """Captions and credits as Photoshop puts them into a JPEG: a segment with one resource of an empty name."""
+    """A JPEG segment with captions and credits, as Photoshop writes them."""
     if not records:
         return b""
     resource = b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(records)) + records + b"\0" * (len(records) % 2)

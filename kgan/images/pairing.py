@@ -1,7 +1,7 @@
-"""Which picture belongs to which: by name, and only where both have the same shape. The one place that decides it.
+"""Pairs the pictures of two folders by name and shape.
 
-Names are paths inside the two folders. First those pair that are equal to the letter. Of what is left over then, a
-name pairs with the only one that differs in the suffix alone; where there are several, nobody knows which.
+Names are paths relative to the folders. Equal names form pairs first. Then two names form a pair if they differ only in
+the suffix and no other name does. If there are several, the names are ambiguous and form no pair.
 """
 
 import collections
@@ -13,15 +13,17 @@ from collections.abc import Iterable, Sequence
 from kgan.errors import counted, is_or_are, some
 
 SAME_ASPECT = 0.02
-"""How far two aspect ratios may be apart: rounding, and not another cut."""
+"""Largest relative difference of two aspect ratios that counts as rounding."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """Places in two lists of names.
+    """The pairs of two lists of names.
 
-    `both`: (place, other's place), in the order of the first list. `unsure`: names without suffix that several files
-    of one side share. `alone`: how many of the first list and of the second have no partner, the unsure ones included.
+    Attributes:
+        both: pairs of indices into the two lists, in the order of the first list.
+        unsure: names without suffix that are ambiguous.
+        alone: the numbers of names in the two lists that form no pair, including ambiguous ones.
     """
 
     both: list[tuple[int, int]]
@@ -30,7 +32,16 @@ class Pairs:
 
 
 def pair(names: Sequence[str | os.PathLike], others: Sequence[str | os.PathLike]) -> Pairs:
-    """Partners by name.
+    """Pair two lists of names.
+
+    Args:
+        names: relative paths.
+        others: relative paths.
+
+    Returns:
+        The pairs.
+
+    Example:
 
     >>> pair(["a.jpg", "a.png", "b.jpg"], ["a.png", "b.webp"]).both
     [(1, 0), (2, 1)]
@@ -58,35 +69,46 @@ def _by_stem(names: Sequence[str], places: Iterable[int]) -> dict[str, list[int]
 
 
 def stem(name: str | os.PathLike) -> str:
-    """A path without its suffix; equal for the two ways in which Unicode writes an accent."""
+    """A path without its suffix, in Unicode normal form C, so that accents compare as equal."""
     return unicodedata.normalize("NFC", os.path.splitext(os.fspath(name))[0])
 
 
-def alike(
+def split_by_shape(
     both: Sequence[tuple[int, int]], shapes: Sequence[Sequence[int]], others: Sequence[Sequence[int]]
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Pairs of the same shape, and the others. `shapes` and `others`: (height, width) of every place."""
+    """Split pairs into those with the same shape and the others.
+
+    Args:
+        both: pairs of indices.
+        shapes: (height, width) by the first index.
+        others: (height, width) by the second index.
+
+    Returns:
+        The pairs of the same shape, and the other pairs.
+    """
     fit = {pair for pair in both if same_shape(shapes[pair[0]], others[pair[1]])}
     return [pair for pair in both if pair in fit], [pair for pair in both if pair not in fit]
 
 
-def told_shapes(name: str, one: Sequence[int], other: Sequence[int]) -> str:
-    """ "a.png (96x64 and 64x64)", for people, who say the width first."""
+def describe_shapes(name: str, one: Sequence[int], other: Sequence[int]) -> str:
+    """A text such as "a.png (96x64 and 64x64)", with the width first, for two shapes (height, width)."""
     return f"{name} ({one[1]}x{one[0]} and {other[1]}x{other[0]})"
 
 
-def told_odd(odd: Sequence[str]) -> str:
-    """Which pairs (`told_shapes`) are left out for their shapes."""
+def describe_unequal(odd: Sequence[str]) -> str:
+    """A message about pairs that are left out because of their shapes, from `describe_shapes`."""
     return f"{counted(len(odd), 'pair')} of unequal shape {is_or_are(len(odd))} left out: {some(odd)}"
 
 
-def told_unsure(unsure: Sequence[str]) -> str:
-    """Which names (`Pairs.unsure`) are left out since nobody knows which file belongs to which."""
+def describe_ambiguous(unsure: Sequence[str]) -> str:
+    """A message about names that are left out because they are ambiguous, from `Pairs.unsure`."""
     return f"left out, since several files could be the counterpart: {some(unsure)}"
 
 
 def same_shape(one: Sequence[int], other: Sequence[int]) -> bool:
     """Whether two sizes (height, width) have the same aspect ratio, up to 2%.
+
+    Example:
 
     >>> same_shape((300, 400), (768, 1024)), same_shape((64, 96), (64, 64)), same_shape((40, 30), (30, 40))
     (True, False, False)

@@ -1,7 +1,7 @@
-"""Where results go: the one place that decides it, for stylize, request and generate. No TensorFlow here.
+"""Decides to which files stylize, request and generate write. This module imports no TensorFlow.
 
-A result keeps its picture's name and folders below `--output`. `--output result.png` is that file and `--output -`
-standard output, both for one picture; the picture `-` comes from standard input.
+A result keeps the name and the subfolder of its picture below `--output`. For one picture, `--output result.png` is a
+file and `--output -` standard output. The picture `-` is read from standard input.
 """
 
 import atexit
@@ -27,17 +27,21 @@ STANDARD = "-"
 """Standard input among the pictures, standard output as --output."""
 
 _STARTS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8": ".gif"}
-"""How files begin -> suffix."""
+"""Suffixes by the first bytes of a file."""
 
 Found = tuple[pathlib.Path, pathlib.Path]
-"""A picture, and its path inside the folder that was named."""
+"""A picture, and its path relative to the folder that the user names."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """A picture, its path inside the folder that was named, and the files of its results, one for each variant.
+class Destination:
+    """A picture and the files to which its results are written.
 
-    `there`: those of the files that are left as they are.
+    Attributes:
+        source: path of the picture.
+        relative: its path relative to the folder that the user names.
+        targets: the files, one for each variant.
+        there: those of the targets that exist and are kept.
     """
 
     source: pathlib.Path
@@ -47,7 +51,7 @@ class Place:
 
     @property
     def target(self) -> pathlib.Path:
-        """The first file."""
+        """The file of the first variant."""
         return self.targets[0]
 
 
@@ -56,15 +60,24 @@ def plan(
     output: str | os.PathLike,
     suffix: Callable[[str], str],
     variants: int = 1,
-) -> list[Place]:
-    """Every picture in `pictures` (files, folders at any depth, "-") and its place in `output`, folders kept.
+) -> list[Destination]:
+    """Find all pictures and choose the files of their results.
 
-    `suffix` says what a suffix in lower case becomes; where that is the same, the name is kept to the letter. Every
-    picture gets a name of its own: where two want the same, one that keeps its name has it, and never one that cannot
-    be read; see `_names`. With `variants` above 1 the files are called name-1, name-2, ...
+    Subfolders are kept, and all files are different. If two pictures have the same name, see `_names`.
 
-    Raises UserError for missing paths, folders without pictures, a target that is one of the pictures, and several
-    results for one file.
+    Args:
+        pictures: files, folders, which are searched at any depth, or "-" for standard input.
+        output: a folder, a file or "-" for standard output.
+        suffix: a function from the suffix of a picture, in lower case, to that of its result. A name with the same
+            suffix is kept exactly.
+        variants: number of results for each picture. If it is above 1, the files are name-1, name-2, ...
+
+    Returns:
+        A destination for each picture.
+
+    Raises:
+        UserError: if a path does not exist, a folder contains no pictures, a result would replace a picture, or there
+            are several results for one file.
     """
     found = list(_sources(pictures, output))
     if not found:
@@ -73,9 +86,10 @@ def plan(
         targets = [_one_file(output, suffix(found[0][1].suffix.lower()), len(found), variants)]
     else:
         targets = [pathlib.Path(output, name) for name in _names(found, pathlib.Path(output), suffix)]
-    places = [Place(*one, tuple(_variants(target, variants))) for one, target in zip(found, targets, strict=True)]
-    _refuse_inputs(places, output)
-    return places
+    files = [tuple(_variants(target, variants)) for target in targets]
+    destinations = [Destination(*each, those) for each, those in zip(found, files, strict=True)]
+    _refuse_inputs(destinations, output)
+    return destinations
 
 
 def _sources(pictures: Sequence[str | os.PathLike], output: str | os.PathLike) -> Iterator[Found]:
@@ -89,9 +103,9 @@ def _variants(target: pathlib.Path, variants: int) -> list[pathlib.Path]:
     return [target.with_stem(f"{target.stem}-{k}") for k in range(1, variants + 1)]
 
 
-def _refuse_inputs(places: list[Place], output: str | os.PathLike) -> None:
-    sources = {identity(place.source): place.source for place in places}
-    for target in (target for place in places for target in place.targets if os.path.exists(target)):
+def _refuse_inputs(destinations: list[Destination], output: str | os.PathLike) -> None:
+    sources = {identity(each.source): each.source for each in destinations}
+    for target in (target for each in destinations for target in each.targets if os.path.exists(target)):
         if source := sources.get(identity(target)):
             raise UserError(f"--output {output}: {target} is the picture itself ({source}); name another folder")
 
@@ -100,28 +114,28 @@ def _refuse_inputs(places: list[Place], output: str | os.PathLike) -> None:
 
 
 def _names(found: Sequence[Found], output: pathlib.Path, suffix: Callable[[str], str]) -> list[pathlib.Path]:
-    """A path below `output` for every picture, all different.
+    """A different path below `output` for each picture.
 
-    First each wants its name with the suffix that is needed. Of several that want the same, one that keeps its name to
-    the letter has it, else the first, and one that cannot be read only after all others. Who goes without is called by
-    its whole name and the suffix (alpha.webp.png), and where that is taken too, with -2, -3, ... behind.
+    A result normally has the name of its picture with the new suffix. If several pictures have the same result, it
+    belongs to one that keeps its name exactly, or else to the first one. Unreadable pictures come last. The others get
+    their whole name and the suffix (alpha.webp.png), and a number -2, -3, ... if that name is also used.
     """
     same = _folded if _folds_names(output) else str
     wishes = [_with(relative, suffix) for _, relative in found]
     claims: dict[str, list[int]] = {}
-    for place, wish in enumerate(wishes):
-        claims.setdefault(same(wish), []).append(place)
-    rivals = (place for each in claims.values() if len(each) > 1 for place in each)
-    unreadable = {place for place in rivals if not is_readable(found[place][0])}
+    for index, wish in enumerate(wishes):
+        claims.setdefault(same(wish), []).append(index)
+    rivals = (index for each in claims.values() if len(each) > 1 for index in each)
+    unreadable = {index for index in rivals if not is_readable(found[index][0])}
 
-    def rank(place: int) -> tuple[bool, bool, int]:
-        return place in unreadable, wishes[place] != found[place][1], place
+    def rank(index: int) -> tuple[bool, bool, int]:
+        return index in unreadable, wishes[index] != found[index][1], index
 
     winners = {min(each, key=rank) for each in claims.values()}
     taken = set(claims)
-    for place in sorted(set(range(len(found))) - winners, key=rank):
-        wishes[place] = next(name for name in _others(found[place][1], wishes[place]) if same(name) not in taken)
-        taken.add(same(wishes[place]))
+    for index in sorted(set(range(len(found))) - winners, key=rank):
+        wishes[index] = next(name for name in _others(found[index][1], wishes[index]) if same(name) not in taken)
+        taken.add(same(wishes[index]))
     return wishes
 
 
@@ -132,7 +146,7 @@ def _with(relative: pathlib.Path, suffix: Callable[[str], str]) -> pathlib.Path:
 
 
 def _others(relative: pathlib.Path, wish: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Names to fall back on: alpha.webp.png, then alpha.webp-2.png, ...; beta-2.png, ... where the suffix stays."""
+    """Alternative names: alpha.webp.png, alpha.webp-2.png, ..., or beta-2.png, ... if the suffix is kept."""
     if wish != relative:
         wish = wish.with_name(relative.name + wish.suffix)
         yield wish
@@ -140,7 +154,7 @@ def _others(relative: pathlib.Path, wish: pathlib.Path) -> Iterator[pathlib.Path
 
 
 def _folds_names(folder: pathlib.Path) -> bool:
-    """Whether a.png and A.PNG are one file there, as on the disks of most Macs and on memory cards."""
+    """Whether a.png and A.PNG are the same file in a folder, as on most Macs and on memory cards."""
     above = (folder.absolute(), *folder.absolute().parents)
     near = next((each for each in above if each.is_dir() and each.name != each.name.swapcase()), None)
     return near is not None and identity(near) == identity(near.with_name(near.name.swapcase()))
@@ -154,12 +168,12 @@ def _folded(path: pathlib.Path) -> str:
 
 
 def is_one_file(output: str | os.PathLike) -> bool:
-    """Whether --output means one file: "-", or a name that ends like a picture and is no folder yet."""
+    """Whether --output is a single file: "-", or a name with the suffix of a picture that is not a folder."""
     return str(output) == STANDARD or (is_named_as_picture(output) and not os.path.isdir(output))
 
 
 def _one_file(output: str | os.PathLike, suffix: str, pictures: int, variants: int = 1) -> pathlib.Path:
-    """The file that `output` means; for standard output one that is sent there later."""
+    """The file of `output`. For standard output, this is a temporary file that is copied there later."""
     if pictures * variants > 1:
         raise UserError(f"--output {output}: names one picture, and {pictures * variants} are asked for; name a folder")
     if str(output) != STANDARD:
@@ -172,20 +186,32 @@ def _one_file(output: str | os.PathLike, suffix: str, pictures: int, variants: i
 
 
 def one_file(output: str | os.PathLike, suffix: str, pictures: int) -> pathlib.Path | None:
-    """The file that `output` means where it means one (`is_one_file`), else None; UserError for several pictures."""
+    """The file of `output`, or None if it is a folder.
+
+    Args:
+        output: a folder, a file or "-" for standard output.
+        suffix: suffix of the file for standard output.
+        pictures: number of results.
+
+    Returns:
+        The path, or None.
+
+    Raises:
+        UserError: if `output` is a file and there are several results.
+    """
     return _one_file(output, suffix, pictures) if is_one_file(output) else None
 
 
 @functools.cache
 def _passing() -> pathlib.Path:
-    """A folder for what comes from standard input or goes to standard output; gone with the process."""
+    """A temporary folder for standard input and output, which is removed at exit."""
     folder = tempfile.mkdtemp(prefix="kgan-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return pathlib.Path(folder)
 
 
 def _standard_input() -> pathlib.Path:
-    """A file with what came from standard input, with the suffix of its format."""
+    """Copy standard input to a file with the suffix of its format."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UserError("-: standard input is a terminal; send a picture there, as in: < photo.jpg")
     file = _passing() / "stdin"
@@ -203,7 +229,7 @@ def _standard_input() -> pathlib.Path:
 
 @contextlib.contextmanager
 def _to_standard_output() -> Iterator[None]:
-    """Inside, what is printed goes to stderr; at the end the result follows, alone."""
+    """A context in which printed text goes to stderr. At the end, the result is written to standard output."""
     standard = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
         yield
@@ -213,23 +239,41 @@ def _to_standard_output() -> Iterator[None]:
         result.unlink()
 
 
-# --- what is there already --------------------------------------------------------------------------------------------
+# --- existing files ---------------------------------------------------------------------------------------------------
 
 
-def to_do(places: Sequence[Place], overwrite: bool, skip_existing: bool) -> list[Place]:
-    """The places with work left: all of them, or with `skip_existing` those with a file that is not there yet.
+def to_do(destinations: Sequence[Destination], overwrite: bool, skip_existing: bool) -> list[Destination]:
+    """The destinations that are not complete.
 
-    Raises UserError when neither is given and a file is there already.
+    Args:
+        destinations: all destinations.
+        overwrite: replace existing files.
+        skip_existing: keep existing files.
+
+    Returns:
+        All destinations, or with `skip_existing` those with a file that does not exist.
+
+    Raises:
+        UserError: if both options are given, or neither and a file exists.
     """
-    there = existing([target for place in places for target in place.targets], overwrite, skip_existing)
-    left = (dataclasses.replace(place, there=there & frozenset(place.targets)) for place in places)
-    return [place for place in left if len(place.there) < len(place.targets)]
+    there = existing([target for each in destinations for target in each.targets], overwrite, skip_existing)
+    left = (dataclasses.replace(each, there=there & frozenset(each.targets)) for each in destinations)
+    return [each for each in left if len(each.there) < len(each.targets)]
 
 
 def existing(targets: Sequence[pathlib.Path], overwrite: bool, skip_existing: bool) -> frozenset[pathlib.Path]:
-    """The files that are there already and are to be left so: none but with `skip_existing`, which counts them.
+    """The existing files that are kept. Their number is printed.
 
-    Raises UserError for both wishes at once, and for neither when a file is there already.
+    Args:
+        targets: files to write.
+        overwrite: replace existing files.
+        skip_existing: keep existing files.
+
+    Returns:
+        The existing files with `skip_existing`, otherwise none.
+
+    Raises:
+        UserError: if both options are given, or neither and a file exists.
     """
     if overwrite and skip_existing:
         raise UserError("--overwrite and --skip-existing: give one of them")
@@ -250,7 +294,17 @@ def existing(targets: Sequence[pathlib.Path], overwrite: bool, skip_existing: bo
 
 
 def make_folder(path: str | os.PathLike) -> bool:
-    """Create the folder; whether it was not there before. UserError when it cannot be."""
+    """Make a folder.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        Whether it is new.
+
+    Raises:
+        UserError: if it cannot be made.
+    """
     is_new = not pathlib.Path(path).exists()
     try:
         pathlib.Path(path).mkdir(parents=True, exist_ok=True)
@@ -261,9 +315,15 @@ def make_folder(path: str | os.PathLike) -> bool:
 
 @contextlib.contextmanager
 def output_folder(output: str | os.PathLike) -> Iterator[None]:
-    """The folder for the results, made if need be and removed again if it was made in vain.
+    """A context in which the output folder exists. A new folder that stays empty is removed.
 
-    With "-" nothing but the result goes to standard output.
+    With "-", only the result is written to standard output.
+
+    Args:
+        output: a folder, a file or "-" for standard output.
+
+    Raises:
+        UserError: if the folder cannot be made.
     """
     if str(output) == STANDARD:
         with _to_standard_output():

@@ -290,9 +290,9 @@ def plan(
         UserError: as `kgan.images.targets.plan`, and for a picture without mask if `masks` is a folder.
     """
     writing = writing or Writing()
-    places = targets.plan(pictures, output, lambda suffix: writing.suffix(SUFFIXES.get(suffix, ".png")), variants)
-    files = masks.files_for(places) if masks else [None] * len(places)
-    return [Job(place.source, place.targets, file) for place, file in zip(places, files, strict=True)]
+    planned = targets.plan(pictures, output, lambda suffix: writing.suffix(SUFFIXES.get(suffix, ".png")), variants)
+    files = masks.files_for(planned) if masks else [None] * len(planned)
+    return [Job(each.source, each.targets, file) for each, file in zip(planned, files, strict=True)]
 
 
 def _check_model(model: Model, variants: int) -> None:

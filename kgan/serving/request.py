@@ -13,7 +13,7 @@ from kgan.images import colour
 from kgan.images.decoding import Picture, PictureError, pillows_limit_off, read_picture
 from kgan.images.metadata import orientation
 from kgan.images.pictures import FORMATS, Format, TooLong, Writing, check_sides
-from kgan.images.targets import Place, is_one_file, make_folder, output_folder, plan, to_do
+from kgan.images.targets import Destination, is_one_file, make_folder, output_folder, plan, to_do
 from kgan.paths import expands_paths
 from kgan.serving.client import Client, from_png, to_png
 from kgan.serving.errors import PicturesRefused, RequestRefused, TooLarge
@@ -64,29 +64,31 @@ def request(
     """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # no log messages of gRPC; its errors are exceptions
     writing = Writing(format or (None if is_one_file(output) else "png"), quality, strip_metadata)
-    places = plan(pictures, output, lambda suffix: writing.suffix(suffix if suffix in FORMATS else ".png"))
-    writing.check_targets(place.target for place in places)
-    places = to_do(places, overwrite, skip_existing)
-    if not places:
+    destinations = plan(pictures, output, lambda suffix: writing.suffix(suffix if suffix in FORMATS else ".png"))
+    writing.check_targets(destination.target for destination in destinations)
+    destinations = to_do(destinations, overwrite, skip_existing)
+    if not destinations:
         return []
     with Client(server, name, version, label=label, timeout=timeout) as client, output_folder(output):
-        failed = _request_all(places, client, seed, writing)
+        failed = _request_all(destinations, client, seed, writing)
     if failed:
-        raise UserError(f"{failed} of {len(places)} pictures could not be restyled (named above); the others are done")
-    return [place.target for place in places]
+        raise UserError(
+            f"{failed} of {len(destinations)} pictures could not be restyled (named above); the others are done"
+        )
+    return [destination.target for destination in destinations]
 
 
-def _request_all(places: list[Place], client: Client, seed: int, writing: Writing) -> int:
+def _request_all(destinations: list[Destination], client: Client, seed: int, writing: Writing) -> int:
     """The number of pictures that failed. If there is only one picture, its error is raised."""
     failed = 0
-    with progress(len(places), "request") as bar, interruptible(len(places)) as counter:
-        for place in places:
+    with progress(len(destinations), "request") as bar, interruptible(len(destinations)) as counter:
+        for destination in destinations:
             try:
-                _request_one(place, client, seed, writing, bar.notice)
+                _request_one(destination, client, seed, writing, bar.notice)
                 counter.advance()
             except (PictureError, TooLong, PicturesRefused, RequestRefused, TooLarge) as error:
-                said = _one_line(place.source, error)
-                if len(places) == 1:
+                said = _one_line(destination.source, error)
+                if len(destinations) == 1:
                     raise UserError(said) from None
                 failed += 1
                 warn(said)
@@ -94,17 +96,17 @@ def _request_all(places: list[Place], client: Client, seed: int, writing: Writin
     return failed
 
 
-def _request_one(place: Place, client: Client, seed: int, writing: Writing, notice) -> None:
-    picture = read_picture(place.source)
+def _request_one(destination: Destination, client: Client, seed: int, writing: Writing, notice) -> None:
+    picture = read_picture(destination.source)
     for line in picture.notices:
-        notice(f"{place.source}: {line}")
-    check_sides(picture.image.height, picture.image.width, place.target)
-    (png,) = client.stylize_bytes([_sent(place.source, picture)], seed)
+        notice(f"{destination.source}: {line}")
+    check_sides(picture.image.height, picture.image.width, destination.target)
+    (png,) = client.stylize_bytes([_sent(destination.source, picture)], seed)
     made = from_png(png)
     own = picture if made.shape[-1] == 1 or picture.image.mode != "L" else picture.in_srgb()
-    make_folder(place.target.parent)
+    make_folder(destination.target.parent)
     pixels = colour.pixels_from_srgb(made, own.profile)
-    writing.save(pixels, place.target, own.profile, picture.metadata, picture.lossless)
+    writing.save(pixels, destination.target, own.profile, picture.metadata, picture.lossless)
 
 
 def _one_line(source: pathlib.Path, error: UserError) -> str:

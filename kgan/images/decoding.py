@@ -1,9 +1,8 @@
-"""Pictures from users, decoded safely by Pillow: what comes out is always 8-bit sRGB, upright, of a known number of
-channels; what cannot be is a `PictureError` that says why. No TensorFlow here.
+"""Decodes picture files safely with Pillow to upright 8-bit sRGB pictures. This module imports no TensorFlow.
 
-Four guards, because a picture may come from anywhere: what is no file, as a pipe, is never opened, only JPEG, PNG, WebP
-and GIF decoders are tried, the size is read from the header before any pixel is decoded, and a truncated file is an
-error instead of a gray rest.
+A picture that cannot be decoded raises a `PictureError` with the reason. There are four safeguards, because a picture
+may come from anywhere: pipes and devices are never opened, only the decoders of JPEG, PNG, WebP and GIF are used, the
+size is read from the header before any pixel is decoded, and a truncated file is an error instead of a gray area.
 """
 
 import contextlib
@@ -27,17 +26,17 @@ from kgan.images.metadata import Metadata, read, upright
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 
 MAX_PIXELS = 400_000_000
-"""The largest picture that is read unless the user says otherwise: 1.6 GB as Pillow holds it."""
+"""Default of the largest picture that is read. It takes 1.6 GB in Pillow."""
 
 MAX_UNPROVEN = 100_000_000
-"""Up to so many pixels a picture is read whatever its file's length."""
+"""Up to this number of pixels, a picture is read regardless of the length of its file."""
 
 MAX_PIXELS_PER_BYTE = 1032
-"""Deflate, which PNG is compressed by, makes at most so many bytes of one: a larger picture with one byte for each
-pixel or more cannot be in a shorter file."""
+"""Largest compression ratio of Deflate, which PNG uses. So a shorter file cannot contain a picture with one byte per
+pixel or more."""
 
 LIMIT = "KGAN_MAX_MEGAPIXELS"
-"""The environment variable that says how large a picture may be."""
+"""The environment variable with the largest number of megapixels."""
 
 ANIMATED = "animated: the first frame is taken; a film is another matter"
 
@@ -47,7 +46,15 @@ Source = str | os.PathLike | BinaryIO
 
 
 def summarised(told: Iterable[tuple[object, str]]) -> list[str]:
-    """(name, notice) of many pictures -> one line for each kind of notice.
+    """Summarise the notices of many pictures.
+
+    Args:
+        told: (name, notice) of pictures.
+
+    Returns:
+        One line for each different notice.
+
+    Example:
 
     >>> summarised([("a.gif", "animated"), ("b.gif", "animated")])
     ['a.gif and 1 more: animated']
@@ -60,22 +67,31 @@ def summarised(told: Iterable[tuple[object, str]]) -> list[str]:
 
 
 class PictureError(UserError):
-    """One picture cannot be used. `reason` says why and what to do, without the file's name."""
+    """A picture cannot be used.
+
+    Attributes:
+        name: name of the file.
+        reason: why it cannot be used and what to do, without the name.
+    """
 
     def __init__(self, name: str, reason: str):
         super().__init__(f"{name}: {reason}")
         self.name, self.reason = name, reason
 
-    def __reduce__(self):  # exceptions travel between processes by their constructor's arguments
+    def __reduce__(self):  # exceptions are sent between processes as the arguments of their constructor
         return type(self), (self.name, self.reason)
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture as its file has it: upright, at its full size, 8 bits a channel, in its own colours.
+    """A decoded picture: upright, at its full size, with 8 bits per channel and in its own colours.
 
-    `image` is in mode L, RGB or RGBA; its colours are those of the ICC profile `profile`, or sRGB where that is None.
-    `lossless`: the file lost nothing when it was written. `notices`: what whoever gave the file should know.
+    Attributes:
+        image: image in mode L, RGB or RGBA.
+        profile: ICC profile of its colours, or None for sRGB.
+        lossless: whether the file has a lossless format.
+        metadata: metadata of the file.
+        notices: remarks for the user.
     """
 
     image: Image.Image
@@ -86,7 +102,7 @@ class Picture:
 
     @property
     def pixels(self) -> np.ndarray:
-        """uint8 [height, width, 1|3|4]."""
+        """The pixels, uint8 [height, width, 1|3|4]."""
         return _with_channel_axis(self.image)
 
     def in_srgb(self) -> "Picture":
@@ -95,7 +111,7 @@ class Picture:
         return dataclasses.replace(self, image=_in_mode(image, self.image.mode), profile=None)
 
     def seen(self) -> np.ndarray:
-        """uint8 [height, width, 3|4] in sRGB for a network: white where it is wholly transparent."""
+        """The pixels for a network, uint8 [height, width, 3|4] in sRGB. Fully transparent pixels are white."""
         image = self.in_srgb().image
         return _without_hidden_colours(image) if image.mode == "RGBA" else np.asarray(_in_mode(image, "RGB"))
 
@@ -105,7 +121,14 @@ class Picture:
 
 
 def size_by_header(source: Source) -> tuple[int, int]:
-    """(height, width) of a picture before it is turned upright; (0, 0) of what can't be read: decoding says why."""
+    """Read the size of a picture from its header.
+
+    Args:
+        source: path or binary file.
+
+    Returns:
+        (height, width) before the picture is turned upright, or (0, 0) if the header cannot be read.
+    """
     try:
         with _explained(source), _opened(source) as (opened, _):
             return opened.height, opened.width
@@ -114,9 +137,19 @@ def size_by_header(source: Source) -> tuple[int, int]:
 
 
 def read_picture(source: Source) -> Picture:
-    """The picture in a file, nothing of it lost but what more than 8 bits a channel, CMYK and palettes would keep.
+    """Decode a picture with its colours, profile and metadata.
 
-    Of a moving picture it is the first frame, with a notice. Raises PictureError.
+    More than 8 bits per channel, CMYK and palettes are converted. Of an animation, the first frame is used, with a
+    notice.
+
+    Args:
+        source: path or binary file.
+
+    Returns:
+        The picture.
+
+    Raises:
+        PictureError: if it cannot be decoded.
     """
     with _explained(source), _opened(source) as (opened, notices):
         loaded = _loaded(opened, bool(notices))
@@ -125,19 +158,35 @@ def read_picture(source: Source) -> Picture:
 
 
 def decode_picture(source: Source, channels: int = 3) -> np.ndarray:
-    """A picture as uint8 [height, width, channels] in sRGB, upright, at its full size.
+    """Decode a picture to upright sRGB pixels at its full size.
 
-    Channels are 1 (gray), 3 (RGB) or 4 (RGBA). With fewer than four, transparent parts are laid over white. Raises
-    PictureError.
+    Args:
+        source: path or binary file.
+        channels: 1 (gray), 3 (RGB) or 4 (RGBA). With 1 or 3, transparent pictures are composited over white.
+
+    Returns:
+        uint8 [height, width, channels].
+
+    Raises:
+        PictureError: if it cannot be decoded.
     """
     return _with_channel_axis(decode_image(source, channels)[0])
 
 
 def decode_image(source: Source, channels: int = 3, enough: int | None = None) -> tuple[Image.Image, tuple[str, ...]]:
-    """`decode_picture` as a Pillow image in mode L, RGB or RGBA, and the notices of `read_picture`.
+    """Decode a picture to an upright sRGB image.
 
-    `enough` allows a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size as long as the short side stays at least that
-    long: several times faster for a picture that will be made smaller anyway.
+    Args:
+        source: path or binary file.
+        channels: 1 (gray), 3 (RGB) or 4 (RGBA). With 1 or 3, transparent pictures are composited over white.
+        enough: the least short side in pixels. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size if possible,
+            which is several times faster.
+
+    Returns:
+        A Pillow image in mode L, RGB or RGBA, and the notices of `read_picture`.
+
+    Raises:
+        PictureError: if it cannot be decoded.
     """
     with _explained(source), _opened(source) as (opened, notices):
         if enough and opened.format in ("JPEG", "MPO"):
@@ -148,7 +197,7 @@ def decode_image(source: Source, channels: int = 3, enough: int | None = None) -
 
 
 def is_readable(source: Source) -> bool:
-    """Whether a picture can be decoded to its end; a JPEG is tried at 1/8 of its size."""
+    """Whether a picture can be decoded completely. A JPEG is decoded at 1/8 of its size."""
     try:
         decode_image(source, enough=1)
     except PictureError:
@@ -158,27 +207,29 @@ def is_readable(source: Source) -> bool:
 
 @contextlib.contextmanager
 def _explained(source: Source) -> Iterator[None]:
-    """PictureError with the file's name and the reason for whatever goes wrong inside."""
+    """A context that converts all errors to a PictureError with the name of the file and the reason."""
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", "picture")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of damaged metadata and of large sizes; both are judged here
+            warnings.simplefilter(
+                "ignore"
+            )  # Pillow warns of damaged metadata and of large sizes; both are handled here
             yield
     except UserError:
         raise
     except Refused as refusal:
         raise PictureError(str(name), str(refusal)) from None
-    except Exception as error:  # a damaged file makes Pillow's parsers raise nearly anything
+    except Exception as error:  # Pillow can raise nearly anything for a damaged file
         raise PictureError(str(name), _explain(error, source)) from error
 
 
 class Refused(Exception):
-    """The reason why a picture is not read; becomes a PictureError with its name."""
+    """The reason why a picture is not read. `_explained` converts it to a PictureError."""
 
 
 @contextlib.contextmanager
 def _opened(source: Source) -> Iterator[tuple[Image.Image, tuple[str, ...]]]:
-    """An opened picture of a size that is to be borne, and its notices; closed at the end."""
+    """A context with an opened picture of an allowed size, and its notices."""
     if isinstance(source, str | os.PathLike) and (reason := no_file(source)):
         raise Refused(reason)
     with pillows_limit_off():
@@ -194,7 +245,7 @@ _PILLOW = threading.Lock()
 
 @contextlib.contextmanager
 def pillows_limit_off() -> Iterator[None]:
-    """Inside, Pillow opens a picture whatever size it claims, without a warning. Its limit is a global variable."""
+    """A context in which Pillow opens pictures of any size without a warning. Pillow's limit is a global variable."""
     with _PILLOW:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -204,26 +255,26 @@ def pillows_limit_off() -> Iterator[None]:
 
 
 def _is_animated(image: Image.Image) -> bool:
-    """Whether there are several frames. A phone's JPEG with a second, hidden picture is no animation."""
+    """Whether there are several frames. A phone's JPEG with a second, hidden picture does not count."""
     return image.format in ("PNG", "WEBP", "GIF") and bool(getattr(image, "is_animated", False))
 
 
 def _loaded(image: Image.Image, animated: bool) -> Image.Image:
-    """Its pixels decoded; of an animation those of the first frame."""
-    if animated and getattr(image, "default_image", False):  # a still for programs that cannot play the animation
+    """Decode the pixels, of an animation those of the first frame."""
+    if animated and getattr(image, "default_image", False):  # a still picture for programs without animation
         image.load()
-        image.paste(0, (0, 0, *image.size))  # or Pillow would leave it around the first frame, and mixed into it
+        image.paste(0, (0, 0, *image.size))  # otherwise it would remain around and behind the first frame
         image.seek(1)
         image.blend_op = PngImagePlugin.Blend.OP_SOURCE
     covered = image.tile[0][1] if image.format == "GIF" else None
     image.load()
     if image.format == "WEBP":
-        return image.copy()  # the one at hand keeps its decoder, which holds two pictures more
+        return image.copy()  # the original keeps its decoder, which holds two more pictures
     return image if covered in (None, (0, 0, *image.size)) else _clear_outside(image, covered)
 
 
 def _clear_outside(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
-    """A GIF whose first frame does not fill it: transparent there."""
+    """Make a GIF transparent outside its first frame."""
     clear = Image.new("RGBA", image.size)
     clear.paste(image.convert("RGBA").crop(box), box)
     clear.info = image.info
@@ -231,7 +282,7 @@ def _clear_outside(image: Image.Image, box: tuple[int, int, int, int]) -> Image.
 
 
 def _plain(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bytes | None]:
-    """In mode L, RGB or RGBA, and the profile of its colours, or None where they are sRGB and no profile says so."""
+    """Convert to mode L, RGB or RGBA. Returns the image and the profile of its colours, or None for sRGB."""
     image = _to_eight_bits(image)
     profile = colour.fitting(profile, image.mode.removesuffix("A"))
     if image.mode in ("L", "RGB", "RGBA"):
@@ -244,13 +295,13 @@ def _plain(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, byte
 
 
 def _draft_size(size: tuple[int, int], enough: int) -> tuple[int, int]:
-    """The smallest size with the aspect of `size` and a short side of at least `enough`."""
+    """The smallest size with the same aspect ratio and a short side of at least `enough`."""
     short = min(size)
     return tuple(-(-side * min(enough, short) // short) for side in size)
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit gray (modes I;16, I;16B, I) to L by value / 257; Pillow's own conversion clips at 255."""
+    """Convert to 8 bits. 16-bit gray (modes I;16, I;16B, I) is divided by 257; Pillow would clip it at 255."""
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         return Image.fromarray(np.clip((values + 128) // 257, 0, 255).astype(np.uint8))
@@ -258,7 +309,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
         return image.convert("L")
     if image.mode in ("P", "PA"):
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode in ("L", "RGB") and "transparency" in image.info:  # one colour of the file means transparent
+    if image.mode in ("L", "RGB") and "transparency" in image.info:  # one colour stands for transparent
         return image.convert("RGBA")
     return image
 
@@ -278,11 +329,11 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)  # which would copy what is in that mode already
+    return image if image.mode == mode else image.convert(mode)  # convert() would copy the image
 
 
 def _without_hidden_colours(image: Image.Image) -> np.ndarray:
-    """RGBA -> uint8 [H, W, 4], white under full transparency: another colour there would be noise to a network."""
+    """uint8 [H, W, 4] with white in fully transparent pixels, whose colours would be noise for a network."""
     pixels = np.array(image)
     pixels[..., :3] |= np.where(pixels[..., 3:] == 0, np.uint8(255), np.uint8(0))
     return pixels
@@ -293,14 +344,18 @@ def _with_channel_axis(image: Image.Image) -> np.ndarray:
     return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
 
 
-# --- how large a picture may be ---------------------------------------------------------------------------------------
+# --- limits of size ---------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def at_most(megapixels: float | None) -> Iterator[None]:
-    """Inside, pictures of up to that many megapixels are read, however short their files; None: those of the default.
+    """A context in which larger pictures are read, regardless of the length of their files.
 
-    Raises UserError for what is no size.
+    Args:
+        megapixels: the largest picture, above 0. None for the default limits.
+
+    Raises:
+        UserError: if the number is not valid.
     """
     if megapixels is None:
         yield
@@ -308,7 +363,7 @@ def at_most(megapixels: float | None) -> Iterator[None]:
     if not 0 < megapixels < math.inf:
         raise UserError(f"--max-megapixels should be above 0. Received: {megapixels:g}")
     before = os.environ.get(LIMIT)
-    os.environ[LIMIT] = repr(float(megapixels))  # worker processes see it too
+    os.environ[LIMIT] = repr(float(megapixels))  # worker processes inherit it
     try:
         yield
     finally:
@@ -317,7 +372,7 @@ def at_most(megapixels: float | None) -> Iterator[None]:
 
 
 def asked_pixels() -> int | None:
-    """The most pixels of a picture by `at_most`; None by default. UserError if the variable holds something else."""
+    """The limit of `at_most` in pixels, or None. Raises UserError if the environment variable is not a number."""
     asked = os.environ.get(LIMIT)
     if asked is None:
         return None
@@ -328,7 +383,7 @@ def asked_pixels() -> int | None:
 
 
 def _refuse_bomb(width: int, height: int, length: int) -> None:
-    """Refused for a header that claims a size which the machine, or the file's length in bytes, does not bear."""
+    """Raise Refused if the size in a header is above the limit, or too large for the length of the file in bytes."""
     pixels, asked = width * height, asked_pixels()
     claims = f"its header claims {width}x{height} pixels ({pixels / 1e6:.0f} megapixels)"
     limit = MAX_PIXELS if asked is None else asked
@@ -336,8 +391,8 @@ def _refuse_bomb(width: int, height: int, length: int) -> None:
         raise Refused(f"{claims}; the limit is {limit / 1e6:.10g}; make it smaller, or give a higher --max-megapixels")
     if asked is None and pixels > MAX_UNPROVEN and pixels > MAX_PIXELS_PER_BYTE * length:
         raise Refused(
-            f"{claims} in a file of {length} bytes, as files do that shall fill the memory; if it is a picture all the "
-            f"same, give --max-megapixels {math.ceil(pixels / 1e6)}"
+            f"{claims} in a file of {length} bytes, like a file that is made to fill the memory; if it is a real "
+            f"picture, give --max-megapixels {math.ceil(pixels / 1e6)}"
         )
 
 
@@ -350,11 +405,11 @@ def _length(source: Source) -> int:
     return length
 
 
-# --- lossless or not --------------------------------------------------------------------------------------------------
+# --- lossless formats -------------------------------------------------------------------------------------------------
 
 
 def is_lossless(source: Source) -> bool:
-    """Whether the file's format lost nothing of its picture: PNG, GIF, and WebP whose first frame is a VP8L chunk."""
+    """Whether a file has a lossless format: PNG, GIF, or WebP with a VP8L chunk as its first frame."""
     with contextlib.ExitStack() as stack:
         is_path = isinstance(source, str | os.PathLike)
         file = stack.enter_context(open(source, "rb")) if is_path else source
@@ -366,17 +421,17 @@ def is_lossless(source: Source) -> bool:
 
 
 def _first_frame_chunk(file: BinaryIO) -> bytes:
-    """The name of the first WebP chunk that holds pixels, from the first chunk on; empty without one."""
+    """The name of the first WebP chunk with pixels, or an empty string."""
     while len(head := file.read(8)) == 8:
         name, length = head[:4], int.from_bytes(head[4:], "little")
         if name in (b"VP8 ", b"VP8L"):
             return name
-        # A frame of an animation: 16 bytes of its own, and chunks inside it. Chunks have even lengths.
+        # A frame of an animation has 16 bytes and then chunks. Chunks have even lengths.
         file.seek(16 if name == b"ANMF" else length + length % 2, io.SEEK_CUR)
     return b""
 
 
-# --- why a file is not a picture -------------------------------------------------------------------------------------
+# --- reasons for errors ----------------------------------------------------------------------------------------------
 
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _READ = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8")
@@ -407,7 +462,7 @@ def _explain(error: Exception, source: Source) -> str:
 
 
 def _foreign_format(head: bytes) -> str | None:
-    """HEIC, TIFF, ... for the first bytes of such a file; None for anything else."""
+    """The name of another format, such as HEIC or TIFF, for the first bytes of a file, or None."""
     if head[4:8] == b"ftyp":
         brand = head[8:12]
         return "AVIF" if brand in (b"avif", b"avis") else "HEIC" if brand in _HEIC_BRANDS else "a film (MP4)"

@@ -101,7 +101,7 @@ def fits(mask: np.ndarray, size: tuple[int, int]) -> bool:
 
 
 def scaled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """uint8 [h, w] -> uint8 [height, width]; itself where it has that size."""
+    """Resize a mask, uint8 [h, w], to (height, width) with a bilinear filter."""
     if mask.shape == tuple(size):
         return mask
     return np.asarray(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.BILINEAR))

@@ -1,6 +1,6 @@
-"""Pictures as arrays and files: value ranges, channels, atomic saving, grids. Pillow and numpy only.
+"""Pictures as arrays and files: value ranges, channels, saving and grids, with Pillow and NumPy only.
 
-Public arrays are HWC or NHWC, uint8 in 0..255 or float in [0, 1].
+Arrays are HWC or NHWC, uint8 in [0, 255] or float in [0, 1].
 """
 
 import dataclasses
@@ -17,40 +17,47 @@ from kgan.errors import RunError, UserError
 from kgan.images import colour, metadata
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""ITU-R BT.601 weights of R, G, B, as Pillow's gray conversion uses."""
+"""Weights of R, G and B in ITU-R BT.601, which Pillow's gray conversion uses too."""
 
 GUTTER = 2
 """White pixels between the cells of a grid."""
 
 HOLDS_ALPHA = frozenset({".png", ".webp"})
-"""Suffixes of the formats that can be written with transparency."""
+"""Suffixes of formats with transparency."""
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
-"""Suffix of a file that is written -> Pillow's word for its format."""
+"""Pillow's names of formats by the suffix of a written file."""
 
 QUALITY = 95
-"""Of JPEG, whose colours are kept at full resolution, and of lossy WebP."""
+"""Default quality of JPEG, with full resolution of colours, and of lossy WebP."""
 
 EFFORT = 10
-"""Of lossless WebP, from 0 to 100: more takes several times as long for a few percent."""
+"""Effort of lossless WebP, from 0 to 100. A higher effort takes several times as long and saves a few percent."""
 
 LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
-"""The most pixels that a side may have in a format."""
+"""Largest side in pixels by format."""
 
 Format = Literal["jpeg", "png", "webp", "webp-lossless"]
 
 
 def to_float(pictures: np.ndarray) -> np.ndarray:
-    """Any picture array -> float32 in [0, 1]; uint8 is divided by 255, floats are clipped.
+    """Convert pictures to float32 in [0, 1].
 
-    Raises UserError for other dtypes and for floats far outside [0, 1].
+    Args:
+        pictures: an array of any shape. uint8 is divided by 255, and floats are clipped.
+
+    Returns:
+        float32 of the same shape.
+
+    Raises:
+        UserError: for other types, and for floats below -0.1 or above 1.1.
     """
     pictures = np.asarray(pictures)
     if pictures.dtype == np.uint8:
         return np.divide(pictures, np.float32(255), dtype=np.float32)
     if not np.issubdtype(pictures.dtype, np.floating):
         raise UserError(f"a picture should be uint8 or float in [0, 1]. Received: dtype {pictures.dtype}")
-    # A little overshoot is what resampling gives; more means that the caller has another range in mind.
+    # Resampling gives a small overshoot. A larger one means that the caller uses another range.
     if pictures.size and not (pictures.min() >= -0.1 and pictures.max() <= 1.1):
         raise UserError(
             f"a float picture should be in [0, 1]. Received: values from {pictures.min():.4g} to {pictures.max():.4g}"
@@ -59,17 +66,37 @@ def to_float(pictures: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(pictures: np.ndarray) -> np.ndarray:
-    """Float in [0, 1] (clipped) or uint8 -> uint8, rounded to the nearest."""
+    """Convert pictures to uint8.
+
+    Args:
+        pictures: an array of any shape, uint8 or float. Floats are clipped to [0, 1], multiplied by 255 and rounded.
+
+    Returns:
+        uint8 of the same shape.
+    """
     pictures = np.asarray(pictures)
     if pictures.dtype == np.uint8:
         return pictures
     levels = np.asarray(np.clip(pictures, 0.0, 1.0))
-    levels *= 255  # in its place: of a large picture every copy takes gigabytes
+    levels *= 255  # in place, because each copy of a large picture takes gigabytes
     return np.rint(levels, out=levels).astype(np.uint8)
 
 
 def with_channels(pictures: np.ndarray, channels: int) -> np.ndarray:
-    """Float pictures in [0, 1] [..., 1|3|4] -> [..., channels]: luma for gray, alpha over white, opaque alpha added."""
+    """Convert pictures to another number of channels.
+
+    Gray is the luma of colours. Transparent pictures are composited over white. A new alpha channel is opaque.
+
+    Args:
+        pictures: float [..., 1|3|4] in [0, 1].
+        channels: 1 (gray), 3 (RGB) or 4 (RGBA).
+
+    Returns:
+        float [..., channels] in [0, 1].
+
+    Raises:
+        UserError: if the pictures have another number of channels.
+    """
     have = pictures.shape[-1]
     if have not in (1, 3, 4):
         raise UserError(f"a picture should have 1, 3 or 4 channels. Received: shape {pictures.shape}")
@@ -86,15 +113,29 @@ def with_channels(pictures: np.ndarray, channels: int) -> np.ndarray:
 
 
 def over_white(pictures: np.ndarray) -> np.ndarray:
-    """Float RGBA in [0, 1] (straight alpha) -> RGB over a white ground."""
+    """Composite pictures over white.
+
+    Args:
+        pictures: float RGBA in [0, 1] with straight alpha, [..., 4].
+
+    Returns:
+        float RGB in [0, 1], [..., 3].
+    """
     alpha = pictures[..., 3:]
     return pictures[..., :3] * alpha + (1.0 - alpha)
 
 
 @dataclasses.dataclass(frozen=True)
 class Writing:
-    """How results are written: in another format than that of their pictures, in another quality, with nothing said
-    beside the pixels. Raises UserError for what makes no sense.
+    """Options of written files.
+
+    Attributes:
+        format: format of all files, or None for the format of the original.
+        quality: quality of JPEG and lossy WebP, 1 to 100, or None for the default.
+        strip_metadata: write no metadata.
+
+    Raises:
+        UserError: if an option is not valid.
     """
 
     format: Format | None = None
@@ -110,7 +151,15 @@ class Writing:
             )
 
     def suffix(self, given: str) -> str:
-        """What becomes of a suffix, given the one that a result has without this wish.
+        """The suffix of a file in the chosen format.
+
+        Args:
+            given: the suffix without a chosen format. It is kept if it has this format.
+
+        Returns:
+            The suffix.
+
+        Example:
 
         >>> Writing("jpeg").suffix(".JPEG"), Writing("webp-lossless").suffix(".png"), Writing().suffix(".png")
         ('.JPEG', '.webp', '.png')
@@ -121,7 +170,14 @@ class Writing:
         return {"jpeg": ".jpg"}.get(wanted, f".{wanted}")
 
     def check_targets(self, targets: Iterable[pathlib.Path]) -> None:
-        """UserError where a quality is given and no file could have it, or a file named is of another format."""
+        """Check the options against the files to write.
+
+        Args:
+            targets: paths of the files.
+
+        Raises:
+            UserError: if there is a quality but all files are PNG, or a file has another format than the chosen one.
+        """
         suffixes = {target.suffix for target in targets}
         if self.quality is not None and all(suffix.lower() == ".png" for suffix in suffixes):
             raise UserError(f"--quality {self.quality}: png is lossless and has none; give --format jpeg or webp")
@@ -137,7 +193,7 @@ class Writing:
         said: metadata.Metadata | None = None,
         lossless: bool = False,
     ) -> None:
-        """`save_picture` as wished; `lossless`: whether what the picture was made of was."""
+        """Write a picture with these options, as `save_picture`. `lossless`: whether the original file is lossless."""
         said = None if self.strip_metadata else said
         lossless = self.format == "webp-lossless" or (self.format is None and lossless)
         save_picture(picture, path, profile, said, lossless, self.quality or QUALITY)
@@ -148,7 +204,7 @@ class TooLong(UserError):
 
 
 def check_sides(height: int, width: int, path: pathlib.Path) -> None:
-    """Raise TooLong for a picture of which a side is too long for the format of the file it shall become."""
+    """Raise TooLong if a side in pixels is too long for the format of the file."""
     kind = FORMATS[path.suffix.lower()]
     if max(height, width) > LONGEST.get(kind, 2**31 - 1):
         raise TooLong(
@@ -165,11 +221,19 @@ def save_picture(
     lossless: bool = False,
     quality: int = QUALITY,
 ) -> None:
-    """Write one picture [H, W, 1|3|4] in the format of the file's suffix: JPEG, PNG or WebP.
+    """Write a picture as JPEG, PNG or WebP, depending on the suffix. No incomplete file remains after an error.
 
-    Its colours are those of the ICC profile `profile`, or sRGB; `said` is written beside them. `lossless` is for WebP
-    alone, `quality` (1 to 100) for JPEG and for WebP that is not lossless.
-    Atomic: the file is whole or not there. Raises UserError for other suffixes, RunError when it can't be written.
+    Args:
+        picture: uint8 or float in [0, 1], [H, W, 1|3|4].
+        path: path of the file.
+        profile: ICC profile of the colours, or None for sRGB.
+        said: metadata to write.
+        lossless: write lossless WebP.
+        quality: quality of JPEG and lossy WebP, 1 to 100.
+
+    Raises:
+        UserError: if the suffix is not supported.
+        RunError: if the file cannot be written.
     """
     path = pathlib.Path(path)
     kind = FORMATS.get(path.suffix.lower())
@@ -190,7 +254,7 @@ def save_picture(
 def _encoding(kind: str, lossless: bool, quality: int) -> dict:
     if kind == "JPEG":
         return {"quality": quality, "subsampling": 0}
-    if kind == "WEBP" and lossless:  # exact: colours under full transparency too
+    if kind == "WEBP" and lossless:  # exact keeps the colours of fully transparent pixels
         return {"lossless": True, "exact": True, "quality": EFFORT, "method": 2}
     return {"quality": quality} if kind == "WEBP" else {}
 
@@ -200,7 +264,7 @@ def _save_atomically(image: Image.Image, path: pathlib.Path, options: dict) -> N
     try:
         with os.fdopen(descriptor, "wb") as file:
             image.save(file, **options)
-        os.chmod(partial, 0o666 & ~_umask())  # mkstemp makes files that only their owner reads
+        os.chmod(partial, 0o666 & ~_umask())  # files of mkstemp are readable by their owner only
         os.replace(partial, path)
     except BaseException:
         pathlib.Path(partial).unlink(missing_ok=True)
@@ -214,9 +278,15 @@ def _umask() -> int:
 
 
 def grid(rows: list[list[np.ndarray]]) -> np.ndarray:
-    """Rows of pictures [H, W, 1|3|4] (uint8 or float) -> one uint8 RGB picture with thin white gutters.
+    """Arrange pictures in a grid with thin white gutters.
 
-    A column is as wide as its widest picture, a row as high as its highest; rows may differ in length.
+    A column is as wide as its widest picture, and a row as high as its highest. Rows may have different lengths.
+
+    Args:
+        rows: rows of pictures, uint8 or float in [0, 1], [H, W, 1|3|4].
+
+    Returns:
+        uint8 [H, W, 3].
     """
     cells = [[to_uint8(with_channels(to_float(cell), 3)) for cell in row] for row in rows]
     heights = [max(cell.shape[0] for cell in row) for row in cells]
@@ -231,5 +301,5 @@ def grid(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 
 def save_grid(rows: list[list[np.ndarray]], path: str | os.PathLike) -> None:
-    """Write `grid(rows)` to a picture file."""
+    """Write a `grid` of pictures to a file."""
     save_picture(grid(rows), path)

@@ -1,14 +1,14 @@
-"""Pictures at another size, uint8 in and out: the one way outside TensorFlow. Pillow and numpy only."""
+"""Resizes uint8 pictures with Pillow and NumPy. All code outside TensorFlow resizes pictures with these functions."""
 
 import numpy as np
 from PIL import Image, ImageOps
 
 BILINEAR, BICUBIC, LANCZOS = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS
-"""Filters. All are antialiased: where a picture gets smaller, every pixel of it counts."""
+"""Filters. All are antialiased."""
 
 
 def resized(picture: np.ndarray, size: tuple[int, int], by: Image.Resampling = LANCZOS) -> np.ndarray:
-    """A picture at another size, stretched where the aspect ratio differs; itself where it has that size.
+    """Resize a picture. It is stretched if the aspect ratio differs. A picture of that size is returned as it is.
 
     Args:
         picture: uint8 [H, W] or [H, W, 1|3|4].
@@ -24,7 +24,17 @@ def resized(picture: np.ndarray, size: tuple[int, int], by: Image.Resampling = L
 
 
 def square(picture: np.ndarray, side: int, by: Image.Resampling = LANCZOS) -> np.ndarray:
-    """The largest square in the middle of a picture, resized.
+    """Resize the largest centred square of a picture.
+
+    Args:
+        picture: uint8 [H, W] or [H, W, 1|3|4].
+        side: side of the result in pixels.
+        by: the filter.
+
+    Returns:
+        uint8 [side, side] or [side, side, 1|3|4].
+
+    Example:
 
     >>> square(np.arange(8, dtype=np.uint8).reshape(2, 4), 2).tolist()
     [[1, 2], [5, 6]]
@@ -33,7 +43,7 @@ def square(picture: np.ndarray, side: int, by: Image.Resampling = LANCZOS) -> np
 
 
 def to_image(pixels: np.ndarray) -> Image.Image:
-    """uint8 [H, W] or [H, W, 1|3|4] -> a Pillow image in mode L, RGB or RGBA."""
+    """Convert uint8 [H, W] or [H, W, 1|3|4] to a Pillow image in mode L, RGB or RGBA."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
 
 

@@ -6,14 +6,18 @@ import sys
 
 from kgan import __version__, console, memory
 from kgan.commands import COMMANDS
-from kgan.errors import UserError, nearest
+from kgan.errors import UserError, for_command_line, nearest
 from kgan.images.decoding import at_most
 from kgan.parsing import wants_quiet
 
 
 def main(args: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 could not go on, 2 something given is wrong."""
-    args = sys.argv[1:] if args is None else args
+    with for_command_line():
+        return _main(sys.argv[1:] if args is None else args)
+
+
+def _main(args: list[str]) -> int:
     console.accept_any_text()
     try:
         try:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from kgan.errors import shown
+from kgan.errors import shown, worded
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -47,7 +47,7 @@ def warn(text: str) -> None:
 
 
 def _tell(text: str) -> None:
-    text = shown(text)
+    text = shown(worded(text))
     if is_terminal():
         terminal().print(text, soft_wrap=True)  # above a bar, should there be one
     else:

@@ -7,7 +7,10 @@ The order of the pictures is a function of the training step. Names are imported
 import importlib
 
 _HOMES = {
+    "Crops": "crops",
     "check_folders": "check",
+    "from_folders": "folders",
+    "validation_from_folders": "folders",
     "Pictures": "sources",
     "open_pictures": "sources",
     "Store": "stores",

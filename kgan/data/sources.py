@@ -16,7 +16,7 @@ import numpy as np
 from kgan import console
 from kgan.data.prepared import CacheSpec, Source, prepare
 from kgan.data.stores import File, Store
-from kgan.errors import UserError, counted, is_or_are, some
+from kgan.errors import UserError, call, counted, is_or_are, some
 from kgan.images.decoding import at_most
 from kgan.images.listing import find_pictures, is_named_as_picture
 from kgan.images.pairing import describe_ambiguous, describe_shapes, describe_unequal, pair, split_by_shape, stem
@@ -91,7 +91,7 @@ def _open_pictures(config: TrainConfig) -> Pictures:
     if config.data == "sample":
         return _sample(spec, kind)
     if config.data is None:
-        sources = (name and _single(name, cache.parent) for name in (config.content, config.style))
+        sources = (name and named_source(name, cache.parent) for name in (config.content, config.style))
         return _arranged(kind, _prepared(dict(zip(TRAINING, sources, strict=True)), spec))
     root = _named_root(config.data) if config.data.startswith("tfds:") else _folder_root(config.data, cache.parent)
     alone = {"style": ["trainB"], "content": ["trainA", "testA"]}
@@ -124,14 +124,14 @@ def _arranged(kind: str, stores: dict[str, Store]) -> Pictures:
     if kind == "content":
         return Pictures(content, None, test_content, None, paired=False)
     if kind == "paired":
-        content, style = _matched(content, style)
+        content, style = matched(content, style)
     return Pictures(content, style, *_tests(test_content, test_truth, kind == "paired"), kind == "paired")
 
 
 # --- pairs ------------------------------------------------------------------------------------------------------------
 
 
-def _matched(content: Store, style: Store) -> tuple[Store, Store]:
+def matched(content: Store, style: Store) -> tuple[Store, Store]:
     """Both stores in the same order, without pictures that have no counterpart of the same shape."""
     pairs = pair(content.names, style.names)
     if not pairs.both:
@@ -194,7 +194,8 @@ def folder_source(folder: str | os.PathLike, outputs: Sequence[pathlib.Path] = (
     root = pathlib.Path(folder)
     paths = find_pictures(root, outputs)
     files = [File(path.relative_to(root).as_posix(), *_stamp(path)) for path in paths]
-    return Source(str(folder), str(root.resolve()), files, root.joinpath, f"; to list them all: kgan check {folder}")
+    advice = f"; to list them all: {call('check', folder)}"
+    return Source(str(folder), str(root.resolve()), files, root.joinpath, advice)
 
 
 def file_source(file: str | os.PathLike) -> Source:
@@ -212,7 +213,8 @@ def _stamp(path: pathlib.Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _single(name: str, cache: pathlib.Path) -> Source:
+def named_source(name: str, cache: pathlib.Path) -> Source:
+    """The source that a setting names: a folder, one picture, or tfds:NAME. `cache` in a folder is left out."""
     if name.startswith("tfds:"):
         return _named_root(name)("train")
     alone = pathlib.Path(name).is_file() and is_named_as_picture(name)

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from kgan import console
-from kgan.errors import RunError, UserError
+from kgan.errors import RunError, UserError, call
 from kgan.gan import tracking
 
 
@@ -50,7 +50,8 @@ class Checkpoints:
             self.sweep()  # what was written of it takes the room that the user needs
             raise RunError(
                 f"the checkpoint of step {step} could not be written ({first_line(error)}); "
-                f"{self._last_saved()}. Make room, then go on with: kgan train --run {self.folder.parent} --resume"
+                f"{self._last_saved()}. Make room, then go on with: "
+                f"{call('train', run=self.folder.parent, resume=True)}"
             ) from None
         self.saved_step = step
 

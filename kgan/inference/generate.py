@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.console import progress
-from kgan.errors import UserError
+from kgan.errors import UserError, call
 from kgan.exit_guard import interruptible
 from kgan.gan import noise as noises
 from kgan.images.decoding import decode_picture
@@ -140,7 +140,7 @@ def _check_numbers(seed: int, count: int, size, truncation: float | None, betwee
 
 def _check_model(model: Model, truncation: float | None) -> None:
     if model.facts.takes_content:
-        raise UserError(f"{model.name}: restyles pictures and makes none from noise alone; use kgan stylize")
+        raise UserError(f"{model.name}: restyles pictures and makes none from noise alone; use {call('stylize')}")
     if truncation is not None and model.facts.distribution == "uniform":
         raise UserError(f"--truncation {truncation:g}: {model.name} was trained on uniform noise; leave it out")
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgan import console
-from kgan.errors import UserError
+from kgan.errors import UserError, call
 from kgan.gan import noise as noises
 from kgan.gan import tracking
 from kgan.gan.checkpoints import first_line, found_in
@@ -65,7 +65,7 @@ class Model:
         Reference: strokes from coarse to fine, [Gatys et al.](https://arxiv.org/abs/1611.07865).
         """
         if not self.facts.takes_content:
-            raise UserError(f"{self.name}: makes pictures from noise alone; use kgan generate")
+            raise UserError(f"{self.name}: makes pictures from noise alone; use {call('generate')}")
         pictures = np.asarray(pictures)
         if pictures.ndim not in (2, 3, 4) or 0 in pictures.shape:
             raise UserError(f"a picture should have the shape [H, W, C] or [N, H, W, C]. Received: {pictures.shape}")
@@ -114,7 +114,7 @@ class Model:
             UserError: if the model takes content.
         """
         if self.facts.takes_content:
-            raise UserError(f"{self.name}: needs pictures to restyle; use kgan stylize")
+            raise UserError(f"{self.name}: needs pictures to restyle; use {call('stylize')}")
         return self._run({"noise": noise})
 
 
@@ -262,7 +262,7 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
         _copy_weights(generator, run / "saved_model")
     else:
         raise UserError(
-            f"{run}: holds no checkpoint yet; train it first, or go on with kgan train --run {run} --resume"
+            f"{run}: holds no checkpoint yet; train it first, or go on with {call('train', run=run, resume=True)}"
         )
     return generator, config
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kgan.console import duration, progress, say, warn
-from kgan.errors import RunError, UserError, counted
+from kgan.errors import RunError, UserError, call, counted
 from kgan.exit_guard import interruptible
 from kgan.images import blending, colour, targets
 from kgan.images.decoding import Picture, PictureError, read_picture, size_by_header
@@ -297,7 +297,7 @@ def plan(
 
 def _check_model(model: Model, variants: int) -> None:
     if not model.facts.takes_content:
-        raise UserError(f"{model.name}: makes pictures from noise alone; use kgan generate")
+        raise UserError(f"{model.name}: makes pictures from noise alone; use {call('generate')}")
     if variants > 1 and not model.facts.noise_channels:
         raise UserError(f"--variants {variants}: {model.name} takes no noise, so that all would be equal; leave it out")
 

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import pathlib
 
-from kgan.errors import UserError
+from kgan.errors import UserError, call
 from kgan.runs import models
 from kgan.runs.settings import TrainConfig
 
@@ -99,7 +99,7 @@ def lost(config: TrainConfig, name: str) -> str:
 
 def found_again(name: str, run: str | os.PathLike) -> str:
     """Advice on how to give the new location of a run's pictures."""
-    return f"say where its pictures are now: kgan train --run {run} --resume --{name} FOLDER"
+    return f"say where its pictures are now: {call('train', run=run, resume=True, **{name: 'FOLDER'})}"
 
 
 def training_overlap(config: TrainConfig) -> str | None:

@@ -9,7 +9,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
-from kgan.errors import RunError, UserError
+from kgan.errors import RunError, UserError, call
 from kgan.runs import models, places, recipes
 from kgan.runs.settings import TrainConfig
 
@@ -207,7 +207,7 @@ def saved_config(path: str | None) -> TrainConfig:
 
 
 def _start_from(model: str) -> str:
-    return f"; to start a new run from its generator: kgan train --init-from {model}"
+    return f"; to start a new run from its generator: {call('train', init_from=model)}"
 
 
 def going_on(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
@@ -250,13 +250,13 @@ def refuse_changes(saved: TrainConfig, asked: TrainConfig) -> None:
         if field.name != "steps" or before is None:
             flag = field.name.replace("_", "-")
             raise UserError(
-                f"--{flag} {now}: this run was started with {before}; leave the flag out, or start a new run. Only "
+                f"--{flag} {now}: this run was started with {before}; leave it out, or start a new run. Only "
                 "--steps MORE (to train longer) and the location of the pictures may change"
             )
         if now < before:
             raise UserError(
                 f"--steps {now}: this run has {before}, and can only be made longer: give a larger number, or leave "
-                "the flag out (--stop-after ends a call early)"
+                "it out (--stop-after ends a call early)"
             )
 
 

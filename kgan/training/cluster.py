@@ -64,6 +64,8 @@ def from_environment() -> Members:
         raise UserError(f"--strategy multi_worker: set TF_CONFIG for every worker, as in {EXAMPLE}")
     try:
         return _parsed(json.loads(text))
+    except UserError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise UserError(f"TF_CONFIG: {reason}; it should look like {EXAMPLE}") from None
@@ -364,6 +366,8 @@ def _entered(members: Members, settings: dict) -> socket.socket:
     while True:
         try:
             return _asked(members, settings, max(HELLO_TIMEOUT, end - time.monotonic()))
+        except UserError:
+            raise
         except (OSError, ValueError) as error:  # the chief has not started, has ended, or the port is not kgan's
             reason = getattr(error, "strerror", None) or "no answer"
         if time.monotonic() > end:

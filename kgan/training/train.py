@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kgan import console, memory, metrics
 from kgan.data import Pictures, open_pictures, training_dataset
-from kgan.errors import RunError, UserError
+from kgan.errors import RunError, UserError, call
 from kgan.evaluation.scored import Example, first_pictures, taught
 from kgan.exit_guard import ExitGuard, Interrupted
 from kgan.export import export_all
@@ -72,7 +72,7 @@ def train(config: TrainConfig) -> pathlib.Path:
 
 
 def _command(run: str | pathlib.Path) -> str:
-    return f"kgan train --run {run} --resume"
+    return call("train", run=run, resume=True)
 
 
 def _train(config: TrainConfig, exit_guard: ExitGuard) -> pathlib.Path:
@@ -345,7 +345,7 @@ class Session:
             export_all(self.gan.stylist, self.config, run)
             console.say(f"done      {run.saved_model}, {run.litert(half=False)}")
         else:
-            longer = f"{_command(run.path)} --steps MORE"
+            longer = call("train", run=run.path, resume=True, steps="MORE")
             console.say(
                 f"done      {run.path} has reached step {step} and is exported already; to train it longer: {longer}"
             )

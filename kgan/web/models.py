@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kgan import console
-from kgan.errors import UserError
+from kgan.errors import UserError, call
 from kgan.runs.models import ModelSource, resolve_model
 
 WANTED = "the page runs models of content alone: input image [1, S, S, 3], output stylized of that shape, S fixed"
@@ -102,7 +102,9 @@ def _signatures(path: pathlib.Path, content: bytes) -> dict[int, str]:
         raise UserError(f"{path}: cannot be read as a LiteRT model ({str(error).splitlines()[0]})") from None
     sides = {_side(runner): key for key, runner in runners.items()}
     if not sides or None in sides:
-        raise UserError(f"{path}: {WANTED}; give its run folder, or the *_fixed.tflite of kgan export --litert float16")
+        raise UserError(
+            f"{path}: {WANTED}; give its run folder, or the *_fixed.tflite of {call('export', litert='float16')}"
+        )
     return dict(sorted(sides.items()))
 
 

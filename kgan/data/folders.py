@@ -1,0 +1,155 @@
+"""Folders of pictures as data sets, for `fit` and `evaluate` of one's own programs."""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from kgan import console
+from kgan.data.crops import Crops
+from kgan.data.gate import gated
+from kgan.data.prepared import CacheSpec, prepare
+from kgan.data.sources import Pictures, matched, named_source, with_truths
+from kgan.data.stores import Store
+from kgan.data.training import fixed_batch, training_dataset
+from kgan.errors import UserError
+from kgan.images.decoding import at_most
+from kgan.paths import expanded, expands_paths
+from kgan.runs import places
+
+CACHE = "~/.cache/kgan"
+
+
+@expands_paths
+def from_folders(
+    content: str | os.PathLike | None = None,
+    style: str | os.PathLike | None = None,
+    *,
+    size: int = 256,
+    batch_size: int = 8,
+    seed: int = 0,
+    channels: int = 3,
+    min_crop: float = 0.5,
+    max_crop: float = 1.0,
+    flip: bool = True,
+    paired: bool = False,
+    cache: str | os.PathLike = CACHE,
+    max_megapixels: float | None = None,
+    first_batch: int = 0,
+) -> tf.data.Dataset:
+    """An endless data set of training batches, drawn from two folders of pictures.
+
+    It is what `kgan train` trains on. The pictures are decoded once and kept below `cache`. Batch k depends only on
+    `seed` and k, so that a training that goes on at step k takes `first_batch=k`.
+
+    >>> dataset = kgan.data.from_folders("photos", "paintings", size=128)  # doctest: +SKIP
+    >>> gan.fit(dataset, steps_per_epoch=1000, epochs=3)  # doctest: +SKIP
+
+    Args:
+        content: Pictures to restyle: a folder (searched at any depth), one picture, or tfds:NAME. None for none.
+        style: Pictures in the wanted style, likewise.
+        size: Side of the square crops in pixels.
+        batch_size: Number of crops of each kind in a batch.
+        seed: Seed of the order, the crops and the mirroring.
+        channels: Channels of the crops: 1 (gray), 3 (RGB) or 4 (RGBA).
+        min_crop: Smallest side of a crop, as a fraction of the picture's short side, in (0, 1].
+        max_crop: Largest side of a crop, as a fraction of the picture's short side, in (0, 1].
+        flip: Whether half of the pictures are mirrored.
+        paired: Whether pictures of equal file names show the same scene. They then share crop and mirroring.
+        cache: Folder of prepared pictures.
+        max_megapixels: Largest picture that is read. Default: 400, and 100 where a short file claims more than it can
+            contain.
+        first_batch: Number of the first batch.
+
+    Returns:
+        A data set of {"content", "style"}, each float32 [batch_size, size, size, channels] in [-1, 1]. A kind that is
+        None is left out.
+
+    Raises:
+        UserError: if an argument makes no sense, or a folder does not exist or has no usable picture.
+        RunError: if the cache cannot be written.
+    """
+    crops = Crops(size, batch_size, seed, channels, min_crop, max_crop, flip)
+    if content is None and style is None:
+        raise UserError("--content and --style are missing: give at least one folder of pictures")
+    if paired and (content is None or style is None):
+        raise UserError("--content and --style are both needed for pairs")
+    if content is not None and style is not None and (told := places.overlap({"content": content, "style": style})):
+        console.warn(told)
+    opened = _opened({"content": content, "style": style}, crops, cache, max_megapixels)
+    stores = matched(*opened) if paired else opened
+    return training_dataset(Pictures(*stores, None, None, paired), crops, first_batch)
+
+
+@expands_paths
+def validation_from_folders(
+    content: str | os.PathLike,
+    truth: str | os.PathLike | None = None,
+    *,
+    size: int = 256,
+    batch_size: int = 8,
+    count: int | None = None,
+    channels: int = 3,
+    cache: str | os.PathLike = CACHE,
+    max_megapixels: float | None = None,
+) -> tf.data.Dataset:
+    """A finite data set of test pictures, for `validation_data` of `fit` and for `evaluate`.
+
+    The largest centred square of each picture is taken and resized, as `kgan train` does with its test pictures.
+
+    Args:
+        content: Pictures to restyle: a folder, one picture, or tfds:NAME.
+        truth: What they should become; a picture of the same file name shows the same scene.
+        size: Side of the pictures in pixels.
+        batch_size: Number of pictures in a batch. The last batch may be smaller.
+        count: Number of pictures. Default: all.
+        channels: Channels of the pictures: 1, 3 or 4.
+        cache: Folder of prepared pictures.
+        max_megapixels: Largest picture that is read; see `from_folders`.
+
+    Returns:
+        A data set of {"content", "truth"}, each float32 [N, size, size, channels] in [-1, 1]; without `truth`,
+        {"content"}.
+
+    Raises:
+        UserError: if an argument makes no sense, a folder has no usable picture, or no picture has a truth.
+        RunError: if the cache cannot be written.
+    """
+    crops = Crops(size, batch_size, channels=channels)
+    if count is not None and count < 1:
+        raise UserError(f"--count should be at least 1. Received: {count}")
+    stores = _opened({"content": content, "truth": truth}, crops, cache, max_megapixels)
+    if truth is not None:
+        stores = matched(*stores)
+    pictures = {name: store for name, store in zip(("content", "truth"), stores, strict=True) if store is not None}
+    return _finite(pictures, crops, count)
+
+
+def _opened(
+    folders: dict[str, str | os.PathLike | None], crops: Crops, cache: str | os.PathLike, megapixels: float | None
+) -> list[Store | None]:
+    spec = CacheSpec(max(512, 2 * crops.size), crops.channels, pathlib.Path(expanded(cache)) / "pictures")
+    with at_most(megapixels):
+        return [
+            None if folder is None else prepare(named_source(str(folder), spec.cache.parent), spec)
+            for folder in folders.values()
+        ]
+
+
+def _finite(stores: dict[str, Store], crops: Crops, count: int | None) -> tf.data.Dataset:
+    """Batches of the centred squares of the first pictures, decoded as they are needed."""
+    number = min([len(store) for store in stores.values()] + ([] if count is None else [count]))
+
+    def squares(start: np.ndarray) -> list[np.ndarray]:
+        rows = np.arange(start, min(start + crops.batch_size, number))
+        return [fixed_batch(store.subset(rows), crops, len(rows)) for store in stores.values()]
+
+    @tf.autograph.experimental.do_not_convert
+    def batch(start: tf.Tensor) -> dict[str, tf.Tensor]:
+        columns = tf.numpy_function(gated(squares), [start], [tf.float32] * len(stores))
+        for column in columns:
+            column.set_shape([None, crops.size, crops.size, crops.channels])
+        return dict(zip(stores, columns, strict=True))
+
+    return tf.data.Dataset.range(0, number, crops.batch_size).map(batch)

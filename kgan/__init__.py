@@ -1,10 +1,86 @@
-"""kgan: train a GAN on two folders of pictures, get a model that turns one kind into the other."""
+"""Train a GAN on two folders of pictures; get a model that turns pictures of one kind into the other.
+
+    import kgan
+
+    run = kgan.train(recipe="projected", content="photos", style="paintings")
+    kgan.stylize("holiday", model=run, output="restyled")
+    report = kgan.evaluate(run)
+
+Everything in `__all__` is public and stable. A name is imported when it is first used: `import kgan` is instant, and
+TensorFlow comes with the first thing that needs it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+_HOMES = {
+    # one call each, as on the command line
+    "train": "kgan.training.call:train",
+    "stylize": "kgan.inference.stylize:stylize",
+    "generate": "kgan.inference.generate:generate",
+    "evaluate": "kgan.evaluation.evaluate:evaluate",
+    "export": "kgan.export",
+    "check": "kgan.data.check:check_folders",
+    "load": "kgan.inference.loading:load",
+    # parts
+    "data": "kgan.data",
+    "networks": "kgan.networks",
+    "losses": "kgan.losses",
+    "metrics": "kgan.metrics",
+    "Client": "kgan.serving.client:Client",
+    # recipes
+    "RECIPES": "kgan.recipes:RECIPES",
+    "Recipe": "kgan.recipes:Recipe",
+    "LossTerm": "kgan.recipes:LossTerm",
+    # errors
+    "UserError": "kgan.errors:UserError",
+    "RunError": "kgan.errors:RunError",
+}
+"""Public name -> where it is."""
 
-def load(model):
-    """A trained model, ready to use: `kgan.load("runs/cyclegan-1")(array)`. See `kgan.inference.stylize.load`."""
-    from kgan.inference.stylize import load as load_model
+__all__ = [
+    "RECIPES",
+    "Client",
+    "LossTerm",
+    "Recipe",
+    "RunError",
+    "UserError",
+    "check",
+    "data",
+    "evaluate",
+    "export",
+    "generate",
+    "load",
+    "losses",
+    "metrics",
+    "networks",
+    "stylize",
+    "train",
+]
 
-    return load_model(model)
+if TYPE_CHECKING:  # what type checkers and editors see
+    from kgan import data, losses, metrics, networks
+    from kgan.data.check import check_folders as check
+    from kgan.errors import RunError, UserError
+    from kgan.evaluation.evaluate import evaluate
+    from kgan.export.command import export_run as export
+    from kgan.inference.generate import generate
+    from kgan.inference.loading import load
+    from kgan.inference.stylize import stylize
+    from kgan.recipes import RECIPES, LossTerm, Recipe
+    from kgan.serving.client import Client
+    from kgan.training.call import train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

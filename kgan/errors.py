@@ -58,7 +58,7 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
 
 # --- who reads --------------------------------------------------------------------------------------------------------
 
-_OPTION = re.compile(r"(?<![\w./-])--([a-z]+(?:-[a-z]+)*)(?![\w./=-])")
+_OPTION = re.compile(r"(?<![\w./-])--([a-z]+(?:-[a-z]+)*)(?![\w/-]|\.\w)")
 
 _for_command_line = False
 

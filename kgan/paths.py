@@ -4,7 +4,10 @@ import functools
 import inspect
 import os
 import pathlib
+import re
 from collections.abc import Callable, Iterable
+
+_SEVERAL = re.compile(r"Sequence\[|Iterable\[")
 
 
 def expanded(path: str | os.PathLike) -> str | pathlib.Path:
@@ -29,14 +32,17 @@ def path_parameters(function: Callable) -> set[str]:
 
 
 def expands_paths(function: Callable) -> Callable:
-    """Decorate a function so that each of its `path_parameters` is `expanded`."""
+    """Decorate a function so that each of its `path_parameters` is `expanded`. One path does where several may be."""
     signature, paths = inspect.signature(function), path_parameters(function)
+    several = {name for name in paths if _SEVERAL.search(str(signature.parameters[name].annotation))}
 
     @functools.wraps(function)
     def called(*args, **kwargs):
         bound = signature.bind(*args, **kwargs)
         for name in paths & bound.arguments.keys():
-            bound.arguments[name] = _each_expanded(bound.arguments[name])
+            given = bound.arguments[name]
+            one_of_several = name in several and isinstance(given, str | os.PathLike)
+            bound.arguments[name] = _each_expanded([given] if one_of_several else given)
         return function(*bound.args, **bound.kwargs)
 
     return called

@@ -241,7 +241,7 @@ def test_bad_pictures_are_left_out_with_one_line(folder, spec, capsys):
         assert len(lines) == 1
         assert "2 of 6 pictures" in lines[0]
         assert "1.jpg: not a JPEG" in lines[0]
-        assert f"kgan check {folder}" in lines[0]
+        assert f"kgan.check('{folder}')" in lines[0]
 
 
 def test_no_good_picture(tmp_path, spec):
@@ -254,7 +254,7 @@ def test_no_good_picture(tmp_path, spec):
 
 def test_cache_that_cannot_be_written(folder, tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    with pytest.raises(RunError, match=r"--cache .*file: Not a directory"):
+    with pytest.raises(RunError, match=r"cache .*file: Not a directory"):
         prepare(folder, prepared.CacheSpec(512, 3, tmp_path / "file"))
 
 
@@ -280,7 +280,7 @@ def test_failure_while_writing_is_one_clear_line(folder, spec, monkeypatch, erro
         return normalising.normalise(job)
 
     monkeypatch.setattr(prepared, "normalise", failing)
-    with pytest.raises(RunError, match=r"a worker died|--cache .*No space left") as caught:
+    with pytest.raises(RunError, match=r"a worker died|cache .*No space left") as caught:
         prepare(folder, spec)
     assert "\n" not in str(caught.value)
     assert not list(spec.cache.rglob("*.json"))
@@ -408,10 +408,10 @@ def test_style_recipe_opens_the_style_alone(root, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "--content and --style: missing"),
-        ({"content": "a"}, "--style: missing"),
-        ({"content": "a", "data": "b"}, "--data: should be given alone"),
-        ({"data": "none"}, "--data none: no such folder"),
+        ({}, "content and style: missing"),
+        ({"content": "a"}, "style: missing"),
+        ({"content": "a", "data": "b"}, "data: should be given alone"),
+        ({"data": "none"}, "data none: no such folder"),
         ({"content": "none", "style": "none"}, "none: no such folder"),
         ({"data": "tfds:no_such_set_at_all"}, "tfds:no_such_set_at_all: no such set"),
     ],

@@ -102,8 +102,8 @@ def test_content_alone_is_needed(tmp_path):
     ("changes", "message"),
     [
         ({"recipe": "article"}, "draws noise"),
-        ({"channels": 1}, "has 1 channels; give --channels 1"),
-        ({"stride": 8}, "--size 20 should be a multiple of the teacher's stride, at least 16. .* has stride 8"),
+        ({"channels": 1}, "has 1 channels; give channels 1"),
+        ({"stride": 8}, "size 20 should be a multiple of the teacher's stride, at least 16. .* has stride 8"),
     ],
     ids=str,
 )
@@ -122,17 +122,17 @@ def test_a_teacher_that_cannot_teach_is_one_clear_line(changes, message, tmp_pat
 def test_a_saved_model_teaches_on_one_device_alone(tmp_path):
     config = settings(tmp_path, distill_from=f"{small_runs.teacher()}/saved_model")
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
-    with strategy.scope(), pytest.raises(UserError, match="give a run folder, or --devices 1"):
+    with strategy.scope(), pytest.raises(UserError, match="give a run folder, or devices 1"):
         load_teacher(config)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"distill_from": None}, "--distill-from is missing"),
+        ({"distill_from": None}, "distill_from is missing"),
         ({"distill_from": "nowhere"}, "nowhere: no model there"),
-        ({"recipe": "cyclegan", "distill_from": "x"}, "--distill-from x: recipe cyclegan has no teacher"),
-        ({"data": None}, "--content is missing"),
+        ({"recipe": "cyclegan", "distill_from": "x"}, "distill_from x: recipe cyclegan has no teacher"),
+        ({"data": None}, "content is missing"),
     ],
     ids=str,
 )

@@ -103,7 +103,7 @@ def test_a_baseline_of_other_pictures_is_refused(identity, tmp_path):
     generator = ResNetGenerator(filters=4, blocks=1, channels=1)
     generator(np.zeros((1, 32, 32, 1), np.float32))
     gray = export_saved_model(generator, tmp_path / "gray")
-    with pytest.raises(UserError, match=r"--baseline .*gray: should take and make pictures of the same kind"):
+    with pytest.raises(UserError, match=r"baseline .*gray: should take and make pictures of the same kind"):
         evaluate(identity, fill(tmp_path / "content", ["a.png"]), baseline=gray)
 
 
@@ -179,8 +179,8 @@ def test_large_pictures_have_small_thumbnails():
     [
         ({"fail_under": ("content_sim=0.6",)}, "did you mean content_ssim"),
         ({"fail_under": ("content_ssim=high",)}, "should be METRIC=NUMBER"),
-        ({"fail_under": ("kid_mobilenet=0.1",)}, "less is better; use --fail-over"),
-        ({"fail_over": ("content_ssim=0.1",)}, "more is better; use --fail-under"),
+        ({"fail_under": ("kid_mobilenet=0.1",)}, "less is better; use fail_over"),
+        ({"fail_over": ("content_ssim=0.1",)}, "more is better; use fail_under"),
         ({"fail_under": ("truth_ssim=0.1",)}, "is not measured on these pictures. Measured: content_structure"),
     ],
 )
@@ -289,7 +289,7 @@ def test_fitted_takes_the_central_square():
 
 
 def test_a_file_alone_has_no_test_pictures(identity):
-    with pytest.raises(UserError, match="--content is missing"):
+    with pytest.raises(UserError, match="content is missing"):
         evaluate(identity)
 
 
@@ -353,7 +353,7 @@ def test_a_run_knows_its_pictures_from_any_folder(tmp_path, monkeypatch, capsys)
     assert warning.startswith("the pictures have changed since the run began: 2+1 (1234abcd) then, 1+1 (")
     assert "trained on" not in capsys.readouterr().err
     (tmp_path / "here" / "photos").rename("gone")
-    with pytest.raises(UserError, match=r"here/photos: no such folder; ../moved had its pictures there.* --content"):
+    with pytest.raises(UserError, match=r"here/photos: no such folder; ../moved had its pictures there.* content"):
         run_pictures(resolve_model(run.path))
 
 
@@ -396,7 +396,7 @@ def test_crops_of_every_picture_are_cut_alike_from_content_and_truth(identity, t
     assert "crops of one picture are alike" in report["warnings"][-1]
     assert len({one["checkerboard"] for one in report["each"]}) > 2  # the windows differ
     assert evaluate(identity, content, content, size=16)["warnings"][0].startswith("content and truth are the same")
-    with pytest.raises(UserError, match="--crops needs --size"):
+    with pytest.raises(UserError, match="crops needs size"):
         evaluate(identity, content, truth, crops=3)
     with pytest.raises(UserError, match=r"at least 1\. Received: 0"):
         evaluate(identity, content, truth, size=16, crops=0)

@@ -44,7 +44,7 @@ def test_a_second_size_costs_no_second_set_of_weights(tmp_path):
 
 @pytest.mark.parametrize("sizes", [(), (30,), (8,), (256, 255)])
 def test_sizes_that_would_need_padding_are_refused(tmp_path, sizes):
-    with pytest.raises(UserError, match="--sizes"):
+    with pytest.raises(UserError, match="sizes"):
         export_fixed(make_generator("content"), tmp_path / "m.tflite", sizes)
     assert not list(tmp_path.iterdir())
 

@@ -130,14 +130,14 @@ def test_vgg19_layers_are_those_of_keras_applications(tmp_path):
 
 
 def test_a_missing_or_unsuitable_file_is_one_clear_line(tmp_path):
-    with pytest.raises(UserError, match=r"--feature-weights .*nowhere.h5: no such file"):
+    with pytest.raises(UserError, match=r"feature_weights .*nowhere.h5: no such file"):
         features.build("mobilenet", str(tmp_path / "nowhere.h5"))
     text = tmp_path / "text.weights.h5"
     text.write_text("not weights", encoding="utf-8")
     with pytest.raises(UserError, match="should give the weights of mobilenet") as caught:
         features.build("mobilenet", str(text))
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match=r"--features resnet: no such feature network; .*There are mobilenet, vgg19"):
+    with pytest.raises(UserError, match=r"features resnet: no such feature network; .*There are mobilenet, vgg19"):
         features.build("resnet")
 
 

@@ -76,11 +76,11 @@ def test_truncation_changes_the_picture_and_needs_a_bell(models, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"count": 0}, "--count should be at least 1"),
-        ({"count": 1, "between": (1, 2)}, "--count should be at least 2"),
-        ({"size": "12y9"}, "--size should be HEIGHTxWIDTH"),
-        ({"size": "0x9"}, "--size should be HEIGHTxWIDTH"),
-        ({"truncation": 0.0}, "--truncation should be above 0"),
+        ({"count": 0}, "count should be at least 1"),
+        ({"count": 1, "between": (1, 2)}, "count should be at least 2"),
+        ({"size": "12y9"}, "size should be HEIGHTxWIDTH"),
+        ({"size": "0x9"}, "size should be HEIGHTxWIDTH"),
+        ({"truncation": 0.0}, "truncation should be above 0"),
     ],
 )
 def test_bad_numbers(models, tmp_path, options, message):
@@ -90,7 +90,7 @@ def test_bad_numbers(models, tmp_path, options, message):
 
 
 def test_models_of_content_are_refused(models, tmp_path):
-    with pytest.raises(UserError, match="use kgan stylize"):
+    with pytest.raises(UserError, match=r"use kgan\.stylize"):
         generate(models["stylist"], tmp_path / "out")
 
 

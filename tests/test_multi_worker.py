@@ -222,7 +222,7 @@ class TestLine:
         settings = {"size": 16, "batch_size": 4}, {"size": 16, "batch_size": 8}
         members = [Worker(workers, index, lambda member: None, settings[index]) for index in range(2)]
         said = (
-            f"worker 1 ({workers[1]}) has --batch-size 8, worker 0 ({workers[0]}) has 4; "
+            f"worker 1 ({workers[1]}) has batch_size 8, worker 0 ({workers[0]}) has 4; "
             "start all workers by the same command"
         )
         assert [str(member.outcome()) for member in members] == [said] * 2

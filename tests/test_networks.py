@@ -270,11 +270,11 @@ def test_multiscale_looks_at_no_picture_under_32_pixels(size, scales):
 @pytest.mark.parametrize(
     ("recipe", "changes", "message"),
     [
-        ("cyclegan", {"generator": "unet"}, "--generator should be one of resnet, article, mobile. Received: unet"),
-        ("cyclegan", {"size": 30}, "--size should be a multiple of --stride \\(4\\)"),
+        ("cyclegan", {"generator": "unet"}, "generator should be one of resnet, article, mobile. Received: unet"),
+        ("cyclegan", {"size": 30}, "size should be a multiple of stride \\(4\\)"),
         ("cyclegan", {"size": 8, "stride": 8}, "at least 16. Received: 8"),
-        ("synthesis", {"noise_channels": 0}, "--noise-channels should be at least 1"),
-        ("synthesis", {"residual": True}, "--residual needs a content picture"),
+        ("synthesis", {"noise_channels": 0}, "noise_channels should be at least 1"),
+        ("synthesis", {"residual": True}, "residual needs a content picture"),
     ],
     ids=str,
 )

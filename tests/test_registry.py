@@ -89,7 +89,7 @@ def test_targets_are_imported_when_loaded():
 
 
 def test_unknown_names_get_the_nearest(shapes):
-    with pytest.raises(UserError, match=r"^--shape squre: no such shape; did you mean square"):
+    with pytest.raises(UserError, match=r"^shape squre: no such shape; did you mean square"):
         shapes.find("squre", "--shape")
     assert shapes.find("square").corners == 4
 

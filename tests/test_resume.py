@@ -69,8 +69,8 @@ def test_equal_weights_after_a_stop(tmp_path, capsys, monkeypatch):
     short = {"steps": 32, "minutes": 1e-9, "stop_after": 4}  # to a quarter, whatever the machine
     train(small_runs.settings("runs/parts", data="photos", **fixed | short))
     said = capsys.readouterr().err
-    assert "steps     8 instead of 32, for --minutes 1e-09: one takes " in said
-    assert "stopped at step 4 of 8; go on with: kgan train --run runs/parts --resume" in said
+    assert "steps     8 instead of 32, for minutes 1e-09: one takes " in said
+    assert "stopped at step 4 of 8; go on with: kgan.train(run='runs/parts', resume=True)" in said
     keras.utils.set_random_seed(99)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

@@ -143,16 +143,16 @@ def starting(name, tmp_path, **changes):
 
 def test_another_network_is_told_which_flags_fit(tmp_path):
     gan = build_gan(starting("vangogh", tmp_path, filters=8, blocks=1))
-    with pytest.raises(UserError, match=r"--init-from vangogh: .* to fit, give --filters 32 --blocks 6$"):
+    with pytest.raises(UserError, match=r"init_from vangogh: .* to fit, give filters 32 blocks 6$"):
         _init_from(gan, "vangogh")
-    with pytest.raises(UserError, match=r"--init-from vangohg: no model there; did you mean vangogh\?"):
+    with pytest.raises(UserError, match=r"init_from vangohg: no model there; did you mean vangogh\?"):
         starting("vangohg", tmp_path)
 
 
 def test_exports_of_it_go_elsewhere():
     before = sorted(FOLDER.rglob("*"))
     for run in ("ukiyoe", FOLDER / "ukiyoe", ROOT / "kgan" / "saved_models" / "ukiyoe"):
-        with pytest.raises(UserError, match="--output is missing"):
+        with pytest.raises(UserError, match="output is missing"):
             export_run(run)
     assert sorted(FOLDER.rglob("*")) == before
 

@@ -109,7 +109,7 @@ def test_seeds_go_to_models_that_take_them(address):
         both = noisy.stylize_bytes([to_png(photo)] * 2, seed=[3, 9])
         assert all((from_png(png) == photo ^ key).all() for png, key in zip(both, (4, 10), strict=True))
         assert (plain.stylize(photo, seed=6) == photo ^ NEW).all()
-        assert "--seed should be at least 0" in error_of(UserError, lambda: noisy.stylize(photo, seed=-1))
+        assert "seed should be at least 0" in error_of(UserError, lambda: noisy.stylize(photo, seed=-1))
         assert "one for each picture" in error_of(UserError, lambda: noisy.stylize(photo, seed=[1, 2]))
 
 
@@ -289,14 +289,14 @@ def test_a_reply_that_trickles_ends_in_time():
     [
         ({"server": "localhost:8501"}, "give http://HOST:8501"),
         ({"server": "http://"}, "no such address"),
-        ({"server": "http://host:port"}, "--server http://host:port"),
+        ({"server": "http://host:port"}, "server http://host:port"),
         ({"server": "grpc://host:8500/v1"}, "gRPC takes no path"),
-        ({"name": ""}, "--name"),
-        ({"name": "a/b"}, "--name"),
+        ({"name": ""}, "name"),
+        ({"name": "a/b"}, "name"),
         ({"version": 1, "label": "stable"}, "not both"),
-        ({"version": -1}, "--version"),
-        ({"label": ""}, "--label"),
-        ({"timeout": 0}, "--timeout"),
+        ({"version": -1}, "version"),
+        ({"label": ""}, "label"),
+        ({"timeout": 0}, "timeout"),
         ({"retries": -1}, "retries"),
         ({"max_message_bytes": 2**31}, "max_message_bytes"),
     ],

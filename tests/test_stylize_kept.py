@@ -231,6 +231,6 @@ def test_animations_are_told_of_and_still_gifs_are_not(tmp_path, capsys):
 
 
 def test_a_wrong_wish_is_refused_before_any_work(tmp_path):
-    with pytest.raises(UserError, match="--quality"):
+    with pytest.raises(UserError, match="quality"):
         stylize([save(tmp_path / "a.jpg", pixels())], "negative", tmp_path / "out", quality=1000)
     assert not (tmp_path / "out").exists()

@@ -155,14 +155,14 @@ def test_an_output_that_is_called_like_a_picture_is_that_file(tmp_path):
 @pytest.mark.parametrize("output", ["result.png", "-"])
 def test_one_file_is_one_picture(tmp_path, output):
     sources = [write(tmp_path / "in" / name) for name in ("a.png", "b.png")]
-    with pytest.raises(UserError, match=f"--output {output}: names one picture, and 2 are asked for; name a folder"):
+    with pytest.raises(UserError, match=f"output {output}: names one picture, and 2 are asked for; name a folder"):
         targets.plan(sources, output, like_stylize)
     with pytest.raises(UserError, match="and 3 are asked for"):
         targets.plan(sources[:1], output, like_stylize, 3)
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"--output result\.heic: such files are not written"):
+    with pytest.raises(UserError, match=r"output result\.heic: such files are not written"):
         targets.plan([write(tmp_path / "a.png")], "result.heic", like_stylize)
 
 
@@ -203,7 +203,7 @@ def test_terminals_are_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="-: standard input is a terminal"):
         targets.plan(["-"], "out", like_stylize)
     monkeypatch.setattr(out, "isatty", lambda: True, raising=False)
-    with pytest.raises(UserError, match="--output -: standard output is a terminal"):
+    with pytest.raises(UserError, match="output -: standard output is a terminal"):
         targets.plan([write(tmp_path / "a.png")], "-", like_stylize)
 
 
@@ -223,9 +223,9 @@ def test_what_is_there_is_left_and_counted(tmp_path, capsys):
     ]
     assert capsys.readouterr().err == "kgan: 3 of 6 are there already and left so\n"
     assert targets.to_do(places, overwrite=True, skip_existing=False) == places
-    with pytest.raises(UserError, match=r"a-1\.png: exists already; give --skip-existing .* --overwrite"):
+    with pytest.raises(UserError, match=r"a-1\.png: exists already; give skip_existing .* overwrite"):
         targets.to_do(places, overwrite=False, skip_existing=False)
-    with pytest.raises(UserError, match="--overwrite and --skip-existing: give one"):
+    with pytest.raises(UserError, match="overwrite and skip_existing: give one"):
         targets.to_do(places, overwrite=True, skip_existing=True)
 
 

@@ -133,7 +133,7 @@ class TestFinishedRun:
         )
         with pytest.raises(UserError, match="its generator differs from this run's"):
             train(config)
-        with pytest.raises(UserError, match=r"--init-from .*is no model"):
+        with pytest.raises(UserError, match=r"init_from .*is no model"):
             train(dataclasses.replace(config, init_from=str(tmp_path)))
         assert not (tmp_path / "new").exists()
 

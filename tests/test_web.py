@@ -97,7 +97,7 @@ def test_it_only_reads(server):
 def test_a_port_that_is_taken_or_none(server):
     host, port = server.server_address
     for taken in (port, 70000):
-        with pytest.raises(UserError, match=f"{host}:{taken}: cannot be served .*--port"):
+        with pytest.raises(UserError, match=f"{host}:{taken}: cannot be served .*port"):
             Server({}, host, taken)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from kgan import console
 from kgan.data.pool import map_in_processes
 from kgan.errors import UserError, counted, shown
-from kgan.images.decoding import PictureError, decode_image
+from kgan.images.decoding import PictureError, decode_image, limits_pictures
 from kgan.images.listing import Reporter, Skipped, pictures_of, report_skipped
 from kgan.paths import expands_paths
 
@@ -30,11 +30,16 @@ class Verdict(NamedTuple):
 
 
 @expands_paths
-def check_folders(paths: Iterable[str | os.PathLike]) -> list[Problem]:
+@limits_pictures
+def check_folders(
+    paths: str | os.PathLike | Iterable[str | os.PathLike], max_megapixels: float | None = None
+) -> list[Problem]:
     """Decode every picture, in parallel, and list those that cannot be decoded.
 
     Args:
         paths: folders, which are searched at any depth, or single files.
+        max_megapixels: the largest picture that is read. Default: 400, and 100 where a short file claims more than it
+            can contain.
 
     Returns:
         A list of (path, reason).

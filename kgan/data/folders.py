@@ -10,7 +10,7 @@ from kgan import console
 from kgan.data.crops import Crops
 from kgan.data.gate import gated
 from kgan.data.prepared import CacheSpec, prepare
-from kgan.data.sources import Pictures, matched, named_source, with_truths
+from kgan.data.sources import Pictures, matched, named_source
 from kgan.data.stores import Store
 from kgan.data.training import fixed_batch, training_dataset
 from kgan.errors import UserError

@@ -1,4 +1,11 @@
-"""From a trained generator to files that run elsewhere, and back."""
+"""From a trained generator to files that run elsewhere, and back.
+
+The package is the public function too: `kgan.export(run)` is `kgan.export.export_run(run)`.
+"""
+
+import inspect
+import sys
+import types
 
 from kgan.export.command import export_all, export_run
 from kgan.export.litert.convert import export_litert
@@ -23,3 +30,13 @@ __all__ = [
     "load",
     "load_generator",
 ]
+
+
+class _CallableModule(types.ModuleType):
+    """A package that can be called, because `kgan.export` is both the room and the function."""
+
+    __call__ = staticmethod(export_run)
+
+
+sys.modules[__name__].__class__ = _CallableModule
+__signature__ = inspect.signature(export_run)

@@ -30,8 +30,8 @@ def export_run(
     run: str | os.PathLike,
     output: str | os.PathLike | None = None,
     name: str | None = None,
-    litert: Iterable[str] = (),
-    sizes: Iterable[int] = (),
+    litert: str | Iterable[str] = (),
+    sizes: int | Iterable[int] = (),
     licence: str = "not stated",
     source: str = "not stated",
 ) -> list[pathlib.Path]:
@@ -42,6 +42,8 @@ def export_run(
     only the .tflite files of `export_variants`, judged on the run's own pictures. Raises UserError for a folder that is
     no run, and for a name that cannot be served.
     """
+    litert = [litert] if isinstance(litert, str) else list(litert)
+    sizes = [sizes] if isinstance(sizes, int) else list(sizes)
     if name is not None:
         if litert:
             raise UserError("--litert: TensorFlow Serving serves no .tflite files; leave out --name")

@@ -7,12 +7,14 @@ size is read from the header before any pixel is decoded, and a truncated file i
 
 import contextlib
 import dataclasses
+import functools
+import inspect
 import io
 import math
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -369,6 +371,18 @@ def at_most(megapixels: float | None) -> Iterator[None]:
     finally:
         del os.environ[LIMIT]
         os.environ.update({} if before is None else {LIMIT: before})
+
+
+def limits_pictures(function: Callable) -> Callable:
+    """Decorate a function so that its argument `max_megapixels` holds for every picture that is read inside."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def called(*args, **kwargs):
+        with at_most(signature.bind(*args, **kwargs).arguments.get("max_megapixels")):
+            return function(*args, **kwargs)
+
+    return called
 
 
 def asked_pixels() -> int | None:

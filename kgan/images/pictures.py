@@ -7,6 +7,7 @@ import dataclasses
 import os
 import pathlib
 import tempfile
+import typing
 from collections.abc import Iterable
 from typing import Literal
 
@@ -143,6 +144,8 @@ class Writing:
     strip_metadata: bool = False
 
     def __post_init__(self):
+        if self.format not in (None, *typing.get_args(Format)):
+            raise UserError(f"--format should be one of {', '.join(typing.get_args(Format))}. Received: {self.format}")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise UserError(f"--quality should be from 1 to 100. Received: {self.quality}")
         if self.quality is not None and self.format in ("png", "webp-lossless"):

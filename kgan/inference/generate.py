@@ -29,7 +29,7 @@ def generate(
     output: str | os.PathLike,
     count: int = 16,
     seed: int = 0,
-    size: str | tuple[int, int] | None = None,
+    size: str | int | tuple[int, int] | None = None,
     truncation: float | None = None,
     between: tuple[int, int] | None = None,
     overwrite: bool = False,
@@ -47,7 +47,7 @@ def generate(
         output: the folder, or a single file such as "result.png" if `count` is 1.
         count: number of pictures, at least 1.
         seed: seed of the first picture. The next pictures have the next seeds.
-        size: height and width in pixels, "HxW" or a pair. Default: the training size of the run.
+        size: height and width in pixels: "HxW", a pair, or one number for both. Default: the training size of the run.
         truncation: bound of the noise in standard deviations, above 0. A lower bound gives less variety and fewer
             failures. Default: that of the training.
         between: two seeds. The pictures are then `count` spherical interpolations between their noise.
@@ -62,7 +62,7 @@ def generate(
     Raises:
         UserError: if the model takes content, a number is out of range, or a file exists already.
     """
-    size = parse_size(size) if isinstance(size, str) and size else size or None
+    size = parse_size(str(size)) if isinstance(size, str | int) and size != "" else size or None
     _check_numbers(seed, count, size, truncation, between)
     writing = Writing(format or (None if is_one_file(output) else "png"), quality)
     names = _names(pathlib.Path(output), count, seed, between, writing.suffix(".png"))

@@ -16,7 +16,7 @@ from kgan.console import duration, progress, say, warn
 from kgan.errors import RunError, UserError, call, counted
 from kgan.exit_guard import interruptible
 from kgan.images import blending, colour, targets
-from kgan.images.decoding import Picture, PictureError, read_picture, size_by_header
+from kgan.images.decoding import Picture, PictureError, limits_pictures, read_picture, size_by_header
 from kgan.images.masks import Masks, fits, scaled
 from kgan.images.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
 from kgan.inference.loading import Model, load, shares_of_size
@@ -141,8 +141,9 @@ class Restyler:
 
 
 @expands_paths
+@limits_pictures
 def stylize(
-    pictures: Sequence[str | os.PathLike],
+    pictures: str | os.PathLike | Sequence[str | os.PathLike],
     model: str | os.PathLike,
     output: str | os.PathLike,
     seed: int = 0,
@@ -158,6 +159,7 @@ def stylize(
     quality: int | None = None,
     strip_metadata: bool = False,
     skip_existing: bool = False,
+    max_megapixels: float | None = None,
 ) -> list[pathlib.Path]:
     """Restyle files and folders. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
 
@@ -183,6 +185,8 @@ def stylize(
         quality: quality of JPEG and lossy WebP, 1 to 100. Default: 95.
         strip_metadata: write no metadata.
         skip_existing: keep existing files and write the others.
+        max_megapixels: the largest picture that is read. Default: 400, and 100 where a short file claims more than it
+            can contain.
 
     Returns:
         The paths of the written files.

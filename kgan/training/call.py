@@ -1,0 +1,118 @@
+"""`kgan.train`: a training by one call. TensorFlow is imported only once the settings are right."""
+
+import dataclasses
+import inspect
+import numbers
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kgan.errors import UserError, nearest
+from kgan.parsing import Option, options_of
+from kgan.runs import recipes, run_folder, xla_cache
+from kgan.runs.settings import TrainConfig
+
+Path = str | os.PathLike
+
+
+def train(
+    recipe: str | None = None,
+    *,
+    content: Path | None = None,
+    style: Path | None = None,
+    data: Path | None = None,
+    run: Path | None = None,
+    weight: Mapping[str, float] | Iterable[str] = (),
+    **settings: Any,
+) -> pathlib.Path:
+    """Train a GAN and export it, as `kgan train` does.
+
+    >>> run = kgan.train("cut", content="photos", style="paintings", steps=4000)  # doctest: +SKIP
+    >>> run = kgan.train(run=run, resume=True, steps=8000)  # doctest: +SKIP
+
+    Args:
+        recipe: The method: a name in `kgan.RECIPES`, or "module:RECIPE". Default: "distill" with `distill_from`,
+            "paired" on the packaged sample, else "projected".
+        content: Pictures to restyle: a folder (searched at any depth), one picture, or "tfds:NAME".
+        style: Pictures in the wanted style, likewise.
+        data: Instead of the two: a folder with trainA and trainB (and testA, testB), "tfds:NAME", or "sample".
+        run: The run folder that is written. Default: runs/<recipe>-<number>.
+        weight: Weights of loss terms, as {"cycle": 10.0}.
+        **settings: Any other setting of a training, as `batch_size=8` or `strategy="mirrored"`. They are the options of
+            `kgan train`: `help(kgan.train)` lists them, `kgan train --help` explains them.
+
+    Returns:
+        The run folder: its settings, checkpoints, samples, logs, and the exported models.
+
+    Raises:
+        TypeError: For a setting that does not exist.
+        UserError: For settings or pictures that cannot work. Nothing is written then.
+        RunError: When the training cannot go on. The last checkpoint is whole then.
+    """
+    given = {"recipe": recipe, "content": content, "style": style, "data": data, "run": run, "weight": weight}
+    config = settings_from({**given, **settings})
+    # What is wrong is told before TensorFlow is imported.
+    if config.resume:
+        run_folder.saved_config(config.run)
+    else:
+        recipes.resolve(config)
+    xla_cache.keep(config.cache)
+    from kgan.training.train import train as train_by
+
+    return train_by(config)
+
+
+def settings_from(values: Mapping[str, Any]) -> TrainConfig:
+    """Settings from Python values.
+
+    Raises:
+        TypeError: For a setting that does not exist.
+        UserError: For a value of another kind.
+    """
+    options = {option.name: option for option in options_of(TrainConfig)}
+    for name in values:
+        if name not in options:
+            hint = nearest(name, options)
+            raise TypeError(f"train() got an unexpected keyword argument {name!r}{hint and f'; {hint}'}".strip())
+    return TrainConfig(**{name: _value(options[name], value) for name, value in values.items()})
+
+
+def _value(option: Option, value: Any) -> Any:
+    """A value as the settings have it: paths as texts, weights as TERM=NUMBER, NumPy's numbers as Python's."""
+    if value is None and option.may_be_none:
+        return None
+    if option.name == "weight":
+        return _weights(value)
+    if isinstance(value, os.PathLike) and option.is_path:
+        return os.fspath(value)
+    kinds = {bool: bool, int: numbers.Integral, float: numbers.Real, str: str}
+    for kind, wider in kinds.items():
+        is_number_for_truth = kind is not bool and isinstance(value, bool)
+        if option.kind is kind and isinstance(value, wider) and not is_number_for_truth:
+            return kind(value)
+    if value in getattr(option.kind, "__args__", ()):
+        return value
+    raise UserError(f"{option.flag} should be {option.wanted}. Received: {value!r}")
+
+
+def _weights(given: Mapping[str, float] | Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, Mapping):
+        return tuple(f"{name}={weight}" for name, weight in given.items())
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _signature() -> inspect.Signature:
+    """Of `train`, with every setting by its name, for `help` and editors."""
+    shown = inspect.signature(train)
+    written = [each for each in shown.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
+    others = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=fields[name].default)
+        for name in (option.name for option in options_of(TrainConfig))
+        if name not in shown.parameters
+    ]
+    return shown.replace(parameters=[*written, *others])
+
+
+train.__signature__ = _signature()

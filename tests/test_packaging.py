@@ -44,13 +44,13 @@ def unpacked(wheel, tmp_path_factory):
 
 def test_it_holds_all_of_the_package_and_nothing_else(unpacked):
     held = {str(path.relative_to(unpacked)) for path in (unpacked / "kgan").rglob("*") if path.is_file()}
-    kept = {".py", ".zip", ".npz", ".NOTICE"}
+    kept = {".py", ".typed", ".zip", ".npz", ".NOTICE"}
     shipped = [path for folder in (ROOT / "saved_models").iterdir() for path in shipped_files(folder)]
     page = {path for path in (ROOT / "kgan" / "web" / "static").rglob("*") if path.is_file()}
     files = {path for path in (ROOT / "kgan").rglob("*") if path.suffix in kept} | page
     ours = {str(path.relative_to(ROOT)) for path in files} | {f"kgan/{path.relative_to(ROOT)}" for path in shipped}
     assert held == ours
-    assert {"kgan/data/sample.zip", "kgan/networks/mobilenet.npz"} <= held
+    assert {"kgan/py.typed", "kgan/data/sample.zip", "kgan/networks/mobilenet.npz"} <= held
     assert {path.name.split("-")[0] for path in unpacked.iterdir()} == {"kgan"}
 
 

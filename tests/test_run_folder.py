@@ -94,9 +94,9 @@ def test_what_is_no_run_is_not_gone_on_with(tmp_path, monkeypatch):
     for changes, said in (
         ({"learning_rate": None, "steps": None}, "its config.json lacks learning_rate, steps; "),
         ({"recipe": None}, "lacks recipe;"),
-        ({"size": 66}, "--size 66 should be a multiple"),
-        ({"generator": "resnt"}, "--generator resnt: no such choice"),
-        ({"steps": 2**31}, "--steps should be above 0 and at most"),
+        ({"size": 66}, "size 66 should be a multiple"),
+        ({"generator": "resnt"}, "generator resnt: no such choice"),
+        ({"steps": 2**31}, "steps should be above 0 and at most"),
     ):
         with pytest.raises(UserError, match=said):
             run_folder.check_can_go_on(dataclasses.replace(config(run="folder"), **changes))

@@ -12,9 +12,10 @@ from kgan.data.gate import gated
 from kgan.data.prepared import CacheSpec, prepare
 from kgan.data.sources import Pictures, matched, named_source
 from kgan.data.stores import Store
-from kgan.data.training import fixed_batch, training_dataset
+from kgan.data.training import training_dataset
 from kgan.errors import UserError
 from kgan.images.decoding import at_most
+from kgan.images.resizing import BICUBIC, square
 from kgan.paths import expanded, expands_paths
 from kgan.runs import places
 
@@ -96,7 +97,7 @@ def validation_from_folders(
 ) -> tf.data.Dataset:
     """A finite data set of test pictures, for `validation_data` of `fit` and for `evaluate`.
 
-    The largest centred square of each picture is taken and resized, as `kgan train` does with its test pictures.
+    The largest centred square of each picture is taken and resized, as `kgan evaluate` does.
 
     Args:
         content: Pictures to restyle: a folder, one picture, or tfds:NAME.
@@ -143,7 +144,7 @@ def _finite(stores: dict[str, Store], crops: Crops, count: int | None) -> tf.dat
 
     def squares(start: np.ndarray) -> list[np.ndarray]:
         rows = np.arange(start, min(start + crops.batch_size, number))
-        return [fixed_batch(store.subset(rows), crops, len(rows)) for store in stores.values()]
+        return [np.stack([_square(store, row, crops) for row in rows]) for store in stores.values()]
 
     @tf.autograph.experimental.do_not_convert
     def batch(start: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -153,3 +154,9 @@ def _finite(stores: dict[str, Store], crops: Crops, count: int | None) -> tf.dat
         return dict(zip(stores, columns, strict=True))
 
     return tf.data.Dataset.range(0, number, crops.batch_size).map(batch)
+
+
+def _square(store: Store, row: int, crops: Crops) -> np.ndarray:
+    """The largest centred square of a picture, resized as for the scores: float32 [S, S, C] in [-1, 1]."""
+    picture = square(store.picture(row, crops.channels), crops.size, BICUBIC)
+    return np.float32(picture) / np.float32(127.5) - np.float32(1.0)

@@ -59,7 +59,7 @@ def test_a_metric_of_ones_own_is_everywhere(model, content, brightness, tmp_path
 
 
 def test_bounds_know_it(model, content, brightness):
-    with pytest.raises(UserError, match="less is better; use --fail-over"):
+    with pytest.raises(UserError, match="less is better; use fail_over"):
         evaluate(model, content, fail_under=("brightness=0.2",))
     with pytest.raises(UserError, match="did you mean brightness"):
         evaluate(model, content, fail_over=("brightnes=0.2",))

@@ -1,4 +1,4 @@
-"""What runs choose by name, a table for each kind. The rows stand beside the functions and classes themselves."""
+"""Tables of the things that are chosen by name, one for each kind. Rows are decorators of the functions and classes."""
 
 import dataclasses
 from typing import Literal
@@ -8,28 +8,28 @@ from kgan.registry import Registry, Row
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Metric(Row):
-    """A number that says how good pictures are.
+    """A metric of pictures.
 
-    The `inputs` decide what the function is given and what it returns:
+    The `inputs` decide the arguments and the result of the function:
 
     - "picture", "content", "truth": float32 [H, W, C] in [0, 1], all of one size. The function returns a number.
     - "features", "reference_features": float32 [N, D] and [M, D], features of two sets by the packaged network. The
       function takes two more arguments, how often each row counts (None: once), and returns a number.
-    - "styles", "content_styles", "reference_styles": float32 [N, S], [N, S] and [M, S], the style of each picture of
-      three sets. The function returns a number for each row of the first.
+    - "styles", "content_styles", "reference_styles": float32 [N, S], [N, S] and [M, S], style features of the pictures
+      of three sets. The function returns a number for each row of the first.
 
-    A name that begins with "content_" says how like the content a picture is: the content itself is perfect then.
+    A name that begins with "content_" means a similarity to the content, for which the content itself is perfect.
 
     Args:
-        label: What tables call it.
-        inputs: What the function takes, in the order of its arguments.
-        optional: Further inputs, None where a picture has no such thing.
-        digits: Digits after the point in tables.
-        better: Whether more or less of it is better.
-        scale: Tables show the number times this.
-        least: The smallest value there is.
-        most: What a larger value, as infinity, is reported as.
-        place: Rows of tables are sorted by it.
+        label: Name of the metric in tables.
+        inputs: Names of the function's arguments, in their order.
+        optional: Names of further arguments, which are None for a picture without such an input.
+        digits: Number of decimals in tables.
+        better: "more" if a larger number is better, otherwise "less".
+        scale: Factor of the number in tables.
+        least: The smallest possible value.
+        most: The value that is reported for larger values, such as infinity.
+        place: Sort key of the rows of tables.
     """
 
     label: str

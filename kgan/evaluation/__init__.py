@@ -1,1 +1,1 @@
-"""A model's pictures measured: which pictures, scores with intervals, the report and its page."""
+"""Evaluation of a model: its pictures, scores with intervals, the report and its HTML page."""

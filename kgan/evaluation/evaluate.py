@@ -1,6 +1,6 @@
-"""Numbers for a trained model: how far stylized pictures are from their content, from the truth, and from the style.
+"""Evaluates a trained model: the distances of stylized pictures to their content, to the truth and to the style.
 
-Every number has an interval, and beside it the same number for the content as it is and for real pictures.
+Each number has an interval, and is reported for the content itself and for real pictures too.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ Path = str | os.PathLike
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What an evaluation is asked for: the arguments of `evaluate`. Raises UserError for what makes no sense."""
+    """The arguments of `evaluate`. Raises UserError if one is not valid."""
 
     model: Path
     content: Path | None
@@ -59,19 +59,34 @@ def evaluate(
     fail_under: tuple[str, ...] = (),
     fail_over: tuple[str, ...] = (),
 ) -> Report:
-    """Restyle the pictures in `content` and compare; print a table, write JSON and a page, return the report.
+    """Evaluate a model. Prints a table, and writes a JSON file and an HTML page.
 
-    content_*: stylized against content. truth_*: against the truth of the same file name (`kgan.images.pairing`),
-    brought to the size of the content. FID, KID and style_reached: against the truths, or without them the style
-    pictures. With `size`, every picture is cropped to its central square and resized to that side first. A run folder
-    without `content` is scored on its own test pictures, at its own size; its JSON goes to evaluation.json in the run,
-    the page beside it as .html; the truth of a distilled run is what its teacher makes of them.
-    `kgan.evaluation.report` describes the report. `crops`: score so many random square crops of every picture instead,
-    for KID of few pictures. `baseline`: another model, scored on the same pictures beside this one: an earlier run, or
-    a student's teacher. `fail_under`, `fail_over`: METRIC=NUMBER.
+    Metrics content_* compare stylized pictures with their content, and truth_* with the truth of the same file name
+    (`kgan.images.pairing`), resized to the content. FID, KID and style_reached compare with the truths, or else with
+    the style pictures.
 
-    Raises UserError for folders without pictures or pairs, unknown metrics; RunError, once all is written, for a metric
-    on the wrong side of its bound.
+    Args:
+        model: a run folder, a SavedModel folder, a .tflite file or the name of a shipped model.
+        content: folder of content pictures. Default: the test pictures of the run. The truths of a distilled run are
+            the results of its teacher.
+        truth: folder of the pictures that the content should become.
+        style: folder of style pictures.
+        size: side in pixels. Pictures are cropped to their centred square and resized. Default: the pictures' own
+            sizes, or the training size for a run's test pictures.
+        crops: number of random square crops of each picture, which are scored instead of it. They allow KID for few
+            pictures.
+        baseline: a second model that is scored on the same pictures, such as an earlier run or the teacher.
+        output: the JSON file. The page is written beside it as .html. Default: evaluation.json in a run folder.
+        seed: seed of the noise and of the bootstrap resamples.
+        fail_under: least values as METRIC=NUMBER.
+        fail_over: largest values as METRIC=NUMBER.
+
+    Returns:
+        The report, described in `kgan.evaluation.report`.
+
+    Raises:
+        UserError: if a folder contains no pictures or pairs, a metric is unknown, or another argument is not valid.
+        RunError: after all files are written, if a metric misses its threshold.
     """
     bounds = tuple(thresholds(fail_under, fail_over))
     options = Options(model, content, truth, style, size, crops, baseline, output, seed, bounds)
@@ -88,7 +103,7 @@ def evaluate(
 
 
 def _completed(options: Options, source: ModelSource) -> Options:
-    """With the size and the place of the report that a run has of its own. UserError where something is missing."""
+    """The options with the default size and output of a run. Raises UserError if something is missing."""
     own_pictures = options.content is None
     if own_pictures and (source.is_shipped or not source.is_run):
         what = "came with kgan, without pictures" if source.is_shipped else "is no run folder"
@@ -124,7 +139,7 @@ def _loaded(options: Options) -> Models:
 
 
 def _pictures(options: Options, source: ModelSource) -> tuple[Scored, list[str]]:
-    """What is scored, and what to warn of."""
+    """The pictures, and warnings."""
     scored, notes = run_pictures(source) if options.content is None else _of_folders(options)
     if options.crops:
         scored = in_crops(scored, options.crops)
@@ -134,7 +149,7 @@ def _pictures(options: Options, source: ModelSource) -> tuple[Scored, list[str]]
 
 
 def _of_folders(options: Options) -> tuple[Scored, list[str]]:
-    """Those of the folders that were named; without a size each must be large enough for SSIM as it is."""
+    """The pictures of the given folders. Without a size, each must be large enough for SSIM."""
     others = {"truth": options.truth, "style": options.style}
     notes = [places.overlap({"content": options.content, name: folder}) for name, folder in others.items() if folder]
     least = SSIM_WINDOW if options.size is None else 1
@@ -156,7 +171,7 @@ def _of_crops(options: Options) -> list[str]:
 
 
 def _weights(source: ModelSource) -> Report:
-    """Of which step a run's weights are."""
+    """The part of the report about the training step of a run's weights."""
     if not source.config:
         return {}
     config = source.config
@@ -165,7 +180,7 @@ def _weights(source: ModelSource) -> Report:
 
 
 def _write(report: Report, thumbnails: Thumbnails, target: pathlib.Path) -> None:
-    """The JSON file, and the page beside it."""
+    """Write the JSON file, and the page beside it."""
     if target.suffix == ".html":
         raise UserError(f"--output {target}: should be a JSON file; the page is written beside it, as .html")
     write(report, target)

@@ -1,4 +1,4 @@
-"""The page of an evaluation: its table and its pictures, worst first, in one HTML file that needs nothing else."""
+"""The page of an evaluation: a single HTML file with a table and the pictures, worst first."""
 
 import base64
 import html
@@ -13,10 +13,10 @@ from kgan.images.pictures import to_float, to_uint8, with_channels
 from kgan.kinds import METRICS, metrics_in_order
 
 THUMBNAIL = 192
-"""Pixels of a thumbnail's longer side, at most."""
+"""Largest side of a thumbnail in pixels."""
 
 MOST = 100
-"""Pictures on a page: the worst ones."""
+"""Largest number of pictures on a page. The worst ones are shown."""
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #222;
@@ -38,7 +38,14 @@ dd { margin: 0; text-align: right; }
 
 
 def thumbnail(picture: np.ndarray) -> str:
-    """[H, W, 1|3|4], uint8 or float in [0, 1] -> a small JPEG as a data URL."""
+    """Encode a picture as a small JPEG.
+
+    Args:
+        picture: uint8 or float in [0, 1], [H, W, 1|3|4].
+
+    Returns:
+        A data URL.
+    """
     image = Image.fromarray(to_uint8(with_channels(to_float(picture), 3)))
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     file = io.BytesIO()
@@ -47,7 +54,14 @@ def thumbnail(picture: np.ndarray) -> str:
 
 
 def worst_first(each: list[dict]) -> tuple[str | None, list[int]]:
-    """The metric that orders the pictures (SSIM to the truth, else the structure kept) and their order."""
+    """Order pictures by their SSIM to the truth, or else by the preserved structure of the content.
+
+    Args:
+        each: numbers of each picture.
+
+    Returns:
+        The name of the metric, or None, and the indices of the pictures, worst first.
+    """
     for name in ("truth_ssim", "content_structure"):
         if each and name in each[0]:
             return name, sorted(range(len(each)), key=lambda k: each[k][name])
@@ -55,7 +69,15 @@ def worst_first(each: list[dict]) -> tuple[str | None, list[int]]:
 
 
 def page(report: Report, thumbnails: list[dict[str, str]]) -> str:
-    """HTML of a report with `thumbnails[k]`, by caption (content, stylized, truth), of its picture k."""
+    """Render a report as HTML.
+
+    Args:
+        report: the report.
+        thumbnails: for each picture, data URLs by caption (content, stylized, truth).
+
+    Returns:
+        The text of the page.
+    """
     by, order = worst_first(report["each"])
     size = f" at {report['size']}x{report['size']}" if report["size"] else ""
     ordered = f", worst first by {METRICS[by].label}" if by else ""

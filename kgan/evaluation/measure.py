@@ -1,4 +1,4 @@
-"""The numbers of one picture, beside its content and its truth: what `kgan evaluate` reports and a training logs."""
+"""Measures a single picture. `kgan evaluate` and training use the same numbers."""
 
 import numpy as np
 
@@ -8,17 +8,20 @@ from kgan.kinds import Metric, metrics_in_order
 from kgan.metrics import SSIM_WINDOW
 
 Numbers = dict[str, float]
-"""By the metric's name."""
+"""Numbers by the name of the metric."""
 
 
 def measured(picture: np.ndarray, content: np.ndarray | None, truth: np.ndarray | None, name: str) -> Numbers:
-    """Every metric of one picture that needs no other pictures than its content and its truth.
+    """All metrics of a picture that need only the picture, its content and its truth.
 
     Args:
-        picture: uint8, or float in [0, 1], [H, W, C].
-        content: what the picture was made of. None for a picture that was made of noise, or a real one.
-        truth: what it should look like, where that is known.
-        name: what messages call the picture.
+        picture: uint8 or float in [0, 1], [H, W, C].
+        content: the content picture. None for a real picture or one that was generated from noise.
+        truth: the picture that it should become, or None if unknown.
+        name: name of the picture in messages.
+
+    Returns:
+        The numbers.
 
     Raises:
         UserError: if the pictures differ in size, or are smaller than the window of SSIM.

@@ -1,9 +1,9 @@
-"""What an evaluation found, as a table, as JSON, and as a verdict for pipelines.
+"""The report of an evaluation as a table and as JSON, and its check against thresholds.
 
-A report is plain data: `rows` holds {"value", "low", "high"} of each metric for "model", "identity" (the content as it
-is) and "truth" (real pictures); `gain` the model's less the identity's, paired; `each` the model's by picture. With
-another model to compare with there is a row "baseline" too, and `gain_over_baseline`. `weights`: of which step a run's
-are.
+A report is plain data. `rows` holds {"value", "low", "high"} of each metric for "model", "identity" (the content
+itself) and "truth" (real pictures). `gain` holds the paired differences between model and identity, and `each` the
+numbers of the model for each picture. With a second model, there are also the row "baseline" and
+`gain_over_baseline`. `weights` holds the training step of a run's weights.
 """
 
 import dataclasses
@@ -21,23 +21,23 @@ Report = dict
 
 
 BOUNDS = {"more": "--fail-under", "less": "--fail-over"}
-"""The option that bounds a metric of which more, or less, is better."""
+"""The option for a threshold of a metric for which more, or less, is better."""
 
 WIDTH = 29
-"""Of a column of the table."""
+"""Width of a column of the table in characters."""
 
 ROWS = {"model": "stylized", "baseline": "baseline", "identity": "content as it is", "truth": "real"}
 
 
 def labels(report: Report) -> list[str]:
-    """Of the columns of the report's table."""
+    """The labels of the columns of the report's table."""
     difference = "baseline" if "baseline" in report["rows"] else "content"
     named = [label for row, label in ROWS.items() if report["rows"].get(row)]
     return [*named, f"stylized - {difference}"] if _gain(report) else named
 
 
 def cells(report: Report) -> dict[str, list[str]]:
-    """A line of the table for each metric that was measured: "value [low, high]" for each of `labels`."""
+    """The lines of the table by the name of the metric. A cell is "value [low, high]"; there is one for each label."""
     rows = [report["rows"][row] for row in ROWS if report["rows"].get(row)]
     gain = _gain(report)
     return {
@@ -52,12 +52,12 @@ def _measured(report: Report) -> list[Metric]:
 
 
 def _gain(report: Report) -> dict[str, Interval]:
-    """The differences worth a column: those to the baseline, where there is one."""
+    """The differences in the last column: to the baseline if there is one, otherwise to the content."""
     return report.get("gain_over_baseline", report["gain"])
 
 
 def table(report: Report) -> str:
-    """Metrics down, rows of the report across, each with its interval; then what was compared, and warnings."""
+    """Render a report as a text table with a line for each metric, followed by remarks and warnings."""
     size = f" at {report['size']}x{report['size']}" if report["size"] else ""
     lines = [
         f"{counted(report['pictures'], 'picture')}{size}".ljust(26)
@@ -69,23 +69,32 @@ def table(report: Report) -> str:
 
 
 def shown(metric: Metric, number: Interval | None, signed: bool = False) -> str:
-    """A number as text, "0.812 [0.790, 0.833]", or a dash; `signed` for differences."""
+    """Format a number with its interval, such as "0.812 [0.790, 0.833]".
+
+    Args:
+        metric: the metric.
+        number: the number and its interval, or None.
+        signed: whether a positive number gets a sign, as in differences.
+
+    Returns:
+        The text, or "-" without a number.
+    """
     if number is None:
         return "-"
     value, low, high = (
         f"{round(number[key] * metric.scale, metric.digits) + 0.0:{'+' if signed else ''}.{metric.digits}f}"
-        for key in ("value", "low", "high")  # + 0.0: no minus before zero
+        for key in ("value", "low", "high")  # + 0.0 avoids -0
     )
     return f"{value} [{low}, {high}]"
 
 
 def remarks(report: Report) -> list[str]:
-    """Whose weights were measured; what FID, KID and style were measured with and against."""
+    """Sentences about the weights, and about the features and pictures of FID, KID and style."""
     return _weights(report) + _comparisons(report)
 
 
 def _weights(report: Report) -> list[str]:
-    """That a run's last weights were measured, not the best of many."""
+    """A sentence about the step of the weights, which are the last and not chosen by their scores."""
     if "weights" not in report:
         return []
     step, steps, ema = (report["weights"][name] for name in ("step", "steps", "ema"))
@@ -116,12 +125,12 @@ def _less_is_better(report: Report) -> str:
 
 
 def write(report: Report, path: pathlib.Path) -> None:
-    """The report as JSON, whole or not at all; UserError where it cannot be written."""
+    """Write a report as JSON. The file is replaced atomically. Raises UserError if it cannot be written."""
     write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", path)
 
 
 def write_text(text: str, path: pathlib.Path) -> None:
-    """Atomically; UserError where it cannot be written."""
+    """Write a text file atomically. Raises UserError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
@@ -132,19 +141,25 @@ def write_text(text: str, path: pathlib.Path) -> None:
         raise UserError(f"--output {path}: cannot be written ({error.strerror})") from None
 
 
-# --- verdicts ---------------------------------------------------------------------------------------------------------
+# --- thresholds -------------------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class Threshold:
-    """`--fail-under content_ssim=0.6`: the option, the metric, the bound."""
+    """A threshold such as `--fail-under content_ssim=0.6`.
+
+    Attributes:
+        option: "--fail-under" or "--fail-over".
+        metric: name of the metric.
+        bound: the threshold.
+    """
 
     option: str
     metric: str
     bound: float
 
     def missed(self, rows: dict) -> str | None:
-        """What is wrong, in words, or None; UserError where the evaluation has no such number."""
+        """A message if the number is on the wrong side, or None. Raises UserError if the metric was not measured."""
         if self.metric not in rows["model"]:
             have = ", ".join(rows["model"])
             raise UserError(f"{self.option} {self.metric}: is not measured on these pictures. Measured: {have}")
@@ -155,7 +170,18 @@ class Threshold:
 
 
 def thresholds(under: Iterable[str], over: Iterable[str]) -> list[Threshold]:
-    """Those of the words METRIC=NUMBER; UserError for unknown metrics and for the wrong side of a metric."""
+    """Parse thresholds.
+
+    Args:
+        under: METRIC=NUMBER of --fail-under.
+        over: METRIC=NUMBER of --fail-over.
+
+    Returns:
+        The thresholds.
+
+    Raises:
+        UserError: if a metric is unknown, needs the other option, or the number is not valid.
+    """
     return [_threshold("--fail-under", word) for word in under] + [_threshold("--fail-over", word) for word in over]
 
 
@@ -171,5 +197,5 @@ def _threshold(option: str, word: str) -> Threshold:
 
 
 def missed(report: Report, bounds: list[Threshold]) -> str:
-    """Which numbers are on the wrong side of their bounds, and by how much; empty where none is."""
+    """A message about all numbers on the wrong side of their thresholds, or an empty string."""
     return "; ".join(text for bound in bounds if (text := bound.missed(report["rows"])))

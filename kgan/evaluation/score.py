@@ -1,4 +1,4 @@
-"""Every number that a set of pictures allows, with intervals: the rows of a report."""
+"""Scores a set of pictures with all possible metrics and their intervals, for a report."""
 
 import collections
 import dataclasses
@@ -20,24 +20,24 @@ from kgan.metrics.bootstrap import Interval, mean_interval
 from kgan.metrics.picture_features import PictureFeatures
 
 ENOUGH = {"pairs": 50, "kid": 100}
-"""Pictures from which on intervals of means and of KID can be trusted; FID wants more than it has features."""
+"""Numbers of pictures that are enough for intervals of means and of KID. FID needs more pictures than features."""
 
 NOISE_SIDE = 256
-"""Pixels: the side of pictures from noise where no size is given."""
+"""Default side in pixels of pictures that are generated from noise."""
 
 CAPTIONS = {"identity": "content", "model": "stylized", "baseline": "baseline", "truth": "truth"}
-"""What the page calls the picture of a row."""
+"""Captions of pictures on the page, by the row of the report."""
 
 Models = dict[str, Model]
-"""By row of the report: "model", and "baseline" where there is one to compare with."""
+"""Models by the row of the report: "model", and "baseline" if there is one."""
 
 Thumbnails = list[dict[str, str]]
-"""Of every picture by caption."""
+"""Data URLs by caption, for each picture."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Shot:
-    """One scored picture: its name, the pictures of the rows, and their numbers."""
+    """A scored picture: its name, and pictures and numbers by the row of the report."""
 
     name: str
     pictures: dict[str, np.ndarray]
@@ -45,13 +45,16 @@ class Shot:
 
 
 def score(models: Models, scored: Scored, size: int | None, seed: int = 0) -> tuple[Report, Thumbnails]:
-    """All numbers that these pictures allow, and thumbnails.
+    """Score pictures with all possible metrics.
 
     Args:
-        models: what makes the pictures.
-        scored: the content and the truths, and the real pictures that sets are compared with.
-        size: the side that all pictures are brought to. None: their own.
-        seed: of the noise and of the resamples.
+        models: the models.
+        scored: content, truths, and real pictures for the comparison of sets.
+        size: side in pixels to which all pictures are resized, or None for their own sizes.
+        seed: seed of the noise and of the resamples.
+
+    Returns:
+        The report and thumbnails.
     """
     gathered = Gathered()
     for shot in (_restyled if scored.content else _generated)(models, scored, size, seed):
@@ -73,7 +76,7 @@ def score(models: Models, scored: Scored, size: int | None, seed: int = 0) -> tu
 
 
 class Gathered:
-    """What was measured picture by picture: numbers by row, and features of sets."""
+    """Collects numbers and features picture by picture, for each row of the report."""
 
     def __init__(self):
         self.names: list[str] = []
@@ -83,7 +86,7 @@ class Gathered:
         self._real: dict[str, np.ndarray] = {}
 
     def add(self, shot: Shot) -> None:
-        """One more picture of every row; of the truths, which are the reference, the features come later."""
+        """Add a picture to all rows. The features of truths are added by `add_real`, because they are the reference."""
         self.names.append(shot.name)
         for row, numbers in shot.numbers.items():
             self.numbers[row].append(numbers)
@@ -95,9 +98,14 @@ class Gathered:
         )
 
     def add_real(self, scored: Scored, channels: int, size: int | None) -> None:
-        """The features of the real pictures, and how near each stylized one came to their style.
+        """Add the features of real pictures, and the numbers that compare styles.
 
-        Where there is no truth of a content, the row "truth" has the numbers of the reference.
+        Without truths, the row "truth" contains the numbers of the reference pictures.
+
+        Args:
+            scored: the pictures.
+            channels: channels of the model.
+            size: side in pixels to which all pictures are resized, or None for their own sizes.
         """
         for name, named in {"reference": scored.reference, "real": scored.real or Named("", [])}.items():
             for item in named.items:
@@ -109,7 +117,7 @@ class Gathered:
             self._add_styles()
 
     def _add_styles(self) -> None:
-        """For real pictures, which are no pairs, as numbers of their own."""
+        """Add the metrics of styles. Real pictures are not paired with the others, so their numbers are separate."""
         styles = {name: features.style() for name, features in self.features.items()}
         for metric in metrics_in_order():
             if "styles" not in metric.inputs:
@@ -122,20 +130,22 @@ class Gathered:
                 self._real[metric.name] = reached["real"]
 
     def means(self, row: str, seed: int) -> dict[str, Interval]:
-        """Of every number of a row."""
+        """The mean and the interval of each number of a row."""
         columns = self._columns(row) | (self._real if row == "truth" else {})
         return {name: mean_interval(values, seed) for name, values in columns.items()}
 
     def gains(self, over: str, seed: int) -> dict[str, Interval]:
-        """The model's numbers less those of another row, picture by picture; none of content_* over the content as it
-        is, for which it is perfect."""
+        """The mean and the interval of the paired differences between the model and another row.
+
+        There are no differences of content_* to the content itself, which is perfect in these metrics.
+        """
         before, after = self._columns(over), self._columns("model")
         perfect = "content_" if over == "identity" else ()
         names = [name for name in after if name in before and not name.startswith(perfect)]
         return {name: mean_interval(after[name] - before[name], seed) for name in names}
 
     def each(self) -> list[dict]:
-        """The name and the model's numbers of every picture."""
+        """The name and the model's numbers of each picture."""
         return [{"name": name, **one} for name, one in zip(self.names, self.numbers["model"], strict=True)]
 
     def _columns(self, row: str) -> dict[str, np.ndarray]:
@@ -144,7 +154,7 @@ class Gathered:
 
 
 def _restyled(models: Models, scored: Scored, size: int | None, seed: int) -> Iterator[Shot]:
-    """Every content picture: stylized, as it is, and its truth."""
+    """Stylize and measure each content picture, and measure the content itself and its truth."""
     channels = models["model"].facts.channels
     with console.progress(len(scored.content), "evaluate") as bar:
         for place, item in enumerate(scored.content):
@@ -158,7 +168,7 @@ def _restyled(models: Models, scored: Scored, size: int | None, seed: int) -> It
 
 
 def _generated(models: Models, scored: Scored, size: int | None, seed: int) -> Iterator[Shot]:
-    """As many pictures from noise as there are real ones."""
+    """Generate and measure pictures from noise, as many as there are real ones."""
     side, count = size or NOISE_SIDE, len(scored.reference.items)
     with console.progress(count, "evaluate") as bar:
         for number in range(seed, seed + count):
@@ -169,7 +179,7 @@ def _generated(models: Models, scored: Scored, size: int | None, seed: int) -> I
 
 
 def _compared_with(scored: Scored, features: PictureFeatures) -> Report:
-    """What sets were compared by, and with."""
+    """The part of the report about the features and the sets that are compared."""
     reference, real = scored.reference, scored.real
     count = len(reference.items)
     halves = f"in one half of them, against the other {count - count // 2}"

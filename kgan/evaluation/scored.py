@@ -1,4 +1,4 @@
-"""Which pictures an evaluation looks at: those of folders, or a run's own."""
+"""Chooses the pictures of an evaluation, from folders or from the data of a run."""
 
 import dataclasses
 import functools
@@ -24,16 +24,21 @@ from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
 
 LIMIT = 500
-"""Pictures of each kind that are looked at, at most: the first by name."""
+"""Largest number of pictures of each kind. The first by name are used."""
 
 
 Example = tuple[np.ndarray, np.ndarray | None]
-"""Content and truth, uint8 [H, W, C] of one shape; the truth is None where it is not known."""
+"""Content and truth, uint8 [H, W, C] of the same shape. The truth is None if it is unknown."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """A picture by name, decoded when asked: `read(channels)` -> uint8 [H, W, channels]."""
+    """A picture that is decoded when it is needed.
+
+    Attributes:
+        name: name of the picture.
+        read: a function from the number of channels to the pixels, uint8 [H, W, channels].
+    """
 
     name: str
     read: Callable[[int], np.ndarray]
@@ -41,7 +46,7 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Named:
-    """A set of pictures and what it is, as in "test truths"."""
+    """A set of pictures with a description, such as "test truths"."""
 
     what: str
     items: list[Item]
@@ -49,10 +54,13 @@ class Named:
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """`content` is empty for synthesis; `truth` is empty or in the order of the content.
+    """The pictures of an evaluation.
 
-    `reference`: the real pictures that FID, KID and style compare with, `truth` where there is one. `real`: other
-    real ones, which show what a perfect model would get; None where there are none.
+    Attributes:
+        content: content pictures. Empty for models that generate pictures from noise.
+        truth: truths in the order of the content, or empty.
+        reference: the real pictures for FID, KID and style: the truths if there are any.
+        real: other real pictures, whose scores a perfect model would reach, or None.
     """
 
     content: list[Item]
@@ -61,9 +69,16 @@ class Scored:
     real: Named | None
 
     def example(self, place: int, channels: int, size: int | None) -> Example:
-        """The content at a place and its truth, as they are scored.
+        """The content and the truth at an index, as they are scored.
 
-        `size`: the side of the squares that both are brought to by `fitted`; None: the content stays as it is.
+        Args:
+            place: index of the content.
+            channels: channels of the result: 1, 3 or 4.
+            size: side in pixels of the squares to which both are resized by `fitted`. With None, the content keeps its
+                size, and the truth is resized to it.
+
+        Returns:
+            Content and truth.
         """
         content = fitted(self.content[place].read(channels), size)
         if not self.truth:
@@ -72,15 +87,24 @@ class Scored:
 
 
 def fitted(picture: np.ndarray, size: int | None) -> np.ndarray:
-    """A picture as it is scored at a size: its middle square at size x size; itself where `size` is None."""
+    """The centred square of a picture, resized to size x size. With None, the picture itself."""
     return picture if size is None else square(picture, size, BICUBIC)
 
 
 def folder_pictures(content, truth=None, style=None, least: int = 1) -> Scored:
-    """Those of one, two or three folders that can be used; says in one line a folder which are left out.
+    """The usable pictures of one, two or three folders. A line on stderr per folder lists those that are left out.
 
-    Content and truths have at least `least` pixels a side. Raises UserError for folders without usable pictures and
-    without pairs of the same shape.
+    Args:
+        content: folder of content pictures.
+        truth: folder of truths, or None.
+        style: folder of style pictures, or None.
+        least: least side of content and truths in pixels.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        UserError: if a folder contains no usable pictures, or there are no pairs of the same shape.
     """
     if truth is None:
         items, truths = _in_folder(content, least), []
@@ -93,8 +117,17 @@ def folder_pictures(content, truth=None, style=None, least: int = 1) -> Scored:
 
 
 def run_pictures(model: ModelSource) -> tuple[Scored, list[str]]:
-    """The test pictures of a run, or the first it was trained on where it has none, and its style pictures; and a
-    warning where they are not those that it began with. UserError where they are gone."""
+    """The test pictures of a run, or else its first training pictures, and its style pictures.
+
+    Args:
+        model: a run folder.
+
+    Returns:
+        The pictures, and warnings if they differ from those at the start of the run.
+
+    Raises:
+        UserError: if the pictures do not exist any more.
+    """
     config, run = model.config, RunFolder(model.path)
     if name := places.missing(config):
         other = f", or {places.found_again(name, run.path)}" if run.checkpoints.is_dir() else ""
@@ -112,7 +145,7 @@ def run_pictures(model: ModelSource) -> tuple[Scored, list[str]]:
 
 def _of_run(pictures: Pictures, config: TrainConfig, style: Named) -> Scored:
     items, truths = (_in_store(store) for store in pictures.scored)
-    if truths and pictures.test_content is None:  # they are the style pictures: there are no other real ones
+    if truths and pictures.test_content is None:  # the truths are the style pictures, and there are no other real ones
         return Scored(items, truths, Named("truths of the training", truths), None)
     if truths:
         return Scored(items, truths, *_beside(Named("test truths", truths), style))
@@ -122,13 +155,31 @@ def _of_run(pictures: Pictures, config: TrainConfig, style: Named) -> Scored:
 
 
 def first_pictures(pictures: Pictures, count: int) -> Scored:
-    """The first pictures that `kgan evaluate` scores a run on, without those that it compares sets with."""
+    """The first pictures that `kgan evaluate` uses for a run, without the reference pictures.
+
+    Args:
+        pictures: the prepared pictures of the run.
+        count: number of pictures.
+
+    Returns:
+        Content and truths.
+    """
     items, truths = (_in_store(store)[:count] for store in pictures.scored)
     return Scored(items, truths, Named("", []), None)
 
 
 def taught(scored: Scored, teacher: Model, size: int | None, seed: int = 0) -> Scored:
-    """The same content; truth and reference are what the teacher makes of it at that size, when asked."""
+    """Replace truths and reference by the teacher's results for the content, which are computed when they are needed.
+
+    Args:
+        scored: the pictures.
+        teacher: the teacher.
+        size: side in pixels to which the content is resized, or None.
+        seed: seed of the teacher's noise.
+
+    Returns:
+        The pictures with new truths.
+    """
 
     def of(item: Item) -> Item:
         return Item(item.name, lambda channels: teacher(fitted(item.read(channels), size), seed))
@@ -138,9 +189,16 @@ def taught(scored: Scored, teacher: Model, size: int | None, seed: int = 0) -> S
 
 
 def in_crops(scored: Scored, count: int) -> Scored:
-    """`count` square windows of every picture in its place: sides of half to all of the short side, at random places.
+    """Replace each picture by random square crops, with sides from half of the short side to the whole short side.
 
-    They depend on the picture's stem alone, so that a truth is cut as its content is.
+    The crops depend only on the stem of the picture's name, so that content and truth have the same crops.
+
+    Args:
+        scored: the pictures.
+        count: number of crops of each picture.
+
+    Returns:
+        The crops.
     """
 
     def cut(items: list[Item]) -> list[Item]:
@@ -163,18 +221,22 @@ def _crop(item: Item, number: int) -> Item:
 
 
 def _beside(reference: Named, real: Named) -> tuple[Named, Named | None]:
-    """The reference, and at most as many other real pictures: FID's bias depends on the number."""
+    """The reference, and at most as many other real pictures, because the bias of FID depends on their number."""
     return reference, Named(real.what, real.items[: len(reference.items)]) if real.items else None
 
 
 def _test_style(config: TrainConfig) -> list[Item]:
-    """testB of a folder of unpaired sets."""
+    """The pictures in testB of the --data folder."""
     folder = pathlib.Path(config.data or "") / "testB"
     return _in_folder(folder) if config.data and folder.is_dir() else []
 
 
 class Folder:
-    """The pictures of a folder, which of them turned out to be of no use, and why."""
+    """The pictures of a folder, and the reasons why some cannot be used.
+
+    Args:
+        folder: the folder.
+    """
 
     def __init__(self, folder: str | os.PathLike):
         self.root = pathlib.Path(folder)
@@ -184,7 +246,7 @@ class Folder:
         self.notices: list[tuple[pathlib.Path, str]] = []
 
     def judge(self, place: int, verdict: Verdict, least: int) -> bool:
-        """Whether a picture can be used; notes why not, and what is to be said of it."""
+        """Whether a picture can be used. The reason and notices are stored for `tell`."""
         height, width = verdict.shape
         small = f"is {width}x{height}, too small for SSIM, which needs {least} pixels a side; give --size"
         reason = verdict.reason or (small if min(verdict.shape) < least else None)
@@ -195,12 +257,12 @@ class Folder:
         return not reason
 
     def item(self, place: int) -> Item:
-        """The picture at a place, to be read when asked."""
+        """The picture at an index, which is decoded when it is needed."""
         path = self.paths[place]
         return Item(shown(self.names[place]), lambda channels: decode_picture(path, channels))
 
     def tell(self) -> None:
-        """Which pictures are left out, in one line on stderr, and another one of animations."""
+        """Print a line on stderr about pictures that are left out, and one about animations."""
         for line in summarised(self.notices):
             console.warn(f"{self.root}: {line}")
         if self.left:
@@ -221,7 +283,7 @@ def _in_folder(path: str | os.PathLike, least: int = 1) -> list[Item]:
 
 
 def _pairs(content: Folder, truth: Folder, least: int) -> tuple[list[Item], list[Item]]:
-    """The first usable pairs, in the order of the content; says which pictures are left out."""
+    """The first usable pairs, in the order of the content. Pictures that are left out are reported."""
     pairs = pair(content.names, truth.names)
     if not pairs.both:
         raise UserError(f"--truth {truth.root}: should have the file names of the content, as in {content.names[0]}")
@@ -245,7 +307,7 @@ def _pairs(content: Folder, truth: Folder, least: int) -> tuple[list[Item], list
 def _usable_pairs(
     both: list[tuple[int, int]], content: Folder, truth: Folder, least: int, odd: list[str]
 ) -> Iterator[tuple[int, int]]:
-    """Those that can be used, noting in `odd` the pairs of unequal shape."""
+    """Yield the usable pairs. Pairs of unequal shape are described in `odd`."""
     verdicts = verdicts_on(path for i, j in both for path in (content.paths[i], truth.paths[j]))
     for i, j in both:
         one, other = next(verdicts), next(verdicts)

@@ -1,4 +1,4 @@
-"""Distances between sets of pictures, as FID and KID, with bootstrap intervals."""
+"""Distances between sets of pictures, such as FID and KID, with bootstrap intervals."""
 
 import dataclasses
 
@@ -8,13 +8,13 @@ from kgan.kinds import Metric, metrics_in_order
 from kgan.metrics.bootstrap import Interval, draws, interval
 
 RESAMPLES = 200
-"""Of a distance, which is dear; means are resampled ten times as often."""
+"""Resamples of a distance, which are slow. Means have ten times as many."""
 
 Features = dict[str, np.ndarray]
-"""float [N, D] by the name of the set: "model", "reference", maybe "baseline", "identity" and "real"."""
+"""Features, float [N, D], by the name of the set: "model", "reference", and perhaps "baseline", "identity", "real"."""
 
 Rows = dict[str, dict[str, Interval]]
-"""By row of the report and by metric."""
+"""Intervals by the row of the report and the name of the metric."""
 
 
 def set_metrics() -> list[Metric]:
@@ -23,12 +23,16 @@ def set_metrics() -> list[Metric]:
 
 
 def distances(features: Features, paired: bool, seed: int) -> tuple[Rows, Rows]:
-    """Every set metric of the rows "model", "baseline", "identity" and "truth", and the model's less each other one's.
+    """Compute all metrics of sets.
 
     Args:
         features: the features of the sets.
-        paired: whether picture k of the model and of the reference show the same, so that a resample has both or none.
-        seed: of the resamples.
+        paired: whether picture k of the model and of the reference form a pair. A resample then has both or none.
+        seed: seed of the resamples.
+
+    Returns:
+        The metrics of the rows "model", "baseline", "identity" and "truth", and the differences between the model and
+        each other row.
     """
     drawn = _Drawn(features, paired, seed)
     made = [row for row in ("model", "baseline", "identity") if row in features]
@@ -47,7 +51,7 @@ def distances(features: Features, paired: bool, seed: int) -> tuple[Rows, Rows]:
 
 @dataclasses.dataclass(frozen=True)
 class Distance:
-    """A distance of two sets, and of each pair of their resamples."""
+    """A distance of two sets, and the distances of their resamples."""
 
     metric: Metric
     value: float
@@ -55,16 +59,27 @@ class Distance:
 
     @property
     def interval(self) -> Interval:
-        """The value and its interval, which goes no lower than the metric can."""
+        """The value and its interval, which is clipped at the metric's smallest possible value."""
         return interval(self.value, self.replicates, self.metric.least)
 
     def less(self, other: "Distance") -> Interval:
-        """The difference, with an interval of the differences of the same resamples."""
+        """The difference to another distance, with an interval from the differences of the same resamples."""
         return interval(self.value - other.value, self.replicates - other.replicates)
 
 
 def distance(metric: Metric, made: np.ndarray, reference: np.ndarray, made_draws, reference_draws) -> Distance:
-    """The metric of two sets of features; draws are of `kgan.metrics.bootstrap.draws`."""
+    """Compute a metric of two sets and of their resamples.
+
+    Args:
+        metric: the metric.
+        made: features of the first set, [N, D].
+        reference: features of the second set, [M, D].
+        made_draws: resamples of the first set, from `kgan.metrics.bootstrap.draws`.
+        reference_draws: resamples of the second set.
+
+    Returns:
+        The distance.
+    """
     function = metric.load()
     counts = zip(made_draws, reference_draws, strict=True)
     replicates = np.array([function(made, reference, *each) for each in counts])
@@ -73,20 +88,20 @@ def distance(metric: Metric, made: np.ndarray, reference: np.ndarray, made_draws
 
 @dataclasses.dataclass(frozen=True)
 class _Drawn:
-    """The sets, each with its resamples."""
+    """The sets with their resamples."""
 
     features: Features
     paired: bool
     seed: int
 
     def compared(self, metric: Metric, row: str) -> Distance:
-        """The pictures of a row against the reference."""
+        """The distance between a row and the reference."""
         made, reference = self.features[row], self.features["reference"]
         of_reference = self._draws(reference, 0 if self.paired else 1)
         return distance(metric, made, reference, self._draws(made, 0), of_reference)
 
     def real(self, metric: Metric) -> Distance | None:
-        """Other real pictures against the reference; without any, every second picture of it against the rest."""
+        """The distance between other real pictures, or else half of the reference, and the (rest of the) reference."""
         reference, real = self.features["reference"], self.features.get("real")
         shift = 0 if self.paired else 1
         if real is None:

@@ -213,9 +213,7 @@ def _explained(source: Source) -> Iterator[None]:
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", "picture")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Pillow warns of damaged metadata and of large sizes; both are handled here
+            warnings.simplefilter("ignore")  # of damaged metadata and large sizes, which are handled here
             yield
     except UserError:
         raise

@@ -1,0 +1,207 @@
+"""What pages show of the code: commands, recipes, names and the public API. A page asks by a comment on its own line,
+
+    <!-- generated: commands -->
+
+and Sphinx reads the page with the text in its place. Nothing of it is written down twice.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import pathlib
+import re
+from collections.abc import Mapping
+
+from sphinx.pycode import ModuleAnalyzer
+
+from kgan import cli
+from kgan.parsing import options_of
+from kgan.runs import recipes
+
+ROOT = pathlib.Path(cli.__file__).parents[1]
+
+MARK = re.compile(r"^<!-- generated: (\w+)((?: [\w.]+)*) -->$", re.MULTILINE)
+
+KERAS_METHODS = {"call", "build", "get_config", "compute_output_shape", "train_step", "test_step", "predict_step"}
+"""Methods that every Keras class has; their meaning is Keras'."""
+
+
+def fill_page(app, docname: str, source: list[str]) -> None:
+    """Sphinx' `source-read`: the page's text with every mark replaced."""
+    filled = MARK.sub(lambda mark: PARTS[mark[1]](*mark[2].split()), source[0])
+    source[0] = CARD.sub(r"](cards.md#\1)", filled)
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """A section for every command: what it does, how it is called, its options in a table."""
+    return "\n\n".join(_command(name, options) for name, options in _commands().items())
+
+
+def _commands() -> dict[str, type]:
+    return {name: row[0] for name, row in cli.COMMANDS.items()}
+
+
+def _command(name: str, options: type) -> str:
+    known, meanings = options_of(options), _meanings(options)
+    rows = [f"| {_spelled(option)} | {_cell(meanings[option.name])}{_default(option, options)} |" for option in known]
+    needed = [_word(option) for option in known if option.is_required or option.is_positional]
+    usage = " ".join(["kgan", name, *needed, "[OPTIONS]"])
+    head = ["| option | meaning |", "| --- | --- |"]
+    return "\n".join([f"## {name}", "", _doc(options), "", "```text", usage, "```", "", *head, *rows])
+
+
+def _word(option) -> str:
+    return option.name.upper() if option.is_positional else f"{option.flag} {option.name.upper()}"
+
+
+def _spelled(option) -> str:
+    if option.is_positional:
+        return f"`{option.name.upper()}`"
+    choices = option.wanted.removeprefix("one of ").split(", ") if option.wanted.startswith("one of ") else []
+    value = "" if option.is_switch else " " + ("|".join(choices) or _kind(option))
+    return f"`{option.flag}{value}`".replace("|", "\\|")
+
+
+def _kind(option) -> str:
+    if option.is_path:
+        return "PATH"
+    return {"a whole number": "N", "a number": "X", "True or False": "True|False"}.get(option.wanted, "TEXT")
+
+
+def _default(option, options: type) -> str:
+    (field,) = (field for field in dataclasses.fields(options) if field.name == option.name)
+    if option.is_required:
+        return " Required."
+    if option.is_switch or field.default in (None, (), "", dataclasses.MISSING):
+        return ""
+    return f" Default: `{field.default}`."
+
+
+def _meanings(options: type) -> dict[str, str]:
+    """Field -> the text below it, as far as its classes are written down in files."""
+    found = {}
+    for cls in reversed(options.__mro__[:-1]):
+        texts = ModuleAnalyzer.for_module(cls.__module__).find_attr_docs()
+        found |= {field: " ".join(lines).strip() for (owner, field), lines in texts.items() if owner == cls.__name__}
+    return found
+
+
+def _cell(text: str) -> str:
+    """Flags as code, and no bars, which end a cell."""
+    return re.sub(r"(?<![`\w-])(--[a-z][\w-]*(?: [A-Z]+\b)?)", r"`\1`", text).replace("|", "\\|")
+
+
+def _doc(thing) -> str:
+    return inspect.getdoc(thing) or ""
+
+
+# --- recipes ----------------------------------------------------------------------------------------------------------
+
+
+def recipe_notes() -> str:
+    """Each recipe's own docstring: paper, command, cost, what was measured."""
+    module = "kgan.runs.recipes"
+    texts = ModuleAnalyzer.for_module(module).find_attr_docs()
+    names = {id(value): name for name, value in vars(recipes).items() if isinstance(value, recipes.Recipe)}
+    sections = []
+    for name, recipe in recipes.RECIPES.items():
+        text = "\n".join(texts["", names[id(recipe)]]).strip()
+        sections.append(f"## {name}\n\n{_linked(text)}\n\n{_settings(recipe)}")
+    return "\n\n".join(sections)
+
+
+def _linked(text: str) -> str:
+    """Addresses as links, commands as blocks."""
+    text = re.sub(r"(?<![<(\[])(https?://[^\s),;]+)", r"<\1>", text)
+    return re.sub(r"(?:^    .*\n?)+", lambda block: f"```text\n{inspect.cleandoc(block[0])}\n```\n", text, flags=re.M)
+
+
+def _settings(recipe) -> str:
+    weights = ", ".join(f"`{term.name}={term.weight:g}`" for term in recipe.terms) or "none"
+    judged = f"`{recipe.discriminator}` with `{recipe.adversarial}`" if recipe.discriminator else "none"
+    facts = {
+        "generator": f"`{recipe.generator}`, {recipe.filters} filters, {recipe.blocks} blocks",
+        "discriminator": judged,
+        "loss terms beside it": weights,
+        "pictures": f"{recipe.pictures}, {recipe.size}x{recipe.size}, batches of {recipe.batch_size}",
+        "steps": f"{recipe.steps}",
+    }
+    return "\n".join(["| default | |", "| --- | --- |", *(f"| {name} | {fact} |" for name, fact in facts.items())])
+
+
+# --- model cards ------------------------------------------------------------------------------------------------------
+
+
+def cards() -> str:
+    """The card of every model that comes with kgan, one section each."""
+    folders = sorted(path.parent for path in (ROOT / "saved_models").glob("*/README.md"))
+    return "\n\n".join(_card(folder) for folder in folders)
+
+
+def _card(folder: pathlib.Path) -> str:
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^(#+ )", r"#\1", text, flags=re.MULTILINE)
+    text = text.replace("](samples.jpg)", f"](../saved_models/{folder.name}/samples.jpg)")
+    return text.replace("](../../docs/", "](").replace("](../../", "](../")
+
+
+CARD = re.compile(r"\]\((?:\.\./)+(?:saved_models/)?([\w-]+)/README\.md\)")
+"""A link to a model's card in its folder; on the site the cards are sections of one page."""
+
+
+# --- API --------------------------------------------------------------------------------------------------------------
+
+
+def members(module_name: str) -> str:
+    """Autodoc's directive for each public name of a module."""
+    module = importlib.import_module(module_name)
+    return "\n\n".join(_member(module_name, name, getattr(module, name)) for name in _public(module))
+
+
+def _public(module) -> list[str]:
+    return [name for name in getattr(module, "__all__", ["load"]) if not inspect.ismodule(getattr(module, name))]
+
+
+def _member(module_name: str, name: str, thing) -> str:
+    if inspect.isclass(thing):
+        hidden = ", ".join(sorted(KERAS_METHODS))
+        lines = [f".. autoclass:: {module_name}.{name}", "   :members:", f"   :exclude-members: {hidden}"]
+    elif callable(thing):
+        lines = [f".. autofunction:: {module_name}.{name}"]
+    elif isinstance(thing, Mapping):
+        return _table(name, thing)
+    else:
+        lines = [f".. autodata:: {module_name}.{name}", "   :no-value:"]
+    return "\n".join(["```{eval-rst}", *lines, "```"])
+
+
+def _table(name: str, kinds: Mapping) -> str:
+    """What a table of one kind holds: each name and what it is."""
+    rows = [f"| `{key}` | {_cell(_help(value))} |" for key, value in kinds.items()]
+    return "\n".join([f"## {name}", "", "| name | |", "| --- | --- |", *rows])
+
+
+def _help(value) -> str:
+    return getattr(value, "help", "") or _doc(value).split("\n\n")[0].replace("\n", " ")
+
+
+LINK = re.compile(r"\[([^\]]+)\]\((https?://(?:[^()\s]|\([^()]*\))+)\)")
+COMMAND = re.compile(r"^    (kgan|python|pip) ")
+
+
+def to_rst(app, what, name, thing, options, lines: list[str]) -> None:
+    """Docstrings are read in editors too: Markdown's links, indented commands and the bars of |x| become Sphinx' own."""
+    made = []
+    for line in lines:
+        if COMMAND.match(line) and not (made and made[-1].strip()):
+            made += [".. code-block:: text", ""]
+        is_example = line.lstrip().startswith((">>>", "..."))
+        made.append(line if is_example else LINK.sub(r"`\1 <\2>`__", line).replace("|", r"\|"))
+    lines[:] = made
+
+
+PARTS = {"commands": commands, "recipes": recipe_notes, "cards": cards, "members": members}
+"""Name of a mark -> what it becomes; a mark's further words are its arguments."""

@@ -1,4 +1,5 @@
 # make demo: install, train the packaged sample on the CPU, measure, export, restyle.   make test: install, run the tests.
+# make docs: build the site in build/site.   make coverage: which lines and branches the quick tests reach.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
@@ -7,7 +8,7 @@ HOW := $(if $(wildcard $(RUN)/config.json),--resume,--minutes 6)
 # The promise: the test pictures come 1.5 dB nearer to the true ones, from 20.03 dB
 PROMISE := --fail-under truth_psnr=21.53
 
-.PHONY: demo test soak lint web clean
+.PHONY: demo test coverage docs soak lint web clean
 
 demo: $(BIN)/.installed
 	@echo "The demo: at most about 6 minutes of training on the CPU, then scores and pictures"
@@ -25,6 +26,15 @@ demo: $(BIN)/.installed
 test: $(BIN)/.installed-dev
 	@if command -v chromium >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory web || echo "make web failed: no tests of the page"; fi
 	$(BIN)/python -m pytest
+
+# Processes that the tests start are measured too. What is left out is named in pyproject.toml
+coverage: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered
+
+# Every warning is an error; the tutorial is executed again when it has changed. No downloads
+docs: $(BIN)/.installed-docs
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site
+	@echo "Look at build/site/index.html"
 
 # LiteRT.js and its WebAssembly for the page of kgan web, as pinned by kgan/web/package-lock.json (needs npm)
 VENDOR := kgan/web/static/vendor
@@ -51,6 +61,10 @@ $(BIN)/.installed: setup.cfg pyproject.toml
 
 $(BIN)/.installed-dev: $(BIN)/.installed
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(BIN)/.installed-docs: $(BIN)/.installed
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 clean:

@@ -37,6 +37,7 @@ add_module_names = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = ["Reference"]
+napoleon_use_ivar = True  # attributes as one list
 napoleon_use_rtype = False
 default_role = "py:obj"  # a link where the name is documented, else plain code
 

@@ -5,20 +5,21 @@
 and Sphinx reads the page with the text in its place. Nothing of it is written down twice.
 """
 
+import ast
 import dataclasses
 import importlib
 import inspect
+import itertools
 import pathlib
 import re
 from collections.abc import Mapping
 
-from sphinx.pycode import ModuleAnalyzer
-
-from kgan import cli
+import kgan
+from kgan.commands import COMMANDS
 from kgan.parsing import options_of
-from kgan.runs import recipes
+from kgan.recipes import RECIPES
 
-ROOT = pathlib.Path(cli.__file__).parents[1]
+ROOT = pathlib.Path(kgan.__file__).parents[1]
 
 MARK = re.compile(r"^<!-- generated: (\w+)((?: [\w.]+)*) -->$", re.MULTILINE)
 
@@ -37,16 +38,16 @@ def fill_page(app, docname: str, source: list[str]) -> None:
 
 def commands() -> str:
     """A section for every command: what it does, how it is called, its options in a table."""
-    return "\n\n".join(_command(name, options) for name, options in _commands().items())
-
-
-def _commands() -> dict[str, type]:
-    return {name: row[0] for name, row in cli.COMMANDS.items()}
+    rows = sorted(COMMANDS.values(), key=lambda command: command.place)
+    return "\n\n".join(_command(row.name, row.options) for row in rows)
 
 
 def _command(name: str, options: type) -> str:
     known, meanings = options_of(options), _meanings(options)
-    rows = [f"| {_spelled(option)} | {_cell(meanings[option.name])}{_default(option, options)} |" for option in known]
+    rows = [
+        f"| {_spelled(option)} | {_cell(meanings[option.name])}{_choices(option)}{_default(option, options)} |"
+        for option in known
+    ]
     needed = [_word(option) for option in known if option.is_required or option.is_positional]
     usage = " ".join(["kgan", name, *needed, "[OPTIONS]"])
     head = ["| option | meaning |", "| --- | --- |"]
@@ -60,15 +61,26 @@ def _word(option) -> str:
 def _spelled(option) -> str:
     if option.is_positional:
         return f"`{option.name.upper()}`"
-    choices = option.wanted.removeprefix("one of ").split(", ") if option.wanted.startswith("one of ") else []
-    value = "" if option.is_switch else " " + ("|".join(choices) or _kind(option))
-    return f"`{option.flag}{value}`".replace("|", "\\|")
+    return f"`{option.flag}`" if option.is_switch else f"`{option.flag} {_kind(option)}`"
 
 
 def _kind(option) -> str:
     if option.is_path:
         return "PATH"
-    return {"a whole number": "N", "a number": "X", "True or False": "True|False"}.get(option.wanted, "TEXT")
+    if option.wanted.startswith("one of "):
+        return "NAME" if option.wanted[len("one of ")].isalpha() else "N"
+    return {"a whole number": "N", "a number": "X", "True or False": "BOOL"}.get(option.wanted, "TEXT")
+
+
+def _meaning(option, options: type, meanings: dict[str, str]) -> str:
+    return _cell(meanings[option.name]) + _choices(option) + _default(option, options)
+
+
+def _choices(option) -> str:
+    """The words of an option that takes few."""
+    if not option.wanted.startswith("one of "):
+        return ""
+    return f" One of {', '.join(f'`{word}`' for word in option.wanted.removeprefix('one of ').split(', '))}."
 
 
 def _default(option, options: type) -> str:
@@ -81,12 +93,23 @@ def _default(option, options: type) -> str:
 
 
 def _meanings(options: type) -> dict[str, str]:
-    """Field -> the text below it, as far as its classes are written down in files."""
+    """Field -> its help: the text below it, or that of its annotation."""
     found = {}
     for cls in reversed(options.__mro__[:-1]):
-        texts = ModuleAnalyzer.for_module(cls.__module__).find_attr_docs()
-        found |= {field: " ".join(lines).strip() for (owner, field), lines in texts.items() if owner == cls.__name__}
+        found |= _texts_below(cls)
+    for field in dataclasses.fields(options):
+        told = [mark.help for mark in getattr(field.type, "__metadata__", ()) if getattr(mark, "help", None)]
+        found |= {field.name: told[0]} if told else {}
     return found
+
+
+def _texts_below(cls: type) -> dict[str, str]:
+    (body,) = ast.parse(inspect.cleandoc(inspect.getsource(cls))).body
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in itertools.pairwise(body.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
 
 
 def _cell(text: str) -> str:
@@ -103,14 +126,12 @@ def _doc(thing) -> str:
 
 def recipe_notes() -> str:
     """Each recipe's own docstring: paper, command, cost, what was measured."""
-    module = "kgan.runs.recipes"
-    texts = ModuleAnalyzer.for_module(module).find_attr_docs()
-    names = {id(value): name for name, value in vars(recipes).items() if isinstance(value, recipes.Recipe)}
-    sections = []
-    for name, recipe in recipes.RECIPES.items():
-        text = "\n".join(texts["", names[id(recipe)]]).strip()
-        sections.append(f"## {name}\n\n{_linked(text)}\n\n{_settings(recipe)}")
-    return "\n\n".join(sections)
+    return "\n\n".join(_recipe(name, recipe) for name, recipe in RECIPES.items())
+
+
+def _recipe(name: str, recipe) -> str:
+    told = _doc(importlib.import_module(f"kgan.recipes.{name}"))
+    return f"### {name}\n\n{_linked(told)}\n\n{_settings(recipe)}"
 
 
 def _linked(text: str) -> str:
@@ -158,7 +179,8 @@ CARD = re.compile(r"\]\((?:\.\./)+(?:saved_models/)?([\w-]+)/README\.md\)")
 def members(module_name: str) -> str:
     """Autodoc's directive for each public name of a module."""
     module = importlib.import_module(module_name)
-    return "\n\n".join(_member(module_name, name, getattr(module, name)) for name in _public(module))
+    parts = [_member(module_name, name, getattr(module, name)) for name in _public(module)]
+    return "\n\n".join([_rst(f".. automodule:: {module_name}", "   :no-members:"), *parts])
 
 
 def _public(module) -> list[str]:
@@ -175,6 +197,10 @@ def _member(module_name: str, name: str, thing) -> str:
         return _table(name, thing)
     else:
         lines = [f".. autodata:: {module_name}.{name}", "   :no-value:"]
+    return _rst(*lines)
+
+
+def _rst(*lines: str) -> str:
     return "\n".join(["```{eval-rst}", *lines, "```"])
 
 
@@ -193,7 +219,7 @@ COMMAND = re.compile(r"^    (kgan|python|pip) ")
 
 
 def to_rst(app, what, name, thing, options, lines: list[str]) -> None:
-    """Docstrings are read in editors too: Markdown's links, indented commands and the bars of |x| become Sphinx' own."""
+    """Docstrings hold Markdown's links, indented commands and |x|, for editors; Sphinx has other marks for them."""
     made = []
     for line in lines:
         if COMMAND.match(line) and not (made and made[-1].strip()):

@@ -68,4 +68,4 @@ $(BIN)/.installed-docs: $(BIN)/.installed
 	@touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist *.egg-info scripts/client/build

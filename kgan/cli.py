@@ -10,6 +10,9 @@ from kgan.errors import UserError, for_command_line, nearest
 from kgan.images.decoding import at_most
 from kgan.parsing import wants_quiet
 
+NOT_IN_THE_CLIENT = ("ai_edge_litert", "array_record", "keras", "tensorboard", "tensorflow", "tensorflow_datasets")
+"""Modules that kgan requires and kgan-client (scripts/client) does without."""
+
 
 def main(args: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 could not go on, 2 something given is wrong."""
@@ -30,6 +33,11 @@ def _main(args: list[str]) -> int:
     except UserError as error:
         console.warn(f"error: {error}")
         return error.status
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in NOT_IN_THE_CLIENT:
+            raise
+        console.warn(f"error: this command needs {error.name}, which is not installed: pip install kgan")
+        return 2
     except OSError as error:  # of a path that nobody looked at before it was used
         console.warn(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
         return 1

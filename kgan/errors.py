@@ -20,7 +20,7 @@ def shown(text: object) -> str:
 
     Bytes that are no UTF-8, line ends, and what would drive a terminal, become escapes.
 
-    >>> shown(pathlib.Path("caf\udce9.png")), shown("a\nb\x1b[2J")
+    >>> shown("caf\udce9.png"), shown("a\nb\x1b[2J")
     ('caf\\xe9.png', 'a\\nb\\x1b[2J')
     """
     return "".join(map(_escaped, str(text)))

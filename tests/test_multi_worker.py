@@ -28,7 +28,7 @@ from kgan.training import cluster
 from kgan.training.cluster import Cluster, Members, from_environment
 from kgan.training.train import train
 
-README = (pathlib.Path(kgan.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PAGE = (pathlib.Path(kgan.__file__).parents[1] / "docs" / "machines.md").read_text(encoding="utf-8")
 # --- the same weights as one process ----------------------------------------------------------------------------------
 
 
@@ -152,10 +152,10 @@ class TestEnvironment:
 
 
 class TestManifest:
-    """The script of the README's Kubernetes manifest, with `kgan` replaced by one that tells how it was called."""
+    """The script of the Kubernetes manifest in docs/machines.md, with `kgan` replaced by one that tells how it was called."""
 
     def run(self, tmp_path, index):
-        script = textwrap.dedent(re.search(r"args:\n +- \|\n(.*?)\n +resources:", README, re.DOTALL)[1])
+        script = textwrap.dedent(re.search(r"args:\n +- \|\n(.*?)\n +resources:", PAGE, re.DOTALL)[1])
         script = script.replace("/data", str(tmp_path))
         called = f'kgan() {{ echo "$TF_CONFIG" > {tmp_path}/config; echo "$@"; }}\n'
         environment = {**os.environ, "JOB_COMPLETION_INDEX": str(index)}

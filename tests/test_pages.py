@@ -120,7 +120,7 @@ class TestStory:
     def test_every_kind_of_command_was_run(self, done):
         _, ran, _ = done
         kinds = {line.split()[1] for line in ran if line.startswith("kgan ")}
-        assert kinds >= {"check", "train", "evaluate", "export", "stylize", "generate", "sample"}
+        assert kinds >= {"check", "train", "evaluate", "export", "stylize", "generate"}
         assert any(line.startswith("python scripts/train.py") for line in ran)
 
     def test_runs_hold_what_the_table_says(self, done):
@@ -141,12 +141,11 @@ class TestStory:
         assert len(list((folder / "variants").iterdir())) == 3
         assert len(list((folder / "dreams").iterdir())) == 17
 
-    def test_the_served_model_and_kgan_load_agree(self, done):
+    def test_the_served_model_and_the_phones_agree(self, done):
         folder, _, namespace = done
-        photo, stylized = namespace["photo"], namespace["stylized"]
-        served = tf.saved_model.load(str(folder / "models" / "stylist" / "1")).signatures["serving_default"]
-        made = served(image=tf.constant(photo[None]))["stylized"]
-        assert np.abs(made.numpy()[0].astype(int) - stylized.astype(int)).max() <= 1
+        served = tf.saved_model.load(str(folder / "models" / "stylist" / "1")).signatures["serving_float"]
+        made = served(image=tf.constant(namespace["batch"], tf.float32))["stylized"]
+        assert np.abs(made.numpy() - namespace["stylized"]).max() < 1 / 255
 
 
 # --- all pages, read --------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_every_name_of_a_recipe_resolves(name):
 
 @pytest.mark.parametrize("name", sorted(recipes.RECIPES))
 def test_docs_name_every_recipe(name):
-    assert name in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert name in (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
 # --- sizes ------------------------------------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ def test_the_page_tells_the_numbers_as_they_are():
         f"more than {limit:.3g} megapixels",
         f"beyond {inside:.1f} megapixels",
         f"more than {MEMORY / 1e9:.0f} GB",
-        f"limit, {deployment.GIGABYTES} GB",
+        f"limit of {deployment.GIGABYTES} GB",
         f"tensorflow/serving:{deployment.SERVING}",
     ):
         assert told in page, told

@@ -152,7 +152,7 @@ class TestEnvironment:
 
 
 class TestManifest:
-    """The script of the Kubernetes manifest in docs/machines.md, with `kgan` replaced by one that tells how it was called."""
+    """The script of the Kubernetes manifest in docs/machines.md, with `kgan` replaced by one that prints its call."""
 
     def run(self, tmp_path, index):
         script = textwrap.dedent(re.search(r"args:\n +- \|\n(.*?)\n +resources:", PAGE, re.DOTALL)[1])

@@ -1,7 +1,7 @@
 """README and docs/: commands and Python blocks run as they stand there; every other word is checked.
 
-STORY is told in order in one folder, on a few pictures; KGAN_SMOKE=1 shortens the runs. One command trains; of the other
-trainings the settings are resolved and the networks built.
+The pages of STORY run in order in one folder, on a few pictures; KGAN_SMOKE=1 shortens the runs. One command trains; of
+the other trainings the settings are resolved and the networks built.
 """
 
 import json

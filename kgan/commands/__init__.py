@@ -1,7 +1,7 @@
-"""The commands of `kgan`, each a file: its options, their help, and what runs it. No TensorFlow here.
+"""The commands of `kgan`. Each is a file with its options, their help and its function.
 
-To add one, add a file with a `COMMAND`; another package announces its own as an entry point of the group
-`kgan.commands`.
+This package imports no TensorFlow. To add a command, add a file with a `COMMAND`. Another package adds a command by an
+entry point of the group `kgan.commands`.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from kgan.parsing import parse
 from kgan.registry import Registry, imported
 
 Model = Annotated[str, arg(metavar="MODEL")]
-"""A path, or the name of a model that came with kgan."""
+"""A path or the name of a shipped model."""
 
 
 def _close_others(_: Any) -> str:
@@ -24,18 +24,19 @@ def _close_others(_: Any) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """One command.
+    """A command.
 
     Args:
-        name: What it is called.
-        options: A dataclass: its fields are the options and files, their docstrings the help, its own first line what
-            the command does. An option `max_megapixels` holds for all that reads pictures, and is not handed on.
-        function: What runs, or where it is, as "module:function". Called with the options as keywords. A whole number
-            that it returns is the exit status.
-        place: Where it stands in the list of commands, the smallest first.
-        read: Options from words, where that is more than parsing them.
-        less_memory: Options -> what to do where memory runs out.
-        takes_options: Whether the function takes the options as they are.
+        name: Name of the command.
+        options: A dataclass. Its fields are the options and files, and their docstrings the help texts. The first line
+            of its own docstring describes the command. An option `max_megapixels` applies to all pictures that are
+            read, and is not passed to the function.
+        function: The function of the command, or "module:function". The options are its keyword arguments. If it
+            returns an integer, this is the exit status.
+        place: Sort key in the list of commands.
+        read: A function from the arguments to the options, if they are not only parsed.
+        less_memory: A function from the options to advice for a command that is out of memory.
+        takes_options: Whether the function takes the options object instead of keyword arguments.
     """
 
     name: str
@@ -48,22 +49,32 @@ class Command:
 
     @property
     def help(self) -> str:
-        """What it does, in a line."""
+        """The description of the command in one line."""
         return (self.options.__doc__ or "").partition("\n")[0]
 
     def options_from(self, args: list[str]) -> Any:
-        """Its options from the words behind its name; UserError for words that make no sense."""
+        """Parse the arguments after the name of the command.
+
+        Args:
+            args: the arguments.
+
+        Returns:
+            The options.
+
+        Raises:
+            UserError: if the arguments are not valid.
+        """
         return self.read(args) if self.read else parse(self.options, args, f"kgan {self.name}")
 
     def load(self) -> Callable:
-        """The function that runs; importing it may import TensorFlow, whose own lines are kept back."""
+        """Import the function. This may import TensorFlow, whose messages are hidden."""
         if not isinstance(self.function, str):
             return self.function
-        with console.without_chatter():  # before it reads any setting of its log
+        with console.without_chatter():  # TensorFlow prints messages before it reads the settings of its log
             return imported(self.function)
 
     def run(self, options: Any) -> int:
-        """Run it; returns the exit status."""
+        """Run the command. Returns the exit status."""
         function = self.load()
         result = function(options) if self.takes_options else function(**_keywords(options))
         return result if isinstance(result, int) else 0

@@ -15,7 +15,7 @@ class Check:
     paths: Positional[tuple[pathlib.Path, ...]]
     """Folders, searched at any depth, and files."""
     max_megapixels: float | None = None
-    """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
+    """Largest picture that is read. Default: 400, or 100 if the file is too short for the pixels that it claims."""
 
 
 COMMAND = Command("check", Check, "kgan.data.check:main", place=90)

@@ -12,22 +12,22 @@ class Export:
     """Write a run's SavedModel and LiteRT files, or with --name a version for TensorFlow Serving."""
 
     run: Model
-    """A run folder, whose newest checkpoint is taken; or a model that came with kgan, as vangogh."""
+    """A run folder, whose newest checkpoint is exported, or a shipped model such as vangogh."""
     output: pathlib.Path | None = None
-    """Where to; default: into the run folder. With --name: the folder of models that the server reads."""
+    """Output folder. Default: the run folder. With --name: the folder of models that the server reads."""
     name: str | None = None
-    """Write OUTPUT/NAME/1, or the next free number, and beside it the server's configuration."""
+    """Write OUTPUT/NAME/1, or the next free number, and the configuration of the server."""
     litert: tuple[Literal["float32", "float16", "int8_weights", "int8"], ...] = ()
-    """Instead: .tflite files with weights stored like this, of fixed sizes (for GPUs, browsers) and of any size (CPUs),
-    each judged against Keras, with a JSON of its facts and test vectors; may be given several times. The int8 ones need
+    """Write .tflite files with this format of weights instead, for fixed sizes (GPUs, browsers) and any size (CPUs). Each
+    is compared with Keras, and has a JSON file with its facts and test vectors. The option can be repeated. int8 needs
     kgan[int8]."""
     sizes: tuple[int, ...] = ()
-    """With --litert: a side of the square pictures that files of fixed sizes take; may be given several times (default:
-    256, 384 and 512)."""
+    """With --litert: a side of the square pictures for files of fixed sizes. The option can be repeated. Default: 256,
+    384 and 512."""
     licence: str = "not stated"
-    """With --litert: what the JSON says of the model's licence."""
+    """With --litert: the licence of the model, for the JSON file."""
     source: str = "not stated"
-    """With --litert: what the JSON says of where the model comes from."""
+    """With --litert: the origin of the model, for the JSON file."""
 
 
 COMMAND = Command("export", Export, "kgan.export.command:export_run", place=50)

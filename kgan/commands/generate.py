@@ -9,30 +9,31 @@ from kgan.images.pictures import Format
 
 @dataclasses.dataclass(frozen=True)
 class Generate:
-    """Make pictures from noise alone, with a model of the recipe synthesis."""
+    """Generate pictures from noise alone with a model of the recipe synthesis."""
 
     model: Model
     """A run folder or a SavedModel folder."""
     output: pathlib.Path
-    """Folder for the pictures and their grid; with --count 1 also a file, as result.png, or "-", standard output."""
+    """Folder for the pictures and their grid. With --count 1 also a file such as result.png, or "-" for standard
+    output."""
     count: int = 16
-    """How many."""
+    """Number of pictures."""
     seed: int = 0
-    """The first picture's seed; the next has SEED + 1."""
+    """Seed of the first picture. The next has SEED + 1."""
     size: str | None = None
-    """HxW in pixels, as in 128x256; default: the size of training."""
+    """HxW in pixels, as in 128x256. Default: the training size."""
     truncation: float | None = None
-    """Cut the noise off at this many standard deviations: less variety, fewer failures."""
+    """Bound of the noise in standard deviations. A lower one gives less variety and fewer failures."""
     between: tuple[int, int] | None = None
-    """Instead: a row of COUNT pictures from one seed to another."""
+    """Generate a row of COUNT interpolations between two seeds instead."""
     format: Format | None = None
-    """Of the pictures and the grid; default: png, or as --output FILE is called."""
+    """Format of the pictures and the grid. Default: png, or that of --output FILE."""
     quality: int | None = None
-    """From 1 to 100, of JPEG and of lossy WebP (default 95)."""
+    """Quality of JPEG and lossy WebP from 1 to 100 (default 95)."""
     overwrite: bool = False
-    """Replace pictures that are in the output folder already."""
+    """Replace existing pictures in the output folder."""
     skip_existing: bool = False
-    """Leave those that are there already, and make the others: after an interruption."""
+    """Keep existing pictures and make the others, as after an interruption."""
 
 
 COMMAND = Command(

@@ -11,7 +11,7 @@ from kgan.images.pictures import Format
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Restyle pictures by a model that TensorFlow Serving serves, on this machine or another."""
+    """Restyle pictures with a model on TensorFlow Serving, on this machine or another."""
 
     pictures: Positional[tuple[pathlib.Path, ...]]
     """Picture files and folders; "-" is standard input."""
@@ -20,27 +20,27 @@ class Request:
     name: str
     """The model's name on the server."""
     output: pathlib.Path
-    """Folder for the stylized pictures; of one picture also a file, as result.png, or "-" for standard output."""
+    """Folder for the stylized pictures. For one picture also a file such as result.png, or "-" for standard output."""
     version: int | None = None
-    """A version of the model; default: the newest."""
+    """Version of the model. Default: the newest."""
     label: str | None = None
-    """Or the version that has this label, as in: --label canary."""
+    """Label of the version instead, as in: --label canary."""
     seed: int = 0
     """Seed of the noise, for models that take noise."""
     timeout: float = 60.0
-    """Seconds that one picture may take."""
+    """Time limit for one picture in seconds."""
     overwrite: bool = False
-    """Replace pictures that are in the output folder already."""
+    """Replace existing pictures in the output folder."""
     format: Format | None = None
-    """Of all results; default: png, or as --output FILE is called."""
+    """Format of the results. Default: png, or that of --output FILE."""
     quality: int | None = None
-    """From 1 to 100, of JPEG and of lossy WebP (default 95)."""
+    """Quality of JPEG and lossy WebP from 1 to 100 (default 95)."""
     strip_metadata: bool = False
-    """Write pixels and colour profiles alone, for publishing: no date, place, name or text of the picture."""
+    """Write only pixels and colour profiles, for publishing: no date, location, name or text of the picture."""
     max_megapixels: float | None = None
-    """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
+    """Largest picture that is read. Default: 400, or 100 if the file is too short for the pixels that it claims."""
     skip_existing: bool = False
-    """Leave those that are there already, and make the others: after an interruption."""
+    """Keep existing pictures and make the others, as after an interruption."""
 
 
 COMMAND = Command("request", Request, "kgan.serving.request:request", place=70)

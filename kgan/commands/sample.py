@@ -10,10 +10,10 @@ from kgan.commands import Command
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Write the packaged sample as folders trainA, trainB, testA and testB, to look at or to try --data with."""
+    """Write the packaged sample as folders trainA, trainB, testA and testB, to view them or to try --data."""
 
     folder: Positional[pathlib.Path]
-    """Where to."""
+    """Output folder."""
 
 
 COMMAND = Command("sample", Sample, "kgan.data.sample:write_sample", place=80)

@@ -13,44 +13,44 @@ from kgan.images.pictures import Format
 
 @dataclasses.dataclass(frozen=True)
 class Stylize:
-    """Restyle pictures: any size in, exactly the same size out."""
+    """Restyle pictures of any size. The results have the same sizes."""
 
     pictures: Positional[tuple[pathlib.Path, ...]]
     """Picture files and folders; "-" is standard input."""
     model: Model
-    """A run folder, a SavedModel folder, a .tflite file, or one that came with kgan, as vangogh (docs/models.md)."""
+    """A run folder, a SavedModel folder, a .tflite file, or a shipped model such as vangogh (docs/models.md)."""
     output: pathlib.Path
-    """Folder for the stylized pictures; of one picture also a file, as result.png, or "-" for standard output."""
+    """Folder for the stylized pictures. For one picture also a file such as result.png, or "-" for standard output."""
     seed: int = 0
     """Seed of the noise, for models that take noise."""
     variants: int = 1
-    """Pictures per input, with seeds SEED, SEED + 1, ..."""
+    """Number of results for each picture, with seeds SEED, SEED + 1, ..."""
     overwrite: bool = False
-    """Replace pictures that are in the output folder already."""
+    """Replace existing pictures in the output folder."""
     skip_existing: bool = False
-    """Leave those that are there already, and make the others: after an interruption."""
+    """Keep existing pictures and make the others, as after an interruption."""
     strokes: float = 1.0
-    """How many times as broad strokes come out: with 2 a picture is restyled at half its size, enlarged, and restyled
-    again. For painters' models on large pictures."""
+    """Factor by which strokes become broader. With 2, a picture is restyled at half its size, enlarged and restyled
+    again. Use it with painters' models on large pictures."""
     memory: float | None = None
-    """GB that one picture may take; a larger one is restyled smaller and enlarged again. Default: a share of what is
-    free, 75%."""
+    """Memory in GB for one picture. A picture that needs more is restyled at a smaller size and enlarged. Default: 75%
+    of the free memory."""
     mask: pathlib.Path | None = None
-    """Restyle only where this picture is white; or a folder with a mask of the same name for every picture."""
+    """Restyle only where this picture is white. Also a folder with a mask of the same name for each picture."""
     feather: float | None = None
-    """Width of the mask's soft edge in percent of the shorter side (default 1); 0: as the mask is."""
+    """Width of the mask's soft edge in percent of the shorter side (default 1). 0 leaves the mask unchanged."""
     strength: float = 1.0
-    """From 0, the picture as it is, to 1, all stylized."""
+    """From 0, the original picture, to 1, the stylized picture."""
     keep_colour: bool = False
-    """Take the brushwork alone and keep the picture's colours."""
+    """Keep the colours of the picture and take only the brushwork."""
     format: Format | None = None
-    """Write all results in this format; default: each in that of its picture, lossless where that is."""
+    """Format of all results. Default: that of each picture, lossless if the picture is."""
     quality: int | None = None
-    """From 1 to 100, of JPEG and of lossy WebP (default 95)."""
+    """Quality of JPEG and lossy WebP from 1 to 100 (default 95)."""
     strip_metadata: bool = False
-    """Write pixels and colour profiles alone, for publishing: no date, place, name or text of the picture."""
+    """Write only pixels and colour profiles, for publishing: no date, location, name or text of the picture."""
     max_megapixels: float | None = None
-    """The largest picture that is read; default: 400, and 100 where a short file claims more than it can hold."""
+    """Largest picture that is read. Default: 400, or 100 if the file is too short for the pixels that it claims."""
 
 
 def _less_memory(options: Stylize) -> str:

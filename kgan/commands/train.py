@@ -8,7 +8,7 @@ from kgan.runs.settings import TrainConfig
 
 
 def read(args: list[str]) -> TrainConfig:
-    """Settings from words. With --resume the run's own are the defaults, and few of them may be changed."""
+    """Parse settings. With --resume, the settings of the run are the defaults, and few of them may be changed."""
     config = parse(TrainConfig, args, "kgan train")
     if not config.resume:
         return recipes.resolve(config)
@@ -17,7 +17,7 @@ def read(args: list[str]) -> TrainConfig:
 
 
 def run(config: TrainConfig) -> None:
-    """Train by resolved settings; TensorFlow is imported here."""
+    """Train with resolved settings. This imports TensorFlow."""
     xla_cache.keep(config.cache)
     with console.without_chatter():
         from kgan.training.train import train

@@ -1,10 +1,7 @@
-"""Recipes: which networks, losses and defaults make one known method. Pure data; no TensorFlow here.
+"""Recipes: the networks, losses and defaults of known methods, as plain data. This package imports no TensorFlow.
 
-Each file is a recipe: its name, its fields, and in its docstring the paper, the command and what was measured. To add
-one, add a file with a `RECIPE`; another package announces its own as an entry point of the group `kgan.recipes`.
-
-A recipe names a topology (`one_way`: content -> style; `two_way`: both directions), what it needs of the data, and
-its loss terms; every other field is the default of the flag of the same name.
+Each file is a recipe. Its docstring gives the paper, the command and measured results. To add a recipe, add a file with
+a `RECIPE`. Another package adds a recipe by an entry point of the group `kgan.recipes`.
 """
 
 import dataclasses
@@ -15,7 +12,12 @@ from kgan.registry import Registry
 
 @dataclasses.dataclass(frozen=True)
 class LossTerm:
-    """One term of the generator's loss: a name in `kgan.gan.terms.TERMS` and its weight."""
+    """A term of the generator's loss.
+
+    Attributes:
+        name: name of the term, as in --weight.
+        weight: its weight.
+    """
 
     name: str
     weight: float
@@ -23,11 +25,17 @@ class LossTerm:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One known method.
+    """A known method. All other attributes are defaults of the options of the same names.
 
-    `pictures` is "unpaired" (content and style drawn independently), "paired" (same file name = same scene), "style"
-    (no content: the generator sees noise alone) or "content" (a teacher makes the style picture of each). `fresh_noise`
-    draws new noise between the two updates.
+    Attributes:
+        name: name of the recipe.
+        topology: "one_way" from content to style, or "two_way" for both directions.
+        pictures: "unpaired" if content and style are drawn independently, "paired" if the same file name means the same
+            scene, "style" if there is no content and the generator gets noise alone, or "content" if a teacher makes
+            the style pictures.
+        terms: terms of the generator's loss.
+        help: description in one line.
+        fresh_noise: whether new noise is drawn between the two updates.
     """
 
     name: str
@@ -74,7 +82,7 @@ RECIPES = Registry("RECIPES", "recipe", Recipe, package="kgan.recipes", attribut
 
 
 def __getattr__(name: str) -> Recipe:
-    """`kgan.recipes.CYCLEGAN` is the recipe `cyclegan`, to make one of one's own from."""
+    """Return a recipe by its name in capitals: `kgan.recipes.CYCLEGAN` is the recipe `cyclegan`."""
     if name.isupper() and name.lower() in RECIPES:
         return RECIPES[name.lower()]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,12 +1,15 @@
-"""The source article, item by item: noise beside the content, Adam for G, RMSProp for D, SSIM and pretrained
-features against the content, cross entropy on real and Wasserstein on stylized pictures, MMD.
+"""The source article, item by item.
+
+Noise beside the content, Adam for the generator, RMSProp for the discriminator, SSIM and pretrained features against
+the content, cross entropy on real pictures, Wasserstein loss on stylized pictures, and MMD.
 
     kgan train --recipe article --content photos --style vangogh
 
-One H100, bfloat16: 4000 steps of batch 8 at 128x128 in 81 s beside two other trainings on the same GPU. With
---generator-weight 1 the scene was lost in broad strokes (64 photos, nine paintings; 120 crops of ten other photos,
-256x256: SSIM to the content 0.13, KID x 1000 against 108 crops of the paintings 1422, the photos themselves 1047).
-Hence 10: a small network (16 filters) kept it, garishly, after 400 steps of batch 4 on a CPU, and not with 1.
+One H100, bfloat16: 4000 steps of batch 8 at 128x128 took 81 s beside two other trainings on the same GPU. With
+--generator-weight 1, the scene was lost in broad strokes: SSIM to the content 0.13, KID x 1000 1422 against 108 crops
+of the paintings, and 1047 for the photos themselves (64 photos, nine paintings, measured on 120 crops of ten other
+photos, 256x256). So the default is 10. With it, a small network (16 filters) kept the scene after 400 steps of batch 4
+on a CPU, in garish colours; with 1 it did not.
 """
 
 from kgan.recipes import LossTerm, Recipe

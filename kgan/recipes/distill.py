@@ -1,16 +1,17 @@
-"""A small network learns to make a trained model's pictures: `paired`, with the teacher's pictures for the truth, made
-within the step, and no judge. Knowledge distillation, Hinton et al., https://arxiv.org/abs/1503.02531.
+"""Knowledge distillation (Hinton et al., https://arxiv.org/abs/1503.02531): a small network imitates a trained model.
+
+This is `paired` with the teacher's results as the truth, which are computed within the step, and no discriminator.
 
     kgan train --distill-from runs/cyclegan-1 --content photos
 
-Any pictures like those that the model will see do for content. A student of `paired` on the packaged sample (350 steps
-of both, on a CPU) came to SSIM 0.993 and PSNR 39.4 dB to its teacher; the content itself 0.964 and 27.9. `paired`'s
-judge beside it changed nothing there, and slowed the learning of a strong style (450 steps of batch 8 at 128x128: L1
-0.162 instead of 0.145, KID x 1000 to the teacher's pictures 998 instead of 832).
+The content should be similar to the pictures that the model will restyle. A student of `paired` on the packaged sample
+(350 steps for both, on a CPU) reached SSIM 0.993 and PSNR 39.4 dB to its teacher, where the content itself has 0.964
+and 27.9. The discriminator of `paired` changed nothing there, and slowed the training for a strong style (450 steps of
+batch 8 at 128x128: L1 0.162 instead of 0.145, KID x 1000 to the teacher's pictures 998 instead of 832).
 
-For a painter's strokes, more weight on deep features and their Gram matrices: after 6000 steps of batch 8 at 256x256
-(86 s on an H100 beside six other trainings) a student of `vangogh` had a KID x 1000 to the paintings of 569 with
---weight features=3 --weight gram=5, of 591 without, its teacher 522.
+For a painter's strokes, give more weight to deep features and their Gram matrices. After 6000 steps of batch 8 at
+256x256 (86 s on an H100 beside six other trainings), a student of `vangogh` had a KID x 1000 to the paintings of 569
+with --weight features=3 --weight gram=5 and of 591 without; its teacher has 522.
 """
 
 import dataclasses

@@ -1,11 +1,13 @@
-"""The paper's lighter variant: a stronger hold on the content instead of the pass over the style's pictures.
+"""FastCUT, the lighter variant in the paper of CUT (https://arxiv.org/abs/2007.15651).
+
+It has a larger weight for the similarity to the content, and does not restyle style pictures.
 
     kgan train --recipe fastcut --content photos --style vangogh
 
-Differs as `cut` does, and in one thing more: mirrored pictures are trained on as such (--flip), not compared with the
-features of the picture that was not mirrored, which would take one more pass over the content.
+Differences to the paper are those of `cut`, and one more: mirrored pictures are used for training as they are (--flip).
+They are not compared with the features of the original picture, which would need another pass over the content.
 
-One H100, bfloat16: 2800 steps as `cut`'s in 62 s beside two other trainings. On a CPU, as `cut` there: KID
+One H100, bfloat16: 2800 steps as for `cut` took 62 s beside two other trainings. On a CPU, as for `cut`: KID
 x 1000 988.
 """
 

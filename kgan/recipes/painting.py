@@ -1,14 +1,16 @@
-"""The palette of a painter or printmaker, more than the hand: `projected`, whose generator is held to the style's Gram
-matrices (Gatys et al., https://arxiv.org/abs/1508.06576) over whole batches, and may change the style's own pictures.
+"""`projected` with a loss on the style's Gram matrices (Gatys et al., https://arxiv.org/abs/1508.06576).
+
+The Gram matrices of whole batches are compared, and restyled style pictures may differ from the originals. The results
+have the palette of a painter or printmaker, more than the brushwork.
 
     kgan train --recipe painting --content photos --style prints
 
-One H100, bfloat16, 256x256: 3200 steps of batch 8 in 2 minutes beside another training on the same GPU (250 images/s).
-From 64 photos and nine paintings; 120 crops of ten other photos, KID x 1000 against 108 crops of the paintings
-(MobileNet's features, which the judge looks through too): Hokusai and Hiroshige 432, the photos themselves 915; Van
-Gogh 522, the photos 1047.
+One H100, bfloat16, 256x256: 3200 steps of batch 8 took 2 minutes beside another training on the same GPU (250
+images/s). From 64 photos and nine paintings, on 120 crops of ten other photos, KID x 1000 against 108 crops of the
+paintings (in MobileNet's features, which the discriminator uses too) was 432 for Hokusai and Hiroshige, where the
+photos themselves have 915, and 522 for Van Gogh, where the photos have 1047.
 
-Even grounds come out in patches with hard edges: --weight smoothness=20 softens them, for a KID of 570 (2714 steps,
+Even areas get patches with hard edges. --weight smoothness=20 softens them, with a KID of 570 (2714 steps,
 --max-crop 0.6, nce=0.5).
 """
 

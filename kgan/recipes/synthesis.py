@@ -1,9 +1,9 @@
-"""Pictures of the style's domain from noise alone.
+"""Generates pictures of the style from noise alone.
 
     kgan train --recipe synthesis --style vangogh
 
-One H100, bfloat16: 4000 steps of batch 16 in 40 s beside two other trainings. Nine paintings gave blurred drafts of
-those nine, with a checkerboard (meter 1.4): it needs far more pictures.
+One H100, bfloat16: 4000 steps of batch 16 took 40 s beside two other trainings. Nine paintings gave blurred versions of
+those nine, with a checkerboard (measure 1.4). It needs far more pictures.
 """
 
 import dataclasses

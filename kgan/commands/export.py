@@ -18,9 +18,9 @@ class Export:
     name: str | None = None
     """Write OUTPUT/NAME/1, or the next free number, and the configuration of the server."""
     litert: tuple[Literal["float32", "float16", "int8_weights", "int8"], ...] = ()
-    """Write .tflite files with this format of weights instead, for fixed sizes (GPUs, browsers) and any size (CPUs). Each
-    is compared with Keras, and has a JSON file with its facts and test vectors. The option can be repeated. int8 needs
-    kgan[int8]."""
+    """Write .tflite files with this format of weights instead, for fixed sizes (GPUs, browsers) and any size (CPUs).
+    Each is compared with Keras, and has a JSON file with its facts and test vectors. The option can be repeated. int8
+    needs kgan[int8]."""
     sizes: tuple[int, ...] = ()
     """With --litert: a side of the square pictures for files of fixed sizes. The option can be repeated. Default: 256,
     384 and 512."""

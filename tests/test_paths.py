@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from kgan import cli, parsing
-from kgan.paths import expanded, expands_paths, path_parameters
+from kgan.files import expanded, expands_paths, path_parameters
 from kgan.runs.models import FOLDER
 from kgan.runs.settings import PLACES, TrainConfig
 

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from kgan.data.prepared import Source
 from kgan.data.stores import File
 from kgan.errors import RunError, UserError
-from kgan.paths import expanded
+from kgan.files import expanded
 
 Builder = tfds.core.DatasetBuilder
 NAMES = ("name", "file_name", "filename", "image/filename", "image_id", "id")

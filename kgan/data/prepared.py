@@ -9,7 +9,6 @@ preparing the same pictures.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import itertools
 import json
@@ -22,7 +21,7 @@ from collections.abc import Callable, Iterator
 import rich.markup
 import rich.progress
 
-from kgan import console
+from kgan import console, files
 from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
 from kgan.data.stores import INDEX, File, Store
@@ -119,12 +118,8 @@ def _locked(home: pathlib.Path, cache: pathlib.Path) -> Iterator[None]:
     """A lock between processes. The system releases it if the process dies."""
     make_cache(cache)
     home.mkdir(parents=True, exist_ok=True)
-    with open(home / "lock", "w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.say(f"kgan: waiting for another process that prepares {home.name}")
-            fcntl.flock(file, fcntl.LOCK_EX)
+    waiting = f"kgan: waiting for another process that prepares {home.name}"
+    with files.locked(home / "lock", waiting=lambda: console.say(waiting)):
         yield
 
 
@@ -136,16 +131,12 @@ def _write(source: Source, spec: CacheSpec, folder: pathlib.Path) -> None:
     outcomes = _tracked(_outcomes(source, spec, _Previous.best(previous)), len(source.files), source.label)
     good, shapes, bad, remarks = [], [], [], []
     pictures = _first_at_once(_sorted_out(outcomes, good, shapes, bad, remarks), source, bad)
-    partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed; TFDS would take it for a complete set
-    try:
+    with files.beside(folder) as partial:
         written = builder.write(pictures, len(source.files), spec.channels, partial)
         index = {"files": good, "shapes": shapes, "bad": bad, "remarks": remarks}
         (written / INDEX).write_text(json.dumps(index), encoding="utf-8")
         os.rename(written, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    for path in previous:
+    for path in previous:  # also what a process that was killed left incomplete
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -5,9 +5,9 @@ import os
 import pathlib
 import zipfile
 
-from kgan import console
+from kgan import console, files
 from kgan.errors import UserError
-from kgan.paths import expands_paths
+from kgan.files import expands_paths
 
 PARTS = {"trainA": "half1/flat", "trainB": "half2/3d", "testA": "test/flat", "testB": "test/3d"}
 """Maps folders of the written layout to folders of the archive. The two training folders have no glyph in common."""
@@ -41,9 +41,7 @@ def write_sample(folder: str | os.PathLike) -> None:
 
 def _write(file: pathlib.Path, content: bytes) -> None:
     """Write a file under a temporary name and rename it, so that no incomplete file remains."""
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(file)
+    files.write_bytes(file, content)
 
 
 def _make_folder(target: pathlib.Path, asked: str | os.PathLike) -> None:

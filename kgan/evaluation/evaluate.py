@@ -13,10 +13,10 @@ from kgan.evaluation.gallery import page
 from kgan.evaluation.report import Report, Threshold, missed, table, thresholds, write, write_text
 from kgan.evaluation.score import Models, Thumbnails, score
 from kgan.evaluation.scored import Scored, folder_pictures, in_crops, run_pictures, taught
+from kgan.files import expands_paths
 from kgan.gan.checkpoints import found_in
 from kgan.inference.loading import Model, load
 from kgan.metrics import SSIM_WINDOW
-from kgan.paths import expands_paths
 from kgan.runs import places
 from kgan.runs.models import ModelSource, resolve_model
 

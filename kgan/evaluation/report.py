@@ -8,11 +8,10 @@ numbers of the model for each picture. With a second model, there are also the r
 
 import dataclasses
 import json
-import os
 import pathlib
-import tempfile
 from collections.abc import Iterable
 
+from kgan import files
 from kgan.errors import UserError, counted
 from kgan.kinds import METRICS, Metric, metrics_in_order
 from kgan.metrics.bootstrap import Interval
@@ -133,10 +132,7 @@ def write_text(text: str, path: pathlib.Path) -> None:
     """Write a text file atomically. Raises UserError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-            partial = pathlib.Path(folder, path.name)
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
+        files.write_text(path, text)
     except OSError as error:
         raise UserError(f"--output {path}: cannot be written ({error.strerror})") from None
 

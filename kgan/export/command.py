@@ -17,9 +17,9 @@ from kgan.export.saved_model import export_saved_model, write
 from kgan.export.tf_serving import versions
 from kgan.export.tf_serving.deployment import write_deployment
 from kgan.export.tf_serving.warmup import write_warmup
+from kgan.files import expands_paths
 from kgan.inference.loading import load_generator
 from kgan.inference.stylist import Stylist
-from kgan.paths import expands_paths
 from kgan.runs.models import ModelSource, resolve_run
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig

@@ -4,18 +4,17 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
-import tempfile
 
 import keras
 import tensorflow as tf
 
+from kgan import files
 from kgan.errors import UserError
 from kgan.export.half import HalfStylist
 from kgan.export.signatures import MEMORY, Function, signatures
+from kgan.files import expands_paths
 from kgan.inference.saved_model import FACTS
 from kgan.inference.stylist import Stylist
-from kgan.paths import expands_paths
 
 
 @expands_paths
@@ -49,26 +48,10 @@ def export_saved_model(
     if folder.exists() and not (folder / "saved_model.pb").exists():
         raise UserError(f"{folder}: exists and is no SavedModel; give another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    try:
-        kind = HalfStylist if half else Stylist
-        write(kind(generator, distribution, truncation), partial / "new", memory)
-        _swap(partial / "new", folder, partial / "former")
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    kind = HalfStylist if half else Stylist
+    with files.whole(folder) as partial:
+        write(kind(generator, distribution, truncation), partial, memory)
     return folder
-
-
-def _swap(new: pathlib.Path, folder: pathlib.Path, former: pathlib.Path) -> None:
-    """Rename `folder` to `former` and `new` to `folder`. If that fails, the first rename is undone."""
-    if folder.exists():
-        folder.rename(former)
-    try:
-        new.rename(folder)
-    except OSError:
-        if former.exists():
-            former.rename(folder)
-        raise
 
 
 def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> dict[str, Function]:

@@ -6,7 +6,6 @@ Arrays are HWC or NHWC, uint8 in [0, 255] or float in [0, 1].
 import dataclasses
 import os
 import pathlib
-import tempfile
 import typing
 from collections.abc import Iterable
 from typing import Literal
@@ -14,6 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from kgan import files
 from kgan.errors import RunError, UserError
 from kgan.images import colour, metadata
 
@@ -249,7 +249,8 @@ def save_picture(
     if fitting := colour.fitting(profile, image.mode):
         options["icc_profile"] = fitting
     try:
-        _save_atomically(image, path, {"format": kind, **options})
+        with files.whole(path) as partial:
+            image.save(partial, kind, **options)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
 
@@ -260,24 +261,6 @@ def _encoding(kind: str, lossless: bool, quality: int) -> dict:
     if kind == "WEBP" and lossless:  # exact keeps the colours of fully transparent pixels
         return {"lossless": True, "exact": True, "quality": EFFORT, "method": 2}
     return {"quality": quality} if kind == "WEBP" else {}
-
-
-def _save_atomically(image: Image.Image, path: pathlib.Path, options: dict) -> None:
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:32]}-", suffix=".partial")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            image.save(file, **options)
-        os.chmod(partial, 0o666 & ~_umask())  # files of mkstemp are readable by their owner only
-        os.replace(partial, path)
-    except BaseException:
-        pathlib.Path(partial).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def grid(rows: list[list[np.ndarray]]) -> np.ndarray:

@@ -15,13 +15,13 @@ from PIL import Image
 from kgan.console import duration, progress, say, warn
 from kgan.errors import RunError, UserError, call, counted
 from kgan.exit_guard import interruptible
+from kgan.files import expands_paths
 from kgan.images import blending, colour, targets
 from kgan.images.decoding import Picture, PictureError, limits_pictures, read_picture, size_by_header
 from kgan.images.masks import Masks, fits, scaled
 from kgan.images.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
 from kgan.inference.loading import Model, load, shares_of_size
 from kgan.memory import OPENED, OPENED_WITH_MASK, PictureMemory, budget
-from kgan.paths import expands_paths
 
 __all__ = ["load", "stylize"]
 

@@ -13,7 +13,7 @@ import pathlib
 from typing import Literal
 
 from kgan.errors import UserError
-from kgan.paths import expanded
+from kgan.files import expanded
 from kgan.runs.settings import TrainConfig
 
 FOLDER = pathlib.Path(__file__).parent.parent / "saved_models"

@@ -3,18 +3,20 @@
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import os
 import pathlib
-import shutil
 from collections.abc import Iterator
 
+from kgan import files
 from kgan.errors import RunError, UserError, call
 from kgan.runs import models, places, recipes
 from kgan.runs.settings import TrainConfig
 
 PER_CALL = ("run", "resume", "stop_after", "max_megapixels")
 """Settings of one call, which may differ when a run is resumed."""
+
+FORMERLY_PARTIAL = (".saved_model-*", ".model-*", ".model_*", "*.partial")
+"""What earlier releases called files that are not complete yet."""
 
 _DERIVED = ("steps", "discriminator_learning_rate", "sample_every", "checkpoint_every")
 """Settings that are set in every resolved config, although they are not fields of a recipe."""
@@ -93,20 +95,11 @@ class RunFolder:
         Raises:
             UserError: if another process trains in this folder.
         """
-        folder = os.open(self.path, os.O_RDONLY)  # config.json is replaced when a run is extended
-        try:
-            self._lock(folder)
+        with files.locked(self.path, waiting=self._refuse):
             yield
-        finally:
-            os.close(folder)
 
-    def _lock(self, folder: int) -> None:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"--run {self.path}: another process is training there; wait for it or stop it") from None
-        except OSError:  # a file system without locks
-            pass
+    def _refuse(self) -> None:
+        raise UserError(f"--run {self.path}: another process is training there; wait for it or stop it")
 
     def check_writable(self) -> None:
         """Raise UserError if the folder is not writable."""
@@ -115,9 +108,7 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove incomplete files of a process that was killed. A file gets its final name when it is complete."""
-        for pattern in (".saved_model-*", ".model-*", ".model_*", "*.partial", "*/.*.partial"):
-            for path in self.path.glob(pattern):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        files.sweep(self.path, "*/.*.partial", *FORMERLY_PARTIAL)
 
 
 def check_free(path: str | None) -> None:
@@ -155,7 +146,6 @@ def create(config: TrainConfig) -> RunFolder:
         RunFolder(path).keep(places.absolute(config))
     except OSError as error:
         with contextlib.suppress(OSError):
-            (path / "config.partial").unlink(missing_ok=True)
             if new:
                 path.rmdir()
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import Fixed, Suppress, arg
 
+from kgan.files import expanded, write_text
 from kgan.kinds import FEATURES
-from kgan.paths import expanded
 from kgan.recipes import RECIPES
 from kgan.registry import Choice
 
@@ -194,9 +194,7 @@ class TrainConfig:
         Args:
             path: the file, such as `run/config.json`.
         """
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: pathlib.Path) -> "TrainConfig":

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from kgan import files
 from kgan.images.pictures import save_picture
 from kgan.runs.run_folder import RunFolder
 
@@ -51,9 +52,7 @@ def _drop_lines(metrics: pathlib.Path, last_kept: int) -> None:
         return
     lines = metrics.read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if (at := _step_of(line)) is not None and at <= last_kept]
-    partial = metrics.with_suffix(".partial")
-    partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    partial.replace(metrics)
+    files.write_text(metrics, "".join(f"{line}\n" for line in kept))
 
 
 def _step_of(line: str) -> int | None:
@@ -64,10 +63,10 @@ def _step_of(line: str) -> int | None:
 
 
 def _drop_events(events: pathlib.Path, last_kept: int) -> None:
-    partial = events.with_name(".events.partial")  # TensorBoard reads all files with "tfevents" in their names
-    # The last record of a run that was killed may be incomplete.
-    with tf.io.TFRecordWriter(str(partial)) as kept, contextlib.suppress(tf.errors.DataLossError):
-        for event in tf.data.TFRecordDataset(str(events)).as_numpy_iterator():
-            if tf.compat.v1.Event.FromString(event).step <= last_kept:
-                kept.write(event)
-    partial.replace(events)
+    with files.beside(events.parent) as folder:  # TensorBoard reads all that is named so below the folder of events
+        # The last record of a run that was killed may be incomplete.
+        with tf.io.TFRecordWriter(str(folder / "kept")) as kept, contextlib.suppress(tf.errors.DataLossError):
+            for event in tf.data.TFRecordDataset(str(events)).as_numpy_iterator():
+                if tf.compat.v1.Event.FromString(event).step <= last_kept:
+                    kept.write(event)
+        (folder / "kept").replace(events)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kgan import console, memory, metrics
+from kgan import console, files, memory, metrics
 from kgan.data import Pictures, open_pictures, training_dataset
 from kgan.errors import RunError, UserError, call
 from kgan.evaluation.scored import Example, first_pictures, taught
@@ -238,7 +238,7 @@ class Session:
         if moved and not began:
             console.warn(f"whether these are the pictures that the run began with is not known: no {run.pictures_file}")
         if not began:
-            run.pictures_file.write_text(f"{now}\n", encoding="utf-8")
+            files.write_text(run.pictures_file, f"{now}\n")
 
     def _moved(self, run: RunFolder) -> str | None:
         """A setting that names pictures in another place than the run did before it went on."""

@@ -2,9 +2,9 @@
 
 import json
 import pathlib
-import tempfile
 from collections.abc import Iterable
 
+from kgan import files
 from kgan.errors import UserError
 from kgan.web.models import PageModel
 
@@ -57,11 +57,11 @@ def write_site(site: Site, folder: pathlib.Path) -> None:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as partial:
+        with files.beside(folder) as partial:
             for name, content in site.items():
-                file = pathlib.Path(partial, "site", name)
+                file = partial / "site" / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
-            pathlib.Path(partial, "site").rename(folder)  # works if the folder does not exist or is empty
+            (partial / "site").rename(folder)  # works if the folder does not exist or is empty
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); name a new folder") from None

@@ -6,17 +6,17 @@ import io
 import json
 import os
 import pathlib
-import tempfile
 import zipfile
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kgan import files
 from kgan.errors import RunError
+from kgan.files import expands_paths
 from kgan.inference.litert import FACTS, open_interpreter
 from kgan.inference.stylist import Facts, Stylist, from_noise
-from kgan.paths import expands_paths
 
 TOLERANCE = 2.0 / 255.0
 """The largest allowed difference between a converted file and Keras, for values in [0, 1]."""
@@ -54,11 +54,9 @@ def export_litert(
     path.parent.mkdir(parents=True, exist_ok=True)
     stylist = Stylist(generator, distribution, truncation)
     content = convert(stylist, half)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-        partial = pathlib.Path(folder, path.name)
+    with files.whole(path) as partial:
         partial.write_bytes(with_facts(content, stylist.facts))
         _check(stylist, partial)
-        partial.replace(path)
     return path
 
 

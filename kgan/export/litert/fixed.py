@@ -15,12 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kgan import files
 from kgan.errors import RunError, UserError
 from kgan.export.litert import gates as litert_gates
 from kgan.export.litert.convert import TOLERANCE, with_facts
+from kgan.files import expands_paths
 from kgan.inference.litert import open_interpreter
 from kgan.inference.stylist import MINIMUM_CELLS, Facts, Stylist
-from kgan.paths import expands_paths
 
 SIZES = (256, 384, 512)
 """Default sides of the square pictures that a file takes."""
@@ -61,11 +62,9 @@ def export_fixed(
     content = convert(fixed_functions(stylist, sizes), half)
     litert_gates.check_operations(content, fixed=True)
     litert_gates.check_size(content, litert_gates.kernel_weights(generator), 2 if half else 4)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-        partial = pathlib.Path(folder, path.name)
+    with files.whole(path) as partial:
         partial.write_bytes(with_facts(content, stylist.facts))
         _check(stylist, partial, min(sizes))
-        partial.replace(path)
     return path
 
 

@@ -16,10 +16,10 @@ from ai_edge_litert.interpreter import Interpreter
 
 import kgan
 from kgan.errors import RunError, UserError
+from kgan.files import expands_paths
 from kgan.images.pictures import to_uint8
 from kgan.inference.litert import open_interpreter
 from kgan.inference.stylist import Facts
-from kgan.paths import expands_paths
 
 CHANNELS = {1: ["gray"], 3: ["red", "green", "blue"], 4: ["red", "green", "blue", "alpha"]}
 

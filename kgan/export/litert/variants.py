@@ -6,13 +6,13 @@ import functools
 import itertools
 import os
 import pathlib
-import tempfile
 from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kgan import files
 from kgan.errors import RunError, UserError
 from kgan.export.litert import convert as litert
 from kgan.export.litert import fixed as litert_fixed
@@ -21,10 +21,10 @@ from kgan.export.litert import int8 as litert_int8
 from kgan.export.litert import sidecar as litert_sidecar
 from kgan.export.litert.pictures import real_pictures, squares
 from kgan.export.litert.sidecar import Origin
+from kgan.files import expands_paths
 from kgan.inference.litert import FREE
 from kgan.inference.stylist import Stylist, from_noise
 from kgan.metrics import ssim
-from kgan.paths import expands_paths
 
 RANGE_EXAMPLES = 2
 """Number of pictures for which all intermediate results are checked. It is slow, and ranges differ little."""
@@ -222,8 +222,8 @@ def _write(path: pathlib.Path, variant: str, source: _Source, reference: _KerasR
     litert_gates.check_operations(content, source.is_fixed)
     litert_gates.check_size(content, litert_gates.kernel_weights(stylist.generator), kind.bytes_per_weight)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-        partial = pathlib.Path(folder, path.name)
+    with files.beside(path) as folder:
+        partial = folder / path.name
         partial.write_bytes(litert.with_facts(content, stylist.facts))
         scores = reference.scores(partial, source)
         litert_gates.check_likeness(scores, kind.least_ssim)

@@ -4,11 +4,11 @@ All files expect their folder at /models. models.config is updated with the vers
 written once, so that changes by the user stay. kserve.yaml gets a document for each new model.
 """
 
-import fcntl
 import pathlib
 import re
 import string
 
+from kgan import files
 from kgan.export.signatures import MEMORY
 from kgan.export.tf_serving.versions import models
 
@@ -190,7 +190,7 @@ def write_deployment(root: pathlib.Path, name: str) -> list[pathlib.Path]:
     Returns:
         The paths of the files that are new or changed.
     """
-    files = {
+    renderers = {
         "models.config": lambda before: models_config(models(root), before),
         "batching.config": lambda before: before or BATCHING,
         "monitoring.config": lambda before: before or MONITORING,
@@ -198,9 +198,8 @@ def write_deployment(root: pathlib.Path, name: str) -> list[pathlib.Path]:
         "deployment.yaml": lambda before: before or _filled(DEPLOYMENT, name, indent=12),
         "kserve.yaml": lambda before: _with_model(before, name),
     }
-    with (root / ".lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several exports at the same time, the last one sees all versions
-        return [root / file for file, render in files.items() if _rewritten(root / file, render)]
+    with files.locked(root / ".lock"):  # of several exports at the same time, the last one sees all versions
+        return [root / file for file, render in renderers.items() if _rewritten(root / file, render)]
 
 
 def models_config(found: dict[str, list[int]], before: str = "") -> str:
@@ -257,7 +256,5 @@ def _rewritten(path: pathlib.Path, render) -> bool:
     after = render(before)
     if after == before:
         return False
-    partial = path.with_name(f".{path.name}.partial")  # a server may read the file at any time
-    partial.write_text(after, encoding="utf-8")
-    partial.replace(path)
+    files.write_text(path, after)  # a server may read the file at any time
     return True

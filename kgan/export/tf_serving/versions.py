@@ -2,21 +2,19 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import pathlib
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from kgan import files
 from kgan.errors import RunError, UserError
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 """Names that are valid for folders, metrics and Kubernetes objects."""
 
-PARTIAL = ".partial-"
-"""Start of the names of folders that are not complete yet."""
+FORMERLY_PARTIAL = ".partial-*"
+"""What earlier releases called folders that are not complete yet."""
 
 
 def check_name(name: str) -> None:
@@ -60,28 +58,12 @@ def add_version(model: pathlib.Path, write: Callable[[pathlib.Path], None]) -> p
     with contextlib.ExitStack() as stack:
         try:
             model.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_writing(model))
-            partial = pathlib.Path(tempfile.mkdtemp(dir=model, prefix=PARTIAL))
+            stack.enter_context(files.shared(model, alone=lambda: files.sweep(model, FORMERLY_PARTIAL)))
+            partial = stack.enter_context(files.beside(model / "version"))
         except OSError as error:
             raise RunError(f"{model}: cannot be written ({error.strerror})") from None
-        stack.callback(shutil.rmtree, partial, ignore_errors=True)
         write(partial / "new")
         return _numbered(partial / "new", model)
-
-
-@contextlib.contextmanager
-def _writing(model: pathlib.Path) -> Iterator[None]:
-    """A shared lock on the folder. A process that is alone there first removes incomplete folders."""
-    folder = os.open(model, os.O_RDONLY)
-    try:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in model.glob(f"{PARTIAL}*"):
-                shutil.rmtree(left, ignore_errors=True)
-        fcntl.flock(folder, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(folder)
 
 
 def _numbered(folder: pathlib.Path, model: pathlib.Path) -> pathlib.Path:

@@ -1,0 +1,201 @@
+"""Files and folders: written whole or not at all, locked between processes, and named with "~" for the home folder.
+
+This module imports no TensorFlow.
+"""
+
+import contextlib
+import fcntl
+import functools
+import inspect
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+
+PARTIAL = ".partial"
+"""The end of the names of folders that hold something incomplete. They begin with a point, so that none is read."""
+
+
+# --- whole or not at all ----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def beside(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A new hidden folder beside a file or folder. It is removed at the end, with what is in it then.
+
+    A rename from it to the target is atomic, because both are on one file system.
+    """
+    # A part of the name says what it was, should the process be killed. The whole one could be too long.
+    names = {"prefix": f".{target.name[:32]}-", "suffix": PARTIAL}
+    with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True, **names) as folder:
+        yield pathlib.Path(folder)
+
+
+@contextlib.contextmanager
+def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A path to write a file or a folder to. It becomes the target at the end, in place of a previous one.
+
+    Nothing changes if the block raises an error. The path has the name of the target, in another folder.
+
+    Args:
+        target: the file or folder. The folder above it must exist.
+
+    Example:
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with whole(pathlib.Path(folder, "a.txt")) as partial:
+    ...         _ = partial.write_text("all of it", encoding="utf-8")
+    ...     os.listdir(folder)
+    ['a.txt']
+    """
+    with beside(target) as folder:
+        partial = folder / target.name
+        yield partial
+        if partial.is_dir():
+            _swap(partial, target, folder / f"{target.name}-previous")
+        else:
+            os.replace(partial, target)
+
+
+def _swap(new: pathlib.Path, target: pathlib.Path, previous: pathlib.Path) -> None:
+    """Rename `target` to `previous` and `new` to `target`. If that fails, the first rename is undone."""
+    if target.exists():
+        target.rename(previous)
+    try:
+        new.rename(target)
+    except OSError:
+        if previous.exists():
+            previous.rename(target)
+        raise
+
+
+def write_text(target: pathlib.Path, text: str) -> None:
+    """Write a text file in UTF-8 as a `whole`."""
+    with whole(target) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_bytes(target: pathlib.Path, content: bytes) -> None:
+    """Write a file as a `whole`."""
+    with whole(target) as partial:
+        partial.write_bytes(content)
+
+
+def sweep(folder: pathlib.Path, *patterns: str) -> None:
+    """Remove what processes that were killed left incomplete in a folder. None may be writing there now.
+
+    Args:
+        folder: the folder.
+        patterns: further names of incomplete files and folders, with `*`.
+    """
+    for pattern in (f".*{PARTIAL}", *patterns):
+        for path in folder.glob(pattern):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path, waiting: Callable[[], object] | None = None) -> Iterator[None]:
+    """A lock between processes. The system releases it if the process dies.
+
+    On a file system without locks there is none, and the block runs all the same.
+
+    Args:
+        path: a folder, or a file, which is made if it does not exist.
+        waiting: called if another process has the lock, before this one waits for it. It may raise an error instead.
+    """
+    with _opened(path) as file:
+        if _taken(file, fcntl.LOCK_EX | fcntl.LOCK_NB) is False:
+            if waiting:
+                waiting()
+            _taken(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def shared(path: pathlib.Path, alone: Callable[[], object]) -> Iterator[None]:
+    """A lock that several processes may have at the same time.
+
+    Args:
+        path: a folder, or a file, which is made if it does not exist.
+        alone: called first if no other process has the lock. None gets it before that is done.
+    """
+    with _opened(path) as file:
+        if _taken(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            alone()
+        _taken(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _taken(file: int, kind: int) -> bool | None:
+    """Whether the lock was taken; None on a file system without locks."""
+    try:
+        fcntl.flock(file, kind)
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+_SEVERAL = re.compile(r"Sequence\[|Iterable\[")
+
+
+def expanded(path: str | os.PathLike) -> str | pathlib.Path:
+    """Replace "~" or "~name" at the start of a path by the home folder.
+
+    "~name" stays if there is no such user, because it may be the name of a file.
+
+    Args:
+        path: the path.
+
+    Returns:
+        The path, a string if `path` is one.
+    """
+    whole = os.path.expanduser(path)
+    return whole if isinstance(path, str) else pathlib.Path(whole)
+
+
+def path_parameters(function: Callable) -> set[str]:
+    """The names of the parameters of a function that take paths: their annotations contain os.PathLike."""
+    parameters = inspect.signature(function).parameters.values()
+    return {parameter.name for parameter in parameters if "PathLike" in str(parameter.annotation)}
+
+
+def expands_paths(function: Callable) -> Callable:
+    """Decorate a function so that each of its `path_parameters` is `expanded`. One path does where several may be."""
+    signature, paths = inspect.signature(function), path_parameters(function)
+    several = {name for name in paths if _SEVERAL.search(str(signature.parameters[name].annotation))}
+
+    @functools.wraps(function)
+    def called(*args, **kwargs):
+        bound = signature.bind(*args, **kwargs)
+        for name in paths & bound.arguments.keys():
+            given = bound.arguments[name]
+            one_of_several = name in several and isinstance(given, str | os.PathLike)
+            bound.arguments[name] = _each_expanded([given] if one_of_several else given)
+        return function(*bound.args, **bound.kwargs)
+
+    return called
+
+
+def _each_expanded(value):
+    if isinstance(value, str | os.PathLike):
+        return expanded(value)
+    return [_each_expanded(each) for each in value] if isinstance(value, Iterable) else value

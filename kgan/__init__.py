@@ -1,4 +1,4 @@
-"""Train a GAN on two folders of pictures; get a model that turns pictures of one kind into the other.
+"""Trains a GAN on two folders of pictures, and restyles pictures with the trained model.
 
     import kgan
 
@@ -6,8 +6,8 @@
     kgan.stylize("holiday", model=run, output="restyled")
     report = kgan.evaluate(run)
 
-Everything in `__all__` is public and stable. A name is imported when it is first used: `import kgan` is instant, and
-TensorFlow comes with the first thing that needs it.
+All names in `__all__` are public and stable. A name is imported when it is first used, so that `import kgan` is fast
+and TensorFlow is imported only when it is needed.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The command line: `kgan COMMAND ...`. TensorFlow is imported only once a command really runs."""
+"""The command line `kgan COMMAND ...`. TensorFlow is imported only when a command needs it."""
 
 import math
 import os
@@ -11,11 +11,18 @@ from kgan.images.decoding import at_most
 from kgan.parsing import wants_quiet
 
 NOT_IN_THE_CLIENT = ("ai_edge_litert", "array_record", "keras", "tensorboard", "tensorflow", "tensorflow_datasets")
-"""Modules that kgan requires and kgan-client (scripts/client) does without."""
+"""Modules that kgan requires and kgan-client (scripts/client) does not."""
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 could not go on, 2 something given is wrong."""
+    """Run a command.
+
+    Args:
+        args: the arguments. Default: those of the process.
+
+    Returns:
+        The exit status: 0 for success, 1 for a failure, 2 for wrong input, 130 after an interruption.
+    """
     with for_command_line():
         return _main(sys.argv[1:] if args is None else args)
 
@@ -27,8 +34,8 @@ def _main(args: list[str]) -> int:
             return _run(args)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # who read our words is gone, as in: kgan train --help | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it ends
+    except BrokenPipeError:  # the reader of stdout has ended, as in: kgan train --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python prints an error at exit
         return 1
     except UserError as error:
         console.warn(f"error: {error}")
@@ -38,7 +45,7 @@ def _main(args: list[str]) -> int:
             raise
         console.warn(f"error: this command needs {error.name}, which is not installed: pip install kgan")
         return 2
-    except OSError as error:  # of a path that nobody looked at before it was used
+    except OSError as error:  # of a path that was not checked before
         console.warn(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
         return 1
     except KeyboardInterrupt:
@@ -64,7 +71,7 @@ def _run(args: list[str]) -> int:
     command = COMMANDS[name]
     console.be_quiet(wants_quiet(rest))
     options = command.options_from(rest)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's own chatter hides ours
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hides TensorFlow's messages
     with at_most(getattr(options, "max_megapixels", None)), memory.guard(command.less_memory(options)):
         return command.run(options)
 
@@ -75,7 +82,7 @@ def _overview() -> str:
 
 
 def _told(name: str) -> tuple[float, str, str]:
-    """A command's place, name and help; a command of another package that fails hides no other."""
+    """Sort key, name and help of a command. A broken command of another package does not hide the others."""
     try:
         return COMMANDS[name].place, name, COMMANDS[name].help
     except UserError as error:
@@ -83,7 +90,7 @@ def _told(name: str) -> tuple[float, str, str]:
 
 
 _HABITS = (
-    "kgan COMMAND --help lists a command's options; kgan --version says which kgan this is.",
-    "Options and files may be mixed; -- ends the options. Of an option that is given twice the last one counts.",
-    "Results go to stdout, all else to stderr; with --quiet only warnings and errors do.",
+    "kgan COMMAND --help lists the options of a command. kgan --version prints the version.",
+    "Options and files may be mixed; -- ends the options. If an option is given twice, the last one counts.",
+    "Results go to stdout, messages to stderr. With --quiet, only warnings and errors go to stderr.",
 )

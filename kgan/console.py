@@ -1,7 +1,7 @@
-"""What kgan says: results on stdout, all else on stderr, and less of it with --quiet. No TensorFlow here.
+"""Prints results to stdout, and messages and progress to stderr. This module imports no TensorFlow.
 
-A picture, a table or a list that was asked for is a result. On a terminal how far a command is shows as a bar, in a
-pipe as a line now and then.
+Results are pictures, tables and lists that the user asks for. Progress is a bar on a terminal and a line from time to
+time in a pipe. With --quiet, only results, warnings and errors are printed.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _quiet = False
 
 
 def be_quiet(quiet: bool = True) -> None:
-    """From now on say nothing but results, warnings and errors, or say everything again."""
+    """Print only results, warnings and errors, or with False everything."""
     global _quiet
     _quiet = quiet
 
@@ -31,53 +31,55 @@ def is_quiet() -> bool:
 
 
 def result(text: str) -> None:
-    """What the command was asked for, on stdout."""
+    """Print a result of the command to stdout."""
     print("\n".join(map(shown, text.split("\n"))), flush=True)
 
 
 def say(text: str) -> None:
-    """What a person may want to know, on stderr; not with --quiet."""
+    """Print a message to stderr, unless --quiet is given."""
     if not _quiet:
         _tell(text)
 
 
 def warn(text: str) -> None:
-    """What a person should know, on stderr, with --quiet too."""
+    """Print a warning to stderr."""
     _tell(f"kgan: {text}")
 
 
 def _tell(text: str) -> None:
     text = shown(worded(text))
     if is_terminal():
-        terminal().print(text, soft_wrap=True)  # above a bar, should there be one
+        terminal().print(text, soft_wrap=True)  # above the progress bar, if there is one
     else:
         print(text, file=sys.stderr, flush=True)
 
 
 @functools.cache
 def terminal():
-    """The rich console on stderr, which takes text as it is."""
+    """The rich console on stderr, without markup."""
     from rich.console import Console
 
     return Console(stderr=True, markup=False, highlight=False, emoji=False)
 
 
 def is_terminal() -> bool:
-    """Whether somebody looks at stderr."""
+    """Whether stderr is a terminal."""
     return sys.stderr.isatty() and terminal().is_terminal
 
 
 def bar(*columns):
-    """A rich Progress of these columns on the terminal; None in a pipe and with --quiet."""
+    """A rich Progress with these columns, or None in a pipe and with --quiet."""
     from rich.progress import Progress
 
     return Progress(*columns, console=terminal()) if is_terminal() and not _quiet else None
 
 
 class Pace:
-    """How much of the work is done, and at the pace so far how long the rest takes. Items may be unequal shares of it.
+    """Estimates the remaining time from the speed so far.
 
-    `seconds`: how long all of it is expected to take, where that is known before the first item is done.
+    Args:
+        work: total amount of work.
+        seconds: expected time for all of it, if it is known before the first item is done.
     """
 
     def __init__(self, work: float, seconds: float | None = None):
@@ -86,27 +88,33 @@ class Pace:
         self._began = self._last = time.monotonic()
 
     def advance(self, amount: float) -> None:
-        """So much more is done."""
+        """Add an amount of work that is done."""
         self.done += amount
         self._last = time.monotonic()
         self._rate = (self._last - self._began) / self.done if self.done else self._rate
 
     @property
     def left(self) -> str:
-        """The time until all is done, in words; nothing while that is not known, or less than a second."""
+        """The remaining time as text. Empty if it is unknown or less than a second."""
         seconds = (self.work - self.done) * (self._rate or 0.0) - (time.monotonic() - self._last)
         return f"{duration(seconds)} left" if seconds >= 1 else ""
 
 
 class Progress:
-    """How many of `total` are done: call `advance()` after each, `notice(line)` for what should be told."""
+    """Prints the progress as lines of text.
+
+    Args:
+        total: number of items.
+        what: description of the work.
+        pace: estimate of the remaining time.
+    """
 
     def __init__(self, total: int, what: str, pace: Pace):
         self._total, self._what, self._done, self._pace = total, what, 0, pace
         self._last = time.monotonic()
 
     def advance(self, amount: float = 1) -> None:
-        """One more is done, which was `amount` of the work."""
+        """Count one more item, which was this amount of the work."""
         self._done += 1
         self._pace.advance(amount)
         now = time.monotonic()
@@ -116,7 +124,7 @@ class Progress:
 
     @property
     def count(self) -> str:
-        """As 3/40."""
+        """The number of items that are done, such as 3/40."""
         return f"{self._done}/{self._total}"
 
     def _show(self) -> None:
@@ -128,14 +136,14 @@ class Progress:
 
 
 class Bar(Progress):
-    """The same as a bar with the time left."""
+    """Shows the progress as a bar with the remaining time."""
 
     def __init__(self, shown, total: int, what: str, pace: Pace):
         super().__init__(total, what, pace)
         self._bar, self._task = shown, shown.add_task(what, total=pace.work, count=self.count, pace=pace)
 
     def advance(self, amount: float = 1) -> None:
-        """One more is done, which was `amount` of the work."""
+        """Count one more item, which was this amount of the work."""
         self._done += 1
         self._pace.advance(amount)
         self._bar.update(self._task, advance=amount, count=self.count)
@@ -143,10 +151,13 @@ class Bar(Progress):
 
 @contextlib.contextmanager
 def progress(total: int, what: str, work: float | None = None, seconds: float | None = None) -> Iterator[Progress]:
-    """Shows how many of `total` are done, and how long the rest takes.
+    """A context that shows the progress and the remaining time.
 
-    Where items are unequal, `work` is the sum of their sizes, and each says its own: `advance(amount)`. `seconds` is
-    how long all is expected to take, if that is known.
+    Args:
+        total: number of items.
+        what: description of the work.
+        work: total amount of work, for items of different sizes. Give the amount of each item to `advance`.
+        seconds: expected time for all items, if it is known.
     """
     from rich.progress import BarColumn, TextColumn
 
@@ -161,7 +172,7 @@ def progress(total: int, what: str, work: float | None = None, seconds: float | 
 
 
 def duration(seconds: float) -> str:
-    """As a person says it: "45 s", "4 min", "2 h 05 min"."""
+    """Format a time, such as "45 s", "4 min" or "2 h 05 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -170,8 +181,7 @@ def duration(seconds: float) -> str:
 
 @contextlib.contextmanager
 def without_chatter() -> Iterator[None]:
-    """Inside, what C++ libraries write to the terminal by themselves is kept back: thrown away at the end, and shown
-    should the block fail."""
+    """A context in which the output of C++ libraries to the terminal is hidden. After an error, it is printed."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as said:
@@ -190,10 +200,10 @@ def without_chatter() -> Iterator[None]:
 
 
 def accept_any_text() -> None:
-    """Let no character stop a message: what the terminal's encoding lacks comes out escaped, as \\xe9 or \\udcff."""
+    """Escape characters that the encoding of the terminal cannot represent, such as \\xe9 or \\udcff, in all output."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by who started us
+        if stream is None:  # closed by the parent process
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

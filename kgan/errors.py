@@ -1,7 +1,7 @@
-"""Errors that a user can mend, and the words of messages. The command line prints an error as one line.
+"""Errors that a user can correct, and the texts of messages. The command line prints an error as one line.
 
-Messages are written with the options of the command line, as in "--batch-size should be above 0". Whoever calls kgan
-from Python reads the names of arguments instead: "batch_size should be above 0" (`worded`).
+Messages contain the options of the command line, such as "--batch-size should be above 0". In Python, they contain the
+names of arguments instead: "batch_size should be above 0" (`worded`).
 """
 
 import contextlib
@@ -12,13 +12,19 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They change the direction of writing, so that a name reads otherwise than it is."""
+"""Characters that change the direction of writing, which can make a name look different."""
 
 
 def shown(text: object) -> str:
-    r"""A path, or any text with names of files in it, as a person may see it: on one line, with nothing hidden.
+    r"""Make a text safe to print on one line. Invalid UTF-8, line ends and control characters are escaped.
 
-    Bytes that are no UTF-8, line ends, and what would drive a terminal, become escapes.
+    Args:
+        text: a path or a text that contains names of files.
+
+    Returns:
+        The text.
+
+    Example:
 
     >>> shown("caf\udce9.png"), shown("a\nb\x1b[2J")
     ('caf\\xe9.png', 'a\\nb\\x1b[2J')
@@ -27,7 +33,7 @@ def shown(text: object) -> str:
 
 
 def _escaped(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # how Python keeps a byte of a file name that is no UTF-8
+    if "\udc80" <= character <= "\udcff":  # Python's code for an invalid UTF-8 byte in a file name
         return f"\\x{ord(character) - 0xDC00:02x}"
     if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING:
         return character.encode("ascii", "backslashreplace").decode() if character > "\x7f" else repr(character)[1:-1]
@@ -35,28 +41,28 @@ def _escaped(character: str) -> str:
 
 
 def counted(count: int, thing: str) -> str:
-    """ "1 picture", "2 pictures": for things whose plural takes an s."""
+    """A number with a noun, such as "1 picture" or "2 pictures"."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def is_or_are(count: int) -> str:
-    """The verb of so many things."""
+    """The verb for this number of things."""
     return "is" if count == 1 else "are"
 
 
 def some(names: Sequence[str], most: int = 10, between: str = ", ") -> str:
-    """ "a, b, c": the first of them, and how many more there are."""
+    """Join the first `most` names, and add the number of the others."""
     more = len(names) - most
     return between.join(names[:most]) + (f"{between}and {more} more" if more > 0 else "")
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
-    """ "did you mean X? " with the known word that is most like this one; nothing where none is."""
+    """A hint "did you mean X? " with the most similar known word, or an empty string."""
     near = difflib.get_close_matches(word, list(known), 1, cutoff)
     return f"did you mean {near[0]}? " if near else ""
 
 
-# --- who reads --------------------------------------------------------------------------------------------------------
+# --- messages for the command line and for Python ---------------------------------------------------------------------
 
 _OPTION = re.compile(r"(?<![\w./-])--([a-z]+(?:-[a-z]+)*)(?![\w/-]|\.\w)")
 
@@ -65,7 +71,7 @@ _for_command_line = False
 
 @contextlib.contextmanager
 def for_command_line() -> Iterator[None]:
-    """Inside, messages are for whoever typed a command."""
+    """A context in which messages contain options of the command line."""
     global _for_command_line
     before, _for_command_line = _for_command_line, True
     try:
@@ -75,7 +81,15 @@ def for_command_line() -> Iterator[None]:
 
 
 def worded(text: str) -> str:
-    """A message in the words of its reader: options stay for the command line, and are arguments in Python.
+    """Replace the options of the command line in a message by arguments, unless the command line is running.
+
+    Args:
+        text: the message.
+
+    Returns:
+        The message.
+
+    Example:
 
     >>> worded("--batch-size should be above 0")
     'batch_size should be above 0'
@@ -84,7 +98,17 @@ def worded(text: str) -> str:
 
 
 def call(command: str, *files: object, **options: object) -> str:
-    """How a command is run, for messages, in the words of its reader.
+    """The text of a command or of the equivalent Python call, for messages.
+
+    Args:
+        command: name of the command.
+        *files: its files.
+        **options: its options.
+
+    Returns:
+        The text.
+
+    Example:
 
     >>> call("train", run="runs/a", resume=True), call("generate")
     ("kgan.train(run='runs/a', resume=True)", 'kgan.generate')
@@ -112,7 +136,7 @@ def _in_python(value: object) -> str:
 
 
 class UserError(ValueError):
-    """Something the user gave is wrong. The text says what, where, and what to do. Exit status 2."""
+    """An input of the user is wrong. The message says what, where, and what to do. The exit status is 2."""
 
     status = 2
 
@@ -121,6 +145,6 @@ class UserError(ValueError):
 
 
 class RunError(UserError):
-    """The machine or the training failed: disk full, NaN, out of memory. Exit status 1."""
+    """The machine or the training failed, such as a full disk, NaN or too little memory. The exit status is 1."""
 
     status = 1

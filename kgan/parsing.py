@@ -1,7 +1,7 @@
-"""The words of a command line as a command's options: which word belongs to what, and one line where it makes no sense.
+"""Parses the arguments of a command line to the options of a command, with error messages of one line.
 
-tyro makes the values and the help. Words are put in order for it first, so that options and files may be mixed, `--`
-ends the options, and a value may begin with "-".
+tyro converts the values and prints the help. The arguments are sorted for it first, so that options and files may be
+mixed, `--` ends the options, and a value may begin with "-".
 """
 
 import collections
@@ -20,9 +20,9 @@ from kgan.errors import UserError, nearest
 from kgan.registry import Choice
 
 QUIET, LOUD = "--quiet", "--no-quiet"
-"""The option that every command has beside its own; `wants_quiet` looks for it."""
+"""An option of all commands, which `wants_quiet` reads."""
 
-SILENT = """Say nothing but errors, warnings and what was asked for: evaluate's table, check's list, web's address."""
+SILENT = """Print only errors, warnings and results: evaluate's table, check's list, web's address."""
 
 _TRUTHS = {"true": "True", "false": "False"}
 _KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
@@ -30,14 +30,22 @@ _KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """What a field of a command's options looks like on the command line."""
+    """An option of a command.
+
+    Attributes:
+        name: name of the field.
+        is_positional: whether it is an argument without a flag.
+        is_required: whether it has no default.
+        is_path: whether its value is a path.
+        kind: type of its value: int, float, str, pathlib.Path, bool, a Literal, or a tuple of those.
+        may_be_none: whether its value may be None.
+    """
 
     name: str
     is_positional: bool
     is_required: bool
     is_path: bool
     kind: typing.Any
-    """int, float, str, pathlib.Path, bool, a Literal, or a tuple of those."""
     may_be_none: bool
 
     @property
@@ -46,12 +54,12 @@ class Option:
 
     @property
     def is_switch(self) -> bool:
-        """Whether it stands without a value."""
+        """Whether it is used without a value."""
         return self.kind is bool and not self.may_be_none
 
     @property
     def length(self) -> int:
-        """How many words follow it; of a positional, how many there may be."""
+        """The number of its values, or for a positional option the largest number."""
         if typing.get_origin(self.kind) is not tuple:
             return 1
         parts = typing.get_args(self.kind)
@@ -60,7 +68,7 @@ class Option:
 
     @property
     def wanted(self) -> str:
-        """What its value should be, in words."""
+        """A description of valid values."""
         kind = typing.get_args(self.kind)[0] if typing.get_origin(self.kind) is tuple else self.kind
         if typing.get_origin(kind) is typing.Literal:
             return f"one of {', '.join(str(choice) for choice in typing.get_args(kind))}"
@@ -69,7 +77,20 @@ class Option:
 
 
 def parse(options: type, args: list[str], program: str, default=None):
-    """The command's options from words; raises UserError with one line for words that make no sense."""
+    """Parse arguments. Prints the help and exits if it is asked for.
+
+    Args:
+        options: the dataclass of the options.
+        args: the arguments.
+        program: name of the program in messages.
+        default: options that are the defaults.
+
+    Returns:
+        The options.
+
+    Raises:
+        UserError: if the arguments are not valid.
+    """
     known = options_of(options)
     words = _in_order(known, args, program)
     if words is None:
@@ -88,13 +109,13 @@ def parse(options: type, args: list[str], program: str, default=None):
 
 
 def wants_quiet(args: list[str]) -> bool:
-    """Whether --quiet is among the words before `--`."""
+    """Whether --quiet is among the arguments before `--`."""
     before = args[: args.index("--")] if "--" in args else args
     return [word for word in before if word in (QUIET, LOUD)][-1:] == [QUIET]
 
 
 def options_of(options: type) -> list[Option]:
-    """What a command takes: its fields, but for those that only kgan itself sets."""
+    """The options of a command, without fields that only kgan sets."""
     fixed = Fixed[int].__metadata__[0]
     fields = dataclasses.fields(options)
     return [_option(field) for field in fields if fixed not in getattr(field.type, "__metadata__", ())]
@@ -110,12 +131,12 @@ def _option(field: dataclasses.Field) -> Option:
     is_path = "pathlib" in str(kind) or bool({"PATH", "MODEL"} & {getattr(mark, "metavar", "") for mark in marks})
     is_positional = Positional[int].__metadata__[0] in marks
     lacks = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    may_be_left_out = is_positional and typing.get_origin(kind) is tuple  # the command says what is missing
+    may_be_left_out = is_positional and typing.get_origin(kind) is tuple  # the command reports missing files
     return Option(field.name, is_positional, lacks and not may_be_left_out, is_path, kind, may_be_none)
 
 
 def _for_help(options: type) -> type:
-    """The same options and --quiet, with the help texts that name the rows of a table."""
+    """The same options with --quiet, and with the help texts that list the rows of a table."""
     told = [("quiet", typing.Annotated[bool, arg(help=SILENT)], False)]
     for field in dataclasses.fields(options):
         for mark in getattr(field.type, "__metadata__", ()):
@@ -126,14 +147,14 @@ def _for_help(options: type) -> type:
     )
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- arguments --------------------------------------------------------------------------------------------------------
 
 Words = dict[str, list[str]]
-"""Name of an option -> its words as tyro takes them: ["--seed=3"], ["--between", "1", "2"], ["a.png", "b.png"]."""
+"""Arguments for tyro by the name of the option: ["--seed=3"], ["--between", "1", "2"], ["a.png", "b.png"]."""
 
 
 def _in_order(known: list[Option], args: list[str], program: str) -> Words | None:
-    """Which words belong to which option; None where help is asked for. UserError for words that belong to none."""
+    """Sort the arguments by option. Returns None for --help. Raises UserError for unknown arguments."""
     flags = {option.flag: option for option in known if not option.is_positional}
     words: Words = collections.defaultdict(list)
     alone: list[str] = []
@@ -154,7 +175,7 @@ def _in_order(known: list[Option], args: list[str], program: str) -> Words | Non
 
 
 def _take(word: str, rest: collections.deque, flags: dict[str, Option], words: Words, program: str) -> None:
-    """One option with its values, which it takes from the rest."""
+    """Parse an option. Its values are removed from `rest`."""
     name, equals, value = word.partition("=")
     denied = flags.get(f"--{name.removeprefix('--no-')}") if name.startswith("--no-") else None
     option = flags.get(name) or (denied if denied and denied.kind is bool and not equals else None)
@@ -174,7 +195,7 @@ def _take(word: str, rest: collections.deque, flags: dict[str, Option], words: W
 
 
 def _truth(option: Option, values: list[str], rest: collections.deque, program: str) -> str:
-    """The value of an option that is true or false and stands without one, or with it."""
+    """The value of a boolean option, which may be used without a value."""
     follows = rest[0] if rest else "-"
     if not values and (follows in _TRUTHS.values() if option.is_switch else not follows.startswith("-")):
         values = [rest.popleft()]
@@ -186,7 +207,7 @@ def _truth(option: Option, values: list[str], rest: collections.deque, program: 
 
 
 def _spelled(option: Option, values: list[str], before: list[str]) -> list[str]:
-    """As tyro takes it. Given twice, the last one counts, unless the option collects its values."""
+    """The arguments for tyro. If an option is repeated, the last one counts, unless the option collects its values."""
     if option.is_switch:
         return [option.flag if values[0] == "True" else f"--no-{option.flag[2:]}"]
     words = [f"{option.flag}={values[0]}"] if option.length == 1 else [option.flag, *values]
@@ -195,7 +216,7 @@ def _spelled(option: Option, values: list[str], before: list[str]) -> list[str]:
 
 
 def _place(known: list[Option], alone: list[str], words: Words, program: str) -> None:
-    """Give the words that are no options to the command's one positional."""
+    """Assign the arguments without a flag to the positional option of the command."""
     positional = next((option for option in known if option.is_positional), None)
     room = positional.length if positional else 0
     if len(alone) > room:
@@ -216,7 +237,7 @@ def _unknown(word: str, flags: list[str], program: str) -> str:
 
 
 def _why(known: list[Option], words: Words, box: str) -> str:
-    """Which value tyro could not make something of, and what it should be."""
+    """The value that tyro cannot convert, and a description of valid values."""
     found = re.search(r"(?:parsing|argument) '?(--[a-z0-9-]+)", box)
     option = next((option for option in known if found and option.flag == found[1]), None)
     if option is None:

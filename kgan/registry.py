@@ -1,13 +1,13 @@
-"""One table a kind: rows by name, of kgan itself, of other packages, and of the program that runs.
+"""Tables of objects by name, such as networks or metrics: those of kgan, of other packages and of the running program.
 
-A row tells what its thing is called, what it means and what it needs. It stands as a decorator over the thing:
+A row has the name, the help and the properties of an object. It is a decorator of the object:
 
     @FEATURES.add("vgg19", help="VGG19 of keras.applications, downloaded")
     class VGG19Features(FeatureExtractor): ...
 
-Rows of kgan's own files are read from the text of these files, which are not imported: `kgan train --help` lists the
-networks and imports no TensorFlow. The thing itself is imported when its row is loaded. Another package announces a
-thing of its own as an entry point; a program adds one with the same decorator.
+The rows of kgan are read from the source text of its files without importing them, so that `kgan train --help` lists
+the networks without TensorFlow. An object is imported when its row is loaded. Another package adds an object by an
+entry point, and a program with the same decorator.
 """
 
 import ast
@@ -27,12 +27,12 @@ _ROOT = pathlib.Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row of a table. A kind adds fields of its own by a subclass.
+    """A row of a table. Subclasses add fields.
 
     Args:
-        name: What it is called on the command line and in Python.
-        help: What it is, in a line. Default: the first line of the thing's docstring.
-        target: The thing, or where it is, as "module:attribute".
+        name: Name on the command line and in Python.
+        help: Description in one line. Default: the first line of the object's docstring.
+        target: The object, or "module:attribute".
     """
 
     name: str
@@ -40,17 +40,19 @@ class Row:
     target: Any = None
 
     def load(self) -> Any:
-        """The thing that the row stands for; imported at the first call."""
+        """Import and return the object of the row."""
         return imported(self.target) if isinstance(self.target, str) else self.target
 
 
 AnyRow = TypeVar("AnyRow")
 Loader = Callable[[], Any]
-"""Gives a row; called when somebody looks at it."""
+"""A function that returns a row. It is called when the row is needed."""
 
 
 class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
-    """The table of one kind: name -> row.
+    """A table of rows by name.
+
+    Example:
 
     >>> SHAPES = Registry("SHAPES", "shape", Row)
     >>> @SHAPES.add("round", help="without corners")
@@ -59,13 +61,13 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
     ('without corners', 3.14)
 
     Args:
-        symbol: What the table is called in the code: rows in kgan's files begin with `@symbol.add(`.
-        kind: What a row is, in words, for messages.
-        row: The class of the rows; it has a field `name`.
-        folder: Where in kgan the things are, as "losses": files in it are searched for rows.
-        package: Instead: a package of which each public module holds one row, called `attribute`. It is imported.
-        attribute: See `package`.
-        group: Other packages announce their rows as entry points of this group.
+        symbol: Name of the table in the code. Rows in kgan's files begin with `@symbol.add(`.
+        kind: Name of the kind of rows in messages.
+        row: Class of the rows, with a field `name`.
+        folder: Folder in kgan whose files contain rows, such as "losses".
+        package: A package of which each public module contains a row, instead of `folder`. It is imported.
+        attribute: Name of the row in a module of `package`.
+        group: Group of the entry points by which other packages add rows.
     """
 
     def __init__(
@@ -86,9 +88,14 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
     # --- rows -----------------------------------------------------------------------------------------------------
 
     def add(self, name: str = "", /, **facts: Any) -> Callable:
-        """A decorator that adds what it stands over. `name`: default the function's or class's own; `facts`: fields.
+        """Decorate a function or class to add it to the table.
 
-        Raises UserError at the decorator for a name that is taken by another thing.
+        Args:
+            name: name of the row. Default: that of the function or class.
+            **facts: fields of the row.
+
+        Returns:
+            A decorator. It raises UserError if another object has the name.
         """
 
         def added(thing: Any) -> Any:
@@ -98,18 +105,18 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
         return added
 
     def add_row(self, row: Any) -> None:
-        """Add a row that is made already; UserError for a name that is taken by another thing."""
+        """Add a row. Raises UserError if another object has its name."""
         before = self._added.get(row.name) or (self._own[row.name]() if row.name in self._own else None)
         if before is not None and not _is_same(before, row):
             raise UserError(f"{row.name}: there is a {self.kind} of that name already; take another name")
         self._added[row.name] = row
 
     def remove(self, name: str) -> None:
-        """Take away a row that the running program added."""
+        """Remove a row that the running program added."""
         del self._added[name]
 
     def refresh(self) -> None:
-        """Look again at kgan's files and at other packages, which are otherwise read once."""
+        """Read kgan's files and other packages again. Otherwise they are read once."""
         vars(self).pop("_own", None)
         vars(self).pop("_others", None)
 
@@ -125,20 +132,31 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
     def __contains__(self, name: object) -> bool:
         return name in self._known()
 
-    # --- words ----------------------------------------------------------------------------------------------------
+    # --- search ---------------------------------------------------------------------------------------------------
 
     def find(self, name: str, option: str = "") -> AnyRow:
-        """The row of that name; UserError names the nearest otherwise. `option`: the flag that the name came with."""
+        """Find a row.
+
+        Args:
+            name: name of the row.
+            option: the option with this name, for the message.
+
+        Returns:
+            The row.
+
+        Raises:
+            UserError: if there is no such row. The message contains the most similar name.
+        """
         if name not in self:
             hint = nearest(name, self, 0.4)
             told = f"{option} {name}".strip()
             raise UserError(f"{told}: no such {self.kind}; {hint}There are {', '.join(self)}")
         return self[name]
 
-    # --- where rows come from -------------------------------------------------------------------------------------
+    # --- sources of rows ------------------------------------------------------------------------------------------
 
     def _known(self) -> dict[str, Loader]:
-        """kgan's own rows come first and keep their names."""
+        """All rows. Those of kgan come first, and others cannot replace them."""
         added = {name: lambda row=row: row for name, row in self._added.items()}
         return self._own | {name: load for name, load in (self._others | added).items() if name not in self._own}
 
@@ -158,7 +176,7 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
         return {row.name: lambda row=row: row for row in rows}
 
     def _rows_in(self, path: pathlib.Path) -> Iterator[Any]:
-        """The rows of a file, by its text alone."""
+        """The rows in the source text of a file, which is not imported."""
         text = path.read_text(encoding="utf-8")
         if f"{self.symbol}.add(" not in text:
             return
@@ -176,10 +194,10 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
         return {name: lambda name=name: imported(f"{self._package}.{name}:{self._attribute}") for name in names}
 
     def _announced(self, point: importlib.metadata.EntryPoint) -> Any:
-        """The row that another package announces: a row, or what one stands over as a decorator."""
+        """The row of an entry point, which is a row or a decorated object."""
         try:
             thing = point.load()
-        except Exception as error:  # whatever another package may raise
+        except Exception as error:  # another package can raise anything
             raise UserError(f"{point.name}: {self.kind} of another package ({point.value}) fails: {error}") from None
         row = thing if isinstance(thing, self.row) else self._added.get(point.name)
         if row is None:
@@ -197,8 +215,8 @@ class Choice:
     """Marks an option whose value is a name in a table, as in `Annotated[str, Choice(RECIPES, "{names}, or ...")]`.
 
     Args:
-        table: The names, each with what it is.
-        text: The option's help. {names} stands for the names, {choices} for the names with their help.
+        table: The rows by name.
+        text: The help of the option. {names} is replaced by the names, {choices} by the names with their help.
     """
 
     table: Mapping[str, Any]
@@ -206,25 +224,25 @@ class Choice:
 
     @property
     def help(self) -> str:
-        """The help text. It looks at the table, and so at other packages."""
+        """The help text. This reads the table, including the rows of other packages."""
         if "{choices}" in self.text:
             return self.text.replace("{choices}", choices(self.table))
         return self.text.replace("{names}", ", ".join(self.table))
 
 
 def choices(table: Mapping[str, Any]) -> str:
-    """All names with their help: "mobilenet (packaged), vgg19 (downloaded)"."""
+    """All names with their help, such as "mobilenet (packaged), vgg19 (downloaded)"."""
     return ", ".join(f"{name} ({row.help})" if row.help else name for name, row in table.items())
 
 
 def imported(target: str) -> Any:
-    """What is at "module:attribute"."""
+    """Import "module:attribute"."""
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether two rows stand for the same thing: a file that is imported adds its rows again."""
+    """Whether two rows are of the same object. A file that is imported adds its rows again."""
     return one is other or _place(one) == _place(other) is not None
 
 

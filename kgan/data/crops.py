@@ -1,4 +1,4 @@
-"""What the pipeline needs to know to draw batches of training crops."""
+"""The settings of training crops."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from kgan.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Crops:
-    """How batches of square crops are drawn from pictures; the fields are those of `TrainConfig`.
+    """The settings of square training crops. The fields are those of `TrainConfig`.
 
     Attributes:
         size: side of a crop in pixels.

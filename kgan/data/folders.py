@@ -1,4 +1,4 @@
-"""Folders of pictures as data sets, for `fit` and `evaluate` of one's own programs."""
+"""Data sets of folders of pictures, for `fit` and `evaluate` in Python programs."""
 
 import os
 import pathlib
@@ -41,15 +41,15 @@ def from_folders(
 ) -> tf.data.Dataset:
     """An endless data set of training batches, drawn from two folders of pictures.
 
-    It is what `kgan train` trains on. The pictures are decoded once and kept below `cache`. Batch k depends only on
-    `seed` and k, so that a training that goes on at step k takes `first_batch=k`.
+    `kgan train` uses the same batches. The pictures are decoded once and stored below `cache`. Batch k depends only on
+    `seed` and k, so that a training run can be resumed at step k with `first_batch=k`.
 
     >>> dataset = kgan.data.from_folders("photos", "paintings", size=128)  # doctest: +SKIP
     >>> gan.fit(dataset, steps_per_epoch=1000, epochs=3)  # doctest: +SKIP
 
     Args:
-        content: Pictures to restyle: a folder (searched at any depth), one picture, or tfds:NAME. None for none.
-        style: Pictures in the wanted style, likewise.
+        content: Pictures to restyle: a folder, which is searched at any depth, one picture, tfds:NAME, or None.
+        style: Pictures in the wanted style: a folder, one picture, tfds:NAME, or None.
         size: Side of the square crops in pixels.
         batch_size: Number of crops of each kind in a batch.
         seed: Seed of the order, the crops and the mirroring.
@@ -59,8 +59,8 @@ def from_folders(
         flip: Whether half of the pictures are mirrored.
         paired: Whether pictures of equal file names show the same scene. They then share crop and mirroring.
         cache: Folder of prepared pictures.
-        max_megapixels: Largest picture that is read. Default: 400, and 100 where a short file claims more than it can
-            contain.
+        max_megapixels: Largest picture that is read. Default: 400, or 100 if the file is too short for the pixels that
+            it claims.
         first_batch: Number of the first batch.
 
     Returns:
@@ -68,7 +68,7 @@ def from_folders(
         None is left out.
 
     Raises:
-        UserError: if an argument makes no sense, or a folder does not exist or has no usable picture.
+        UserError: if an argument is not valid, or a folder does not exist or contains no usable picture.
         RunError: if the cache cannot be written.
     """
     crops = Crops(size, batch_size, seed, channels, min_crop, max_crop, flip)
@@ -97,11 +97,11 @@ def validation_from_folders(
 ) -> tf.data.Dataset:
     """A finite data set of test pictures, for `validation_data` of `fit` and for `evaluate`.
 
-    The largest centred square of each picture is taken and resized, as `kgan evaluate` does.
+    The largest centred square of each picture is resized, as in `kgan evaluate`.
 
     Args:
         content: Pictures to restyle: a folder, one picture, or tfds:NAME.
-        truth: What they should become; a picture of the same file name shows the same scene.
+        truth: The pictures that they should become. The same file name means the same scene.
         size: Side of the pictures in pixels.
         batch_size: Number of pictures in a batch. The last batch may be smaller.
         count: Number of pictures. Default: all.
@@ -114,7 +114,7 @@ def validation_from_folders(
         {"content"}.
 
     Raises:
-        UserError: if an argument makes no sense, a folder has no usable picture, or no picture has a truth.
+        UserError: if an argument is not valid, a folder contains no usable picture, or no picture has a truth.
         RunError: if the cache cannot be written.
     """
     crops = Crops(size, batch_size, channels=channels)
@@ -139,7 +139,7 @@ def _opened(
 
 
 def _finite(stores: dict[str, Store], crops: Crops, count: int | None) -> tf.data.Dataset:
-    """Batches of the centred squares of the first pictures, decoded as they are needed."""
+    """Batches of the centred squares of the first pictures, which are decoded when they are needed."""
     number = min([len(store) for store in stores.values()] + ([] if count is None else [count]))
 
     def squares(start: np.ndarray) -> list[np.ndarray]:
@@ -157,6 +157,6 @@ def _finite(stores: dict[str, Store], crops: Crops, count: int | None) -> tf.dat
 
 
 def _square(store: Store, row: int, crops: Crops) -> np.ndarray:
-    """The largest centred square of a picture, resized as for the scores: float32 [S, S, C] in [-1, 1]."""
+    """The largest centred square of a picture, resized as in `kgan evaluate`: float32 [S, S, C] in [-1, 1]."""
     picture = square(store.picture(row, crops.channels), crops.size, BICUBIC)
     return np.float32(picture) / np.float32(127.5) - np.float32(1.0)

@@ -1,6 +1,6 @@
-"""From a trained generator to files that run elsewhere, and back.
+"""Exports a trained generator as a SavedModel, as LiteRT files and for TensorFlow Serving.
 
-The package is the public function too: `kgan.export(run)` is `kgan.export.export_run(run)`.
+The package can be called: `kgan.export(run)` is the same as `kgan.export.export_run(run)`.
 """
 
 import inspect
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class _CallableModule(types.ModuleType):
-    """A package that can be called, because `kgan.export` is both the room and the function."""
+    """A package that can be called, because `kgan.export` is both a package and a public function."""
 
     __call__ = staticmethod(export_run)
 

@@ -1,4 +1,4 @@
-"""`kgan export`: a run's newest checkpoint as SavedModel and LiteRT files, or as a version for TensorFlow Serving."""
+"""`kgan export` writes a run's newest checkpoint as SavedModel, LiteRT files or a version for TensorFlow Serving."""
 
 import os
 import pathlib
@@ -35,12 +35,26 @@ def export_run(
     licence: str = "not stated",
     source: str = "not stated",
 ) -> list[pathlib.Path]:
-    """Write a run's exports to `output` and return their paths.
+    """Export the newest checkpoint of a run.
 
-    Without `name`: saved_model/, model.tflite and model_float16.tflite (default of `output`: the run). With it: the
-    next version of the model of that name for TensorFlow Serving, and the files that a server needs. With `litert`:
-    only the .tflite files of `export_variants`, judged on the run's own pictures. Raises UserError for a folder that is
-    no run, and for a name that cannot be served.
+    Without `name` and `litert`, it writes saved_model/, model.tflite and model_float16.tflite.
+
+    Args:
+        run: a run folder or the name of a shipped model.
+        output: the output folder. Default: the run folder. With `name`, the folder of models that a server reads.
+        name: write the next version of the model of this name for TensorFlow Serving, and the server's files.
+        litert: write only the .tflite files of these variants, such as "float16" (see
+            `kgan.export.litert.variants`). They are compared with Keras on the pictures of the run.
+        sizes: sides in pixels for `litert` files of fixed sizes. Default: 256, 384 and 512.
+        licence: licence of the model, for `litert`.
+        source: origin of the model, for `litert`.
+
+    Returns:
+        The paths of the written files.
+
+    Raises:
+        UserError: if the folder is not a run or an argument is not valid.
+        RunError: if a file differs from Keras or cannot be written.
     """
     litert = [litert] if isinstance(litert, str) else list(litert)
     sizes = [sizes] if isinstance(sizes, int) else list(sizes)
@@ -68,7 +82,16 @@ def export_run(
 
 
 def export_all(generator: keras.Model, config: TrainConfig, to: RunFolder) -> list[pathlib.Path]:
-    """The three files of a run for a generator trained with those settings."""
+    """Write the SavedModel and the two LiteRT files of a run.
+
+    Args:
+        generator: a built generator.
+        config: the settings of the run.
+        to: the run folder.
+
+    Returns:
+        The paths.
+    """
     noise = {"distribution": config.noise, "truncation": config.truncation}
     return [
         export_saved_model(generator, to.saved_model, **noise),
@@ -85,19 +108,41 @@ def export_all_variants(
     sizes: Iterable[int],
     origin: Origin,
 ) -> list[pathlib.Path]:
-    """The .tflite files of those variants, judged on pictures of the run, or on the sample where they are not here."""
+    """Write the .tflite files of several variants. They are compared with Keras on the run's pictures or the sample.
+
+    Args:
+        generator: a built generator.
+        run: the run.
+        folder: the output folder.
+        variants: names of variants.
+        sizes: sides in pixels for files of fixed sizes.
+        origin: information about the origin of the model.
+
+    Returns:
+        The paths.
+    """
     pictures, config = real_pictures(None if run.is_shipped else run.config), run.config
     return export_variants(generator, folder, variants, sizes, pictures, origin, config.noise, config.truncation)
 
 
 def _labels(config: TrainConfig) -> dict[str, str]:
-    """What the pictures of the training were called."""
+    """The names of the training pictures."""
     sides = {"content": config.content or config.data, "style": config.style or config.data}
     return {side: pathlib.Path(name).name for side, name in sides.items() if name}
 
 
 def export_version(generator: keras.Model, config: TrainConfig, root: pathlib.Path, name: str) -> list[pathlib.Path]:
-    """The next version of a served model, with requests to warm it up, and the server's files beside; their paths."""
+    """Write the next version of a served model with warm-up requests, and the deployment files.
+
+    Args:
+        generator: a built generator.
+        config: the settings of the run.
+        root: the folder of models that the server reads.
+        name: name of the model.
+
+    Returns:
+        The paths.
+    """
 
     def whole(folder: pathlib.Path) -> None:
         signatures = write(Stylist(generator, config.noise, config.truncation), folder)

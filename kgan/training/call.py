@@ -1,4 +1,4 @@
-"""`kgan.train`: a training by one call. TensorFlow is imported only once the settings are right."""
+"""`kgan.train` trains with a single call. TensorFlow is imported after the settings are checked."""
 
 import dataclasses
 import inspect
@@ -33,26 +33,26 @@ def train(
 
     Args:
         recipe: The method: a name in `kgan.RECIPES`, or "module:RECIPE". Default: "distill" with `distill_from`,
-            "paired" on the packaged sample, else "projected".
-        content: Pictures to restyle: a folder (searched at any depth), one picture, or "tfds:NAME".
-        style: Pictures in the wanted style, likewise.
-        data: Instead of the two: a folder with trainA and trainB (and testA, testB), "tfds:NAME", or "sample".
-        run: The run folder that is written. Default: runs/<recipe>-<number>.
-        weight: Weights of loss terms, as {"cycle": 10.0}.
-        **settings: Any other setting of a training, as `batch_size=8` or `strategy="mirrored"`. They are the options of
+            "paired" for the packaged sample, otherwise "projected".
+        content: Pictures to restyle: a folder, which is searched at any depth, one picture, or "tfds:NAME".
+        style: Pictures in the wanted style: a folder, one picture, or "tfds:NAME".
+        data: A folder with trainA and trainB (and testA, testB), "tfds:NAME", or "sample", instead of the two.
+        run: The run folder. Default: runs/<recipe>-<number>.
+        weight: Weights of loss terms, such as {"cycle": 10.0}.
+        **settings: Other settings, such as `batch_size=8` or `strategy="mirrored"`. They are the options of
             `kgan train`: `help(kgan.train)` lists them, `kgan train --help` explains them.
 
     Returns:
-        The run folder: its settings, checkpoints, samples, logs, and the exported models.
+        The run folder, with settings, checkpoints, samples, logs and the exported models.
 
     Raises:
         TypeError: For a setting that does not exist.
-        UserError: For settings or pictures that cannot work. Nothing is written then.
-        RunError: When the training cannot go on. The last checkpoint is whole then.
+        UserError: For settings or pictures that are not valid. Nothing is written then.
+        RunError: If the training fails. The last checkpoint is complete then.
     """
     given = {"recipe": recipe, "content": content, "style": style, "data": data, "run": run, "weight": weight}
     config = settings_from({**given, **settings})
-    # What is wrong is told before TensorFlow is imported.
+    # Errors in the settings are raised before TensorFlow is imported.
     if config.resume:
         run_folder.saved_config(config.run)
     else:
@@ -64,11 +64,17 @@ def train(
 
 
 def settings_from(values: Mapping[str, Any]) -> TrainConfig:
-    """Settings from Python values.
+    """Convert Python values to settings.
+
+    Args:
+        values: Values by the name of the setting.
+
+    Returns:
+        The settings.
 
     Raises:
         TypeError: For a setting that does not exist.
-        UserError: For a value of another kind.
+        UserError: For a value of a wrong type.
     """
     options = {option.name: option for option in options_of(TrainConfig)}
     for name in values:
@@ -79,7 +85,7 @@ def settings_from(values: Mapping[str, Any]) -> TrainConfig:
 
 
 def _value(option: Option, value: Any) -> Any:
-    """A value as the settings have it: paths as texts, weights as TERM=NUMBER, NumPy's numbers as Python's."""
+    """Convert a value for the settings: paths to text, weights to TERM=NUMBER, NumPy's numbers to Python's."""
     if value is None and option.may_be_none:
         return None
     if option.name == "weight":
@@ -103,7 +109,7 @@ def _weights(given: Mapping[str, float] | Iterable[str]) -> tuple[str, ...]:
 
 
 def _signature() -> inspect.Signature:
-    """Of `train`, with every setting by its name, for `help` and editors."""
+    """The signature of `train` with the names of all settings, for `help` and editors."""
     shown = inspect.signature(train)
     written = [each for each in shown.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
     fields = {field.name: field for field in dataclasses.fields(TrainConfig)}

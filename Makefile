@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet
 RUN := runs/demo
 HOW := $(if $(wildcard $(RUN)/config.json),--resume,--minutes 6)
-# The promise: the test pictures come 1.5 dB nearer to the true ones, from 20.03 dB
+# The PSNR of the test pictures to the truth must improve by 1.5 dB over the content, which has 20.03 dB
 PROMISE := --fail-under truth_psnr=21.53
 
 .PHONY: demo test coverage docs soak lint web clean
@@ -22,7 +22,7 @@ demo: $(BIN)/.installed
 	@echo "Curves       tensorboard --logdir runs"
 	@echo "Your own     kgan train --content PHOTOS --style PAINTINGS"
 
-# The tests of the page run where there is a Chromium, and LiteRT.js can be had
+# The tests of the web page run if Chromium and npm are installed
 test: $(BIN)/.installed-dev
 	@if command -v chromium >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory web || echo "make web failed: no tests of the page"; fi
 	$(BIN)/python -m pytest

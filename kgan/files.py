@@ -1,4 +1,4 @@
-"""Files and folders: written whole or not at all, locked between processes, and named with "~" for the home folder.
+"""Atomic writing of files and folders, locks between processes, and paths with "~" for the home folder.
 
 This module imports no TensorFlow.
 """
@@ -15,19 +15,22 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 
 PARTIAL = ".partial"
-"""The end of the names of folders that hold something incomplete. They begin with a point, so that none is read."""
+"""The end of the names of folders with incomplete files. The names begin with a dot, so that no command reads them."""
 
 
-# --- whole or not at all ----------------------------------------------------------------------------------------------
+# --- atomic writing ---------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def beside(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A new hidden folder beside a file or folder. It is removed at the end, with what is in it then.
+    """A context with a new hidden folder beside a file or folder. It is removed at the end with all of its contents.
 
-    A rename from it to the target is atomic, because both are on one file system.
+    A rename from it to the target is atomic, because both are on the same file system.
+
+    Args:
+        target: the file or folder.
     """
-    # A part of the name says what it was, should the process be killed. The whole one could be too long.
+    # A part of the target's name identifies the folder after the process is killed. The whole name may be too long.
     names = {"prefix": f".{target.name[:32]}-", "suffix": PARTIAL}
     with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True, **names) as folder:
         yield pathlib.Path(folder)
@@ -35,7 +38,7 @@ def beside(target: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A path to write a file or a folder to. It becomes the target at the end, in place of a previous one.
+    """A context with a path to which a file or a folder is written. At the end, it replaces the target atomically.
 
     Nothing changes if the block raises an error. The path has the name of the target, in another folder.
 
@@ -72,23 +75,23 @@ def _swap(new: pathlib.Path, target: pathlib.Path, previous: pathlib.Path) -> No
 
 
 def write_text(target: pathlib.Path, text: str) -> None:
-    """Write a text file in UTF-8 as a `whole`."""
+    """Write a text file in UTF-8 atomically."""
     with whole(target) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_bytes(target: pathlib.Path, content: bytes) -> None:
-    """Write a file as a `whole`."""
+    """Write a file atomically."""
     with whole(target) as partial:
         partial.write_bytes(content)
 
 
 def sweep(folder: pathlib.Path, *patterns: str) -> None:
-    """Remove what processes that were killed left incomplete in a folder. None may be writing there now.
+    """Remove incomplete files of processes that were killed. No process may be writing to the folder.
 
     Args:
         folder: the folder.
-        patterns: further names of incomplete files and folders, with `*`.
+        *patterns: glob patterns of further incomplete files and folders.
     """
     for pattern in (f".*{PARTIAL}", *patterns):
         for path in folder.glob(pattern):
@@ -102,11 +105,11 @@ def sweep(folder: pathlib.Path, *patterns: str) -> None:
 def locked(path: pathlib.Path, waiting: Callable[[], object] | None = None) -> Iterator[None]:
     """A lock between processes. The system releases it if the process dies.
 
-    On a file system without locks there is none, and the block runs all the same.
+    On a file system without locks, the block runs without one.
 
     Args:
         path: a folder, or a file, which is made if it does not exist.
-        waiting: called if another process has the lock, before this one waits for it. It may raise an error instead.
+        waiting: a function that is called before this process waits for another one. It may raise an error.
     """
     with _opened(path) as file:
         if _taken(file, fcntl.LOCK_EX | fcntl.LOCK_NB) is False:
@@ -122,7 +125,7 @@ def shared(path: pathlib.Path, alone: Callable[[], object]) -> Iterator[None]:
 
     Args:
         path: a folder, or a file, which is made if it does not exist.
-        alone: called first if no other process has the lock. None gets it before that is done.
+        alone: a function that is called first if no other process has the lock. Others wait until it is done.
     """
     with _opened(path) as file:
         if _taken(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -141,7 +144,7 @@ def _opened(path: pathlib.Path) -> Iterator[int]:
 
 
 def _taken(file: int, kind: int) -> bool | None:
-    """Whether the lock was taken; None on a file system without locks."""
+    """Whether the lock was acquired, or None on a file system without locks."""
     try:
         fcntl.flock(file, kind)
         return True
@@ -179,7 +182,7 @@ def path_parameters(function: Callable) -> set[str]:
 
 
 def expands_paths(function: Callable) -> Callable:
-    """Decorate a function so that each of its `path_parameters` is `expanded`. One path does where several may be."""
+    """Decorate a function so that its `path_parameters` are `expanded`. A single path is accepted for several paths."""
     signature, paths = inspect.signature(function), path_parameters(function)
     several = {name for name in paths if _SEVERAL.search(str(signature.parameters[name].annotation))}
 

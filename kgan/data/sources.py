@@ -48,10 +48,9 @@ class Pictures:
 
     @property
     def scored(self) -> tuple[Store | None, Store | None]:
-        """What a run is scored on, while it trains and by `kgan evaluate`: content, and what each picture of it should
-        become, where that is known.
+        """The content and the truths by which training and `kgan evaluate` score a run.
 
-        The test pictures; of a run without any, those that it is trained on.
+        They are the test pictures, or else the training pictures. Truths are None if they are unknown.
         """
         if self.test_content is not None:
             return self.test_content, self.test_truth

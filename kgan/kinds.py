@@ -43,7 +43,49 @@ class Metric(Row):
     place: int = 1000
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportFormat(Row):
+    """A way to write a trained generator for use elsewhere.
+
+    The function takes a built generator, the path to write, and the noise of the training as `distribution` and
+    `truncation`, and returns the path.
+
+    Args:
+        file: Name of what is written, in the folder of the exports.
+        usual: Whether each training writes it at its end.
+        place: The order of writing.
+    """
+
+    file: str
+    usual: bool = False
+    place: int = 1000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WeightFormat(Row):
+    """A way to store the weights of a .tflite file.
+
+    The function takes a `kgan.export.litert.source.Source` and returns the bytes of the file.
+
+    Args:
+        help: How weights are stored and how the file computes; its JSON file says so too.
+        least_ssim: The least SSIM to Keras that a file must reach.
+        bytes_per_weight: Bytes per weight.
+        levels: The largest difference between another CPU runtime and a test vector, in levels of 255, by rounding.
+        module: A module that is needed.
+        extra: The extra of kgan that installs it.
+    """
+
+    least_ssim: float
+    bytes_per_weight: int
+    levels: int = 2
+    module: str = ""
+    extra: str = ""
+
+
 FEATURES = Registry("FEATURES", "feature network", Row, folder="networks/features", group="kgan.features")
+FORMATS = Registry("FORMATS", "export format", ExportFormat, folder="export", group="kgan.formats")
+WEIGHTS = Registry("WEIGHTS", "format of weights", WeightFormat, folder="export/litert", group="kgan.weights")
 METRICS = Registry("METRICS", "metric", Metric, folder="metrics", group="kgan.metrics")
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import types
 import typing
+from collections.abc import Mapping
 
 import tyro
 from tyro.conf import Fixed, Positional, UseAppendAction, arg
@@ -39,6 +40,7 @@ class Option:
         is_path: whether its value is a path.
         kind: type of its value: int, float, str, pathlib.Path, bool, a Literal, or a tuple of those.
         may_be_none: whether its value may be None.
+        names: the table whose names are its only valid values, or None.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Option:
     is_path: bool
     kind: typing.Any
     may_be_none: bool
+    names: Mapping[str, typing.Any] | None = None
 
     @property
     def flag(self) -> str:
@@ -69,6 +72,8 @@ class Option:
     @property
     def wanted(self) -> str:
         """A description of valid values."""
+        if self.names is not None:
+            return f"one of {', '.join(self.names)}"
         kind = typing.get_args(self.kind)[0] if typing.get_origin(self.kind) is tuple else self.kind
         if typing.get_origin(kind) is typing.Literal:
             return f"one of {', '.join(str(choice) for choice in typing.get_args(kind))}"
@@ -103,9 +108,19 @@ def parse(options: type, args: list[str], program: str, default=None):
     try:
         with contextlib.redirect_stderr(said):
             spelled = [word for option in known for word in words.get(option.name, [])]
-            return tyro.cli(options, args=spelled, prog=program, default=default, config=(UseAppendAction,))
+            parsed = tyro.cli(options, args=spelled, prog=program, default=default, config=(UseAppendAction,))
     except SystemExit:
         raise UserError(f"{_why(known, words, said.getvalue())}; see {program} --help") from None
+    _check_names(known, parsed, program)
+    return parsed
+
+
+def _check_names(known: list[Option], parsed: object, program: str) -> None:
+    for option in known:
+        given = getattr(parsed, option.name)
+        for value in given if isinstance(given, tuple) else (given,):
+            if option.names is not None and value is not None and value not in option.names:
+                raise UserError(f"{option.flag} {value}: should be {option.wanted}; see {program} --help")
 
 
 def wants_quiet(args: list[str]) -> bool:
@@ -132,7 +147,8 @@ def _option(field: dataclasses.Field) -> Option:
     is_positional = Positional[int].__metadata__[0] in marks
     lacks = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     may_be_left_out = is_positional and typing.get_origin(kind) is tuple  # the command reports missing files
-    return Option(field.name, is_positional, lacks and not may_be_left_out, is_path, kind, may_be_none)
+    names = next((mark.table for mark in marks if isinstance(mark, Choice) and mark.only), None)
+    return Option(field.name, is_positional, lacks and not may_be_left_out, is_path, kind, may_be_none, names)
 
 
 def _for_help(options: type) -> type:
@@ -141,7 +157,8 @@ def _for_help(options: type) -> type:
     for field in dataclasses.fields(options):
         for mark in getattr(field.type, "__metadata__", ()):
             if isinstance(mark, Choice):
-                told.append((field.name, typing.Annotated[field.type, arg(help=mark.help)], field.default))
+                shown = arg(help=mark.help, metavar=f"{{{','.join(mark.table)}}}" if mark.only else None)
+                told.append((field.name, typing.Annotated[field.type, shown], field.default))
     return dataclasses.make_dataclass(
         options.__name__, told, bases=(options,), frozen=True, namespace={"__doc__": options.__doc__}
     )

@@ -217,10 +217,12 @@ class Choice:
     Args:
         table: The rows by name.
         text: The help of the option. {names} is replaced by the names, {choices} by the names with their help.
+        only: Whether the option takes nothing else.
     """
 
     table: Mapping[str, Any]
     text: str
+    only: bool = False
 
     @property
     def help(self) -> str:

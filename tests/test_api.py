@@ -24,7 +24,7 @@ SIGNATURES = {
                  "skip_existing"),
     "evaluate": ("model", "content", "truth", "style", "size", "crops", "baseline", "output", "seed", "fail_under",
                  "fail_over"),
-    "export": ("run", "output", "name", "litert", "sizes", "licence", "source"),
+    "export": ("run", "output", "name", "litert", "sizes", "licence", "source", "format"),
     "check": ("paths", "max_megapixels"),
     "load": ("model",),
     "Client": ("server", "name", "version", "label", "timeout", "retries", "max_message_bytes"),
@@ -116,6 +116,7 @@ WRONG = {
     "export": [
         {}, {"run": "nowhere"}, {"name": "A b"}, {"name": "x"}, {"litert": "int9", "output": "o"},
         {"litert": ["float16"], "name": "x"}, {"litert": "float16", "sizes": 17, "output": "o"},
+        {"format": "onnx", "output": "o"}, {"format": "litert", "name": "x", "output": "o"},
     ],
     "check": [{"paths": "nowhere"}, {"paths": []}, {"max_megapixels": -1}],
     "load": [{"model": "nowhere"}, {"model": ""}, {"model": "."}],

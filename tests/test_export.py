@@ -9,11 +9,14 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+import kgan
+from kgan import cli
 from kgan.errors import RunError, UserError
 from kgan.export import export_litert, export_run, export_saved_model, load, load_generator
 from kgan.export.litert import convert as litert
 from kgan.gan import tracking
 from kgan.inference.stylist import Stylist, from_noise, in_float32, reflected_indices
+from kgan.kinds import FORMATS
 from kgan.networks.generators import ArticleGenerator, ResNetGenerator
 from kgan.runs.settings import TrainConfig
 
@@ -268,3 +271,25 @@ def test_no_model(tmp_path, kind):
     assert "\n" not in str(caught.value)
     if kind in ("nothing", "folder", "text"):
         assert "a run folder, a SavedModel folder or a .tflite file" in str(caught.value)
+
+
+def test_one_more_format_takes_one_function(run, tmp_path, capsys):
+    """It is a choice of the command line and of Python; what each training writes stays as it is."""
+
+    @FORMATS.add("weights", help="an .h5 file for Keras", file="model.weights.h5")
+    def weights(generator, path, **noise):
+        generator.save_weights(path)
+        return path
+
+    try:
+        with pytest.raises(SystemExit):
+            cli.main(["export", "--help"])
+        assert "weights (an .h5 file for Keras)" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+        words = ["export", "--run", str(run[0]), "--output", str(tmp_path / "out"), "--format"]
+        assert cli.main([*words, "weight"]) == 2
+        assert "should be one of litert, litert_float16, saved_model, weights" in capsys.readouterr().err
+        assert cli.main([*words, "weights"]) == 0
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.weights.h5"]
+        assert kgan.export(run[0], tmp_path / "more", format="weights") == [tmp_path / "more" / "model.weights.h5"]
+    finally:
+        FORMATS.remove("weights")

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import sys
-import typing
 
 import numpy as np
 import pytest
@@ -16,9 +15,10 @@ from test_export import make_generator, make_run
 import kgan
 from kgan import cli
 from kgan.errors import RunError, UserError
-from kgan.export import VARIANTS, Stylist, check_litert, export_fixed, export_variants, load
+from kgan.export import Stylist, check_litert, export_fixed, export_variants, load
 from kgan.export.litert import int8 as litert_int8
 from kgan.export.litert.pictures import real_pictures, squares
+from kgan.kinds import WEIGHTS
 from kgan.metrics import ssim
 from kgan.networks import build_generator
 from kgan.runs import recipes
@@ -41,7 +41,7 @@ def exported(tmp_path_factory):
             variable.assign_add(draw.normal(0, 0.3 * scale, variable.shape).astype(np.float32))
     make_run(folder / "run", generator, config)
     words = ["--sizes", "64", "--sizes", "32", "--licence", "CC0-1.0", "--source", "drawn by a test"]
-    words += [word for variant in VARIANTS for word in ("--litert", variant)]
+    words += [word for variant in WEIGHTS for word in ("--litert", variant)]
     assert cli.main(["export", "--run", str(folder / "run"), "--output", str(folder / "out"), *words]) == 0
     return generator, folder / "out"
 
@@ -65,9 +65,26 @@ def test_the_quantizer_warns_of_nothing_and_others_may(caplog):
     assert [record.message for record in caplog.records] == ["another"]
 
 
-def test_the_command_line_knows_the_variants():
-    (choices, _) = typing.get_args(typing.get_type_hints(cli.COMMANDS["export"].options)["litert"])
-    assert typing.get_args(choices) == tuple(VARIANTS)
+def test_one_more_format_of_weights_takes_one_function(tmp_path, capsys):
+    """It is a choice of the command line, and its files pass through the same checks."""
+
+    @WEIGHTS.add(help="kernels of float32, written twice", least_ssim=0.5, bytes_per_weight=4)
+    def doubled(source):
+        return source.content
+
+    try:
+        with pytest.raises(SystemExit):
+            cli.main(["export", "--help"])
+        assert "doubled}" in capsys.readouterr().out
+        assert cli.main(["export", "--run", "x", "--litert", "double"]) == 2
+        assert "should be one of float32, float16, int8_weights, int8, doubled" in capsys.readouterr().err
+        config = recipes.resolve(TrainConfig(data="sample", filters=4, blocks=1, size=32))
+        made = export_variants(build_generator(config), tmp_path, ["doubled"], sizes=(16,))
+        assert [path.name for path in made] == ["model_doubled_fixed.tflite", "model_doubled.tflite"]
+        told = json.loads((tmp_path / "model_doubled.json").read_text(encoding="utf-8"))
+        assert told["arithmetic"] == "kernels of float32, written twice"
+    finally:
+        WEIGHTS.remove("doubled")
 
 
 def test_they_give_what_keras_gives(exported):
@@ -79,8 +96,8 @@ def test_they_give_what_keras_gives(exported):
     for path in files(folder):
         made = load(path)(picture.astype(np.float32) / 255.0)
         told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        assert float(ssim(made[None], expected)[0]) > VARIANTS[told["variant"]].least_ssim, path.name
-        assert told["likeness_to_keras"]["ssim_worst"] >= VARIANTS[told["variant"]].least_ssim
+        assert float(ssim(made[None], expected)[0]) > WEIGHTS[told["variant"]].least_ssim, path.name
+        assert told["likeness_to_keras"]["ssim_worst"] >= WEIGHTS[told["variant"]].least_ssim
 
 
 def test_weights_take_the_room_that_the_variant_says(exported):

@@ -2,9 +2,18 @@
 
 import dataclasses
 import pathlib
-from typing import Literal
+from typing import Annotated
 
 from kgan.commands import Command, Model
+from kgan.kinds import FORMATS, WEIGHTS
+from kgan.registry import Choice
+
+_LITERT = (
+    "Write .tflite files with this format of weights instead, for fixed sizes (GPUs, browsers) and any size (CPUs). "
+    "Each is compared with Keras, and has a JSON file with its facts and test vectors. The option can be repeated. "
+    "int8 needs kgan[int8]."
+)
+_FORMAT = "Write this format instead: {choices}. The option can be repeated."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,10 +26,7 @@ class Export:
     """Output folder. Default: the run folder. With --name: the folder of models that the server reads."""
     name: str | None = None
     """Write OUTPUT/NAME/1, or the next free number, and the configuration of the server."""
-    litert: tuple[Literal["float32", "float16", "int8_weights", "int8"], ...] = ()
-    """Write .tflite files with this format of weights instead, for fixed sizes (GPUs, browsers) and any size (CPUs).
-    Each is compared with Keras, and has a JSON file with its facts and test vectors. The option can be repeated. int8
-    needs kgan[int8]."""
+    litert: Annotated[tuple[str, ...], Choice(WEIGHTS, _LITERT, only=True)] = ()
     sizes: tuple[int, ...] = ()
     """With --litert: a side of the square pictures for files of fixed sizes. The option can be repeated. Default: 256,
     384 and 512."""
@@ -28,6 +34,7 @@ class Export:
     """With --litert: the licence of the model, for the JSON file."""
     source: str = "not stated"
     """With --litert: the origin of the model, for the JSON file."""
+    format: Annotated[tuple[str, ...], Choice(FORMATS, _FORMAT, only=True)] = ()
 
 
 COMMAND = Command("export", Export, "kgan.export.command:export_run", place=50)

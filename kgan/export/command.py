@@ -8,18 +8,18 @@ import keras
 
 from kgan import console
 from kgan.errors import UserError
-from kgan.export.litert.convert import export_litert
 from kgan.export.litert.fixed import SIZES
 from kgan.export.litert.pictures import real_pictures
 from kgan.export.litert.sidecar import Origin
 from kgan.export.litert.variants import export_variants
-from kgan.export.saved_model import export_saved_model, write
+from kgan.export.saved_model import write
 from kgan.export.tf_serving import versions
 from kgan.export.tf_serving.deployment import write_deployment
 from kgan.export.tf_serving.warmup import write_warmup
 from kgan.files import expands_paths
 from kgan.inference.loading import load_generator
 from kgan.inference.stylist import Stylist
+from kgan.kinds import FORMATS, ExportFormat
 from kgan.runs.models import ModelSource, resolve_run
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
@@ -34,20 +34,22 @@ def export_run(
     sizes: int | Iterable[int] = (),
     licence: str = "not stated",
     source: str = "not stated",
+    format: str | Iterable[str] = (),
 ) -> list[pathlib.Path]:
     """Export the newest checkpoint of a run.
 
-    Without `name` and `litert`, it writes saved_model/, model.tflite and model_float16.tflite.
+    Without `name`, `litert` and `format`, it writes saved_model/, model.tflite and model_float16.tflite.
 
     Args:
         run: a run folder or the name of a shipped model.
         output: the output folder. Default: the run folder. With `name`, the folder of models that a server reads.
         name: write the next version of the model of this name for TensorFlow Serving, and the server's files.
-        litert: write only the .tflite files of these variants, such as "float16" (see
-            `kgan.export.litert.variants`). They are compared with Keras on the pictures of the run.
+        litert: write only the .tflite files of these variants, such as "float16" (names
+            in `kgan.kinds.WEIGHTS`). They are compared with Keras on the pictures of the run.
         sizes: sides in pixels for `litert` files of fixed sizes. Default: 256, 384 and 512.
         licence: licence of the model, for `litert`.
         source: origin of the model, for `litert`.
+        format: write only these formats, such as "saved_model" (names in `kgan.kinds.FORMATS`).
 
     Returns:
         The paths of the written files.
@@ -56,8 +58,11 @@ def export_run(
         UserError: if the folder is not a run or an argument is not valid.
         RunError: if a file differs from Keras or cannot be written.
     """
-    litert = [litert] if isinstance(litert, str) else list(litert)
+    litert, format = ([each] if isinstance(each, str) else list(each) for each in (litert, format))
     sizes = [sizes] if isinstance(sizes, int) else list(sizes)
+    formats = [FORMATS.find(each, "--format") for each in format]
+    if formats and (litert or name is not None):
+        raise UserError(f"--format: leave it out, or {'--litert' if litert else '--name'}")
     if name is not None:
         if litert:
             raise UserError("--litert: TensorFlow Serving serves no .tflite files; leave out --name")
@@ -73,7 +78,7 @@ def export_run(
         origin = Origin(licence, source, _labels(config))
         written = export_all_variants(generator, found, folder, litert, sizes or SIZES, origin)
     elif name is None:
-        written = export_all(generator, config, RunFolder(folder))
+        written = export_all(generator, config, RunFolder(folder), formats)
     else:
         written = export_version(generator, config, folder, name)
     for path in written:
@@ -81,23 +86,24 @@ def export_run(
     return written
 
 
-def export_all(generator: keras.Model, config: TrainConfig, to: RunFolder) -> list[pathlib.Path]:
-    """Write the SavedModel and the two LiteRT files of a run.
+def export_all(
+    generator: keras.Model, config: TrainConfig, to: RunFolder, formats: Iterable[ExportFormat] = ()
+) -> list[pathlib.Path]:
+    """Write the exports of a run.
 
     Args:
         generator: a built generator.
         config: the settings of the run.
         to: the run folder.
+        formats: rows of `kgan.kinds.FORMATS`. Default: the usual ones, a SavedModel and two LiteRT files.
 
     Returns:
         The paths.
     """
+    rows = list(formats) or [row for row in FORMATS.values() if row.usual]
     noise = {"distribution": config.noise, "truncation": config.truncation}
-    return [
-        export_saved_model(generator, to.saved_model, **noise),
-        export_litert(generator, to.litert(half=False), **noise),
-        export_litert(generator, to.litert(half=True), half=True, **noise),
-    ]
+    to.path.mkdir(parents=True, exist_ok=True)
+    return [row.load()(generator, to.path / row.file, **noise) for row in sorted(rows, key=lambda row: row.place)]
 
 
 def export_all_variants(

@@ -15,9 +15,11 @@ from kgan.export.signatures import MEMORY, Function, signatures
 from kgan.files import expands_paths
 from kgan.inference.saved_model import FACTS
 from kgan.inference.stylist import Stylist
+from kgan.kinds import FORMATS
 
 
 @expands_paths
+@FORMATS.add("saved_model", help="for TensorFlow and TensorFlow Serving", file="saved_model", usual=True, place=10)
 def export_saved_model(
     generator: keras.Model,
     folder: str | os.PathLike,

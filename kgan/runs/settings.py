@@ -116,9 +116,9 @@ class TrainConfig:
     """The regularization network R: frozen at random weights, or trained to maximise the MMD."""
     regularizer_network: Literal["conv", "dense"] = "conv"
     """R's layers: convolutions + ReLU, or fully connected + batch norm + ReLU."""
-    features: Annotated[
-        str, arg(metavar="TEXT"), Choice(FEATURES, "Pretrained network of the perceptual terms: {choices}.")
-    ] = "mobilenet"
+    features: Annotated[str, Choice(FEATURES, "Pretrained network of the perceptual terms: {choices}.", only=True)] = (
+        "mobilenet"
+    )
     feature_weights: OptionalPath = None
     """A .weights.h5 file for --features instead of the packaged or downloaded one."""
 

@@ -17,6 +17,7 @@ from kgan.errors import RunError
 from kgan.files import expands_paths
 from kgan.inference.litert import FACTS, open_interpreter
 from kgan.inference.stylist import Facts, Stylist, from_noise
+from kgan.kinds import FORMATS
 
 TOLERANCE = 2.0 / 255.0
 """The largest allowed difference between a converted file and Keras, for values in [0, 1]."""
@@ -26,6 +27,7 @@ CHECKED_SIZE = (37, 51)
 
 
 @expands_paths
+@FORMATS.add("litert", help="one .tflite file for any size, float32", file="model.tflite", usual=True, place=20)
 def export_litert(
     generator: keras.Model,
     path: str | os.PathLike,
@@ -58,6 +60,12 @@ def export_litert(
         partial.write_bytes(with_facts(content, stylist.facts))
         _check(stylist, partial)
     return path
+
+
+@FORMATS.add("litert_float16", help="weights in float16", file="model_float16.tflite", usual=True, place=30)
+def export_litert_half(generator: keras.Model, path: str | os.PathLike, **noise) -> pathlib.Path:
+    """`export_litert` with weights in float16."""
+    return export_litert(generator, path, half=True, **noise)
 
 
 def convert(stylist: Stylist, half: bool = False) -> bytes:

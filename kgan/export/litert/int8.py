@@ -10,14 +10,36 @@ import io
 import logging
 import warnings
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from kgan import console
-from kgan.errors import UserError
+from kgan.export.litert.source import Examples, Source
+from kgan.kinds import WEIGHTS
 
-Examples = dict[str, list[dict[str, np.ndarray]]]
-"""Lists of inputs by name, for each signature."""
+
+@WEIGHTS.add(
+    help="weights int8, a scale for each output channel; computes in float32",
+    least_ssim=0.98,
+    bytes_per_weight=1,
+    module="ai_edge_quantizer",
+    extra="int8",
+)
+def int8_weights(source: Source) -> bytes:
+    """Kernels in int8."""
+    return weights_in_int8(source.content)
+
+
+@WEIGHTS.add(
+    help="convolutions in int8, calibrated on pictures; norms, input and output float32",
+    least_ssim=0.93,
+    bytes_per_weight=1,
+    levels=8,
+    module="ai_edge_quantizer",
+    extra="int8",
+)
+def int8(source: Source) -> bytes:
+    """Convolutions in int8."""
+    return convolutions_in_int8(source.content, source.examples())
 
 
 def weights_in_int8(content: bytes) -> bytes:
@@ -74,12 +96,10 @@ def _for_all_sizes(measured: dict, content: bytes) -> dict:
 
 
 def library():
-    """Import ai-edge-quantizer. Raises UserError if it is not installed."""
-    try:
-        import ai_edge_quantizer
-        from ai_edge_quantizer import qtyping, quantizer, recipe_manager  # noqa: F401 - makes them attributes
-    except ImportError:
-        raise UserError("--litert int8: needs ai-edge-quantizer; pip install 'kgan[int8]'") from None
+    """Import ai-edge-quantizer."""
+    import ai_edge_quantizer
+    from ai_edge_quantizer import qtyping, quantizer, recipe_manager  # noqa: F401 - makes them attributes
+
     return ai_edge_quantizer
 
 

@@ -23,9 +23,6 @@ from kgan.inference.stylist import Facts
 
 CHANNELS = {1: ["gray"], 3: ["red", "green", "blue"], 4: ["red", "green", "blue", "alpha"]}
 
-LEVELS = {"float32": 2, "float16": 2, "int8_weights": 2, "int8": 8}
-"""The largest allowed difference between another CPU runtime and a test vector, in levels of 255, due to rounding."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Origin:

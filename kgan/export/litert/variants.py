@@ -1,8 +1,8 @@
 """Writes the .tflite files of a generator in several formats of weights, and compares each with Keras first."""
 
 import contextlib
-import dataclasses
 import functools
+import importlib.util
 import itertools
 import os
 import pathlib
@@ -17,65 +17,18 @@ from kgan.errors import RunError, UserError
 from kgan.export.litert import convert as litert
 from kgan.export.litert import fixed as litert_fixed
 from kgan.export.litert import gates as litert_gates
-from kgan.export.litert import int8 as litert_int8
 from kgan.export.litert import sidecar as litert_sidecar
 from kgan.export.litert.pictures import real_pictures, squares
 from kgan.export.litert.sidecar import Origin
+from kgan.export.litert.source import Source
 from kgan.files import expands_paths
 from kgan.inference.litert import FREE
 from kgan.inference.stylist import Stylist, from_noise
+from kgan.kinds import WEIGHTS
 from kgan.metrics import ssim
 
 RANGE_EXAMPLES = 2
 """Number of pictures for which all intermediate results are checked. It is slow, and ranges differ little."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """A format of weights.
-
-    Attributes:
-        least_ssim: the least SSIM to Keras that a file must reach.
-        bytes_per_weight: bytes per weight.
-        arithmetic: description of the format of weights and of computation.
-    """
-
-    least_ssim: float
-    bytes_per_weight: int
-    arithmetic: str
-
-
-VARIANTS = {
-    "float32": Variant(0.999, 4, "float32 throughout"),
-    "float16": Variant(0.99, 2, "weights float16; computes in float32 on CPUs, in float16 on GPUs"),
-    "int8_weights": Variant(0.98, 1, "weights int8, a scale for each output channel; computes in float32"),
-    "int8": Variant(0.93, 1, "convolutions in int8, calibrated on pictures; norms, input and output float32"),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Source:
-    """The converted models from which all variants are made.
-
-    Attributes:
-        content: bytes of the float32 model.
-        half: a function that returns the bytes of the float16 model.
-        sizes: for each signature, the sizes at which it is compared with Keras, smallest first.
-    """
-
-    content: bytes
-    half: Callable[[], bytes]
-    sizes: dict[str, tuple[int, ...]]
-
-    @property
-    def is_fixed(self) -> bool:
-        return FREE not in self.sizes
-
-    @property
-    def first(self) -> tuple[str, int]:
-        """The first signature and its smallest size."""
-        signature, sides = next(iter(self.sizes.items()))
-        return signature, sides[0]
 
 
 class _KerasReference:
@@ -97,7 +50,7 @@ class _KerasReference:
                 example["noise"] = self.stylist.noise(seed, 1, size, size).numpy()
         return examples
 
-    def scores(self, path: pathlib.Path, source: _Source) -> list[float]:
+    def scores(self, path: pathlib.Path, source: Source) -> list[float]:
         """SSIM between a file and Keras, for all pictures at the smallest size and for one at each other size."""
         scores: list[float] = []
         for signature, sides in source.sizes.items():
@@ -134,7 +87,7 @@ def export_variants(
     Args:
         generator: a built generator.
         folder: folder of the files.
-        variants: names in `VARIANTS`.
+        variants: names in `kgan.kinds.WEIGHTS`.
         sizes: sides of the square pictures of the fixed sizes, in pixels.
         pictures: real pictures, uint8 [H, W, 3], for the calibration of int8 and the comparison with Keras. Default:
             pictures of the packaged sample.
@@ -153,7 +106,7 @@ def export_variants(
     sizes = litert_fixed.checked_sizes(sizes, generator.stride)
     folder = pathlib.Path(folder)
     reference = _KerasReference(Stylist(generator, distribution, truncation), pictures or real_pictures())
-    fixed, free = _fixed_source(reference.stylist, sizes), _free_source(reference.stylist, sizes)
+    fixed, free = _fixed_source(reference, sizes), _free_source(reference, sizes)
     with _named(folder / _file_name(variants[0], fixed=True)):
         litert_gates.check_ranges(fixed.content, lambda size: reference.examples(size, RANGE_EXAMPLES))
     written = []
@@ -165,7 +118,7 @@ def export_variants(
 
 
 def checked_variants(variants: Iterable[str]) -> list[str]:
-    """Sort variants in the order of `VARIANTS` and remove duplicates.
+    """Sort formats of weights in the order of `kgan.kinds.WEIGHTS` and remove duplicates.
 
     Args:
         variants: names of variants.
@@ -174,64 +127,55 @@ def checked_variants(variants: Iterable[str]) -> list[str]:
         The names.
 
     Raises:
-        UserError: if there are none, a name is unknown, or a library for int8 is not installed.
+        UserError: if there are none, a name is unknown, or what one needs is not installed.
     """
     variants = list(variants)
-    for word in variants or [""]:
-        if word not in VARIANTS:
-            raise UserError(f"--litert {word}: should be among {', '.join(VARIANTS)}")
-    if any(word.startswith("int8") for word in variants):
-        litert_int8.library()
-    return [name for name in VARIANTS if name in variants]
+    for name in variants or [""]:
+        row = WEIGHTS.find(name, "--litert")
+        if row.module and importlib.util.find_spec(row.module) is None:
+            raise UserError(f"--litert {name}: needs {row.module.replace('_', '-')}; pip install 'kgan[{row.extra}]'")
+    return [name for name in WEIGHTS if name in variants]
 
 
 def _file_name(variant: str, fixed: bool) -> str:
     return f"model{'' if variant == 'float32' and not fixed else '_' + variant}{'_fixed' if fixed else ''}.tflite"
 
 
-def _fixed_source(stylist: Stylist, sizes: tuple[int, ...]) -> _Source:
-    functions = litert_fixed.fixed_functions(stylist, sizes)
+def _fixed_source(reference: _KerasReference, sizes: tuple[int, ...]) -> Source:
+    functions = litert_fixed.fixed_functions(reference.stylist, sizes)
     signatures = {litert_fixed.signature_name(size): (size,) for size in sizes}
     half = functools.partial(litert_fixed.convert, functions, half=True)
-    return _Source(litert_fixed.convert(functions, half=False), half, signatures)
+    return _source(litert_fixed.convert(functions, half=False), half, signatures, reference)
 
 
-def _free_source(stylist: Stylist, sizes: tuple[int, ...]) -> _Source:
-    sides = (
-        sizes[0],
-        sizes[0] + 1,
-    )  # the second size is not a multiple of a stride, so that padding and cropping are tested
-    return _Source(litert.convert(stylist), functools.partial(litert.convert, stylist, half=True), {FREE: sides})
+def _free_source(reference: _KerasReference, sizes: tuple[int, ...]) -> Source:
+    # The second size is not a multiple of a stride, so that padding and cropping are tested.
+    sides = (sizes[0], sizes[0] + 1)
+    half = functools.partial(litert.convert, reference.stylist, half=True)
+    return _source(litert.convert(reference.stylist), half, {FREE: sides}, reference)
 
 
-def _converted(variant: str, source: _Source, reference: _KerasReference) -> bytes:
-    if variant == "float32":
-        return source.content
-    if variant == "float16":
-        return source.half()
-    if variant == "int8_weights":
-        return litert_int8.weights_in_int8(source.content)
-    signature, side = source.first
-    return litert_int8.convolutions_in_int8(source.content, {signature: reference.examples(side)})
+def _source(content: bytes, half: Callable, sizes: dict[str, tuple[int, ...]], reference: _KerasReference) -> Source:
+    signature, sides = next(iter(sizes.items()))
+    return Source(content, half, sizes, lambda: {signature: reference.examples(sides[0])})
 
 
-def _write(path: pathlib.Path, variant: str, source: _Source, reference: _KerasReference, origin: Origin) -> None:
+def _write(path: pathlib.Path, variant: str, source: Source, reference: _KerasReference, origin: Origin) -> None:
     """Write a file, its JSON file and its test vectors. They get their names after all checks pass."""
-    kind, stylist = VARIANTS[variant], reference.stylist
-    content = _converted(variant, source, reference)
+    row, stylist = WEIGHTS[variant], reference.stylist
+    content = row.load()(source)
     litert_gates.check_operations(content, source.is_fixed)
-    litert_gates.check_size(content, litert_gates.kernel_weights(stylist.generator), kind.bytes_per_weight)
+    litert_gates.check_size(content, litert_gates.kernel_weights(stylist.generator), row.bytes_per_weight)
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.beside(path) as folder:
         partial = folder / path.name
         partial.write_bytes(litert.with_facts(content, stylist.facts))
         scores = reference.scores(partial, source)
-        litert_gates.check_likeness(scores, kind.least_ssim)
+        litert_gates.check_likeness(scores, row.least_ssim)
         likeness = {"ssim_worst": min(scores), "ssim_mean": float(np.mean(scores)), "pictures": len(scores)}
         signature, side = source.first
-        levels = litert_sidecar.LEVELS[variant]
-        vectors = litert_sidecar.write_vectors(partial, signature, reference.examples(side, 1)[0], 0, levels)
-        words = {"variant": variant, "arithmetic": kind.arithmetic}
+        vectors = litert_sidecar.write_vectors(partial, signature, reference.examples(side, 1)[0], 0, row.levels)
+        words = {"variant": variant, "arithmetic": row.help}
         litert_sidecar.write_sidecar(partial, stylist.facts, words, likeness, vectors, origin)
         for made in (*litert_sidecar.names_beside(partial), partial):
             made.replace(path.parent / made.name)

@@ -34,15 +34,15 @@ FLAGS = (
 
 
 class Browser:
-    """One Chromium with one page; ends with the `with` block."""
+    """A Chromium with one page, for a `with` block."""
 
     def __init__(self, folder: pathlib.Path, flags: tuple[str, ...] = ()):
-        """`folder`: for its profile and what it downloads."""
+        """`folder`: for the profile and for downloads."""
         self.downloads = folder / "downloads"
         self.requests: list[str] = []
-        """Every URL that any part of the browser asked for: the page, its workers, its service worker."""
+        """All URLs that the page, its workers and its service worker request."""
         self.faults: list[str] = []
-        """Errors on the consoles of all of them."""
+        """Errors on their consoles."""
         self._numbers = itertools.count(1)
         self._unread = b""
         from_browser, to_us = os.pipe()
@@ -77,7 +77,7 @@ class Browser:
         os.close(self._write)
 
     def send(self, method: str, session: str | None = None, **parameters):
-        """Call a method of the protocol and wait for its answer."""
+        """Call a method of the protocol and return its result."""
         number = self._post(method, session, parameters)
         while (message := self._message()).get("id") != number:
             self._note(message)
@@ -86,15 +86,15 @@ class Browser:
         return message["result"]
 
     def page(self, method: str, **parameters):
-        """The same in the page."""
+        """Call a method of the protocol in the page."""
         return self.send(method, self._page, **parameters)
 
     def open(self, url: str) -> None:
-        """Go there; does not wait for anything."""
+        """Open a URL without waiting for the page."""
         self.page("Page.navigate", url=url)
 
     def run(self, script: str):
-        """The value of an expression in the page, promises awaited."""
+        """The value of an expression in the page. Promises are awaited."""
         asked = {"expression": script, "awaitPromise": True, "returnByValue": True, "userGesture": True}
         answer = self.page("Runtime.evaluate", **asked)
         if "exceptionDetails" in answer:
@@ -102,7 +102,7 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, script: str, seconds: float = 60.0):
-        """Wait until an expression is true, and return it; AssertionError with what the page says otherwise."""
+        """Wait until an expression is true and return it. A timeout is an AssertionError with the page's messages."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
@@ -120,18 +120,18 @@ class Browser:
         self.page("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
 
     def press(self, key: str, code: int, shift: bool = False) -> None:
-        """A key, pressed and released; text keys (space) with their text."""
+        """Press and release a key."""
         text = {"text": key} if len(key) == 1 else {}
         stroke = {"key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": 8 * shift, **text}
         self.page("Input.dispatchKeyEvent", type="keyDown", **stroke)
         self.page("Input.dispatchKeyEvent", type="keyUp", **stroke)
 
     def screenshot(self, path: pathlib.Path) -> None:
-        """What is on the screen, as PNG."""
+        """A screenshot as PNG."""
         path.write_bytes(base64.b64decode(self.page("Page.captureScreenshot", format="png")["data"]))
 
     def _watch(self, session: str) -> None:
-        """Hear of requests and errors there, and of its workers as they start."""
+        """Listen to requests, errors and new workers of a target."""
         self._post("Network.enable", session, {})
         self._post("Runtime.enable", session, {})
         self._post("Log.enable", session, {})

@@ -11,7 +11,7 @@ import pytest
 
 
 def pytest_configure(config):
-    """What follows is for the processes that run tests: the one that hands them out needs no TensorFlow."""
+    """Set up the processes that run tests. The process that distributes them does not need TensorFlow."""
     if hasattr(config, "workerinput") or config.option.dist == "no":
         _set_up_hypothesis()
         _set_up_tensorflow()
@@ -39,18 +39,18 @@ def _set_up_tensorflow():
 
 
 def pytest_xdist_auto_num_workers():
-    """One process more than cores: some tests wait for processes of their own."""
+    """One more process than cores, because some tests wait for other processes."""
     return (os.cpu_count() or 1) + 1
 
 
 LONGEST = ("readme", "gan_compiled", "gan", "resume", "multi_worker_ends", "multi_worker", "demo", "interruptions",
            "distill", "export_serving", "export", "saved_models", "compiled", "benchmark", "training", "stylize",
            "evaluation", "stylize_masks", "web")  # fmt: skip
-"""Test files that take a quarter of a minute and more; the first takes longest."""
+"""Test files that take 15 seconds or more, the longest first."""
 
 
 def pytest_collection_modifyitems(items):
-    """Long files first, then those with slow tests: none of them should begin when the others have ended."""
+    """Run long files first, then those with slow tests, so that all processes end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     rank = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (rank.get(item.path.stem, len(rank)), item.path not in slow))
@@ -65,7 +65,7 @@ def _seeded():
 
 @pytest.fixture(autouse=True, scope="module")
 def _forgotten():
-    """TensorFlow keeps the gradient of every `tf.custom_gradient` in a traced function, and by it the whole graph."""
+    """Free graphs. TensorFlow keeps each traced gradient of a `tf.custom_gradient`, and so the whole graph."""
     from tensorflow.python.framework.ops import gradient_registry
 
     yield

@@ -24,7 +24,7 @@ class Output(ctypes.Structure):
 
 
 class Session:
-    """A SavedModel in a session of that library."""
+    """A SavedModel in a session of TensorFlow's C library."""
 
     def __init__(self, library, folder):
         self.tf = ctypes.CDLL(library, ctypes.RTLD_GLOBAL)
@@ -47,7 +47,7 @@ class Session:
         return Output(self.tf.TF_GraphOperationByName(self.graph, operation.encode()), int(index))
 
     def strings(self, values):
-        """A TF_Tensor of them."""
+        """Convert strings to a TF_Tensor."""
         made = c_void_p(self.tf.TF_AllocateTensor(STRING, (c_int64 * 1)(len(values)), 1, c_size_t(24 * len(values))))
         start = self.tf.TF_TensorData(made)
         for k, value in enumerate(values):

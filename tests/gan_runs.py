@@ -1,4 +1,4 @@
-"""Small GANs trained for a few steps: what the tests of `kgan.gan` share."""
+"""Small GANs that are trained for a few steps, for the tests of `kgan.gan`."""
 
 import contextlib
 import dataclasses
@@ -25,7 +25,7 @@ SMALL = {
     "style": "paintings",
 }
 EXACT = {"precision": "float64"}
-"""For two ways of computing one thing, to be compared within `PARITY`."""
+"""Settings for two computations of the same result, which are compared within `PARITY`."""
 PARITY = 1e-9
 """What may lie between the weights, of about 1 and less, after some steps. A processor's own order of summing changes
 the last bit, 1.1e-16, and every layer and step magnifies that: in float32, whose last bit is 2^29 as large, by some
@@ -61,7 +61,7 @@ def make(config, replicas=1):
 
 
 def train(gan, given):
-    """`fit` on those global batches."""
+    """Call `fit` with these global batches."""
     with gan.distribute_strategy.scope():
         stacked = {key: np.concatenate([batch[key] for batch in given]) for key in given[0]}
         dataset = tf.data.Dataset.from_tensor_slices(stacked).batch(gan.config.batch_size, drop_remainder=True)
@@ -78,7 +78,7 @@ def same(before, after):
 
 
 def eager():
-    """Body of a fixture: nothing is traced, which for a GAN takes longer than a few steps."""
+    """Body of a fixture in which no function is traced. For a GAN, tracing takes longer than a few steps."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

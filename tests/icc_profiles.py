@@ -1,4 +1,4 @@
-"""ICC profiles (version 2) made from what they say, for pictures in other colours than sRGB's."""
+"""Makes ICC profiles (version 2) for pictures in other colour spaces than sRGB."""
 
 import struct
 
@@ -14,7 +14,7 @@ def _xyz(x, y):
 
 
 def _columns(primaries, white):
-    """XYZ of red, green and blue, seen under D50."""
+    """XYZ of red, green and blue under the illuminant D50."""
     white = _xyz(*white)
     columns = np.stack([_xyz(*primary) for primary in primaries], 1)
     columns = columns * np.linalg.solve(columns, white)
@@ -48,7 +48,7 @@ def _curve(gamma):
 
 
 def rgb_profile(name, primaries, gamma=2.2, white=D65):
-    """A matrix profile of three primaries (x, y), one gamma and a white."""
+    """A matrix profile with three primaries (x, y), a gamma and a white point."""
     columns = [b"XYZ " + bytes(4) + _fixed(column) for column in _columns(primaries, white)]
     tags = dict(zip(("rXYZ", "gXYZ", "bXYZ"), columns, strict=True))
     return _profile(b"RGB ", name, tags | {key: _curve(gamma) for key in ("rTRC", "gTRC", "bTRC")})

@@ -1,4 +1,4 @@
-"""Tiny SavedModels with the signatures that kgan serves, whose results are plain arithmetic."""
+"""Tiny SavedModels with kgan's signatures and simple arithmetic."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ PNG_BEGIN, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
 class Xor(tf.Module):
-    """uint8: every value is xored with `key`, plus its row's seed if it takes one. Floats: value * key / 255."""
+    """uint8 values are xored with `key`, plus the seed of the row if there is one. Floats become value * key / 255."""
 
     def __init__(self, key: int, takes_seed: bool = False):
         super().__init__()
@@ -51,7 +51,7 @@ class Xor(tf.Module):
         return tf.equal(tails, PNG_END)
 
     def _keys(self, seed, dtype):
-        """One for each row."""
+        """One value for each row."""
         return tf.cast(self.key + (tf.zeros([1], tf.int32) if seed is None else seed), dtype)[:, None, None, None]
 
     def _png(self, text, seed):
@@ -67,7 +67,7 @@ class HalfPlusThree(tf.Module):
 
 
 class Named(tf.Module):
-    """Three named inputs as in the documentation; gives tag as string and as bytes, and sums of the others."""
+    """Three named inputs as in the documentation. Outputs are tag as string and as bytes, and sums of the others."""
 
     def signatures(self) -> dict:
         specs = [
@@ -87,7 +87,7 @@ class Named(tf.Module):
 
 
 class Echo(tf.Module):
-    """One input of strings, one output whose name ends in _bytes."""
+    """One input of strings, and one output whose name ends with _bytes."""
 
     def signatures(self) -> dict:
         spec = tf.TensorSpec([None], tf.string, "image_bytes")
@@ -96,7 +96,7 @@ class Echo(tf.Module):
 
 
 class Sky(tf.Module):
-    """kgan's signatures with seeds, and results that can be told by heart: 255 - x, x / 2, the same bytes."""
+    """kgan's signatures with seeds, and simple results: 255 - x, x / 2, the same bytes."""
 
     def signatures(self) -> dict:
         seed = tf.TensorSpec([None], tf.int32, "seed")
@@ -121,7 +121,7 @@ class Sky(tf.Module):
 
 
 def publish(module: tf.Module, folder: pathlib.Path, version: int) -> None:
-    """Write a version so that a server that watches the folder never sees half of it."""
+    """Write a version so that a server that watches the folder never sees an incomplete one."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as partial:
         tf.saved_model.save(module, os.path.join(partial, "it"), signatures=module.signatures())

@@ -45,7 +45,7 @@ HTTP_STATUS = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
 }
-"""As in TensorFlow Serving's http_server.cc; all others are 500."""
+"""HTTP status by error, as in TensorFlow Serving's http_server.cc. All others are 500."""
 
 PREDICT = re.compile(
     r"/v1/models/([^/:]+)(?:(?:/versions/(\d+))|(?:/labels/([^/:]+)))?:(classify|regress|predict)", re.IGNORECASE
@@ -56,7 +56,7 @@ ABOUT = re.compile(
 
 
 class Failure(Exception):
-    """What a request gets instead of a reply."""
+    """The error of a request."""
 
     def __init__(self, code: grpc.StatusCode, text: str):
         super().__init__(text)
@@ -64,7 +64,7 @@ class Failure(Exception):
 
 
 class Servable:
-    """One version of a model, loaded."""
+    """A loaded version of a model."""
 
     def __init__(self, folder: pathlib.Path):
         self.loaded = tf.saved_model.load(str(folder))
@@ -116,7 +116,7 @@ class Models:
             self.look()
 
     def look(self) -> None:
-        """Load what is new; only once it can be used does what it replaces go."""
+        """Load new versions. Old versions are removed after the new ones are ready."""
         for name, folder in self.folders.items():
             present = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
             wanted = present if self.versions == "all" else present[-1:]
@@ -131,7 +131,7 @@ class Models:
                     del self._servables[name, version]
 
     def find(self, spec: model_pb2.ModelSpec) -> tuple[int, Servable]:
-        """The version that a request means; one that runs keeps what it found."""
+        """The version for a request. A running request keeps its version."""
         choice = spec.WhichOneof("version_choice")
         if choice == "version_label":
             version = self.labels.get(spec.name, {}).get(spec.version_label)
@@ -230,7 +230,7 @@ class ModelStates(model_service_pb2_grpc.ModelServiceServicer):
 
 
 def fill(proto, array: np.ndarray) -> None:
-    """A tensor of a reply: TensorFlow Serving lists the values one by one (Tensor::AsProtoField)."""
+    """A tensor of a reply. TensorFlow Serving lists single values (Tensor::AsProtoField)."""
     dtype = tf.dtypes.as_dtype(array.dtype) if array.dtype != object else tf.string
     proto.dtype = dtype.as_datatype_enum
     for size in array.shape:
@@ -282,7 +282,7 @@ def leaves(value, shape: list[int], level: int, dtype: tf.DType):
 
 
 def tensor_of(value, dtype: tf.DType) -> tf.Tensor:
-    """A nested list, a scalar or {"b64": ...} as a dense tensor; its shape is that of the first elements."""
+    """Convert a nested list, a scalar or {"b64": ...} to a dense tensor. The first elements give its shape."""
     shape, probe = [], value
     while isinstance(probe, list):
         shape.append(len(probe))
@@ -324,7 +324,7 @@ def columns_to_inputs(columns, dtypes: dict[str, tf.DType]) -> dict[str, tf.Tens
 
 
 def json_of(name: str, array):
-    """A tensor as JSON: names that end in _bytes make strings {"b64": ...}; floats are as short as float32 allows."""
+    """Convert a tensor to JSON. Names that end with _bytes give {"b64": ...}. Floats are as short as float32 allows."""
     if isinstance(array, np.ndarray) and array.ndim:
         return [json_of(name, one) for one in array]
     value = array.item() if isinstance(array, np.ndarray | np.generic) else array
@@ -456,7 +456,7 @@ class RestServer(http.server.ThreadingHTTPServer):
 
 
 class Server:
-    """Models on two free ports of this machine until it is closed; ports may be given to come back on the same."""
+    """Serves models on two free ports of this machine, or on given ports after a restart, until it is closed."""
 
     def __init__(self, models: Models, limit: int = 2**31 - 1, rest_port: int = 0, grpc_port: int = 0):
         self.models = models
@@ -490,7 +490,7 @@ class Server:
 
 
 def wait_until(question, seconds: float = 20.0) -> None:
-    """Until `question()` is true."""
+    """Wait until `question()` is true."""
     end = time.monotonic() + seconds
     while not question():
         assert time.monotonic() < end, "it never came"

@@ -1,4 +1,4 @@
-"""Training runs that take seconds: what the tests of training share."""
+"""Training runs that take seconds, for the tests of training."""
 
 import atexit
 import contextlib
@@ -41,7 +41,7 @@ SMALL = {
 
 @functools.cache
 def home() -> pathlib.Path:
-    """A folder for this process, gone with it."""
+    """A temporary folder of this process."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="kgan-test-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -49,7 +49,7 @@ def home() -> pathlib.Path:
 
 @functools.cache
 def pictures() -> str:
-    """A root with trainA, trainB, testA and testB; equal names are pairs."""
+    """A root with trainA, trainB, testA and testB. Equal names form pairs."""
     draw = np.random.default_rng(3)
     for part, count in {"trainA": 7, "trainB": 7, "testA": 3, "testB": 3}.items():
         folder = home() / "pictures" / part
@@ -72,7 +72,7 @@ def teacher() -> str:
 
 
 def settings(run: pathlib.Path, **changes) -> TrainConfig:
-    """Resolved settings of a tiny run in that folder."""
+    """The resolved settings of a tiny run in a folder."""
     source = {"data": pictures(), "cache": str(home() / "cache"), "run": str(run)}
     if changes.get("recipe") == "distill":
         source["distill_from"] = teacher()
@@ -80,7 +80,7 @@ def settings(run: pathlib.Path, **changes) -> TrainConfig:
 
 
 def arguments(config: TrainConfig) -> list[str]:
-    """The words of `kgan train` for those settings, where they differ from the defaults."""
+    """The arguments of `kgan train` for settings that differ from the defaults."""
     words = []
     for name, value in vars(config).items():
         default = getattr(TrainConfig(), name)
@@ -92,7 +92,7 @@ def arguments(config: TrainConfig) -> list[str]:
 
 
 def weights(run: pathlib.Path, step: int) -> dict[str, np.ndarray]:
-    """Every variable in a run's checkpoint of that step: networks, average, optimizers, pools."""
+    """All variables in a run's checkpoint: networks, average, optimizers and pools."""
     reader = tf.train.load_checkpoint(str(run / "checkpoints" / f"ckpt-{step}"))
     names = [name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
     return {name: reader.get_tensor(name) for name in names if "save_counter" not in name}
@@ -107,13 +107,13 @@ def lines(run: pathlib.Path) -> list[dict]:
 
 
 def determinism_ends():
-    """Body of a fixture: training on a CPU switches TensorFlow's determinism on, for the rest of the process."""
+    """Body of a fixture for training. On a CPU, it enables TensorFlow's determinism for the rest of the process."""
     yield
     framework_config.disable_op_determinism()
 
 
 def mount(folder: pathlib.Path, kilobytes: int) -> None:
-    """A file system that can be filled; skips the test where that is not allowed."""
+    """A file system that can be filled. The test is skipped if it cannot be mounted."""
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
     try:
@@ -132,10 +132,10 @@ def unmount(folder: pathlib.Path) -> None:
 
 
 class Process:
-    """`kgan ARGUMENTS` in a process of its own. It is forked from one that has imported TensorFlow but not used it."""
+    """`kgan ARGUMENTS` in a new process, which is a fork of one that has only imported TensorFlow."""
 
     def __init__(self, words: list[str], before=None):
-        """`before()` is called in the new process first; it must be importable."""
+        """`before()` is called first in the new process. It must be importable."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["kgan.training.train", "kgan.cli", "kgan.gan.one_way"])
         self.log = pathlib.Path(tempfile.mkstemp(dir=home(), suffix=".log")[1])
@@ -146,7 +146,7 @@ class Process:
         os.kill(self.process.pid, number)
 
     def wait(self, seconds: float = 60) -> int:
-        """The exit status; minus the signal's number if one killed it."""
+        """The exit status, or minus the number of the signal that killed the process."""
         self.process.join(seconds)
         if self.process.exitcode is None:
             self.process.kill()
@@ -159,7 +159,7 @@ class Process:
 
 
 def wait_for(process: Process, text: str, seconds: float = 90) -> None:
-    """Until a process has printed what the regular expression `text` finds."""
+    """Wait until the output of a process matches the regular expression `text`."""
     end = time.monotonic() + seconds
     while not re.search(text, process.output):
         if not process.process.is_alive() or time.monotonic() > end:

@@ -29,7 +29,7 @@ SIGNATURES = {
     "load": ("model",),
     "Client": ("server", "name", "version", "label", "timeout", "retries", "max_message_bytes"),
 }  # fmt: skip
-"""Parameters of what is called, in their order: to rename or move one breaks programs."""
+"""The parameters of public functions in their order. Renaming or moving one breaks programs."""
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from kgan.evaluation.measure import measured
 from kgan.metrics import artefacts
 
 CLEAN = {"checkerboard": 1.0, "droplets": 0.5, "haloes": 0.03, "inversion": 0.02}
-"""What a clean picture stays below."""
+"""Upper limits for clean pictures."""
 
 
 def meters(picture, content):
-    """Those of artefacts, as an evaluation takes them."""
+    """The measures of artefacts, as in an evaluation."""
     numbers = measured(picture, content, None, "")
     return {name: numbers[name] for name in CLEAN}
 
@@ -37,7 +37,7 @@ def decoded(data):
 
 
 def waves(period):
-    """A pattern [128, 128, 1] of that period in both directions, -1 to 1."""
+    """A pattern [128, 128, 1] in [-1, 1] with a period in both directions."""
     wave = np.cos(2 * np.pi / period * np.arange(128))
     return np.outer(wave, wave)[..., None]
 
@@ -71,7 +71,7 @@ def test_clean_pictures_are_not_accused(sample, style, change):
 
 
 def test_what_was_there_is_not_accused(sample):
-    """Spots and glows that the content has itself."""
+    """Spots and glows of the content do not count."""
     for picture in sample["flat"]:
         for faulty in (with_dots(picture), with_haloes(picture)):
             numbers = meters(faulty, faulty)

@@ -49,7 +49,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch, models):
-    """The current folder, with good and bad things of every kind in it."""
+    """The current folder, with valid and invalid files of all kinds."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -84,7 +84,7 @@ def listing(folder):
 
 
 def refused(place, capsys, words, status=2):
-    """The one line that the command says, after checking that it left nothing behind."""
+    """The error message of a command, which must be one line and leave no files."""
     before = listing(place)
     args = words.split()
     if args[0] == "train" and "--resume" not in args:
@@ -103,7 +103,7 @@ def refused(place, capsys, words, status=2):
 FOLDERS = (
     "train --content photos --style paintings --size 32 --steps 1 --filters 4 --blocks 1 --discriminator-filters 4"
 )
-"""Good settings, small enough to end soon should one of the tests below not be refused."""
+"""Valid settings of a short run, in case a command below is not refused."""
 
 TRAINING = {
     "train --content nowhere --style paintings": "nowhere: no such folder",
@@ -253,7 +253,7 @@ def test_check_lists_every_bad_file(place, capsys):
 
 @pytest.mark.slow
 def test_the_real_command_has_no_traceback(place):
-    """A process of its own: the same line and status that the tests above see from within, nothing of TensorFlow's."""
+    """A new process prints the same line and status as the tests above, and nothing from TensorFlow."""
     script = pathlib.Path(__file__).parents[1] / "scripts" / "train.py"
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     command = [sys.executable, script, "--content", "nowhere", "--style", "x"]

@@ -32,11 +32,11 @@ RESNET9_PRODUCTS = (
     + 3 * 3 * 128 * 256 * (64**2 + 128**2)
     + 9 * 2 * 3 * 3 * 256 * 256 * 64**2
 )
-"""Multiplications of a forward pass at 256x256: 56.8 thousand million."""
+"""Multiplications of a forward pass at 256x256: 56.8 billion."""
 
 
 def settings(recipe, **changes):
-    """Resolved settings; nothing is read from the folders."""
+    """Resolved settings. The folders are not read."""
     config = recipes.resolve(TrainConfig(recipe=recipe, content="photos", style="paintings", **{**SMALL, **changes}))
     return dataclasses.replace(config, jit=False, devices=1)
 
@@ -52,7 +52,7 @@ def pictures(config, seed=3):
 
 
 def weights(network):
-    """Without the vectors of spectral norms."""
+    """The number of weights, without the vectors of spectral norms."""
     return [weight.numpy() for weight in network.weights if weight.name != "u"]
 
 

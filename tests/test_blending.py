@@ -7,7 +7,7 @@ from kgan.images.blending import blend, feather, luma, mix, strips, with_colours
 
 
 def picture(seed, channels=3, height=13, width=17):
-    """All of [0, 1], its ends included."""
+    """Values in [0, 1] including 0 and 1."""
     values = np.random.default_rng(seed).integers(0, 256, (height, width, channels))
     return (values / 255).astype(np.float32)
 
@@ -17,7 +17,7 @@ def pixel(*values):
 
 
 def to_cb_cr(rgb):
-    """ITU-R BT.601, about 0."""
+    """Luma and chroma of ITU-R BT.601, with chroma around 0."""
     red, green, blue = np.moveaxis(np.asarray(rgb, np.float64), -1, 0)
     y = 0.299 * red + 0.587 * green + 0.114 * blue
     return np.stack([(blue - y) / 1.772, (red - y) / 1.402], axis=-1)
@@ -87,7 +87,7 @@ def test_alpha_of_the_content_is_kept(weight):
 
 
 def test_hidden_colours_do_not_bleed_in():
-    """Half of an opaque blue and half of nothing, which is stored as white: blue, half transparent."""
+    """Half opaque blue and half transparent white give half transparent blue."""
     made = blend(pixel(0, 0, 1, 1), pixel(1, 1, 1, 0), 0.5)
     assert made[0, 0] == pytest.approx([0, 0, 1, 0.5])
 
@@ -102,7 +102,7 @@ def test_unequal_alphas_by_hand():
 
 
 def test_kept_colours_by_hand():
-    """Luma of (0.6, 0.4, 0.2) is 0.437, of the gray 0.537: every channel 0.1 up."""
+    """The luma of (0.6, 0.4, 0.2) is 0.437 and of the gray 0.537, so each channel increases by 0.1."""
     made = with_colours_of(pixel(0.6, 0.4, 0.2), pixel(0.537, 0.537, 0.537))
     assert made[0, 0] == pytest.approx([0.7, 0.5, 0.3], abs=1e-6)
 

@@ -31,7 +31,7 @@ def test_an_interval_holds_the_mean_19_times_in_20():
 
 
 def test_differences_are_paired():
-    """What all pictures share cancels: the difference is certain though each mean is not."""
+    """Variation that both share cancels: the difference is certain although each mean is not."""
     random = np.random.default_rng(0)
     shared = random.normal(size=60)
     gain = bootstrap.mean_interval((shared + 0.1 + random.normal(0, 0.01, 60)) - shared, seed=0)

@@ -29,7 +29,7 @@ def saved(gan, tmp_path):
 
 
 def put(gan, number):
-    """Every weight and the step become `number`."""
+    """Set all weights and the step to `number`."""
     gan.step.assign(number)
     for variable in gan.generator.variables + gan.maker_optimizer.variables:
         variable.assign(np.full(variable.shape, number, variable.dtype))

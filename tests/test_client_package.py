@@ -34,7 +34,7 @@ for server in ("http://127.0.0.1:9", "grpc://127.0.0.1:9"):
 statuses = [cli.main(sys.argv[k].split()) for k in range(2, len(sys.argv))]
 sys.exit(repr(statuses))
 """
-"""Runs commands where nothing can be imported but the modules named by the first word."""
+"""Runs commands in a process that can import only the modules in the first argument."""
 
 
 def requirements(setup: pathlib.Path) -> dict[str, str]:
@@ -74,7 +74,7 @@ def test_it_requires_a_part_of_what_kgan_requires():
 
 
 def test_its_requirements_are_enough(tmp_path):
-    """In a process that can import nothing else: the client, `kgan request`, `kgan check`, and a word for the rest."""
+    """The client, `kgan request` and `kgan check` work without other modules. Other commands print an error message."""
     allowed = modules_of(requirements(ROOT / "scripts" / "client" / "setup.cfg")) | set(sys.stdlib_module_names)
     assert {"numpy", "PIL", "grpc", "google"} <= allowed
     assert not {"tensorflow", "keras"} & allowed

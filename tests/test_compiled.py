@@ -25,7 +25,7 @@ def driver(tmp_path, monkeypatch):
 
 
 def kept_in(monkeypatch, cache, driver):
-    """The folder that TensorFlow is told of."""
+    """The cache folder in TensorFlow's flags."""
     monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
     compiled.keep(str(cache), driver)
     directory, devices = os.environ["TF_XLA_FLAGS"].split()
@@ -96,7 +96,7 @@ def test_forgetting_takes_compiled_programs_alone(tmp_path, driver, monkeypatch)
 
 
 def keep_in(folder):
-    """TensorFlow keeps compiled steps in `folder`, on a CPU too: the user's flags say so."""
+    """Make TensorFlow store compiled steps in `folder`, on a CPU too, by the user's flags."""
     os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={folder}"
 
 
@@ -106,7 +106,7 @@ def train(words, folder):
 
 
 def steps_in(folder):
-    """The programs of whole steps: those with an update are by far the largest."""
+    """The programs of whole training steps, which are by far the largest."""
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     return [name for name, size in sizes.items() if size > max(sizes.values()) / 2]
 

@@ -34,7 +34,7 @@ def gradient(height=24, width=40):
 
 
 def profile_with_red_and_blue_swapped():
-    """sRGB whose red and blue primaries changed places, under another name: red in the file is blue to the eye."""
+    """An sRGB profile with swapped red and blue primaries: red in the file is shown as blue."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     profile = profile.replace("sRGB".encode("utf-16-be"), "kgan".encode("utf-16-be"))
     return profile.replace(b"rXYZ", b"tmp_").replace(b"bXYZ", b"rXYZ").replace(b"tmp_", b"bXYZ")
@@ -179,7 +179,7 @@ def test_first_frame_of_an_animation(file_format, colours):
 
 
 def test_first_frame_after_a_still_for_programs_that_play_nothing():
-    """The still is not under it: its own colours and transparency, as browsers show it."""
+    """The first frame is not drawn over the still picture, as in browsers."""
     still = animation("PNG", (255, 0, 0, 255), (0, 255, 0, 128), (0, 0, 255, 255), default_image=True, blend=1)
     assert read_picture(still).pixels[0, 0].tolist() == [0, 255, 0, 128]
 
@@ -191,7 +191,7 @@ def test_phone_jpeg_with_several_pictures():
 
 
 def gif(pixels, canvas=None, at=(0, 0), **options):
-    """A still GIF, on a canvas that it may not fill."""
+    """A still GIF whose frame may be smaller than its canvas."""
     image = Image.fromarray(pixels)
     image.putpalette([value for level in range(256) for value in (level, 255 - level, 7)])
     data = bytearray(encoded(image, "GIF", optimize=False, **options).getvalue())
@@ -221,7 +221,7 @@ def test_gif_that_does_not_fill_its_canvas_is_transparent_there(options):
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "GIF"])
 @pytest.mark.parametrize("lossless", [True, False])
 def test_lossless_files_are_known_as_such(file_format, lossless):
-    """Also where a long profile or metadata stand before the pixels."""
+    """This also works with a long profile or metadata before the pixels."""
     expected = lossless or file_format != "WEBP"
     image = Image.fromarray(gradient())
     long = {"icc_profile": profile_with_red_and_blue_swapped() + bytes(9999), "exif": b"Exif\0\0" + bytes(5001)}
@@ -290,7 +290,7 @@ def size_is_refused(picture):
 
 
 def test_the_limit_is_asked_for():
-    """What the flag allows is decoded (and found to be damaged here), also by processes that are started."""
+    """A picture that the option allows is decoded, also in worker processes. Here it is damaged."""
     bomb = png_claiming(20_000, 10_000)
     assert size_is_refused(bomb)
     with at_most(200):
@@ -315,7 +315,7 @@ def test_a_limit_that_is_no_number(monkeypatch):
 
 
 def test_large_pictures_are_read_in_silence(recwarn):
-    """A phone's 108 megapixels and a panorama: flat, so the shortest files that such pictures can have as PNG."""
+    """A phone's 108 megapixels and a panorama. They are flat, and so the shortest possible PNG files."""
     before = Image.MAX_IMAGE_PIXELS
     for size in ((12_000, 9_000), (20_992, 5_248)):
         flat = encoded(Image.new("L", size, 7), "PNG", compress_level=9)

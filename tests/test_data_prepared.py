@@ -125,7 +125,7 @@ def test_lossless_after_a_long_profile(tmp_path):
 
 
 def test_animations_are_told_of_in_one_line(folder, spec, capsys):
-    """Each time, as bad pictures are; a still GIF is a picture like others."""
+    """Animations are reported each time. A still GIF is not reported."""
     Image.fromarray(pixels(7)).save(folder / "still.gif")
     frames = [Image.new("RGB", (32, 24), colour) for colour in ("red", "blue")]
     for name in ("a.gif", "b.webp", "c.png"):
@@ -327,7 +327,7 @@ def test_several_shards_read_as_one(tmp_path):
 
 
 def test_order_survives_tfds_buckets(tmp_path, monkeypatch):
-    """Over a gigabyte TFDS goes by way of many files; here over 100 bytes."""
+    """TFDS uses many files above a gigabyte. In this test, it does so above 100 bytes."""
     monkeypatch.setattr(tfds.core.shuffle, "MAX_MEM_BUFFER_SIZE", 100)
     names = [f"{index}.png" for index in range(300)]
     home = builder.write(((name, name.encode() * 10) for name in names), len(names), 3, tmp_path / "set")
@@ -480,7 +480,7 @@ def test_names_to_the_letter_come_first_and_unsure_ones_are_named(tmp_path, caps
 
 
 def test_pairs_at_other_resolutions_show_the_same_place(tmp_path):
-    """A ramp in both directions, and the same at half its size: the crops are equal up to rounding."""
+    """Crops of a ramp and of the same ramp at half its size are equal up to rounding."""
     ramp = np.stack(np.meshgrid(np.linspace(0, 255, 240), np.linspace(0, 255, 180)), -1)
     whole = Image.fromarray(np.dstack([ramp, ramp[..., :1]]).astype(np.uint8))
     for folder, size in (("a", (240, 180)), ("b", (120, 90))):
@@ -507,7 +507,7 @@ def test_a_pair_of_tests_without_equal_shapes(tmp_path, capsys):
 
 
 def test_what_kgan_wrote_below_the_pictures_is_not_trained_on(tmp_path):
-    """The cache lies in the pictures' folder, as a run does."""
+    """The cache is inside the folder of the pictures, as a run may be."""
     shaped(tmp_path / "a/x.png", 20, 20)
     shaped(tmp_path / "a/run/samples/0.png", 20, 20)
     config(tmp_path, content="a").save(tmp_path / "a/run/config.json")
@@ -523,7 +523,7 @@ def test_what_kgan_wrote_below_the_pictures_is_not_trained_on(tmp_path):
 
 
 def test_names_that_are_no_utf8_come_through(tmp_path, spec, capsys):
-    """Into the cache, its index, and out again; shown escaped."""
+    """Such names are stored in the cache and its index, and are printed escaped."""
     shaped(tmp_path / "set/a.png", 20, 20)
     odd = odd_name(tmp_path / "set")
     odd_name(tmp_path / "set", b"b\xff\n.png").write_bytes(b"x")
@@ -543,7 +543,7 @@ def test_names_that_are_no_utf8_come_through(tmp_path, spec, capsys):
 
 
 def test_prepared_tfds_folder(folder, spec, tmp_path):
-    """A set that kgan prepared is one of TFDS: it comes back the same, names included."""
+    """A set that kgan prepared is a TFDS set. Reading it gives the same pictures and names."""
     original = prepare(folder, spec)
     (home,) = (path.parent for path in spec.cache.rglob("dataset_info.json"))
     pictures = open_pictures(config(tmp_path / "other", "paired", content=f"tfds:{home}", style=f"tfds:{home}"))
@@ -553,7 +553,7 @@ def test_prepared_tfds_folder(folder, spec, tmp_path):
 
 
 class Shapes(tfds.core.GeneratorBasedBuilder):
-    """A set as the catalog has them: TFRecord, four splits, no names."""
+    """A set as in the catalog: TFRecord, four splits, no names."""
 
     VERSION = tfds.core.Version("1.0.0")
 

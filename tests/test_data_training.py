@@ -19,7 +19,7 @@ from kgan.runs.settings import TrainConfig
 
 
 def picture(index, height=48, width=64):
-    """Smooth, and told apart by its blue value."""
+    """A smooth picture that is identified by its blue value."""
     y, x = np.mgrid[:height, :width]
     return np.stack([x * 255 // width, y * 255 // height, 0 * x + index], -1).astype(np.uint8)
 
@@ -67,7 +67,7 @@ def test_every_epoch_shows_every_picture_once(length, seed, domain, epoch):
 
 
 def test_order_is_golden():
-    """Runs that were started with another version must resume in the same order."""
+    """Runs of other versions must be resumed in the same order."""
     assert permutation(10, 0, 0, 0).tolist() == [0, 8, 9, 3, 7, 5, 1, 2, 6, 4]
 
 
@@ -121,7 +121,7 @@ def test_window_at_full_resolution_is_the_slice():
 
 @pytest.mark.parametrize("side", [100, 200, 399, 400, 800])
 def test_jpeg_at_a_fraction_of_its_size_equals_the_png(side):
-    """Decoding at 1/2, 1/4 and 1/8 is a shortcut, not another picture."""
+    """Decoding at 1/2, 1/4 and 1/8 gives the same picture."""
     pixels = picture(90, 810, 900)
     window = tf.constant([8, 64, side])
     jpeg = augmentation.decode_window(encoded(pixels, "JPEG", quality=98, subsampling=0), window, 100, 3).numpy()

@@ -49,7 +49,7 @@ def test_it_fails_below_its_promise():
 
 
 def shown(store):
-    """The pictures of a store as an evaluation sees them."""
+    """The pictures of a store as an evaluation reads them."""
     for encoded in store.encoded(np.arange(len(store))):
         yield fitted(np.asarray(Image.open(io.BytesIO(encoded))), settings().size)
 

@@ -34,7 +34,7 @@ def content(count=2, size=16, channels=3):
 
 
 def expected(pictures):
-    """What the teacher of `small_runs` makes of them, by way of its own function for pictures in [0, 1]."""
+    """The results of the teacher of `small_runs`, computed with its function for pictures in [0, 1]."""
     return export.load(small_runs.teacher())(pictures * 0.5 + 0.5) * 2 - 1
 
 

@@ -10,7 +10,7 @@ import kgan
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
 FILES = [path for path in sorted((ROOT / "kgan").rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")]
-"""Found by their text: importing all of kgan would bring TensorFlow into the process that only collects the tests."""
+"""Modules with examples, found by their text. Importing them would import TensorFlow when tests are collected."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -21,7 +21,7 @@ def test_examples(path):
 
 
 def test_a_wrong_example_would_fail():
-    """The examples are found, and compared."""
+    """Examples are found and compared."""
     wrong = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, None)
     assert doctest.DocTestRunner(verbose=False).run(wrong, out=lambda text: None).failed == 1
     pairs = importlib.import_module("kgan.metrics.pairs")

@@ -377,7 +377,7 @@ def test_a_synthesis_run_has_fid_and_kid_alone(tmp_path, capsys):
 
 @pytest.mark.parametrize("shift", [0.0, 0.01, 1.0])
 def test_no_interval_of_fid_goes_below_zero(shift):
-    """Of few pictures of nearly the reference, whose resamples lie far above the value and far apart."""
+    """A few pictures that are similar to the reference, so that resamples are far above the value."""
     random = np.random.default_rng(0)
     made, reference = random.normal(shift, 1.0, (12, 8)), random.normal(0.0, 1.0, (12, 8))
     counts = draws(12, 200, seed=0), draws(12, 200, seed=1)

@@ -100,7 +100,7 @@ def drawing(tmp_path_factory):
 
 @pytest.fixture
 def plain(tmp_path, drawing):
-    """A copy of some SavedModel, which a test may replace."""
+    """A copy of a SavedModel, which a test may replace."""
     return shutil.copytree(drawing[1], tmp_path / "saved")
 
 
@@ -155,7 +155,7 @@ def test_facts_travel_with_every_file(tmp_path, drawing, plain):
 
 @pytest.mark.parametrize("kind", ["content", "content_noise"])
 def test_saved_models_of_before_are_read(tmp_path, kind):
-    """Their serving_default was of floats; of models with noise it drew from one seed, beside from_noise."""
+    """Their serving_default took floats. For models with noise it used one seed; they also had from_noise."""
     stylist = Stylist(make_generator(kind))
     root = tf.Module()
     root.weights = [variable.value for variable in stylist.generator.variables]
@@ -198,7 +198,7 @@ def test_a_conversion_that_differs_is_an_error_and_leaves_nothing(tmp_path, monk
 
 
 def make_run(folder, generator, config):
-    """A run folder as training leaves it: settings and a checkpoint of an object with `stylist` and more."""
+    """A run folder with settings and a checkpoint of an object with `stylist` and other attributes."""
     folder.mkdir()
     config.save(folder / "config.json")
     gan = tf.Module()

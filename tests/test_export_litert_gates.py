@@ -20,7 +20,7 @@ KERNEL = tf.constant(np.random.default_rng(6).normal(size=(3, 3, 3, 3)).astype(n
 
 
 def converted(function, shape=(1, 16, 16, 3), more=()):
-    """A .tflite model of a function of one picture; `more` operation sets beside LiteRT's own."""
+    """A .tflite model of a function of one picture, with `more` operation sets besides LiteRT's own."""
     traced = tf.function(lambda image: {"stylized": function(image)})
     concrete = traced.get_concrete_function(tf.TensorSpec(shape, tf.float32, "image"))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], trackable_obj=tf.Module())
@@ -105,7 +105,7 @@ def test_variables():
 
 
 def test_a_file_without_its_weights():
-    """The trap itself: converted without an object that holds the variables."""
+    """A model that is converted without an object that holds its variables."""
     generator = make_generator("gray_pool")
     weights = litert_gates.kernel_weights(generator)
     stylist = Stylist(generator)
@@ -141,7 +141,7 @@ def test_likeness_asks_the_worst_picture():
 
 
 def refused(generator, folder, **more):
-    """The one line of an export that fails, and leaves nothing."""
+    """The error message of an export that fails and leaves no files."""
     with pytest.raises(RunError) as caught:
         export_variants(generator, folder, sizes=(32,), pictures=PICTURES, **more)
     assert not list(folder.iterdir())
@@ -150,7 +150,7 @@ def refused(generator, folder, **more):
 
 @pytest.mark.parametrize("variant", ["float16", "int8"])
 def test_a_conversion_to_another_model_is_refused(tmp_path, monkeypatch, variant):
-    """The weights that get into the file are not those of the generator."""
+    """The weights in the file differ from those of the generator."""
     functions = litert_fixed.fixed_functions
     other = Stylist(make_generator("content"))
     monkeypatch.setattr(litert_fixed, "fixed_functions", lambda _, sizes: functions(other, sizes))

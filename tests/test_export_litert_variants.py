@@ -29,7 +29,7 @@ SIZES = (32, 64)
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A run and all its variants, by the command line."""
+    """A run and all its variants from the command line."""
     folder = tmp_path_factory.mktemp("variants")
     root = small_runs.pictures()
     config = recipes.resolve(TrainConfig(data=root, filters=8, blocks=1, size=32))
@@ -129,7 +129,7 @@ def test_the_sidecar_tells_what_the_file_is(exported):
 
 
 def test_test_vectors_are_what_the_interpreter_gives(exported):
-    """Read as a program without kgan would, from the JSON's words alone."""
+    """The test vectors are read with the JSON file alone, as in a program without kgan."""
     _, folder = exported
     for path in files(folder):
         told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["test_vectors"]

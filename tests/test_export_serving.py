@@ -28,7 +28,7 @@ LIMIT = 1_000_000
 
 
 def pixels(height, width, channels=3, seed=0):
-    """A smooth picture, so that lossy formats keep it near; transparent in places with 4 channels."""
+    """A smooth picture, which lossy formats change little. With 4 channels, parts are transparent."""
     y, x = np.mgrid[:height, :width]
     waves = [127 + 127 * np.sin((seed + k + 1) * (x / width + (k + 2) * y / height)) for k in range(channels)]
     return np.stack(waves, -1).astype(np.uint8)
@@ -55,14 +55,14 @@ def chunk(kind, content):
 
 
 def bomb(side):
-    """A whole PNG, 1 bit a pixel, all black: a thousandth of the bytes that its pixels take."""
+    """A complete black PNG with 1 bit per pixel. The file has a thousandth of the bytes of its pixels."""
     rows = zlib.compress(bytes(side * (1 + (side + 7) // 8)), 9)
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def megabytes(what):
-    """Of this process: VmRSS, now, or VmHWM, at most."""
+    """Memory of this process: VmRSS is the current value, VmHWM the largest."""
     return int(pathlib.Path("/proc/self/status").read_text(encoding="utf-8").split(f"{what}:")[1].split()[0]) / 1000
 
 
@@ -149,7 +149,7 @@ def test_what_is_no_picture_is_told_why(name):
 
 @pytest.mark.parametrize("name", ["jpeg", "exif_6_big", "png_palette_transparent", "webp", "webp_alpha"])
 def test_no_cut_and_no_changed_byte_fails_the_operation(name):
-    """Whatever happens to a file, it is read whole or refused."""
+    """A damaged file is either read completely or refused."""
     data, _ = GOOD[name]
     draw = np.random.default_rng(0)
     whole = decode(data)[0]
@@ -181,7 +181,7 @@ def test_a_bomb_costs_no_memory_and_the_next_request_works():
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """kind -> (the stylist, the folder of its SavedModel, its signatures), made once each."""
+    """(stylist, folder of its SavedModel, signatures) by kind. Each is made once."""
 
     @functools.cache
     def make(kind, memory=2e9):
@@ -255,7 +255,7 @@ def test_bad_rows_leave_their_neighbours_alone(served):
 
 
 def test_many_requests_at_once(served):
-    """Each gets what it gets alone, and memory does not grow, though every third row is refused."""
+    """Each row has the same result as alone, and memory does not grow, although every third row is refused."""
     _, _, signatures = served("content")
     files = [GOOD[name][0] for name in ("jpeg", "png_alpha", "webp_alpha", "exif_6_big", "png_palette", "webp")]
     files += [BAD[name][0] for name in ("jpeg_cut", "webp_cut", "png_wrong")]
@@ -310,7 +310,7 @@ def test_pictures_beyond_the_cap_come_back_in_their_size(served):
     [(30, 40, (30, 40)), (90, 160, (45, 80)), (1, 3600, (1, 225)), (1, 100, (1, 100)), (5000, 2, (225, 1))],
 )
 def test_affordable_sizes(height, width, expected):
-    """3600 pixels, sides counted as 16 at least: 225 x 16 = 3600."""
+    """3600 pixels with sides of at least 16: 225 x 16 = 3600."""
     assert tuple(map(int, affordable_size(tf.constant(height), tf.constant(width), 3600, 16))) == expected
 
 
@@ -364,7 +364,7 @@ def test_the_servers_loader_runs_it(served, tmp_path):
 
 @pytest.mark.slow
 def test_saved_model_cli_runs_it(served):
-    """TensorFlow's own tool: a session of its first kind, as the server uses, in a process without kgan."""
+    """TensorFlow's own tool uses a TensorFlow 1 session, as the server does, in a process without kgan."""
     _, folder, _ = served("content")
     tool = pathlib.Path(sys.executable).with_name("saved_model_cli")
     given = f"image_bytes=[{GOOD['jpeg'][0]!r}, {BAD['jpeg_cut'][0]!r}]"

@@ -41,7 +41,7 @@ FLAGS = {
     "batching_parameters_file",
     "monitoring_config_file",
 }
-"""Those of tensorflow_model_server (model_servers/main.cc) that may be used."""
+"""Flags of tensorflow_model_server (model_servers/main.cc)."""
 
 BATCHING = {
     ("max_batch_size", 1, "Int64Value"),
@@ -58,7 +58,7 @@ BATCHING = {
 
 
 def fill(folder):
-    """Slowly, as a SavedModel is written."""
+    """Write slowly, as a SavedModel is written."""
     folder.mkdir()
     for name in ("saved_model.pb", "variables"):
         (folder / name).write_text(str(threading.get_ident()), encoding="utf-8")
@@ -126,7 +126,7 @@ def make_small_run(folder, **settings):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A folder of models, as three exports leave it: two versions of `stylist`, one of `dreamer`, which takes noise."""
+    """A folder of models after three exports: two versions of `stylist`, and one of `dreamer`, which takes noise."""
     folder = tmp_path_factory.mktemp("exported")
     first = make_small_run(folder / "first")
     second = make_small_run(folder / "second", recipe="article")
@@ -202,7 +202,7 @@ def test_the_page_tells_the_numbers_as_they_are():
 
 @pytest.mark.parametrize("version", ["stylist/1", "dreamer/1"])
 def test_warmup_requests_replay_against_the_model(root, version):
-    """Read by the official protocol, as the server does it; each signature is among them."""
+    """The requests are valid messages of the official protocol, and there is one for each signature."""
     signatures = tf.saved_model.load(str(root / version)).signatures
     asked = []
     for record in tf.data.TFRecordDataset(str(root / version / WARMUP)):

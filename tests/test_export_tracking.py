@@ -30,7 +30,7 @@ def nested():
 
 
 def test_plain_checkpoints_of_lists_lose_weights():
-    """Why the module exists; when this fails, Keras has mended it and the module can go."""
+    """The reason for the module. If this test fails, Keras has fixed the problem and the module can be removed."""
     assert len(tracking.untracked(nested())) == 6
 
 
@@ -59,7 +59,7 @@ def test_generators_come_back_bit_for_bit(tmp_path, name):
 
 
 def test_a_variable_out_of_reach_is_an_error():
-    """A list in a list is not looked into."""
+    """Nested lists are not searched."""
     model = Nested(deeper=[[keras.layers.Dense(2)]])
     model.deeper[0][0](np.zeros((1, 2), np.float32))
     with pytest.raises(ValueError, match="should hold every variable"):

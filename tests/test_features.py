@@ -142,7 +142,7 @@ def test_a_missing_or_unsuitable_file_is_one_clear_line(tmp_path):
 
 
 def test_one_more_feature_network_takes_one_file(tmp_path, monkeypatch, capsys):
-    """A file with a row: the help names it, the settings take it, a typo finds it, and terms see through it."""
+    """A file with a row is sufficient: the help, the settings, suggestions and loss terms use it."""
     (tmp_path / "networks" / "features").mkdir(parents=True)
     code = """
 import tensorflow as tf

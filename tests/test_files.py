@@ -44,7 +44,7 @@ def test_nothing_changes_when_writing_fails(tmp_path, error):
 
 
 def test_others_may_read_it(tmp_path):
-    """As any file that this user makes: not only its owner."""
+    """Files have the usual permissions of the user, not only for the owner."""
     before = os.umask(0o027)
     try:
         files.write_bytes(tmp_path / "a.bin", b"\x00\xff")
@@ -118,7 +118,7 @@ def test_what_a_killed_process_leaves_is_hidden_and_swept(tmp_path):
 
 @pytest.fixture(params=["file", "folder"])
 def place(request, tmp_path):
-    """A lock of its own is that of another process: locks belong to what was opened."""
+    """A second lock of this process is like that of another process, because locks belong to open files."""
     return tmp_path / "lock" if request.param == "file" else tmp_path
 
 

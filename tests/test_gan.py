@@ -118,7 +118,7 @@ def test_the_moving_average_by_hand():
 
 @functools.cache
 def article(**symbols):
-    """Both players' weights after one update; every symbol is 1 unless given."""
+    """The weights of both players after an update. All symbols are 1 by default."""
     config = settings(recipe="article", **symbols, **SGD)
     gan = train(make(config), batches(config, 1))
     return {player: weights(getattr(gan, player)) for player in ("generator", "discriminator")}

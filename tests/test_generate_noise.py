@@ -35,7 +35,7 @@ def test_same_seed_same_noise_in_a_graph_too(distribution):
 
 
 def test_golden():
-    """Philox: these values hold on every machine and TensorFlow version, or seeds mean nothing."""
+    """Philox gives these values on all machines and TensorFlow versions. Otherwise seeds would be useless."""
     assert noise.sample(7, (3,)).numpy() == pytest.approx(GOLDEN, abs=1e-5)
 
 

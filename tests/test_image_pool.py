@@ -6,12 +6,12 @@ from kgan.gan.image_pool import ImagePool
 
 
 def numbered(first, count):
-    """Pictures whose every pixel is their number, from 1."""
+    """Pictures whose pixels are all equal to their number, from 1."""
     return tf.reshape(tf.range(first, first + count, dtype=tf.float32), (count, 1, 1, 1)) * tf.ones((1, 2, 2, 3))
 
 
 def exchange_many(pool, batch_size, steps, seed=0):
-    """What the pool showed, a list of picture numbers for each step."""
+    """The numbers of the pictures that the pool returned at each step."""
     exchange = tf.function(pool.exchange)
     shown = []
     for step in range(steps):

@@ -32,7 +32,7 @@ def names(folder, outputs=()):
 
 
 def odd_name(folder, name=b"caf\xe9.png"):
-    """A picture whose name is no UTF-8."""
+    """A picture whose name is not valid UTF-8."""
     try:
         return picture(folder / os.fsdecode(name))
     except OSError as error:
@@ -85,7 +85,7 @@ def test_a_folder_may_be_named_by_a_link(tmp_path):
 
 
 def kgan_folders(root):
-    """A run, an exported model, a cache, and an output; and folders that look alike and are none."""
+    """A run, an exported model, a cache and an output, and folders that only look similar."""
     for name in ("run/samples/0.png", "model/x.png", "cache/x.png", "painted/x.png", "foreign/a.png", "list/b.png"):
         picture(root / name)
     recipes.resolve(TrainConfig(content="a", style="b")).save(root / "run/config.json")

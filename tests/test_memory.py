@@ -19,7 +19,7 @@ MACHINE = {"proc/meminfo": "MemTotal: 9000 kB\nMemAvailable: 8000 kB\nSwapFree: 
 
 
 def system(root, files):
-    """A folder that looks like / to those who ask for memory."""
+    """A folder with fake /proc and /sys."""
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def test_swap_counts_where_it_may_be_used(tmp_path):
 
 
 def test_a_system_that_says_nothing(tmp_path):
-    """As macOS, which has no /proc: some share of the machine, and no error."""
+    """Without /proc, as on macOS, the result is a fraction of the machine's memory, and there is no error."""
     assert 0 < memory.available(root=tmp_path) < math.inf
 
 
@@ -140,7 +140,7 @@ def test_what_is_affordable_is_needed(pixels):
 
 
 def peak_growth(act):
-    """Bytes by which this process was larger at its largest while `act` ran."""
+    """The growth of this process's peak memory while `act` runs, in bytes."""
     status = pathlib.Path("/proc/self/status")
 
     def read(name):
@@ -194,7 +194,7 @@ def test_the_guard_leaves_nothing_behind():
 
 @pytest.fixture
 def group():
-    """A control group of this machine with a limit of 200 MB, as the file into which a process writes its number."""
+    """A control group with a limit of 200 MB: the file to which a process writes its number."""
     places = {"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"}
     for place, name in places.items():
         folder = pathlib.Path(place, f"kgan-test-{os.getpid()}")
@@ -211,7 +211,7 @@ def group():
 
 @pytest.mark.parametrize("chunk", [MB, 300 * MB])
 def test_the_guard_is_faster_than_the_kernel(group, chunk):
-    """Without it the kernel kills the process: status -9 and no word."""
+    """Without the guard, the kernel kills the process with status -9 and no message."""
     code = f"""if True:
         import os, sys
         open({str(group)!r}, "w").write(str(os.getpid()))

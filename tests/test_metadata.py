@@ -28,7 +28,7 @@ def picture(height=24, width=40):
 
 
 def camera_exif(orientation=6, order="<", thumbnail=True):
-    """As a camera writes it: two directories, places, a maker's note that counts from the start, a thumbnail."""
+    """EXIF as of a camera: two directories, GPS data, a maker note with offsets from the start, and a thumbnail."""
     exif = Image.Exif()
     exif.endian = order
     exif[ExifTags.Base.Make], exif[ExifTags.Base.Copyright] = "Maker", "Ann 2024"
@@ -56,7 +56,7 @@ def _with_thumbnail(data, order):
 
 
 def written(tmp_path, name, source, lossless=False):
-    """The file that kgan writes of what it reads in another."""
+    """The file that kgan writes for another one."""
     read = read_picture(source)
     save_picture(read.pixels, tmp_path / name, read.profile, read.metadata, lossless or read.lossless)
     return Image.open(tmp_path / name)
@@ -87,7 +87,7 @@ def test_exif_goes_from_every_format_to_every_format(tmp_path, before, after, or
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_nothing_else_of_exif_moves(tmp_path, order):
-    """Maker notes point to places by their distance from the start."""
+    """Maker notes contain offsets from the start."""
     before = camera_exif(orientation=1, order=order, thumbnail=False)
     after = read_picture(saved(tmp_path, "a.png", exif=before)).metadata.exif
     assert len(after) == len(before)
@@ -96,7 +96,7 @@ def test_nothing_else_of_exif_moves(tmp_path, order):
 
 
 def test_exif_of_a_picture_longer_than_a_short_number(tmp_path):
-    """70000 pixels do not fit into the two bytes that cameras give to the width."""
+    """70000 pixels do not fit into the two bytes that cameras use for the width."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 1
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExifImageWidth] = 100
@@ -147,7 +147,7 @@ def test_texts_of_png(tmp_path):
 
 
 def test_comments_and_captions(tmp_path):
-    """A comment becomes a text in PNG and comes back; IPTC, which agencies write, stays in JPEG."""
+    """A comment becomes a text in PNG and a comment in JPEG again. IPTC, which agencies write, stays in JPEG."""
     iptc = b"\x1c\x02\x78\x00\x05hello"
     resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc
     segment = b"\xff\xed" + struct.pack(">H", 16 + len(resource)) + b"Photoshop 3.0\0" + resource

@@ -126,7 +126,7 @@ def test_a_metric_of_another_package(tmp_path, monkeypatch):
 
 
 def test_every_row_loads_and_takes_what_it_names():
-    """Of kgan's own: a function whose arguments are as many as its inputs, and names that thresholds can hold."""
+    """For kgan's metrics, the numbers of arguments and inputs are equal, and names are valid in thresholds."""
     kinds = {"picture", "content", "truth", "features", "reference_features", "styles", "content_styles",
              "reference_styles"}  # fmt: skip
     for metric in metrics_in_order():

@@ -32,7 +32,7 @@ def exported(tmp_path_factory):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch, exported):
-    """The current folder, and the home folder beside it: a run and an export in both."""
+    """The current folder and the home folder, both with a run and an export."""
     for folder in (tmp_path / "here", tmp_path / "home"):
         (folder / "runs" / "first").mkdir(parents=True)
         SETTINGS.save(folder / "runs" / "first" / "config.json")

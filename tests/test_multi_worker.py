@@ -185,7 +185,7 @@ class TestManifest:
 
 
 class Worker(threading.Thread):
-    """A member of a cluster in a thread: calls `work(cluster)` inside, keeps what that gave or raised."""
+    """A member of a cluster in a thread. It calls `work(cluster)` and stores the result or the error."""
 
     def __init__(self, workers, index, work, settings=None):
         super().__init__(daemon=True)

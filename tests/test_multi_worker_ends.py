@@ -43,7 +43,7 @@ def test_when_one_is_killed_the_others_end_and_all_can_go_on_until_a_signal_to_o
 
 
 def forgotten(run, step):
-    """What the checkpoint of that step held, which is gone: whoever goes on makes it again, from the one before."""
+    """The contents of a checkpoint, which is then removed. A resumed run makes it again from the one before."""
     held = small_runs.weights(run, step)
     for path in (run / "checkpoints").glob(f"ckpt-{step}.*"):
         path.unlink()

@@ -14,7 +14,7 @@ from kgan.runs.settings import TrainConfig
 
 
 def settings(recipe="cyclegan", **changes) -> TrainConfig:
-    """The recipe's own settings, with small networks."""
+    """The settings of a recipe with small networks."""
     known = {field.name for field in dataclasses.fields(TrainConfig)}
     values = {key: value for key, value in dataclasses.asdict(recipes.find(recipe)).items() if key in known}
     small = {"size": 32, "filters": 4, "blocks": 1, "discriminator_filters": 4}
@@ -32,7 +32,7 @@ def noise_like(model, height, width, count=2):
 
 
 def awake(model):
-    """All weights random, so that every layer takes part (a fresh batch norm or residual head hides others)."""
+    """Make all weights random, so that each layer has an effect. A new batch norm or residual head hides others."""
     random = np.random.default_rng(0)
     for weight in model.weights:
         change = random.normal(0, 0.2, weight.shape)

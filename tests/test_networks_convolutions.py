@@ -10,7 +10,7 @@ EXACT = 1e-11
 
 
 def with_gradients(function, *inputs, upstream):
-    """[the result, and its gradients along `upstream`] as NumPy arrays."""
+    """The result and its gradients for `upstream`, as NumPy arrays."""
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         result = function(*inputs)

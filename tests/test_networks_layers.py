@@ -13,7 +13,7 @@ GOLDEN = np.load(
 )  # scripts/make_instance_norm_golden.py
 
 EXACT = 1e-12
-"""What two ways of summing some hundred numbers of about 1 may differ by in float64, whose last bit is 2.2e-16."""
+"""Tolerance of sums of some hundred numbers of about 1 in a different order in float64, whose epsilon is 2.2e-16."""
 
 
 def golden_layer(dtype="float32"):

@@ -17,7 +17,7 @@ from kgan.runs.settings import TrainConfig
 
 
 def generator(spread=0.2, **arguments):
-    """With weights that are all random, norms' statistics too."""
+    """A network with random weights and random statistics of norms."""
     model = MobileGenerator(**{"filters": 4, "blocks": 2, "residual": True, **arguments})
     model.build((None, None, None, 3))
     draw = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def test_norms_stand_at_the_coarsest_resolution_alone(stride, up):
 
 
 def operations(path):
-    """How often each operation stands in a file."""
+    """The number of each operation in a file."""
     content = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
     graph = content.subgraphs[0]

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built from a copy: what former builds left in the tree must not get in."""
+    """A wheel that is built from a copy of the tree without files of previous builds."""
     folder = tmp_path_factory.mktemp("wheel")
     for name in SOURCES:
         shutil.copy(ROOT / name, folder)
@@ -55,7 +55,7 @@ def test_it_holds_all_of_the_package_and_nothing_else(unpacked):
 
 
 def shipped_files(folder):
-    """What a wheel holds of a folder of saved_models/: the model and its card, not .tflite and pictures."""
+    """The files of a saved_models/ folder in a wheel: the model and its card, without .tflite files and pictures."""
     kept = [path for path in (folder / "saved_model").rglob("*") if path.is_file()]
     return [*kept, folder / "README.md", folder / "config.json"]
 
@@ -100,7 +100,7 @@ def test_every_import_is_a_requirement(unpacked):
 
 
 def test_it_works_from_a_folder_of_its_own(unpacked, tmp_path):
-    """Without the source tree: the packaged sample and the packaged features are found."""
+    """The packaged sample and features are found without the source tree."""
     environment = os.environ | {"PYTHONPATH": str(unpacked)}
     code = (
         "import kgan, sys; from kgan import cli; assert kgan.__file__.startswith(sys.argv[1]);"

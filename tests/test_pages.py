@@ -35,14 +35,14 @@ FILES = {path.stem: path for path in ROOT.glob("*.md")} | {
 PAGES = {name: path.read_text(encoding="utf-8") for name, path in FILES.items()}
 """Name -> text. docs/serving.md and docs/client.md are run by tests/test_export_serving* and test_serving_client*."""
 ELSEWHERE = ("make", "pip", "docker", "curl", "tensorboard", "git")
-"""First words of commands that need the network, a server or an installation of their own."""
+"""First arguments of commands that need the network, a server or another installation."""
 TRAINED = "--run runs/first"
-"""The command with these words really trains; tests/test_resume.py trains all recipes, and on two devices."""
+"""Only the command with these arguments trains. tests/test_resume.py trains all recipes, also on two devices."""
 LANGUAGES = {"", "bash", "python", "text", "yaml", "kotlin", "swift", "groovy"}
 
 
 def blocks(text):
-    """(language, text) of every fenced block, but for those of the site's own."""
+    """(language, text) of all fenced blocks, without directives of the site."""
     found = re.findall(r"^```([\w{}-]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [(language, block) for language, block in found if not language.startswith("{")]
 
@@ -55,7 +55,7 @@ def commands(text):
 
 
 def run_command(line):
-    """One command of a bash block: kgan and its scripts in this process, which has TensorFlow loaded already."""
+    """Run a command of a bash block. kgan and its scripts run in this process, which has imported TensorFlow."""
     words = shlex.split(line, comments=True)
     if words[0] == "python" and words[1].startswith("scripts/"):
         assert (ROOT / words[1]).is_file()
@@ -69,7 +69,7 @@ def run_command(line):
 
 
 def make_run(words):
-    """The folder that such a training leaves, with the model as it starts; of --resume only the words are checked."""
+    """Make the run folder of a command with an untrained model. With --resume, only the arguments are checked."""
     config = COMMANDS["train"].options_from(words)
     if not config.resume:
         run, gan = run_folder.create(config), build_gan(config)
@@ -95,7 +95,7 @@ def make_pictures(folder):
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """(folder in which every command was run, those commands, what the Python blocks made)."""
+    """(folder in which all commands ran, these commands, variables of the Python blocks)."""
     folder = tmp_path_factory.mktemp("pages")
     make_pictures(folder)
     ran, namespace = [], {}
@@ -152,7 +152,7 @@ class TestStory:
 
 
 def shown_commands():
-    """Every line of kgan in a block, fenced or indented: (page, words behind `kgan`)."""
+    """All kgan commands in fenced or indented blocks: (page, arguments)."""
     for page, text in PAGES.items():
         told = "\n".join(block for language, block in blocks(text) if language in ("bash", ""))
         indented = "\n".join(line[4:] for line in text.replace("\\\n", "").splitlines() if line.startswith("    kgan "))
@@ -163,7 +163,7 @@ def shown_commands():
 
 @pytest.mark.parametrize(("page", "line"), sorted(set(shown_commands())))
 def test_every_command_has_known_options(page, line):
-    """Those of pages that no test runs, too."""
+    """The commands of all pages are checked, also of pages that no test runs."""
     name, *words = shlex.split(line, comments=True)[1:]
     if "|" in words or "..." in words:
         pytest.skip("a form, not a command")
@@ -175,7 +175,7 @@ def test_every_command_has_known_options(page, line):
 
 @pytest.mark.parametrize("page", sorted(PAGES.keys() - {"benchmarks_log", "CHANGELOG"}))
 def test_every_option_exists(page):
-    """Those in running text, too; but for pages that tell of the past."""
+    """Options in running text are checked too, except in pages about previous versions."""
     known = {
         f"--{name.replace('_', '-')}" for command in COMMANDS.values() for name in command.options.__dataclass_fields__
     }
@@ -193,7 +193,7 @@ def test_every_block_has_a_known_language(page):
 
 
 def test_the_notebook_holds_no_outputs():
-    """The site's build executes it; outputs of somebody's machine would only make changes hard to read."""
+    """The notebook is stored without outputs, because the build of the site executes it."""
     notebook = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8"))
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert len(cells) > 3
@@ -206,7 +206,7 @@ LINKED = [path for pattern in ("*.md", "docs/**/*.md", "saved_models/*/*.md") fo
 
 
 def anchors(path):
-    """GitHub's anchors of a page's headings; MyST makes the same."""
+    """The anchors of a page's headings, which are the same on GitHub and in MyST."""
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     made = [
         re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+?) *$", text, re.M)
@@ -228,6 +228,6 @@ def test_links_lead_somewhere(path):
 
 
 def test_links_and_anchors_are_seen():
-    """The two tests above find links at all."""
+    """The two tests above do find links."""
     assert "ten-photos" in anchors(ROOT / "docs" / "models.md")
     assert sum(len(re.findall(r"\]\([^h)]", text)) for text in PAGES.values()) > 100

@@ -23,7 +23,7 @@ def home(tmp_path, monkeypatch):
 
 
 def path_options(options):
-    """The names of a command's options that take a path or a model."""
+    """The names of a command's options for paths and models."""
     fields = {field.name: str(field.type) for field in dataclasses.fields(options)}
     return {name for name, kind in fields.items() if "pathlib" in kind or "'PATH'" in kind or "'MODEL'" in kind}
 

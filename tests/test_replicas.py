@@ -11,7 +11,7 @@ def two():
 
 
 def run_on(strategy, function, rows):
-    """`function` on each replica's share of `rows`, inside a tf.function; a list with each replica's result."""
+    """Run `function` on each replica's part of `rows`, in a tf.function. Returns the results of the replicas."""
     size = len(rows) // strategy.num_replicas_in_sync
     shares = strategy.experimental_distribute_values_from_function(
         lambda context: tf.constant(

@@ -29,7 +29,7 @@ STUDENTS = ("fluent3d-mobile", "vangogh-mobile")
 NAMES = ("fluent3d", "ukiyoe", "vangogh", *STUDENTS)
 MEGABYTE = 2**20
 LEVELS = 2
-"""By how many of 255 levels float16 weights, and another CPU, may move a pixel of the recorded picture."""
+"""The largest difference in levels of 255 to the recorded picture, due to float16 weights and other CPUs."""
 
 HEADINGS = ("Use", "Data and licences", "Training", "Scores", "Limits", "Files")
 
@@ -167,7 +167,7 @@ def test_its_settings_can_be_read_and_name_no_folder_of_the_maker():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_on_its_card_is_the_one_that_made_it(name, tmp_path, monkeypatch):
-    """Whatever became of the recipe's defaults since. A command before it may have made what it starts from."""
+    """The command in a card gives the model's settings, even if defaults changed. It may need earlier commands."""
     monkeypatch.chdir(tmp_path)
     page = (FOLDER / name / "README.md").read_text(encoding="utf-8")
     *before, last = re.findall(r"^kgan train --(?:recipe|distill-from) .*?[^\\]$", page, re.M | re.S)

@@ -32,7 +32,7 @@ from kgan.serving.client import from_png, to_png
 from kgan.serving.request import upload
 
 OLD, NEW = 0x55, 0xA0
-"""Keys of the versions 1 and 2 of the model `sky`."""
+"""The keys of versions 1 and 2 of the model `sky`."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def picture(height, width, seed=0):
 
 
 def error_of(kind, call):
-    """The one line that a call fails with."""
+    """The error message of a call, which must be one line."""
     with pytest.raises(kind) as raised:
         call()
     assert "\n" not in str(raised.value)
@@ -183,7 +183,7 @@ def test_messages_too_large_for_the_client(address):
 
 
 def test_replies_too_large_for_the_client(address):
-    """Zeros are short to send. What comes back is not: JSON with a line for each number, bytes from 128 on as two."""
+    """Zeros are short. Replies are long: a line of JSON for each number, and two bytes for 128 and more."""
     zeros = np.zeros((50, 20, 3), np.float32) if address.startswith("http") else np.zeros((50, 100, 3), np.uint8)
     with Client(address, "sky", max_message_bytes=18_000) as client:
         said = error_of(errors.TooLarge, lambda: client.stylize(zeros))
@@ -191,7 +191,7 @@ def test_replies_too_large_for_the_client(address):
 
 
 def test_messages_larger_than_grpc_allows_by_default(address):
-    """4 MiB, which a photo of 1.4 megapixels has."""
+    """The limit of 4 MiB is below a photo of 1.4 megapixels."""
     photo = np.full((1200, 1200, 3), 200, np.uint8)
     with Client(address, "sky") as client:
         assert (client.stylize(photo) == 200 ^ NEW).all()
@@ -224,7 +224,7 @@ def test_an_answer_that_does_not_come_in_time(server, address):
 
 
 class Raw:
-    """A port that says what it is told, in pieces, to whoever comes: no TensorFlow Serving."""
+    """A server that sends given bytes in pieces. It is not TensorFlow Serving."""
 
     def __init__(self, *pieces, pause=0.0):
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -311,7 +311,7 @@ def test_arguments_that_make_no_sense(words, expected):
 
 
 def failing(server, count, code):
-    """The server fails that many times; returns the list of all predictions asked for."""
+    """Make the server fail a number of times. Returns the list of all requested predictions."""
     asked = []
 
     def before(name):
@@ -359,7 +359,7 @@ def test_a_server_that_comes_back(folders, protocol):
 
 
 def test_no_request_fails_while_versions_change(tmp_path, protocol):
-    """The third version takes a seed, which those before it do not."""
+    """The third version takes a seed. The previous versions do not."""
     publish(Xor(1), tmp_path / "sky", 1)
     photo = picture(16, 16)
     stop, seen = threading.Event(), []
@@ -390,7 +390,7 @@ def test_no_request_fails_while_versions_change(tmp_path, protocol):
 
 
 def resident() -> float:
-    """Megabytes of memory that this process holds."""
+    """The memory of this process in megabytes."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     return int(pathlib.Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 2**20
@@ -404,7 +404,7 @@ def post(server, text):
 
 
 def refused(server, client, number):
-    """A malformed request; asserts that it is refused clearly."""
+    """Send a malformed request and check its error message."""
     png = to_png(picture(8, 8, number))
     kind = number // 20 % 5
     if kind == 0:
@@ -426,7 +426,7 @@ def refused(server, client, number):
 
 
 def test_two_hundred_at_once_of_which_ten_are_malformed(server):
-    """Half of them by REST, half by gRPC, in four rounds."""
+    """Half of the requests use REST and half gRPC, in four rounds."""
     with Client(server.rest, "sky") as rest, Client(server.grpc, "sky") as grpc:
 
         def ask(number):
@@ -527,7 +527,7 @@ def test_the_command_says_in_one_line_what_is_wrong(server, address, photos, tmp
 
 
 def test_bad_pictures_do_not_stop_the_others(address, photos, tmp_path, capsys):
-    """One that this side cannot read, and one that the server refuses: the tests' model knows PNG alone."""
+    """One picture cannot be read here, and the server refuses another, because the test model reads only PNG."""
     (photos / "cut.png").write_bytes((photos / "one.png").read_bytes()[:-30])
     Image.fromarray(picture(8, 8)).save(photos / "photo.jpg")
     status, said = run(capsys, photos, "--server", address, "--name", "sky", "--output", tmp_path / "out")
@@ -568,7 +568,7 @@ def test_results_keep_what_their_files_say(server, tmp_path, capsys):
 
 
 def test_pictures_are_sent_as_they_should_be_seen(tmp_path):
-    """The file itself, unless a server would see something else in it."""
+    """The file itself is sent, unless a server would decode it differently."""
     photo = picture(6, 9)
     exif = Image.Exif()
     exif[0x0112] = 6  # the top of the picture is at the right

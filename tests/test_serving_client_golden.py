@@ -26,7 +26,7 @@ def told(exchange):
 
 
 def without_names(told):
-    """Names of tensors inside a graph, and signatures of TensorFlow's own, are the exporter's business."""
+    """Names of tensors in a graph and TensorFlow's own signatures are not compared."""
     if isinstance(told, list):
         return [without_names(one) for one in told]
     if not isinstance(told, dict):
@@ -61,7 +61,7 @@ def test_the_tests_own_server_answers_as_documented(server, exchange):
 
 
 class Replay(http.server.BaseHTTPRequestHandler):
-    """Answers the golden requests, and no others."""
+    """A server that answers only the golden requests."""
 
     def do_GET(self):
         length = int(self.headers["Content-Length"] or 0)
@@ -178,7 +178,7 @@ def test_a_reply_may_leave_out_what_repeats_the_last_value():
 
 
 def test_every_field_has_the_official_number_and_kind():
-    """Whatever the official messages hold under a name that ours have too is the same on the wire."""
+    """Fields with the same name have the same encoding as in the official messages."""
     official = {
         "PredictRequest": predict_pb2.PredictRequest,
         "PredictResponse": predict_pb2.PredictResponse,

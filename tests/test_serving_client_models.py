@@ -90,7 +90,7 @@ def test_photos_come_back_upright_in_their_size(address, folders, tmp_path):
 
 
 def test_the_page_about_it_is_true(server, folders, tmp_path, monkeypatch, capsys):
-    """Its commands and its Python, run as they stand there but for the addresses and the model's name."""
+    """Run the commands and Python code of the page with other addresses and another name of the model."""
     page = (pathlib.Path(kgan.__file__).parents[1] / "docs" / "client.md").read_text(encoding="utf-8")
     for theirs, ours in {
         "http://localhost:8501": server.rest,

@@ -21,7 +21,7 @@ MEGABYTE = 2**20
 
 
 def functions(path):
-    """Their names and their lines without those of the docstring."""
+    """Names of functions and their numbers of lines without docstrings."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             told = node.body[0] if ast.get_docstring(node, clean=False) is not None else None
@@ -30,7 +30,7 @@ def functions(path):
 
 
 def test_importing_leaves_tensorflow_alone():
-    """One process; `kgan` itself comes first and brings no other part of it."""
+    """A process that imports `kgan` first, which imports no other module of it."""
     code = """
 import sys, kgan
 assert not [name for name in sys.modules if name.startswith("kgan.")]
@@ -72,7 +72,7 @@ def test_terms_are_the_registry():
 
 
 def literals(setting):
-    """The words that a setting with fixed choices takes."""
+    """The values of a setting with fixed choices."""
     (field,) = (field for field in dataclasses.fields(TrainConfig) if field.name == setting)
     return set(field.type.__args__)
 

@@ -32,7 +32,7 @@ def build(generator):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Identity: a residual generator as it starts, so that what comes out is known."""
+    """A residual generator at its start, which is the identity, so that the results are known."""
     folder = tmp_path_factory.mktemp("models")
     identity = build(ResNetGenerator(filters=4, blocks=1, residual=True))
     noisy = build(ArticleGenerator(filters=4, blocks=1, noise_channels=2))
@@ -202,7 +202,7 @@ def test_missing_and_empty(models, tmp_path):
 
 
 def test_every_readable_picture_is_done_under_a_name_of_its_own(models, tmp_path, capsys):
-    """Beside one whose name is no UTF-8, one that cannot be read, a pipe, and a folder behind a link."""
+    """The folder also has a name with invalid UTF-8, an unreadable picture, a pipe and a link to a folder."""
     for name in ("IMG_1.JPG", "IMG_1.jpg", "IMG_2.png", "deep/HOLIDAY.JPG"):
         write(tmp_path / "in" / name, photo())
     odd = odd_name(tmp_path / "in")
@@ -267,7 +267,7 @@ def test_models_of_noise_alone_are_refused(models, tmp_path):
 
 
 def for_half(model, pixels):
-    """GB in which a picture of so many pixels is restyled at half its sides."""
+    """The memory in GB with which a picture of this number of pixels is restyled at half its sides."""
     return pixels * (HELD + load(model).bytes_per_pixel / 4) / 1e9
 
 

@@ -20,7 +20,7 @@ ADOBE_RED = (219, 0, 0)
 
 @pytest.fixture(autouse=True)
 def model(monkeypatch):
-    """Turns a picture's light over: a model whose result is known, without a network."""
+    """A model without a network that inverts the brightness, so that the result is known."""
 
     def use(channels=3):
         made = Model("negative", lambda inputs: 1 - inputs["image"], Facts(channels, 0, True))
@@ -64,7 +64,7 @@ LOSSLESS = {"a.png": {}, "a.webp": {"lossless": True, "exact": True}}
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("profile", [None, b"broken", P3, ADOBE], ids=["none", "broken", "p3", "adobe"])
 def test_what_is_not_restyled_is_the_file_to_the_last_bit(tmp_path, black, left, name, channels, profile):
-    """Colours under full transparency too, and the profile's bytes."""
+    """Colours of fully transparent pixels and the bytes of the profile are kept too."""
     given = pixels(channels)
     source = save(tmp_path / name, given, **LOSSLESS[name], **({"icc_profile": profile} if profile else {}))
     kept = profile if profile != b"broken" else None
@@ -79,7 +79,7 @@ def test_what_is_not_restyled_is_the_file_to_the_last_bit(tmp_path, black, left,
 
 @pytest.mark.parametrize("profile", [P3, ADOBE], ids=["p3", "adobe"])
 def test_restyled_colours_are_those_of_the_way_by_srgb(tmp_path, profile):
-    """The same colours in sRGB without a profile, and in the file's own profile, become the same colours."""
+    """The same colours in sRGB and in another profile give the same results."""
     in_srgb = Image.fromarray(40 + pixels() % 176)  # near black a level is several of sRGB's
     own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     srgb = ImageCms.createProfile("sRGB")

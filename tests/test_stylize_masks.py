@@ -40,7 +40,7 @@ def models(tmp_path_factory):
 
 
 def photo(height=40, width=60, channels=3, seed=0):
-    """Smooth, as photos are, and random."""
+    """A smooth random picture."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 5, channels), np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
@@ -120,7 +120,7 @@ def test_feather_is_in_percent_of_the_shorter_side(models, tmp_path):
 
 
 def masks_of_all_kinds():
-    """Name of the file -> the same mask, as a file of another kind."""
+    """Files of several formats with the same mask, by name."""
     half = Image.fromarray(left_half())
     opaque, nothing = Image.new("L", half.size, 255), Image.new("L", half.size, 0)
     return {
@@ -170,7 +170,7 @@ def test_a_mask_of_another_size_is_scaled_and_said(models, tmp_path, capsys):
 
 
 def test_folders_of_masks(models, tmp_path):
-    """The same name, or the same but for the suffix; in subfolders too."""
+    """Masks have the same name, or differ only in the suffix, also in subfolders."""
     white = np.full((40, 60), 255, np.uint8)
     write(tmp_path / "in" / "a.png", photo(seed=1))
     write(tmp_path / "in" / "deep" / "b.png", photo(seed=2))

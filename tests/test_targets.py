@@ -30,7 +30,7 @@ def write(path, kind=None):
 
 
 def names(paths, output, suffix, variants=1):
-    """source -> results, both below the folder of the test."""
+    """The results of each picture, as paths below the folder of the test."""
     places = targets.plan(paths, output, suffix, variants)
     made = [target for place in places for target in place.targets]
     assert len(set(made)) == len(made)
@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path):
 
 
 def streams(monkeypatch, given=b"", terminal=False):
-    """Standard input with these bytes, and a standard output that is returned."""
+    """Set standard input to these bytes. Returns the standard output."""
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BytesIO(given), isatty=lambda: terminal))
     monkeypatch.setattr("sys.stdout", out)

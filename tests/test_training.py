@@ -31,7 +31,7 @@ def finished():
 
 
 def same_numbers(run, tmp_path, monkeypatch):
-    """Whatever the last line and a report both name is the same, but for what the line's six digits leave out."""
+    """Numbers in the last line and in the report are equal, up to the six digits of the line."""
     monkeypatch.setattr(sets, "RESAMPLES", 2)
     reported = evaluate(run, output=tmp_path / "numbers.json")["rows"]["model"]
     logged = small_runs.lines(run)[-1]
@@ -148,7 +148,7 @@ def test_two_processes_must_not_share_a_run(tmp_path, finished):
 
 
 class TestFailures:
-    """Through the command line's own `main`, so that a traceback would show."""
+    """The command line's `main` is used, so that a traceback would be visible."""
 
     @pytest.mark.slow
     def test_losses_that_become_nan(self, tmp_path, capsys):

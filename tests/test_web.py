@@ -51,7 +51,7 @@ def ask(server, path, method="GET", **headers):
 
 
 def refusal(capsys, *args):
-    """The one line that `kgan web` says instead of serving."""
+    """The error message of `kgan web`, which must be one line."""
     status = cli.main(["web", *map(str, args)])
     said = capsys.readouterr()
     assert status == 2
@@ -235,7 +235,7 @@ def test_a_free_port_is_given():
 
 
 def test_the_page_names_no_other_host():
-    """What it fetches, links to or imports; namespaces of SVG are names, not addresses."""
+    """URLs that a file fetches, links to or imports, without SVG namespaces, which are not addresses."""
     for path in (path for path in STATIC.iterdir() if path.suffix in (".html", ".js", ".css", ".webmanifest")):
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", text), path.name

@@ -44,7 +44,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(model):
-    """Where the page with that model, twice, is served."""
+    """The address of a page that has the model twice."""
     server, address = serve([model, model])
     yield address
     server.shutdown()
@@ -59,7 +59,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def new_browser(tmp_path):
-    """One in which no other page was opened, whose service worker may still be loading."""
+    """A browser in which no other page was open, whose service worker could still be loading."""
     with Browser(tmp_path / "browser") as browser:
         yield browser
 
@@ -78,7 +78,7 @@ def picture(folder, height=61, width=SIDE, name="photo.png"):
 
 
 def python_paints(model, pixels):
-    """uint8 [h, w, 3] with a longer side of SIDE -> stylized float in 0..255: mirrored to a square, run, cropped."""
+    """Stylize uint8 [h, w, 3] with a longer side of SIDE to floats in [0, 255]: mirror to a square, run, crop."""
     height, width = pixels.shape[:2]
     top, left = (SIDE - height) // 2, (SIDE - width) // 2
     around = ((top, SIDE - height - top), (left, SIDE - width - left), (0, 0))
@@ -101,7 +101,7 @@ def paint(browser, path):
 
 
 def saved(browser, name="photo-van_gogh.png"):
-    """The picture that the save button gives."""
+    """The picture that the save button downloads."""
     path = browser.downloads / name
     path.unlink(missing_ok=True)
     browser.run("document.getElementById('save').click()")
@@ -139,7 +139,7 @@ def test_the_page_paints_what_python_paints(browser, address, model, tmp_path, q
 
 
 def test_a_run_with_the_generator_for_phones(browser, tmp_path):
-    """`kgan web RUN` exports it; how long a frame takes on one thread is printed."""
+    """`kgan web RUN` exports the run. The time per picture on one thread is printed."""
     run = tmp_path / "monet"
     config = recipes.resolve(TrainConfig(recipe="cyclegan", generator="mobile", data="sample", run=str(run)))
     generator = build_generator(config)
@@ -174,7 +174,7 @@ def test_mirroring_is_numpys(browser, address):
 
 
 def test_a_large_photo_keeps_its_shape_and_stands_upright(browser, address, tmp_path):
-    """900 x 1200 by its pixels, but turned by a quarter by its EXIF orientation; red on what is then the left."""
+    """A picture of 900 x 1200 pixels with a quarter turn in EXIF. After the turn, the left is red."""
     pixels = np.zeros((900, 1200, 3), np.uint8)
     pixels[450:, :, 0] = 255
     exif = Image.Exif()
@@ -246,7 +246,7 @@ def test_a_host_without_our_headers_gives_threads_from_the_second_visit_on(brows
 
 
 def test_no_request_leaves_the_device(new_browser, address, tmp_path):
-    """None is seen, and one that somebody planted would be refused."""
+    """The page sends no requests to other hosts, and the browser would refuse them."""
     browser = new_browser
     asked = []
 
@@ -377,7 +377,7 @@ CONTRASTS = """
     .map((e) => [e.tagName, light(getComputedStyle(e).color), light(behind(e))]);
 })()
 """
-"""Name, relative luminance of the text and of what is behind it, after WCAG 2, of everything to be read."""
+"""Name, and relative luminances of text and background according to WCAG 2, of all visible text."""
 
 
 def test_the_picture_fills_the_stage(browser, address, tmp_path):

@@ -1,4 +1,4 @@
-"""Processes that train together on localhost: what the tests of --strategy multi_worker share."""
+"""Processes that train together on localhost, for the tests of --strategy multi_worker."""
 
 import functools
 import json
@@ -29,12 +29,12 @@ def set_environment(text):
 
 
 def started(config, count):
-    """(addresses, processes) of `kgan train` with those settings."""
+    """(addresses, processes) of `kgan train` with these settings."""
     return _started(small_runs.arguments(config), count)
 
 
 def three_steps(run, **changes):
-    """Six pictures a step, which one, two and three workers divide."""
+    """Six pictures per step, which can be divided by one, two and three workers."""
     fixed = {"batch_size": 6, "steps": 10, "stop_after": 3, "log_every": 1, **SGD}
     return small_runs.settings(run, **(fixed | changes))
 

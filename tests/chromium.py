@@ -1,6 +1,6 @@
-"""Headless Chromium with a phone's screen, driven through its DevTools pipe: what the tests of the page share.
+"""Headless Chromium with a phone's screen, which the tests of the web page control through its DevTools pipe.
 
-The pipe is the protocol's plainest form: JSON messages that end in a zero byte, on the file descriptors 3 and 4.
+The messages are JSON, followed by a zero byte, on the file descriptors 3 and 4.
 """
 
 import base64

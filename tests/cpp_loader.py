@@ -1,8 +1,8 @@
-"""Runs serving_bytes of a SavedModel by TensorFlow's C++ loader, which TensorFlow Serving calls, without Python's.
+"""Runs serving_bytes of a SavedModel with TensorFlow's C++ loader, as TensorFlow Serving does.
 
 python tests/cpp_loader.py LIBTENSORFLOW_CC SAVED_MODEL INPUT ERROR STYLIZED_BYTES FILE ...
 
-INPUT, ERROR and STYLIZED_BYTES are the tensors of the signature; prints the version of TensorFlow and the error of each
+INPUT, ERROR and STYLIZED_BYTES are the tensors of the signature. It prints the version of TensorFlow and the error of each
 file. The library is tensorflow/libtensorflow_cc.so.2 of any wheel from 2.12 on, for one can be unpacked beside another.
 """
 

@@ -1,4 +1,4 @@
-"""A server of SavedModels over real sockets, to test clients against where no TensorFlow Serving can be installed.
+"""A server of SavedModels over real sockets, for tests of clients without TensorFlow Serving.
 
 gRPC by the official servicers of tensorflow-serving-api; beside it REST as
 https://www.tensorflow.org/tfx/serving/api_rest describes it. Answers, error texts and their codes follow TensorFlow

@@ -1,4 +1,4 @@
-"""The public names of kgan: which they are, how they are called, and that they speak Python."""
+"""The public names of kgan, their signatures, and their error messages."""
 
 import contextlib
 import dataclasses

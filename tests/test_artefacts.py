@@ -1,4 +1,4 @@
-"""Artefact meters: each fault, planted into pictures of the packaged sample, is found; clean ones are not accused."""
+"""Measures of artefacts: they find each artefact in pictures of the packaged sample, and none in clean pictures."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""What a user can get wrong: each with one clear line, exit status 2, no traceback, and nothing half written."""
+"""Wrong input of users: one clear line, exit status 2, no traceback and no incomplete files."""
 
 import os
 import pathlib

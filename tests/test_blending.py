@@ -1,4 +1,4 @@
-"""Blending pictures: values worked by hand, and what must hold for every picture."""
+"""Blending of pictures: values worked by hand, and properties of all pictures."""
 
 import numpy as np
 import pytest

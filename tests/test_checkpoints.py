@@ -1,4 +1,4 @@
-"""Broken checkpoints are noticed and passed over; a checkpoint that cannot be written, or is NaN, is never kept."""
+"""Broken checkpoints are skipped. A checkpoint that cannot be written or contains NaN is not kept."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""kgan-client (scripts/client): what it requires is enough to ask a server, and it says so where it is not."""
+"""kgan-client (scripts/client): its requirements are sufficient for requests, and other commands print an error."""
 
 import configparser
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""ICC profiles: when they are sRGB, and the way to sRGB and back."""
+"""ICC profiles: detection of sRGB, and conversion to sRGB and back."""
 
 import numpy as np
 import pytest

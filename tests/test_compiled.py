@@ -1,4 +1,4 @@
-"""Compiled steps between calls: where they are kept, when not, and that resuming finds them."""
+"""Compiled steps between calls: where and when they are stored, and that resumed runs find them."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""What goes to stdout and what to stderr, what --quiet leaves, and texts that a terminal cannot show."""
+"""Output to stdout and stderr, --quiet, and texts that a terminal cannot show."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The decoder, on real files made here: what comes out, and what is refused with which reason."""
+"""The decoder on real files: the pixels, and the reasons for refusals."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""kgan.data.from_folders and validation_from_folders: the pictures of a training, for a program of one's own."""
+"""kgan.data.from_folders and validation_from_folders: data sets for Python programs."""
 
 import dataclasses
 import pathlib

@@ -1,4 +1,4 @@
-"""Preparing: what is kept, what is decoded again, what is refused; folders, pairs, the sample, TFDS sets."""
+"""Preparation of pictures: the cache, refused pictures, folders, pairs, the sample and TFDS sets."""
 
 import dataclasses
 import io

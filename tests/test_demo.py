@@ -1,4 +1,4 @@
-"""What `make demo` promises: the test pictures come 1.5 dB nearer to the true ones, however short its schedule."""
+"""The result of `make demo`: the PSNR of the test pictures improves by 1.5 dB, even with its shortest schedule."""
 
 import dataclasses
 import io

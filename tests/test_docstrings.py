@@ -1,4 +1,4 @@
-"""Examples in docstrings are true: `>>>` lines of every module of kgan, run."""
+"""Runs the examples in docstrings: the `>>>` lines of all modules of kgan."""
 
 import doctest
 import importlib

@@ -1,4 +1,4 @@
-"""Evaluation: numbers worked by hand on pictures whose distances are known, pairing, and what is written."""
+"""Evaluation: numbers worked by hand for pictures with known distances, pairing, and the written files."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Keras, SavedModel and LiteRT give the same pictures, at several sizes and batches; what is written is whole."""
+"""Keras, SavedModel and LiteRT give the same pictures at several sizes and batches. No incomplete files are written."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""`python scripts/benchmark.py litert`: which rows it prints, and what it says of files that it cannot time."""
+"""`python scripts/benchmark.py litert`: its rows, and its messages about other files."""
 
 import pathlib
 import re

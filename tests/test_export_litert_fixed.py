@@ -1,4 +1,4 @@
-"""Files of fixed sizes: equal to Keras, small, and made of operations that every runtime has."""
+"""LiteRT files of fixed sizes: equal to Keras, small, and with operations that all runtimes support."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Each gate lets a good model pass and stops one with the planted fault, in one line, before a file is written."""
+"""Each check accepts a good model and refuses a faulty one with a message of one line, before a file is written."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Files as a user finds them: their names, how near Keras they are, what stands beside them; kgan takes them too."""
+"""Variants of LiteRT files: their names, their similarity to Keras, and the files beside them. kgan reads them too."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What TensorFlow Serving would call: the three signatures of a SavedModel, and pictures decoded inside the graph."""
+"""The three signatures of a SavedModel for TensorFlow Serving, and decoding of pictures inside the graph."""
 
 import concurrent.futures
 import functools

@@ -1,4 +1,4 @@
-"""kgan export --name: versions that appear whole, requests that warm them up, and the files of a deployment."""
+"""kgan export --name: complete versions, warm-up requests and deployment files."""
 
 import concurrent.futures
 import os

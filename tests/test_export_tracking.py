@@ -1,4 +1,4 @@
-"""Checkpoints hold every weight of every network, those in lists too."""
+"""Checkpoints contain all weights of all networks, including those in lists."""
 
 import keras
 import numpy as np

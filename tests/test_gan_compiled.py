@@ -1,4 +1,4 @@
-"""GANs compiled by XLA: on one device, on two replicas, in bfloat16. Compiling is what takes the time."""
+"""GANs that are compiled with XLA: on one device, on two replicas, and in bfloat16. Compilation takes most of the time."""
 
 import dataclasses
 

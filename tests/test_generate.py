@@ -1,4 +1,4 @@
-"""Pictures from noise alone: a function of the seed, at any size, with a grid."""
+"""Generation of pictures from noise: a function of the seed, at any size, with a grid."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C and kill -9 at the moments of a run where they could do harm."""
+"""SIGTERM, Ctrl-C and kill -9 at critical points of a run."""
 
 import os
 import pathlib

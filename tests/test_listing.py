@@ -1,4 +1,4 @@
-"""Which files a folder gives: links, loops, folders that kgan wrote itself, what must not be opened, strange names."""
+"""Pictures in a folder: links, loops, folders that kgan wrote, pipes, and unusual names."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""How much memory there is, what a picture takes, and the guard: on made-up systems and under true limits."""
+"""Available memory, the memory of a picture, and the guard, on fake systems and with real limits."""
 
 import contextlib
 import math

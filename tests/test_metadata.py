@@ -1,4 +1,4 @@
-"""What files say beside their pixels: read from real files, made true, and written into files of every format."""
+"""Metadata: read from real files, corrected, and written to files of all formats."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""One row a metric: it is then in reports, tables, pages, bounds and hints, and nothing else is touched."""
+"""A row is sufficient to add a metric to reports, tables, pages, thresholds and suggestions."""
 
 import importlib
 import json

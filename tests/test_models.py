@@ -1,4 +1,4 @@
-"""Which model is meant by a word, and what is said where it means none."""
+"""Models by path and by name, and the messages if there is none."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Workers of --strategy multi_worker that are killed, asked to end, and started again."""
+"""Workers of --strategy multi_worker that are killed, interrupted and started again."""
 
 import re
 import signal

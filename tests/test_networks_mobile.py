@@ -1,4 +1,4 @@
-"""The generator for phones: its layers by hand, and what becomes of it in a LiteRT file."""
+"""The generator for phones: its layers worked by hand, and its LiteRT file."""
 
 import collections
 

@@ -1,4 +1,4 @@
-"""Networks with state of their own train alike on one device, on two replicas, and compiled."""
+"""Networks with state are trained equally on one device, on two replicas, and compiled."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The wheel: what it holds, what its metadata promise, and that it works from a folder of its own."""
+"""The wheel: its files, its metadata, and an installation in another folder."""
 
 import configparser
 import email

@@ -1,4 +1,4 @@
-"""README and docs/: commands and Python blocks run as they stand there; every other word is checked.
+"""README and docs/: commands and Python blocks are run or checked.
 
 The pages of STORY run in order in one folder, on a few pictures; KGAN_SMOKE=1 shortens the runs. One command trains; of
 the other trainings the settings are resolved and the networks built.

@@ -1,4 +1,4 @@
-"""Which picture belongs to which: names to the letter, then without suffix, and shapes."""
+"""Pairs of pictures by exact name, by name without suffix, and by shape."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Paths with "~": every option of every command that names a path, and the same from Python."""
+"""Paths with "~" in all options of all commands, and in Python."""
 
 import dataclasses
 import os

@@ -8,7 +8,7 @@ from kgan.training.record import Record
 
 
 def curve(run: RunFolder) -> list[int]:
-    """The steps of the loss that TensorBoard shows, sorted: it reads files of one second by name, the tenth before the
+    """The sorted steps of the loss in TensorBoard, which reads files of the same second by name: the tenth before the
     ninth."""
     shown = EventAccumulator(str(run.tensorboard), size_guidance={"tensors": 0}).Reload()
     return sorted(event.step for event in shown.Tensors("losses/a_loss")) if shown.Tags()["tensors"] else []

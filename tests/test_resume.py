@@ -1,4 +1,4 @@
-"""A run that is stopped and goes on ends with the weights of one that never stopped, bit for bit."""
+"""A run that is stopped and resumed has exactly the same weights as one that is not stopped."""
 
 import dataclasses
 import pathlib

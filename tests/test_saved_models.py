@@ -1,4 +1,4 @@
-"""The shipped models: whole, small, what they were when they were made; found by name wherever a model is asked for."""
+"""The shipped models: complete, small, unchanged, and found by name in all commands."""
 
 import dataclasses
 import pathlib

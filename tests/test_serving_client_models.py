@@ -1,4 +1,4 @@
-"""The client against models as kgan exports them, over real sockets: what comes back is what the model makes here."""
+"""The client with models that kgan exports, over real sockets: the results are those of the local model."""
 
 import pathlib
 import re

@@ -1,4 +1,4 @@
-"""The shape of the code, as far as no linter knows it: see pyproject.toml for imports, docstrings and complexity."""
+"""Rules for the code that no linter checks. pyproject.toml has those for imports, docstrings and complexity."""
 
 import ast
 import dataclasses

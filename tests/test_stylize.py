@@ -1,4 +1,4 @@
-"""Restyling arrays and files: sizes, types, orientation, names, refusals, and what happens to bad pictures."""
+"""Restyling of arrays and files: sizes, types, orientation, names, refusals and bad pictures."""
 
 import io
 import os

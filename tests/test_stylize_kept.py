@@ -1,4 +1,4 @@
-"""What `kgan stylize` keeps of a picture file: colours, losslessness, format, mode, and what it says."""
+"""Properties of a picture file that `kgan stylize` keeps: colours, losslessness, format, mode and metadata."""
 
 import io
 

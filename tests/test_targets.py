@@ -1,4 +1,4 @@
-"""Where results go: names of their own, one file, standard input and output, and what is there already."""
+"""The files of results: unique names, single files, standard input and output, and existing files."""
 
 import io
 import os

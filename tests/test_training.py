@@ -1,4 +1,4 @@
-"""A whole run in a folder: what is in it, when it is written, what a second call does."""
+"""A complete run folder: its files, when they are written, and a second call."""
 
 import dataclasses
 import re

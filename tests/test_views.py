@@ -1,4 +1,4 @@
-"""Differentiable augmentation: each change by hand, and what real and stylized pictures have in common."""
+"""Differentiable augmentation: each operation by hand, and equal augmentation of real and stylized pictures."""
 
 import numpy as np
 import pytest

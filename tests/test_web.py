@@ -1,4 +1,4 @@
-"""`kgan web`: which models it takes, what its server answers, what it says when something is wrong."""
+"""`kgan web`: its models, the answers of its server, and its error messages."""
 
 import contextlib
 import http.client

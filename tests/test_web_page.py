@@ -1,4 +1,4 @@
-"""The page of `kgan web` in headless Chromium at a phone's size: what it paints, saves, says and asks for."""
+"""The page of `kgan web` in headless Chromium at a phone's size: results, downloads, messages and requests."""
 
 import functools
 import http.server

@@ -2,8 +2,8 @@
 
 python tests/cpp_loader.py LIBTENSORFLOW_CC SAVED_MODEL INPUT ERROR STYLIZED_BYTES FILE ...
 
-INPUT, ERROR and STYLIZED_BYTES are the tensors of the signature. It prints the version of TensorFlow and the error of each
-file. The library is tensorflow/libtensorflow_cc.so.2 of any wheel from 2.12 on, for one can be unpacked beside another.
+INPUT, ERROR and STYLIZED_BYTES are the tensors of the signature. It prints the version of TensorFlow and the error of
+each file. The library is tensorflow/libtensorflow_cc.so.2 of any wheel since 2.12, which can be unpacked anywhere.
 """
 
 import ctypes

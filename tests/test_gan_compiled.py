@@ -1,4 +1,4 @@
-"""GANs that are compiled with XLA: on one device, on two replicas, and in bfloat16. Compilation takes most of the time."""
+"""GANs compiled with XLA: on one device, on two replicas and in bfloat16. Compilation takes most of the time."""
 
 import dataclasses
 

@@ -1,9 +1,9 @@
-"""Make a folder of saved_models/ from a training run: small files, test vectors, a sheet of pictures, a model card.
+"""Makes a folder of saved_models/ from a training run: small files, test vectors, a sheet of pictures and a model card.
 
     python scripts/make_models.py RUN NAME PICTURES --seconds 104 --device "one NVIDIA H100 (80 GB)"
 
-RUN is a run folder with its evaluation.json; NAME one of CARDS below, from which the card has its words, while its
-numbers are the run's. PICTURES is a folder with the pictures of the sheet, or for pairs a root with testA and testB.
+RUN is a run folder with its evaluation.json. NAME is one of CARDS below, which have the texts of the cards; the numbers
+come from the run. PICTURES is a folder with the pictures of the sheet, or for pairs a root with testA and testB.
 """
 
 import argparse
@@ -29,44 +29,52 @@ from kgan.runs.settings import TrainConfig
 SAVED_MODELS = pathlib.Path(__file__).parents[1] / "saved_models"
 MACHINE = {"cache", "run", "resume", "stop_after", "devices", "jit", "deterministic", "keep_checkpoints",
            "sample_every", "checkpoint_every", "log_every", "recipe", "content", "style", "data", "seed"}  # fmt: skip
-"""Settings that a command need not repeat to make the same model."""
+"""Settings that are left out of the command in the card."""
 
 GAP, LABEL = 6, 22
-"""Pixels between the pictures of a sheet, and of a line of text on it."""
+"""Pixels between the pictures of a sheet, and height of a line of text."""
 
 PHOTOS = """\
-Content: 64 photos of the Debian package gcompris-qt-data 3.1-2 ([GCompris](https://gcompris.net)), those whose authors
-put them in the public domain or under CC0; none that asks for credit. Their authors are named in
+Content: 64 photos of the Debian package gcompris-qt-data 3.1-2 ([GCompris](https://gcompris.net)) that are in
+the public domain or under CC0, and require no credit. Their authors are listed in
 [docs/models.md](../../docs/models.md#the-photos)."""
 
 FLATTERED = """\
-FID and KID are distances between features of a MobileNet: of the very network through which {who}.
-A model that was trained against a network's features scores better in them than it looks: compare these two numbers
-with models trained likewise only, and believe the pictures."""
+FID and KID are distances between features of a MobileNet. The same network is used by {who}.
+A model that was trained with a network's features has better scores in them than its pictures deserve. Compare these
+two numbers only with models that were trained in the same way, and look at the pictures."""
 
 WHO = {
-    "projected": "the discriminator of this\ntraining looks",
-    "painting": "the discriminator of this\ntraining looks (`--discriminator projected`), and its Gram term as well",
-    "distill": "the discriminator of its\nteacher's training looked, and its own feature loss",
+    "projected": "the discriminator of this\ntraining",
+    "painting": "the discriminator of this\ntraining (`--discriminator projected`) and by its Gram term",
+    "distill": "the discriminator of its\nteacher's training and by its own feature loss",
 }
-"""By recipe, what looked through the network in whose features FID and KID are measured."""
+"""By recipe, the parts of the training that use the feature network of FID and KID."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What the run itself does not know; texts are Markdown."""
+    """The texts of a model card that are not in the run, as Markdown.
+
+    Attributes:
+        headline: description in one line.
+        folders: names of the training folders in the command, by setting.
+        data: description of the training data.
+        limits: limits of the model.
+        licence: licence of the training data.
+        names: stems of the sheet's pictures.
+        caption: caption of the sheet.
+        before: the training whose weights this one started from (`--init-from first`).
+    """
 
     headline: str
     folders: dict[str, str]
-    """What a user calls the folders of the training, by setting."""
     data: str
     limits: str
     licence: str
     names: tuple[str, ...]
-    """Stems of the sheet's pictures."""
     caption: str
     before: str = ""
-    """The training whose weights this one began with (`--init-from first`)."""
 
 
 SHOWN = ("farm_owl", "monument_machuPicchu", "sea6", "world_hedgehog", "monument_wormsCathedral", "world_moose")
@@ -85,12 +93,12 @@ All the paintings are from the WebMuseum." Changes: puzzle pieces joined, croppe
     limits="""\
 - Grass and leaves turn yellow in patches, skin and fur orange, shadows red brown; `--keep-colour` keeps the photo's
   colours.
-- On even grounds a fine weave shows at full size (meter `Checkerboard`: {checkerboard}), in bright clouds dark cracks;
-  where a photo is strongly compressed, the blocks of its JPEG or WebP.
+- Even areas have a fine weave at full size (`Checkerboard`: {checkerboard}), and bright clouds have dark cracks.
+  Strongly compressed photos show the blocks of their JPEG or WebP.
 - Small faces lose their features.
-- Strokes are as wide as in the training's crops, some five to ten pixels: fine-grained on a photo of 1000 pixels and
-  more. `kgan stylize --strokes 2` draws them twice as broad (docs/models.md shows both).
-- Learned from nine pictures: it knows the habits of those, not the painter.""",
+- Strokes are five to ten pixels wide, as in the training crops, which is fine on a photo of 1000 pixels and more.
+  `kgan stylize --strokes 2` makes them twice as broad (docs/models.md shows both).
+- It was trained on nine paintings, and imitates these rather than all works of the painter.""",
     licence="public domain or CC0 photos; the paintings' files as above",
     names=SHOWN,
     caption="public-domain photos that it has not seen",
@@ -108,15 +116,15 @@ domain by age, 278 to 713 pixels wide. The files come from the same package (act
 them as "Copyright 1994-2006 Nicolas Pioch, Copyright 2008 Bruno Coudoin, License: GPLv3 or later. All the paintings
 are from the WebMuseum." Changes: puzzle pieces joined, cropped, re-encoded.""",
     limits="""\
-- Bright areas become paper, grounds of middle brightness islands of dark blue, with edges that the photo does not have;
-  on blurred or dark grounds the blocks of a photo's JPEG or WebP compression come out as right-angled blotches.
+- Bright areas become paper. Areas of medium brightness get patches of dark blue, with edges that are not in the photo.
+  Blurred or dark areas show the blocks of a photo's JPEG or WebP compression as rectangular blotches.
 - The brightest spots, and some edges, get patches of pale yellow.
-- Colours are the prints' few: greens and reds fade. `--keep-colour` keeps the photo's.
-- Specks appear on flat ground: {droplets} outlying pixels in 1000 (meter `Droplets`), where the photos have
-  {droplets_before}, and the prints themselves {droplets_real}.
+- There are only the few colours of the prints: greens and reds fade. `--keep-colour` keeps the photo's colours.
+- Flat areas have specks: {droplets} outlying pixels in 1000 (`Droplets`), where the photos have
+  {droplets_before} and the prints {droplets_real}.
 - Contours follow the photo's edges, so fur and foliage become dense hatching; small faces lose their features. On
-  photos of 1000 pixels and more `kgan stylize --strokes 2` gives broader contours and calmer grounds.
-- Learned from nine pictures: it knows the habits of those, not of a century of prints.""",
+  photos of 1000 pixels and more, `kgan stylize --strokes 2` gives broader contours and smoother areas.
+- It was trained on nine prints, and imitates these rather than all prints of the time.""",
 )
 
 FLUENT3D = Card(
@@ -125,18 +133,19 @@ FLUENT3D = Card(
     data="""\
 [Fluent Emoji](https://github.com/microsoft/fluentui-emoji) by Microsoft Corporation, MIT licence: 851 flat drawings
 (npm @iconify-json/fluent-emoji-flat 1.2.6) and 857 3D renders (npm @lobehub/fluent-emoji-3d 1.1.0, LobeHub, MIT) of
-other glyphs: no glyph, nor a variant of one, is in both. Changes: rasterised at 256x256, on white, re-encoded. The
+other glyphs. No glyph or variant of a glyph is in both. Changes: rasterised at 256x256, on white, re-encoded. The
 MIT licence text is that of [kgan/data/sample.NOTICE](../../kgan/data/sample.NOTICE), whose pictures have the same
 source.""",
     limits="""\
-- It shades, rounds and lights what is there, from the right as the renders are; it moves nothing and adds no new parts,
-  so glyphs whose 3D render is drawn otherwise (the panda's outlines) keep their drawing.
-- White parts get a faint violet tinge, some black ones dim coloured spots, some edges a faint fringe on the white
-  around them.
-- Made for emoji on white at 128x128, trained unmirrored; at 256x256 it was looked at: milder, and clean.
-- Without pairs it gained {gain_ssim} SSIM and {gain_psnr} dB. From pairs (`--recipe paired`, 3600
-  steps, 64 filters, 9 blocks) a network came to SSIM 0.841 and 22.9 dB: how hues and outlines of a glyph differ in 3D
-  can be learned from pairs alone.
+- It adds shading, round edges and light from the right, as in the renders. It moves nothing and adds no new parts, so
+  glyphs whose 3D render has other shapes (such as the panda) keep their drawing.
+- White parts get a faint violet tinge, some black parts get dim coloured spots, and some edges a faint fringe on the
+  white background.
+- It is made for emoji on white at 128x128, and was trained without mirroring. At 256x256 the effect is weaker, without
+  artefacts.
+- Without pairs, it improved by {gain_ssim} SSIM and {gain_psnr} dB. From pairs (`--recipe paired`, 3600
+  steps, 64 filters, 9 blocks) a network reached SSIM 0.841 and 22.9 dB: how hues and outlines of a glyph differ in 3D
+  can be learned only from pairs.
 - Seeds 1 and 2 of the same command: SSIM 0.814 and 0.816, 21.16 and 21.18 dB, KID x 1000 -33 and -32.""",
     licence="MIT (Microsoft Corporation)",
     names=(),
@@ -156,10 +165,10 @@ Above: $caption.
 
 ```sh
 kgan stylize photo.jpg --model $name --output out
-kgan train --init-from $name ...      # goes on from these weights
+kgan train --init-from $name ...      # starts from these weights
 ```
 
-`kgan.load("$name")` gives a function of pictures: uint8 or float in [0, 1], any size, same size out.
+`kgan.load("$name")` returns a function of pictures of any size, uint8 or float in [0, 1].
 
 ## Data and licences
 
@@ -171,22 +180,22 @@ $before```sh
 $command
 ```
 
-$steps steps of batch $batch, $cost; compile time apart.
-Exported is the moving average of the generator's last weights, not a best one chosen by score. Generator:
+$steps steps of batch $batch, $cost, without compile time.
+The exported weights are the moving average at the last step; none were chosen by their scores. Generator:
 `$generator`, $filters filters, $blocks residual blocks, $weights weights.
 
 ## Scores
 
 $protocol
 In brackets: 95% bootstrap intervals. "Content as it is" is the input itself, "stylized - content" the paired
-difference, "real" $real.
-FID, KID, MSE and the artefact meters (from Checkerboard on): less is better.
+difference, and "real" $real.
+Less is better for FID, KID, MSE and the measures of artefacts (from Checkerboard on).
 
 $scores
 
 $flattered
 
-$pictures pictures are too few for FID: it is biased upwards, KID is not. The weights are rounded to float16, which
+$pictures pictures are too few for FID, which is biased upwards. KID is not biased. Rounding of the weights to float16
 changes no pixel of the test picture by more than 2 of 255 levels.
 
 ## Limits
@@ -201,17 +210,17 @@ $limits
 `serving_float`, `serving_bytes` |
 | `model_float16.tflite` | LiteRT, weights in float16; `image` in, `stylized` out, float32 [N, H, W, 3] in [0, 1] |
 | `config.json` | settings of the training |
-| `test_content.png`, `test_stylized.png` | a picture and what the model made of it in float32 |
+| `test_content.png`, `test_stylized.png` | a picture and the result of the float32 model |
 
-Made by `scripts/make_models.py`. Licence of the weights: as kgan's (Apache-2.0). Learned from: $licence.
+Made by `scripts/make_models.py`. Licence of the weights: as kgan's (Apache-2.0). Training data: $licence.
 """)
 
 SMALL = """
-It learned from the pictures of `{teacher}` alone (`--distill-from`); in the table, "baseline" is that model."""
+It was trained on the results of `{teacher}` only (`--distill-from`). In the table, "baseline" is that model."""
 
 VANGOGH_MOBILE = dataclasses.replace(
     VANGOGH,
-    headline="What `vangogh` makes, from a network for phones and browsers of a tenth the size."
+    headline="Imitates `vangogh` with a network for phones and browsers that has a tenth of the size."
     + SMALL.format(teacher="vangogh"),
     folders={"content": "photos", "distill_from": "vangogh", "init_from": "earlier"},
     before="""\
@@ -220,29 +229,29 @@ kgan train --distill-from first --content photos --min-crop 0.3 --weight feature
     --precision bfloat16 --run earlier
 ```
 
-6000 steps of batch 8, 86 s on one NVIDIA H100 (80 GB), which it shared with six other trainings; compile time apart.
-`first` was an earlier `vangogh` (`--recipe painting --steps 3200`), after whose second training 300 steps followed on a
-CPU. Then, with the teacher that comes with kgan:
+6000 steps of batch 8, 86 s on one NVIDIA H100 (80 GB), which it shared with six other trainings, without compile time.
+`first` was an earlier `vangogh` (`--recipe painting --steps 3200`), whose second training was followed by 300 steps on
+a CPU. Then, with the shipped teacher:
 
 """,
-    data=PHOTOS + "\n\nIts teacher's paintings: see [vangogh](../vangogh/README.md).",
+    data=PHOTOS + "\n\nThe paintings of its teacher are listed in [vangogh](../vangogh/README.md).",
     limits="""\
-- Milder than its teacher: of the way to the style it goes {style}, the teacher {style_baseline} ("Style reached"); KID
-  x 1000 is {kid_over} above the teacher's.
+- It is milder than its teacher: "Style reached" is {style}, and {style_baseline} for the teacher. KID x 1000 is
+  {kid_over} above that of the teacher.
 - Otherwise the limits are those of [vangogh](../vangogh/README.md).""",
-    licence="public domain or CC0 photos; [vangogh](../vangogh/README.md), whose paintings' files are named there",
+    licence="public domain or CC0 photos; [vangogh](../vangogh/README.md), which lists the files of the paintings",
 )
 
 FLUENT3D_MOBILE = dataclasses.replace(
     FLUENT3D,
-    headline="What `fluent3d` makes, from a network for phones and browsers of a tenth the size."
+    headline="Imitates `fluent3d` with a network for phones and browsers that has a tenth of the size."
     + SMALL.format(teacher="fluent3d"),
     folders={"content": "flat"},
     limits="""\
-- Milder than its teacher: of the way to the style it goes {style}, the teacher {style_baseline} ("Style reached"); KID
-  x 1000 is {kid_over} above the teacher's. It leaves out what the teacher scatters, and is nearer to
-  the truth for it (SSIM, PSNR).
-- Made for emoji on white at 128x128; nothing else was tried.""",
+- It is milder than its teacher: "Style reached" is {style}, and {style_baseline} for the teacher. KID x 1000 is
+  {kid_over} above that of the teacher. It has fewer artefacts than the teacher, and is closer
+  to the truth (SSIM, PSNR).
+- It is made for emoji on white at 128x128. Other pictures were not tried.""",
 )
 
 CARDS = {
@@ -255,12 +264,12 @@ CARDS = {
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=pathlib.Path)
     parser.add_argument("name", choices=CARDS)
     parser.add_argument("pictures", type=pathlib.Path)
-    parser.add_argument("--seconds", type=int, required=True, help="what the training took, compile time apart")
+    parser.add_argument("--seconds", type=int, required=True, help="training time without compile time")
     parser.add_argument("--device", required=True)
     words = parser.parse_args()
     folder, card = RunFolder(SAVED_MODELS / words.name), CARDS[words.name]
@@ -276,7 +285,7 @@ def main() -> None:
 
 
 def write_files(run: pathlib.Path, folder: RunFolder, card: Card) -> tuple[TrainConfig, int]:
-    """The model as SavedModel and .tflite with weights in float16; returns its settings and how many weights it has."""
+    """Write the model as SavedModel and .tflite with float16 weights. Returns its settings and number of weights."""
     folder.path.mkdir(parents=True, exist_ok=True)
     generator, trained = load_generator(run)
     export_saved_model(generator, folder.saved_model, half=True)
@@ -289,7 +298,7 @@ def write_files(run: pathlib.Path, folder: RunFolder, card: Card) -> tuple[Train
 
 
 def write_vectors(model: Model, example: np.ndarray, folder: pathlib.Path) -> None:
-    """A picture and what the float32 model makes of it: what the shipped files are held against."""
+    """Write a picture and the result of the float32 model, with which the shipped files are compared."""
     save_picture(example, folder / "test_content.png")
     save_picture(model(example), folder / "test_stylized.png")
 
@@ -298,14 +307,14 @@ def write_vectors(model: Model, example: np.ndarray, folder: pathlib.Path) -> No
 
 
 def sheet_of_photos(model: Model, folder: pathlib.Path, card: Card) -> tuple[Image.Image, np.ndarray]:
-    """Photos beside what the model makes of them, two pairs a row; and a small picture for the test vectors."""
+    """A sheet of photos and results, two pairs per row, and a small picture for the test vectors."""
     photos = [fitted(picture(folder, name), 320, 240) for name in card.names]
     cells = [image for photo in photos for image in (photo, model(photo))]
     return sheet([cells[start : start + 4] for start in range(0, len(cells), 4)]), fitted(photos[0], 96, 72)
 
 
 def sheet_of_pairs(model: Model, root: pathlib.Path, card: Card) -> tuple[Image.Image, np.ndarray]:
-    """Rows of flat glyphs, of what the model makes of them, and of their 3D renders."""
+    """A sheet with rows of flat glyphs, results and 3D renders, and a picture for the test vectors."""
     names = card.names or spread(sorted(path.stem for path in (root / "testA").iterdir()), 16)
     flat, real = ([fitted(picture(root / part, name), 128, 128) for name in names] for part in ("testA", "testB"))
     made = list(model(np.stack(flat)))
@@ -314,7 +323,7 @@ def sheet_of_pairs(model: Model, root: pathlib.Path, card: Card) -> tuple[Image.
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:
-    """So many of the names, evenly."""
+    """`count` of the names, spread evenly."""
     return [names[index * len(names) // count] for index in range(count)]
 
 
@@ -325,7 +334,7 @@ def picture(folder: pathlib.Path, stem: str) -> np.ndarray:
 
 
 def fitted(photo: np.ndarray, width: int, height: int) -> np.ndarray:
-    """uint8 [height, width, 3]: the middle of the picture, as much as the shape allows."""
+    """The largest centred part of a picture with this aspect ratio, resized to uint8 [height, width, 3]."""
     image, scale = Image.fromarray(photo), max(width / photo.shape[1], height / photo.shape[0])
     cut_width, cut_height = width / scale, height / scale
     left, top = (image.width - cut_width) / 2, (image.height - cut_height) / 2
@@ -334,7 +343,7 @@ def fitted(photo: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def sheet(rows: list[list[np.ndarray]], labels: Sequence[str] = ()) -> Image.Image:
-    """Pictures of one size in rows, on white; with labels, one above each column."""
+    """Arrange pictures of the same size in rows on white, with an optional label above each column."""
     height, width = rows[0][0].shape[:2]
     top = LABEL if labels else 0
     whole = Image.new("RGB", (len(rows[0]) * (width + GAP) - GAP, top + len(rows) * (height + GAP) - GAP), "white")
@@ -351,7 +360,7 @@ def sheet(rows: list[list[np.ndarray]], labels: Sequence[str] = ()) -> Image.Ima
 
 
 def command(config: TrainConfig) -> str:
-    """The `kgan train` that makes the model: what differs from the recipe's defaults."""
+    """The `kgan train` command of the model, with the settings that differ from the recipe's defaults."""
     sources = ("content", "style", "data", "distill_from")
     given = {"recipe": config.recipe} | {name: getattr(config, name) for name in sources if getattr(config, name)}
     usual = recipes.resolve(TrainConfig(**given))
@@ -360,17 +369,17 @@ def command(config: TrainConfig) -> str:
         if field.name not in MACHINE and value != getattr(usual, field.name):
             given[field.name] = value
     pairs = [words for name, value in given.items() for words in flags(name.replace("_", "-"), value)]
-    parse(TrainConfig, [word for pair in pairs for word in pair], "kgan train")  # the card names no flag that is none
+    parse(TrainConfig, [word for pair in pairs for word in pair], "kgan train")  # raises an error for an unknown option
     return wrapped(["kgan train", *map(shlex.join, pairs)])
 
 
 def flags(name: str, value) -> list[tuple[str, ...]]:
-    """How a setting is given: --size 128, and --weight once for each term."""
+    """The options of a setting: --size 128, or --weight once for each term."""
     return [(f"--{name}", str(each)) for each in (value if isinstance(value, tuple) else (value,))]
 
 
 def wrapped(parts: list[str]) -> str:
-    """A command on lines of at most 110 characters."""
+    """Wrap a command to lines of at most 110 characters."""
     lines = [""]
     for part in parts:
         if len(lines[-1]) + len(part) > 108:
@@ -391,7 +400,7 @@ def scores(found: dict) -> str:
 
 
 def limits(card: Card, found: dict) -> str:
-    """The card's words with the run's numbers."""
+    """The text about limits with the numbers of the run."""
     model, before, gain = found["rows"]["model"], found["rows"]["identity"], found["gain"]
     numbers = {name: f"{model[name]['value']:.2f}" for name in ("checkerboard", "droplets")}
     numbers |= {"droplets_real": f"{found['rows']['truth']['droplets']['value']:.2f}"}
@@ -409,14 +418,14 @@ def limits(card: Card, found: dict) -> str:
 
 
 def protocol(found: dict) -> str:
-    """What was measured, in a sentence or two."""
+    """A description of the measured pictures."""
     side = f"{found['size']}x{found['size']}"
     if found["crops"]:
         photos, styles = found["pictures"] // found["crops"], found["reference"]["pictures"]
         return (
             f"{found['pictures']} random crops, {side}, of {photos} test photos (none of them in the training; three\n"
             f"under CC BY-SA, used to measure only), against {styles} crops of the training's style pictures. Crops\n"
-            "of one picture are alike: as many pictures would have wider intervals."
+            "of the same picture are similar. The same number of different pictures would have wider intervals."
         )
     return f"{found['pictures']} pairs of the test set (testA, testB), {side}, none of whose glyphs is in the training."
 
@@ -448,7 +457,7 @@ def page(name: str, card: Card, config: TrainConfig, weights: int, found: dict, 
 
 
 def real(found: dict) -> str:
-    """What the third column is."""
+    """A description of the column "real"."""
     if found["reference"]["pairs"]:
         return "the true renders (FID and KID: the training's, of other glyphs)"
     return "one half of the style's crops against the other"

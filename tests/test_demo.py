@@ -15,8 +15,9 @@ import kgan
 from kgan import metrics
 from kgan.data import open_pictures, training_dataset
 from kgan.evaluation.measure import measured
-from kgan.evaluation.scored import first_pictures, fitted
+from kgan.evaluation.scored import first_pictures
 from kgan.gan import build_gan
+from kgan.images.resizing import for_scores
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
@@ -51,7 +52,7 @@ def test_it_fails_below_its_promise():
 def shown(store):
     """The pictures of a store as an evaluation reads them."""
     for encoded in store.encoded(np.arange(len(store))):
-        yield fitted(np.asarray(Image.open(io.BytesIO(encoded))), settings().size)
+        yield for_scores(np.asarray(Image.open(io.BytesIO(encoded))), settings().size)
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from kgan.errors import UserError
 from kgan.evaluation import sets
 from kgan.evaluation.evaluate import evaluate
 from kgan.evaluation.measure import measured
-from kgan.evaluation.scored import fitted
 from kgan.gan import build_gan, tracking
+from kgan.images.resizing import for_scores
 from kgan.inference.teacher import load_teacher
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
@@ -79,7 +79,7 @@ def test_it_is_scored_against_its_teacher(trained, monkeypatch):
     assert report["reference"]["what"] == "pictures of the teacher"
     model, teacher = export.load(trained), export.load(small_runs.teacher())
     pictures = sorted(pathlib.Path(small_runs.pictures(), "testA").iterdir())
-    cut = [fitted(np.asarray(Image.open(path)), 16) for path in pictures]
+    cut = [for_scores(np.asarray(Image.open(path)), 16) for path in pictures]
     by_hand = [measured(model(one), one, teacher(one), "") for one in cut]
     assert report["rows"]["model"]["truth_mse"]["value"] == pytest.approx(
         np.mean([one["truth_mse"] for one in by_hand]), rel=1e-4

@@ -19,8 +19,9 @@ from kgan.evaluation import sets
 from kgan.evaluation.evaluate import evaluate
 from kgan.evaluation.gallery import thumbnail
 from kgan.evaluation.measure import measured
-from kgan.evaluation.scored import fitted, run_pictures
+from kgan.evaluation.scored import run_pictures
 from kgan.export import export_saved_model
+from kgan.images.resizing import for_scores
 from kgan.kinds import METRICS
 from kgan.metrics.bootstrap import draws, mean_interval
 from kgan.metrics.picture_features import PictureFeatures, style_reached
@@ -281,11 +282,11 @@ def test_too_small_for_ssim():
         measured(*[np.zeros((10, 40, 3), np.uint8)] * 2, None, "x.png")
 
 
-def test_fitted_takes_the_central_square():
+def test_scores_take_the_central_square():
     picture = np.zeros((20, 40, 1), np.uint8)
     picture[:, 10:30] = 255
-    assert fitted(picture, 20).tolist() == np.full((20, 20, 1), 255).tolist()
-    assert fitted(picture, None) is picture
+    assert for_scores(picture, 20).tolist() == np.full((20, 20, 1), 255).tolist()
+    assert for_scores(picture, None) is picture
 
 
 def test_a_file_alone_has_no_test_pictures(identity):

@@ -16,7 +16,7 @@ from kgan.data.training import training_dataset
 from kgan.errors import UserError
 from kgan.files import expanded, expands_paths
 from kgan.images.decoding import at_most
-from kgan.images.resizing import BICUBIC, square
+from kgan.images.resizing import for_scores
 from kgan.runs import places
 
 CACHE = "~/.cache/kgan"
@@ -158,5 +158,5 @@ def _finite(stores: dict[str, Store], crops: Crops, count: int | None) -> tf.dat
 
 def _square(store: Store, row: int, crops: Crops) -> np.ndarray:
     """The largest centred square of a picture, resized as in `kgan evaluate`: float32 [S, S, C] in [-1, 1]."""
-    picture = square(store.picture(row, crops.channels), crops.size, BICUBIC)
+    picture = for_scores(store.picture(row, crops.channels), crops.size)
     return np.float32(picture) / np.float32(127.5) - np.float32(1.0)

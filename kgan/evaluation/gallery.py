@@ -5,11 +5,11 @@ import html
 import io
 
 import numpy as np
-from PIL import Image
 
 from kgan.errors import counted
 from kgan.evaluation.report import Report, cells, labels, remarks
 from kgan.images.pictures import to_float, to_uint8, with_channels
+from kgan.images.resizing import resized, to_image
 from kgan.kinds import METRICS, metrics_in_order
 
 THUMBNAIL = 192
@@ -46,10 +46,10 @@ def thumbnail(picture: np.ndarray) -> str:
     Returns:
         A data URL.
     """
-    image = Image.fromarray(to_uint8(with_channels(to_float(picture), 3)))
-    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    share = min(1.0, THUMBNAIL / max(picture.shape[:2]))
+    size = tuple(max(1, round(share * side)) for side in picture.shape[:2])
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=85, subsampling=0)
+    to_image(resized(to_uint8(with_channels(to_float(picture), 3)), size)).save(file, "JPEG", quality=85, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 

@@ -11,8 +11,9 @@ from kgan.errors import counted, is_or_are
 from kgan.evaluation.gallery import thumbnail
 from kgan.evaluation.measure import Numbers, measured
 from kgan.evaluation.report import Report
-from kgan.evaluation.scored import Named, Scored, fitted
+from kgan.evaluation.scored import Named, Scored
 from kgan.evaluation.sets import distances
+from kgan.images.resizing import for_scores
 from kgan.inference.loading import Model
 from kgan.kinds import metrics_in_order
 from kgan.metrics import picture_features
@@ -109,7 +110,7 @@ class Gathered:
         """
         for name, named in {"reference": scored.reference, "real": scored.real or Named("", [])}.items():
             for item in named.items:
-                picture = fitted(item.read(channels), size or (None if scored.content else NOISE_SIDE))
+                picture = for_scores(item.read(channels), size or (None if scored.content else NOISE_SIDE))
                 self.features[name].add(picture)
                 if name == "reference" and not scored.truth:
                     self.numbers["truth"].append(measured(picture, None, None, item.name))

@@ -16,7 +16,7 @@ from kgan.errors import UserError, counted, is_or_are, shown, some
 from kgan.images.decoding import decode_picture, summarised
 from kgan.images.listing import find_pictures
 from kgan.images.pairing import describe_ambiguous, describe_shapes, describe_unequal, pair, same_shape, stem
-from kgan.images.resizing import BICUBIC, resized, square
+from kgan.images.resizing import for_scores, resized
 from kgan.inference.loading import Model
 from kgan.runs import places
 from kgan.runs.models import ModelSource
@@ -74,21 +74,16 @@ class Scored:
         Args:
             place: index of the content.
             channels: channels of the result: 1, 3 or 4.
-            size: side in pixels of the squares to which both are resized by `fitted`. With None, the content keeps its
-                size, and the truth is resized to it.
+            size: side in pixels of the squares to which both are resized by `for_scores`. With None, the content keeps
+                its size, and the truth is resized to it.
 
         Returns:
             Content and truth.
         """
-        content = fitted(self.content[place].read(channels), size)
+        content = for_scores(self.content[place].read(channels), size)
         if not self.truth:
             return content, None
-        return content, resized(fitted(self.truth[place].read(channels), size), content.shape[:2])
-
-
-def fitted(picture: np.ndarray, size: int | None) -> np.ndarray:
-    """The centred square of a picture, resized to size x size. With None, the picture itself."""
-    return picture if size is None else square(picture, size, BICUBIC)
+        return content, resized(for_scores(self.truth[place].read(channels), size), content.shape[:2])
 
 
 def folder_pictures(content, truth=None, style=None, least: int = 1) -> Scored:
@@ -182,7 +177,7 @@ def taught(scored: Scored, teacher: Model, size: int | None, seed: int = 0) -> S
     """
 
     def of(item: Item) -> Item:
-        return Item(item.name, lambda channels: teacher(fitted(item.read(channels), size), seed))
+        return Item(item.name, lambda channels: teacher(for_scores(item.read(channels), size), seed))
 
     truth = [of(item) for item in scored.content]
     return Scored(scored.content, truth, Named("pictures of the teacher", truth), None)

@@ -3,6 +3,9 @@
 The rules are those of `kgan.images.decoding`: only JPEG, PNG and WebP are read, the size is read from the header before
 any pixel is decoded, truncated files are refused, and transparency is composited over white. ICC profiles are ignored,
 because they need Pillow.
+
+`resized`, `to_uint8`, `_over_white` and `kgan.export.orientation` do what functions of `kgan.images` do. They exist
+twice, because the graph of a served model cannot call Pillow or NumPy.
 """
 
 import tensorflow as tf

@@ -9,6 +9,8 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
+from kgan.images.resizing import to_image, to_pixels
+
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 ROUNDING = 2
@@ -101,8 +103,7 @@ def pixels_from_srgb(pixels: np.ndarray, profile: bytes | None) -> np.ndarray:
     """
     if is_srgb(profile, "L" if fitting(profile, "L") else "RGB"):
         return pixels
-    made = np.asarray(from_srgb(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), profile))
-    return made[..., np.newaxis] if made.ndim == 2 else made
+    return to_pixels(from_srgb(to_image(pixels), profile))
 
 
 def _read(profile: bytes) -> ImageCms.ImageCmsProfile:

@@ -24,6 +24,7 @@ from kgan.errors import UserError
 from kgan.images import colour
 from kgan.images.listing import no_file
 from kgan.images.metadata import Metadata, read, upright
+from kgan.images.resizing import to_pixels
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 
@@ -105,7 +106,7 @@ class Picture:
     @property
     def pixels(self) -> np.ndarray:
         """The pixels, uint8 [height, width, 1|3|4]."""
-        return _with_channel_axis(self.image)
+        return to_pixels(self.image)
 
     def in_srgb(self) -> "Picture":
         """The same picture in sRGB."""
@@ -172,7 +173,7 @@ def decode_picture(source: Source, channels: int = 3) -> np.ndarray:
     Raises:
         PictureError: if it cannot be decoded.
     """
-    return _with_channel_axis(decode_image(source, channels)[0])
+    return to_pixels(decode_image(source, channels)[0])
 
 
 def decode_image(source: Source, channels: int = 3, enough: int | None = None) -> tuple[Image.Image, tuple[str, ...]]:
@@ -323,6 +324,7 @@ def _with_channels(image: Image.Image, channels: int) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
+    # `kgan.images.pictures.over_white` does it in floats, which take four times the memory of a large file's pixels.
     if image.mode != "RGBA":
         return image
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
@@ -337,11 +339,6 @@ def _without_hidden_colours(image: Image.Image) -> np.ndarray:
     pixels = np.array(image)
     pixels[..., :3] |= np.where(pixels[..., 3:] == 0, np.uint8(255), np.uint8(0))
     return pixels
-
-
-def _with_channel_axis(image: Image.Image) -> np.ndarray:
-    pixels = np.asarray(image)
-    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
 
 
 # --- limits of size ---------------------------------------------------------------------------------------------------

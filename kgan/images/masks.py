@@ -10,6 +10,7 @@ from kgan.errors import UserError
 from kgan.images.decoding import PictureError, is_readable, read_picture
 from kgan.images.listing import READ_SUFFIXES, find_pictures, named_file
 from kgan.images.pairing import pair, same_shape, stem
+from kgan.images.resizing import BILINEAR, resized
 from kgan.images.targets import Destination
 
 
@@ -102,6 +103,4 @@ def fits(mask: np.ndarray, size: tuple[int, int]) -> bool:
 
 def scaled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize a mask, uint8 [h, w], to (height, width) with a bilinear filter."""
-    if mask.shape == tuple(size):
-        return mask
-    return np.asarray(Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    return resized(mask, size, BILINEAR)

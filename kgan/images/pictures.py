@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from kgan import files
 from kgan.errors import RunError, UserError
 from kgan.images import colour, metadata
+from kgan.images.resizing import to_image
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of R, G and B in ITU-R BT.601, which Pillow's gray conversion uses too."""
@@ -244,7 +244,7 @@ def save_picture(
         raise UserError(f"{path}: should end in {', '.join(FORMATS)}. Received: {path.suffix or 'no suffix'}")
     if kind == "JPEG" and picture.shape[-1] == 4:
         picture = over_white(to_float(picture))
-    image = Image.fromarray(np.squeeze(to_uint8(picture), -1) if picture.shape[-1] == 1 else to_uint8(picture))
+    image = to_image(to_uint8(picture))
     options = _encoding(kind, lossless, quality) | metadata.options(said or metadata.Metadata(), kind)
     if fitting := colour.fitting(profile, image.mode):
         options["icc_profile"] = fitting

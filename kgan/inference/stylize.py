@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from kgan.console import duration, progress, say, warn
 from kgan.errors import RunError, UserError, call, counted
@@ -20,6 +19,7 @@ from kgan.images import blending, colour, targets
 from kgan.images.decoding import Picture, PictureError, limits_pictures, read_picture, size_by_header
 from kgan.images.masks import Masks, fits, scaled
 from kgan.images.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
+from kgan.images.resizing import resized
 from kgan.inference.loading import Model, load, shares_of_size
 from kgan.memory import OPENED, OPENED_WITH_MASK, PictureMemory, budget
 
@@ -404,14 +404,8 @@ def _at_scale(model: Model, picture: np.ndarray, seed: int, strokes: float, scal
     if scale == 1:
         return model(picture, seed, strokes)
     height, width = picture.shape[:2]
-    small = _resized(picture, max(1, int(height * scale)), max(1, int(width * scale)))
-    return _resized(model(small, seed, max(1.0, strokes * scale)), height, width)
-
-
-def _resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    made = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
-    return made[..., None] if made.ndim == 2 else made
+    small = resized(picture, (max(1, int(height * scale)), max(1, int(width * scale))))
+    return resized(model(small, seed, max(1.0, strokes * scale)), (height, width))
 
 
 def _one_line(source: pathlib.Path, error: Exception) -> str:

@@ -42,13 +42,13 @@ def _ssim_map(x, y):
 def _blur(maps):
     """Each channel of [N, H, W, C] averaged by the Gaussian window, where it fits, rows and columns apart."""
     height, width, channels = maps.shape[1:]
-    for kernel in (_gaussian(height)[:, None], _gaussian(width)[None, :]):
+    for kernel in (gaussian(height)[:, None], gaussian(width)[None, :]):
         kernel = np.repeat(kernel[..., None, None], channels, axis=2)  # [h, w, C, 1]
         maps = tf.nn.depthwise_conv2d(maps, tf.constant(kernel, maps.dtype), [1, 1, 1, 1], "VALID")
     return maps
 
 
-def _gaussian(side: int) -> np.ndarray:
+def gaussian(side: int) -> np.ndarray:
     """The window along a side of that many pixels: float64, sum 1."""
     size = min(WINDOW, side)
     distances = np.arange(size) - (size - 1) / 2

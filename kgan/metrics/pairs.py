@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from kgan.images.pictures import with_channels
 from kgan.kinds import METRICS
+from kgan.losses.perceptual import SIGMA, WINDOW, gaussian
 
-SSIM_WINDOW = 11
+SSIM_WINDOW = WINDOW
 """Side in pixels of SSIM's Gaussian window (sigma 1.5), and so of the smallest possible picture."""
 
 
@@ -72,7 +73,7 @@ def ssim(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
     height, width = pictures.shape[-3:-1]
     if min(height or SSIM_WINDOW, width or SSIM_WINDOW) < SSIM_WINDOW:
         raise ValueError(f"pictures should be at least {SSIM_WINDOW}x{SSIM_WINDOW}. Received: {height}x{width}")
-    return tf.image.ssim(pictures, reference, max_val=1.0, filter_size=SSIM_WINDOW, filter_sigma=1.5)
+    return tf.image.ssim(pictures, reference, max_val=1.0, filter_size=SSIM_WINDOW, filter_sigma=SIGMA)
 
 
 @METRICS.add("content_structure", label="Structure kept", inputs=("picture", "content"), place=10)
@@ -120,7 +121,6 @@ def structure(pictures: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
 
 def _windowed(maps: tf.Tensor) -> tf.Tensor:
     """Means of maps [N, H, W, 1], weighted by SSIM's Gaussian window, at all positions inside the map."""
-    weights = np.exp(-((np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2) ** 2) / (2 * 1.5**2)).astype(np.float32)
-    weights /= weights.sum()
+    weights = gaussian(SSIM_WINDOW).astype(np.float32)
     along_rows = tf.nn.conv2d(maps, weights.reshape(1, -1, 1, 1), 1, "VALID")
     return tf.nn.conv2d(along_rows, weights.reshape(-1, 1, 1, 1), 1, "VALID")

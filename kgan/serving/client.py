@@ -11,6 +11,7 @@ from PIL import Image
 from kgan.errors import UserError, counted
 from kgan.images.decoding import pillows_limit_off
 from kgan.images.pictures import to_float
+from kgan.images.resizing import to_image
 from kgan.serving.address import Model, parse_server
 from kgan.serving.errors import ModelUnknown, PicturesRefused, RequestRefused, ServerAway, ServerFailed, TimedOut
 from kgan.serving.rest import Rest
@@ -258,7 +259,7 @@ def to_png(picture: np.ndarray) -> bytes:
         The bytes of the file.
     """
     file = io.BytesIO()
-    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, "PNG", compress_level=1)
+    to_image(picture).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 

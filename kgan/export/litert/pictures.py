@@ -4,13 +4,13 @@ import contextlib
 import pathlib
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from kgan import console
 from kgan.data.sample import PARTS, open_archive
 from kgan.errors import UserError
 from kgan.images.decoding import PictureError, at_most, decode_picture
 from kgan.images.listing import look_through
+from kgan.images.resizing import square, to_image
 from kgan.runs import places
 from kgan.runs.settings import TrainConfig
 
@@ -73,5 +73,5 @@ def squares(pictures: list[np.ndarray], size: int, channels: int) -> list[np.nda
         uint8 [size, size, channels].
     """
     modes = {1: "L", 3: "RGB", 4: "RGBA"}
-    fitted = (ImageOps.fit(Image.fromarray(picture), (size, size), Image.LANCZOS) for picture in pictures)
+    fitted = (to_image(square(picture, size)) for picture in pictures)
     return [np.asarray(picture.convert(modes[channels])).reshape(size, size, channels) for picture in fitted]

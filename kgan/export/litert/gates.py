@@ -58,12 +58,12 @@ def check_operations(content: bytes, fixed: bool) -> None:
         names = [_operation(model.operatorCodes[operator.opcodeIndex]) for operator in graph.operators]
         unknown = sorted(set(names) - allowed)
         if unknown:
-            raise RunError(f"operations that not every runtime has: {', '.join(unknown)}")
+            raise RunError(f"operations that not every runtime supports: {', '.join(unknown)}")
         for tensor in graph.tensors:
             if tensor.isVariable:
                 raise RunError(f"a variable, {_name(tensor)}: weights should be constants")
             if tensor.shape is not None and len(tensor.shape) > MOST_RANK:
-                raise RunError(f"{_name(tensor)} has rank {len(tensor.shape)}; GPUs know {MOST_RANK} at most")
+                raise RunError(f"{_name(tensor)} has rank {len(tensor.shape)}; GPUs support {MOST_RANK} at most")
         if fixed:
             _check_shapes(model, graph, names)
 
@@ -77,7 +77,7 @@ def _check_shapes(model, graph, names: list[str]) -> None:
             if not _is_constant(model, graph, operator.inputs[position]):
                 raise RunError(f"{name} with a shape or weights that are computed while it runs")
     if names.count("RESHAPE") > sum(name.endswith(("CONV_2D", "CONV", "FULLY_CONNECTED")) for name in names):
-        raise RunError(f"{names.count('RESHAPE')} times RESHAPE, more than layers: each copies its map on a GPU")
+        raise RunError(f"{names.count('RESHAPE')} times RESHAPE, more than layers: each copies its data on a GPU")
 
 
 def _is_constant(model, graph, index: int) -> bool:

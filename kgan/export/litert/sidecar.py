@@ -157,7 +157,7 @@ def check_litert(model: str | os.PathLike) -> str:
     difference = int(np.abs(made.astype(int) - expected).max())
     if difference > told["tolerance_levels"]:
         raise RunError(f"{model}: differs by {difference} of 255 levels; {told['tolerance_levels']} are allowed")
-    return f"{model}: as its test vectors tell, at most {difference} of 255 levels away"
+    return f"{model}: agrees with its test vectors, up to {difference} of 255 levels"
 
 
 def _tensor(raw: bytes, place: dict) -> np.ndarray:

@@ -9,10 +9,13 @@ import functools
 import inspect
 import os
 import pathlib
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 PARTIAL = ".partial"
 """The end of the names of folders with incomplete files. The names begin with a dot, so that no command reads them."""
@@ -157,9 +160,6 @@ def _taken(file: int, kind: int) -> bool | None:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-_SEVERAL = re.compile(r"Sequence\[|Iterable\[")
-
-
 def expanded(path: str | os.PathLike) -> str | pathlib.Path:
     """Replace "~" or "~name" at the start of a path by the home folder.
 
@@ -181,21 +181,23 @@ def path_parameters(function: Callable) -> set[str]:
     return {parameter.name for parameter in parameters if "PathLike" in str(parameter.annotation)}
 
 
-def expands_paths(function: Callable) -> Callable:
-    """Decorate a function so that its `path_parameters` are `expanded`. A single path is accepted for several paths."""
+def expands_paths(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function so that its `path_parameters` are `expanded`."""
     signature, paths = inspect.signature(function), path_parameters(function)
-    several = {name for name in paths if _SEVERAL.search(str(signature.parameters[name].annotation))}
 
     @functools.wraps(function)
-    def called(*args, **kwargs):
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
         for name in paths & bound.arguments.keys():
-            given = bound.arguments[name]
-            one_of_several = name in several and isinstance(given, str | os.PathLike)
-            bound.arguments[name] = _each_expanded([given] if one_of_several else given)
+            bound.arguments[name] = _each_expanded(bound.arguments[name])
         return function(*bound.args, **bound.kwargs)
 
     return called
+
+
+def several(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str | os.PathLike]:
+    """A list of paths, where a single path is accepted too."""
+    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
 
 
 def _each_expanded(value):

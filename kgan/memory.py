@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 try:
     import resource
 except ImportError:  # not a POSIX system
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 SHARE = 0.75
 """The fraction of the available memory that one picture may use by default."""
@@ -102,11 +102,12 @@ def _in_groups(root: pathlib.Path, swap_free: float) -> list[float]:
 @functools.cache  # a process stays in its groups, and the guard calls this often
 def _groups(root: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
     """(version, folder) of each control group of this process. The version is "cgroup2", or "memory" for version 1."""
-    found = []
+    found: list[tuple[str, pathlib.Path]] = []
     for line in _lines(root / "proc/self/cgroup"):
         number, controllers, path = [*line.split(":", 2), "", ""][:3]
         kind = "cgroup2" if number == "0" else "memory" if "memory" in controllers.split(",") else None
-        found += [(kind, folder) for folder in (_folders(root, kind, path) if kind else [])]
+        if kind:
+            found += [(kind, folder) for folder in _folders(root, kind, path)]
     return found
 
 

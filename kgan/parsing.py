@@ -100,6 +100,7 @@ def parse(options: type, args: list[str], program: str, default=None):
     words = _in_order(known, args, program)
     if words is None:
         tyro.cli(_for_help(options), args=["--help"], prog=program, config=(UseAppendAction,))
+        raise SystemExit  # tyro has ended the program
     missing = [option for option in known if option.is_required and default is None and option.name not in words]
     if missing:
         named = ", ".join(option.name.upper() if option.is_positional else option.flag for option in missing)
@@ -131,9 +132,13 @@ def wants_quiet(args: list[str]) -> bool:
 
 def options_of(options: type) -> list[Option]:
     """The options of a command, without fields that only kgan sets."""
-    fixed = Fixed[int].__metadata__[0]
+    fixed = _mark(Fixed[int])
     fields = dataclasses.fields(options)
     return [_option(field) for field in fields if fixed not in getattr(field.type, "__metadata__", ())]
+
+
+def _mark(annotated: typing.Any) -> object:
+    return annotated.__metadata__[0]
 
 
 def _option(field: dataclasses.Field) -> Option:
@@ -144,7 +149,7 @@ def _option(field: dataclasses.Field) -> Option:
     may_be_none = type(None) in parts
     (kind,) = parts - {type(None)}
     is_path = "pathlib" in str(kind) or bool({"PATH", "MODEL"} & {getattr(mark, "metavar", "") for mark in marks})
-    is_positional = Positional[int].__metadata__[0] in marks
+    is_positional = _mark(Positional[int]) in marks
     lacks = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     may_be_left_out = is_positional and typing.get_origin(kind) is tuple  # the command reports missing files
     names = next((mark.table for mark in marks if isinstance(mark, Choice) and mark.only), None)
@@ -153,7 +158,7 @@ def _option(field: dataclasses.Field) -> Option:
 
 def _for_help(options: type) -> type:
     """The same options with --quiet, and with the help texts that list the rows of a table."""
-    told = [("quiet", typing.Annotated[bool, arg(help=SILENT)], False)]
+    told: list[tuple[str, typing.Any, typing.Any]] = [("quiet", typing.Annotated[bool, arg(help=SILENT)], False)]
     for field in dataclasses.fields(options):
         for mark in getattr(field.type, "__metadata__", ()):
             if isinstance(mark, Choice):
@@ -239,9 +244,9 @@ def _place(known: list[Option], alone: list[str], words: Words, program: str) ->
     if len(alone) > room:
         what = f"one {positional.name} is enough" if positional else "options begin with --"
         raise UserError(f"{alone[room]}: not expected here, {what}; see {program} --help")
-    if alone and not all(alone):
+    if positional and not all(alone):
         raise UserError(f"{positional.name} is empty: name a path; see {program} --help")
-    if alone:
+    if positional and alone:
         words[positional.name] = [f"./{word}" if word.startswith("-") and word != "-" else word for word in alone]
 
 

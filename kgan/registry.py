@@ -157,7 +157,7 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
 
     def _known(self) -> dict[str, Loader]:
         """All rows. Those of kgan come first, and others cannot replace them."""
-        added = {name: lambda row=row: row for name, row in self._added.items()}
+        added = {name: functools.partial(_itself, row) for name, row in self._added.items()}
         return self._own | {name: load for name, load in (self._others | added).items() if name not in self._own}
 
     @functools.cached_property
@@ -169,11 +169,11 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
     @functools.cached_property
     def _others(self) -> dict[str, Loader]:
         found = importlib.metadata.entry_points(group=self.group) if self.group else ()
-        return {point.name: lambda point=point: self._announced(point) for point in found}
+        return {point.name: functools.partial(self._announced, point) for point in found}
 
     def _of_folder(self) -> dict[str, Loader]:
         rows = [row for path in sorted((_ROOT / self._folder).rglob("*.py")) for row in self._rows_in(path)]
-        return {row.name: lambda row=row: row for row in rows}
+        return {row.name: functools.partial(_itself, row) for row in rows}
 
     def _rows_in(self, path: pathlib.Path) -> Iterator[Any]:
         """The rows in the source text of a file, which is not imported."""
@@ -182,16 +182,18 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
             return
         module = ".".join(["kgan", *path.relative_to(_ROOT).with_suffix("").parts]).removesuffix(".__init__")
         for node in ast.parse(text).body:
-            for call in getattr(node, "decorator_list", ()):
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+                continue
+            for call in node.decorator_list:
                 if isinstance(call, ast.Call) and ast.unparse(call.func).endswith(f"{self.symbol}.add"):
-                    facts = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+                    facts = {each.arg: ast.literal_eval(each.value) for each in call.keywords if each.arg}
                     name = ast.literal_eval(call.args[0]) if call.args else node.name
                     yield self._row(name, f"{module}:{node.name}", ast.get_docstring(node), facts)
 
     def _of_package(self) -> dict[str, Loader]:
         folders = importlib.import_module(self._package).__path__
         names = sorted(module.name for module in pkgutil.iter_modules(folders) if module.name[0] != "_")
-        return {name: lambda name=name: imported(f"{self._package}.{name}:{self._attribute}") for name in names}
+        return {name: functools.partial(imported, f"{self._package}.{name}:{self._attribute}") for name in names}
 
     def _announced(self, point: importlib.metadata.EntryPoint) -> Any:
         """The row of an entry point, which is a row or a decorated object."""
@@ -241,6 +243,10 @@ def imported(target: str) -> Any:
     """Import "module:attribute"."""
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def _itself(row: Any) -> Any:
+    return row
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -27,7 +27,7 @@ def run(config: TrainConfig) -> None:
 def _less_memory(config: TrainConfig) -> str:
     if config.resume:
         return "this run needs a machine with more"
-    return memory.smaller_batch(config.batch_size, config.size)
+    return memory.smaller_batch(config.batch_size or 1, config.size or 1)
 
 
 COMMAND = Command("train", TrainConfig, run, place=10, read=read, less_memory=_less_memory, takes_options=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from kgan import console
 from kgan.data.pool import map_in_processes
 from kgan.errors import UserError, counted, shown
-from kgan.files import expands_paths
+from kgan.files import expands_paths, several
 from kgan.images.decoding import PictureError, decode_image, limits_pictures
 from kgan.images.listing import Reporter, Skipped, pictures_of, report_skipped
 
@@ -47,7 +47,7 @@ def check_folders(
     Raises:
         UserError: if a folder does not exist or contains no pictures.
     """
-    problems, _ = _judged(_pictures(paths))
+    problems, _ = _judged(_pictures(several(paths)))
     return problems
 
 

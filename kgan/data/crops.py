@@ -1,6 +1,7 @@
 """The settings of training crops."""
 
 import dataclasses
+from typing import Any
 
 from kgan.errors import UserError
 
@@ -27,7 +28,12 @@ class Crops:
     max_crop: float = 1.0
     flip: bool = True
 
-    def __post_init__(self):
+    @classmethod
+    def of(cls, settings: Any) -> "Crops":
+        """From an object with the same fields, as the resolved settings of a run."""
+        return cls(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(cls)})
+
+    def __post_init__(self) -> None:
         for name in ("size", "batch_size"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _check(self.channels in (1, 3, 4), "channels", "1, 3 or 4", self.channels)

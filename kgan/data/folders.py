@@ -78,8 +78,11 @@ def from_folders(
         raise UserError("--content and --style are both needed for pairs")
     if content is not None and style is not None and (told := places.overlap({"content": content, "style": style})):
         console.warn(told)
-    opened = _opened({"content": content, "style": style}, crops, cache, max_megapixels)
-    stores = matched(*opened) if paired else opened
+    spec = _cache_spec(crops, cache)
+    with at_most(max_megapixels):
+        stores = _opened(content, spec), _opened(style, spec)
+    if stores[0] and stores[1] and paired:
+        stores = matched(stores[0], stores[1])
     return training_dataset(Pictures(*stores, None, None, paired), crops, first_batch)
 
 
@@ -120,22 +123,21 @@ def validation_from_folders(
     crops = Crops(size, batch_size, channels=channels)
     if count is not None and count < 1:
         raise UserError(f"--count should be at least 1. Received: {count}")
-    stores = _opened({"content": content, "truth": truth}, crops, cache, max_megapixels)
-    if truth is not None:
-        stores = matched(*stores)
+    spec = _cache_spec(crops, cache)
+    with at_most(max_megapixels):
+        stores = _opened(content, spec), _opened(truth, spec)
+    if stores[0] and stores[1]:
+        stores = matched(stores[0], stores[1])
     pictures = {name: store for name, store in zip(("content", "truth"), stores, strict=True) if store is not None}
     return _finite(pictures, crops, count)
 
 
-def _opened(
-    folders: dict[str, str | os.PathLike | None], crops: Crops, cache: str | os.PathLike, megapixels: float | None
-) -> list[Store | None]:
-    spec = CacheSpec(max(512, 2 * crops.size), crops.channels, pathlib.Path(expanded(cache)) / "pictures")
-    with at_most(megapixels):
-        return [
-            None if folder is None else prepare(named_source(str(folder), spec.cache.parent), spec)
-            for folder in folders.values()
-        ]
+def _cache_spec(crops: Crops, cache: str | os.PathLike) -> CacheSpec:
+    return CacheSpec(max(512, 2 * crops.size), crops.channels, pathlib.Path(expanded(cache)) / "pictures")
+
+
+def _opened(folder: str | os.PathLike | None, spec: CacheSpec) -> Store | None:
+    return None if folder is None else prepare(named_source(str(folder), spec.cache.parent), spec)
 
 
 def _finite(stores: dict[str, Store], crops: Crops, count: int | None) -> tf.data.Dataset:
@@ -143,8 +145,8 @@ def _finite(stores: dict[str, Store], crops: Crops, count: int | None) -> tf.dat
     number = min([len(store) for store in stores.values()] + ([] if count is None else [count]))
 
     def squares(start: np.ndarray) -> list[np.ndarray]:
-        rows = np.arange(start, min(start + crops.batch_size, number))
-        return [np.stack([_square(store, row, crops) for row in rows]) for store in stores.values()]
+        rows = np.arange(int(start), min(int(start) + crops.batch_size, number))
+        return [np.stack([_square(store, int(row), crops) for row in rows]) for store in stores.values()]
 
     @tf.autograph.experimental.do_not_convert
     def batch(start: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -159,4 +161,4 @@ def _finite(stores: dict[str, Store], crops: Crops, count: int | None) -> tf.dat
 def _square(store: Store, row: int, crops: Crops) -> np.ndarray:
     """The largest centred square of a picture, resized as in `kgan evaluate`: float32 [S, S, C] in [-1, 1]."""
     picture = for_scores(store.picture(row, crops.channels), crops.size)
-    return np.float32(picture) / np.float32(127.5) - np.float32(1.0)
+    return picture.astype(np.float32) / np.float32(127.5) - np.float32(1.0)

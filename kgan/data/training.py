@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.data import augmentation
+from kgan.data.crops import Crops
 from kgan.data.gate import gated
 from kgan.data.order import picture_indices
 from kgan.data.sources import Pictures
 from kgan.data.stores import Store
-from kgan.runs.settings import TrainConfig
 
 CONTENT, STYLE = 0, 1
 """Domains. Content and style have independent random choices."""
@@ -50,13 +50,13 @@ class Shard:
 
 
 def training_dataset(
-    pictures: Pictures, config: TrainConfig, start_step: int = 0, shard: Shard | None = None
+    pictures: Pictures, crops: Crops, start_step: int = 0, shard: Shard | None = None
 ) -> tf.data.Dataset:
     """An endless data set of batches for training.
 
     Args:
         pictures: the prepared stores.
-        config: the settings of the run.
+        crops: how crops are drawn.
         start_step: number of the first batch.
         shard: the part of each batch that is read and decoded; all of it by default. The number of its batches must
             divide the global batch size.
@@ -66,26 +66,26 @@ def training_dataset(
         Recipes without content have "style" only, recipes with a teacher "content" only.
     """
     shard = shard or Shard()
-    rows = shard.rows(config.batch_size)
-    stores = {"content": (pictures.content, CONTENT), "style": (pictures.style, CONTENT if pictures.paired else STYLE)}
-    stores = {name: (store, domain) for name, (store, domain) in stores.items() if store is not None}
-    dataset = tf.data.Dataset.range(start_step, FOREVER // config.batch_size)
-    read = functools.partial(_read, stores, config, rows)
-    read, decode = (tf.autograph.experimental.do_not_convert(each) for each in (read, _decoder(stores, config)))
+    rows = shard.rows(crops.batch_size)
+    kinds = {"content": (pictures.content, CONTENT), "style": (pictures.style, CONTENT if pictures.paired else STYLE)}
+    stores = {name: (store, domain) for name, (store, domain) in kinds.items() if store is not None}
+    dataset = tf.data.Dataset.range(start_step, FOREVER // crops.batch_size)
+    read = functools.partial(_read, stores, crops, rows)
+    read, decode = (tf.autograph.experimental.do_not_convert(each) for each in (read, _decoder(stores, crops)))
     dataset = dataset.map(read, num_parallel_calls=READERS, deterministic=True).unbatch()
     dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(len(rows) // shard.batches, drop_remainder=True).prefetch(AHEAD * shard.batches)
 
 
 def _read(
-    stores: dict[str, tuple[Store, int]], config: TrainConfig, rows: np.ndarray, step: tf.Tensor
+    stores: dict[str, tuple[Store, int]], crops: Crops, rows: np.ndarray, step: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """The encoded pictures of some rows of a batch, string [B] for each store, and their sample numbers, int64 [B]."""
 
     def encoded(step: np.ndarray) -> list[np.ndarray]:
-        samples = int(step) * config.batch_size + rows
+        samples = int(step) * crops.batch_size + rows
         return [samples] + [
-            np.array(store.encoded(picture_indices(samples, len(store), config.seed, domain)), object)
+            np.array(store.encoded(picture_indices(samples, len(store), crops.seed, domain)), object)
             for store, domain in stores.values()
         ]
 
@@ -95,31 +95,31 @@ def _read(
     return dict(zip(["sample", *stores], columns, strict=True))
 
 
-def _decoder(stores: dict[str, tuple[Store, int]], config: TrainConfig) -> Callable:
-    keys = {name: _key(config.seed, domain) for name, (_, domain) in stores.items()}
+def _decoder(stores: dict[str, tuple[Store, int]], crops: Crops) -> Callable:
+    keys = {name: _key(crops.seed, domain) for name, (_, domain) in stores.items()}
 
     def decode(sample: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         seeds = {name: tf.stack([tf.constant(key, tf.int64), sample["sample"]]) for name, key in keys.items()}
-        return {name: augment(sample[name], seeds[name], config) for name in stores}
+        return {name: augment(sample[name], seeds[name], crops) for name in stores}
 
     return decode
 
 
-def augment(encoded: tf.Tensor, seed: tf.Tensor, config: TrainConfig) -> tf.Tensor:
+def augment(encoded: tf.Tensor, seed: tf.Tensor, crops: Crops) -> tf.Tensor:
     """A random training crop of an encoded picture.
 
     Args:
         encoded: the bytes of a JPEG or PNG file, a string scalar.
         seed: int64 [2].
-        config: the settings of the run: size, channels, range of the crop, mirroring.
+        crops: how crops are drawn: size, channels, range of the crop, mirroring.
 
     Returns:
         float32 [S, S, C] in [-1, 1].
     """
     shape = augmentation.picture_shape(encoded)
-    window = augmentation.random_window(shape, seed, config.min_crop, config.max_crop)
-    image = augmentation.to_range(augmentation.decode_window(encoded, window, config.size, config.channels))
-    return augmentation.random_flip(image, seed) if config.flip else image
+    window = augmentation.random_window(shape, seed, crops.min_crop, crops.max_crop)
+    image = augmentation.to_range(augmentation.decode_window(encoded, window, crops.size, crops.channels))
+    return augmentation.random_flip(image, seed) if crops.flip else image
 
 
 def _key(seed: int, domain: int) -> int:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 from collections.abc import Iterable
+from typing import cast
 
 import keras
 
@@ -127,7 +128,7 @@ def export_all_variants(
     Returns:
         The paths.
     """
-    pictures, config = real_pictures(None if run.is_shipped else run.config), run.config
+    pictures, config = real_pictures(None if run.is_shipped else run.config), cast(TrainConfig, run.config)
     return export_variants(generator, folder, variants, sizes, pictures, origin, config.noise, config.truncation)
 
 
@@ -152,6 +153,6 @@ def export_version(generator: keras.Model, config: TrainConfig, root: pathlib.Pa
 
     def whole(folder: pathlib.Path) -> None:
         signatures = write(Stylist(generator, config.noise, config.truncation), folder)
-        write_warmup(folder, signatures, name, config.size)
+        write_warmup(folder, signatures, name, cast(int, config.size))
 
     return [versions.add_version(root / name, whole), *write_deployment(root, name)]

@@ -15,7 +15,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, ParamSpec, TypeVar
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -25,6 +25,9 @@ from kgan.images import colour
 from kgan.images.listing import no_file
 from kgan.images.metadata import Metadata, read, upright
 from kgan.images.resizing import to_pixels
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 
@@ -368,12 +371,12 @@ def at_most(megapixels: float | None) -> Iterator[None]:
         os.environ.update({} if before is None else {LIMIT: before})
 
 
-def limits_pictures(function: Callable) -> Callable:
+def limits_pictures(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a function so that its argument `max_megapixels` holds for every picture that is read inside."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def called(*args, **kwargs):
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
         with at_most(signature.bind(*args, **kwargs).arguments.get("max_megapixels")):
             return function(*args, **kwargs)
 

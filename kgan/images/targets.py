@@ -16,6 +16,7 @@ import sys
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from kgan import console
 from kgan.errors import UserError, is_or_are
@@ -31,6 +32,10 @@ _STARTS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8
 
 Found = tuple[pathlib.Path, pathlib.Path]
 """A picture, and its path relative to the folder that the user names."""
+
+
+Planned = TypeVar("Planned", bound=Any)
+"""A `Destination`, or something else with `targets` and `there`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,7 +247,7 @@ def _to_standard_output() -> Iterator[None]:
 # --- existing files ---------------------------------------------------------------------------------------------------
 
 
-def to_do(destinations: Sequence[Destination], overwrite: bool, skip_existing: bool) -> list[Destination]:
+def to_do(destinations: Sequence[Planned], overwrite: bool, skip_existing: bool) -> list[Planned]:
     """The destinations that are not complete.
 
     Args:

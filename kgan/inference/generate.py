@@ -4,6 +4,7 @@ import math
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -62,8 +63,8 @@ def generate(
     Raises:
         UserError: if the model takes content, a number is out of range, or a file exists already.
     """
-    size = parse_size(str(size)) if isinstance(size, str | int) and size != "" else size or None
-    _check_numbers(seed, count, size, truncation, between)
+    sides = parse_size(str(size)) if isinstance(size, str | int) and size != "" else size or None
+    _check_numbers(seed, count, sides, truncation, between)
     writing = Writing(format or (None if is_one_file(output) else "png"), quality)
     names = _names(pathlib.Path(output), count, seed, between, writing.suffix(".png"))
     writing.check_targets(names)
@@ -72,7 +73,7 @@ def generate(
         return []
     loaded = load(model)
     _check_model(loaded, truncation)
-    shape = size or _training_size(model)
+    shape = cast(tuple[int, int] | None, sides) or _training_size(model)
     maps = _noises(loaded, count, seed, shape, truncation, between)
     with output_folder(output):
         made = _make_all(loaded, names[:count], maps, there, writing)
@@ -160,15 +161,15 @@ def _names(
 
 def _training_size(model: str | os.PathLike) -> tuple[int, int]:
     config = resolve_model(model).config
-    return (config.size, config.size) if config else DEFAULT_SIZE
+    return (config.size, config.size) if config and config.size else DEFAULT_SIZE
 
 
-def _noises(model: Model, count: int, seed: int, shape, truncation, between) -> Iterator[np.ndarray]:
+def _noises(model: Model, count: int, seed: int, shape: tuple[int, int], truncation, between) -> Iterator[np.ndarray]:
     """`count` noise maps [1, H, W, Nz]."""
     if not between:
-        yield from (model.noise(seed + k, 1, *shape, truncation) for k in range(count))
+        yield from (model.noise(seed + k, 1, *shape, truncation=truncation) for k in range(count))
         return
-    first, second = (model.noise(end, 1, *shape, truncation) for end in between)
+    first, second = (model.noise(end, 1, *shape, truncation=truncation) for end in between)
     # An interpolation on the sphere can exceed the bounds of uniform and truncated noise, which training never does.
     bound = noises.bound(model.facts.distribution, model.facts.truncation) if truncation is None else truncation
     for share in np.linspace(0.0, 1.0, count):

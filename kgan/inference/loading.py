@@ -4,6 +4,7 @@ import math
 import os
 import pathlib
 from collections.abc import Callable
+from typing import cast
 
 import keras
 import numpy as np
@@ -253,7 +254,7 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
     from kgan.networks import build_generator
 
     source = resolve_run(run)
-    run, config = source.path, source.config
+    run, config = source.path, cast(TrainConfig, source.config)
     generator = build_generator(config)
     checkpoints = found_in(run / "checkpoints")
     if checkpoints:

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,7 +12,7 @@ FACTS = pathlib.Path("assets.extra", "kgan.json")
 """File of the facts, in the folder of a SavedModel for files that TensorFlow does not read."""
 
 
-def float_function(loaded: object) -> tf.types.experimental.ConcreteFunction | None:
+def float_function(loaded: Any) -> tf.types.experimental.ConcreteFunction | None:
     """The signature that takes float32 pictures, and noise from the caller if the model takes noise.
 
     Args:
@@ -28,7 +29,7 @@ def float_function(loaded: object) -> tf.types.experimental.ConcreteFunction | N
     return None
 
 
-def read_facts(folder: pathlib.Path, loaded: object) -> Facts:
+def read_facts(folder: pathlib.Path, loaded: Any) -> Facts:
     """The facts of a SavedModel. They are read from a file, or else from the shapes of the signature.
 
     Args:
@@ -40,7 +41,7 @@ def read_facts(folder: pathlib.Path, loaded: object) -> Facts:
     """
     if (folder / FACTS).exists():
         return Facts(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
-    function = float_function(loaded)
+    function: Any = float_function(loaded)
     inputs = function.structured_input_signature[1]
     channels = function.structured_outputs["stylized"].shape[-1]
     return Facts(channels, inputs["noise"].shape[-1] if "noise" in inputs else 0, "image" in inputs)

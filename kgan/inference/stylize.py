@@ -7,6 +7,7 @@ import os
 import pathlib
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,7 @@ import tensorflow as tf
 from kgan.console import duration, progress, say, warn
 from kgan.errors import RunError, UserError, call, counted
 from kgan.exit_guard import interruptible
-from kgan.files import expands_paths
+from kgan.files import expands_paths, several
 from kgan.images import blending, colour, targets
 from kgan.images.decoding import Picture, PictureError, limits_pictures, read_picture, size_by_header
 from kgan.images.masks import Masks, fits, scaled
@@ -198,7 +199,7 @@ def stylize(
     _check_numbers(seed, variants, memory)
     shares_of_size(strokes)
     finish, writing = _finish(mask, feather, strength, keep_colour), Writing(format, quality, strip_metadata)
-    jobs = plan(pictures, pathlib.Path(output), variants, finish.masks, writing)
+    jobs = plan(several(pictures), pathlib.Path(output), variants, finish.masks, writing)
     writing.check_targets(target for job in jobs for target in job.targets)
     jobs = targets.to_do(jobs, overwrite, skip_existing)
     if not jobs:
@@ -357,7 +358,7 @@ def _weight(job: Job, finish: Finish, size: tuple[int, int], notice) -> float | 
     """The weight of the stylized picture: a number, or float32 [H, W, 1]."""
     if job.mask is None:
         return finish.strength
-    mask = finish.masks.read(job.mask)
+    mask = cast(Masks, finish.masks).read(job.mask)
     given, wanted = f"{mask.shape[1]}x{mask.shape[0]}", f"{size[1]}x{size[0]}"
     if not fits(mask, size):
         raise PictureError(str(job.mask), f"is {given}, another shape than {job.source} ({wanted}); cut it like that")

@@ -33,7 +33,7 @@ def load_teacher(config: TrainConfig) -> Teacher:
             several devices.
     """
     try:
-        source = resolve_model(config.distill_from)
+        source = resolve_model(str(config.distill_from))
     except UserError as error:
         raise UserError(f"--distill-from {error}") from None
     path = source.path

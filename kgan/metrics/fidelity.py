@@ -58,7 +58,7 @@ def _fitted(features: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray
     total = counts.sum()
     mean = counts @ rows / total
     root = (rows - mean) * np.sqrt(counts / (total - 1))[:, None]
-    return mean, np.linalg.qr(root, "r") if len(root) > root.shape[1] else root
+    return mean, np.asarray(np.linalg.qr(root, "r")) if len(root) > root.shape[1] else root
 
 
 def _checked(features: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

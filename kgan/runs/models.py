@@ -108,7 +108,8 @@ def shipped() -> list[str]:
 
 def for_phones() -> list[str]:
     """The names of the shipped models for phones and browsers, sorted."""
-    return [name for name in shipped() if resolve_model(FOLDER / name).config.generator == "mobile"]
+    configs = {name: resolve_model(FOLDER / name).config for name in shipped()}
+    return [name for name, config in configs.items() if config and config.generator == "mobile"]
 
 
 def _kind(path: pathlib.Path) -> Kind | None:
@@ -137,8 +138,8 @@ def _near(path: pathlib.Path) -> str | os.PathLike | None:
     """A model near a path: the folder that contains it, a model inside it, or a model with a similar name."""
     if path.exists():
         return next((near for near in (path.parent, *_first_inside(path)) if _kind(near)), None)
-    known = {other.name: other for other in _first_inside(path.parent) if _kind(other)}
-    known = {name: name for name in shipped()} | known
+    known: dict[str, str | os.PathLike] = {name: name for name in shipped()}
+    known |= {other.name: other for other in _first_inside(path.parent) if _kind(other)}
     return next((known[name] for name in difflib.get_close_matches(path.name, known, 1, 0.5)), None)
 
 

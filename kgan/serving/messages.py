@@ -8,6 +8,8 @@ encoded in the same way. Fields that the client does not read are left out, and 
 
 import math
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -107,9 +109,10 @@ def message(kind: str, /, **fields):
     return _CLASSES[kind](**fields)
 
 
-def parser(name: str):
+def parser(name: str) -> Callable[[bytes], Any]:
     """The function that parses the bytes of a message of that name."""
-    return _CLASSES[name].FromString
+    message: Any = _CLASSES[name]
+    return message.FromString
 
 
 def to_tensor(value: np.ndarray | list[bytes]):

@@ -121,4 +121,4 @@ def _signature() -> inspect.Signature:
     return shown.replace(parameters=[*written, *others])
 
 
-train.__signature__ = _signature()
+vars(train)["__signature__"] = _signature()

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgan import console, files, memory, metrics
-from kgan.data import Pictures, open_pictures, training_dataset
+from kgan.data import Crops, Pictures, open_pictures, training_dataset
 from kgan.errors import RunError, UserError, call
 from kgan.evaluation.scored import Example, first_pictures, taught
 from kgan.exit_guard import ExitGuard, Interrupted
@@ -291,7 +291,7 @@ class Session:
 
     def _dataset(self, first: int):
         """The pictures from step `first` on."""
-        return self._fed(functools.partial(training_dataset, self.pictures, self.config, first))
+        return self._fed(functools.partial(training_dataset, self.pictures, Crops.of(self.config), first))
 
     def _fed(self, make):
         return fed(self.strategy, self.cluster, make)

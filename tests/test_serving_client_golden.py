@@ -13,10 +13,11 @@ import tensorflow as tf
 from google.protobuf import unknown_fields
 from serving_models import Echo, HalfPlusThree, Named, Sky, publish
 from serving_server import Models, Server
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2, prediction_log_pb2
 
-from kgan.serving import Client, errors, messages
-from kgan.serving.messages import message
+from kgan import protocol
+from kgan.protocol import message
+from kgan.serving import Client, errors
 
 EXCHANGES = json.loads((pathlib.Path(__file__).parent / "golden" / "rest_exchanges.json").read_text(encoding="utf-8"))
 
@@ -128,7 +129,7 @@ def test_requests_are_those_of_the_official_protocol():
     values = {"image": picture, "float": picture / np.float32(7), "image_bytes": [b"a\xff", b""]}
     values["seed"] = np.array([2**31 - 1, 0], np.int32)
     for name, value in values.items():
-        request.inputs[name].CopyFrom(messages.to_tensor(value))
+        request.inputs[name].CopyFrom(protocol.to_tensor(value))
     official = predict_pb2.PredictRequest.FromString(request.SerializeToString())
     assert len(unknown_fields.UnknownFieldSet(official)) == 0
     assert (official.model_spec.name, official.model_spec.version.value) == ("sky", 3)
@@ -159,11 +160,11 @@ def test_replies_are_those_of_the_official_protocol(packed):
             official.outputs[name].ClearField(field)
             getattr(official.outputs[name], field).extend(array.ravel().tolist())
     official.outputs["texts"].CopyFrom(tf.make_tensor_proto([b"\x00\xff", b""]))
-    ours = messages.parser("PredictResponse")(official.SerializeToString())
+    ours = protocol.parser("PredictResponse")(official.SerializeToString())
     for name, array in arrays.items():
-        made = messages.from_tensor(ours.outputs[name])
+        made = protocol.from_tensor(ours.outputs[name])
         assert (made.dtype, made.shape, made.tolist()) == (array.dtype, array.shape, array.tolist())
-    assert messages.from_tensor(ours.outputs["texts"]) == [b"\x00\xff", b""]
+    assert protocol.from_tensor(ours.outputs["texts"]) == [b"\x00\xff", b""]
 
 
 def test_a_reply_may_leave_out_what_repeats_the_last_value():
@@ -171,16 +172,17 @@ def test_a_reply_may_leave_out_what_repeats_the_last_value():
     proto.ClearField("tensor_content")
     proto.ClearField("int_val")
     proto.int_val.append(9)
-    assert messages.from_tensor(messages.parser("Tensor")(proto.SerializeToString())).tolist() == [[9, 9]]
+    assert protocol.from_tensor(protocol.parser("Tensor")(proto.SerializeToString())).tolist() == [[9, 9]]
     proto.int_val.extend([1, 2])
-    with pytest.raises(errors.ServerFailed, match="3 values for the shape"):
-        messages.from_tensor(messages.parser("Tensor")(proto.SerializeToString()))
+    with pytest.raises(ValueError, match="3 values for the shape"):
+        protocol.from_tensor(protocol.parser("Tensor")(proto.SerializeToString()))
 
 
 def test_every_field_has_the_official_number_and_kind():
     """Fields with the same name have the same encoding as in the official messages."""
     official = {
         "PredictRequest": predict_pb2.PredictRequest,
+        "PredictionLog": prediction_log_pb2.PredictionLog,
         "PredictResponse": predict_pb2.PredictResponse,
         "GetModelStatusRequest": get_model_status_pb2.GetModelStatusRequest,
         "GetModelStatusResponse": get_model_status_pb2.GetModelStatusResponse,
@@ -191,10 +193,10 @@ def test_every_field_has_the_official_number_and_kind():
     seen = set()
     for name, theirs in official.items():
         compare(message(name).DESCRIPTOR, theirs.DESCRIPTOR, seen)
-    assert seen >= messages.MESSAGES.keys()
+    assert seen >= protocol.MESSAGES.keys()
     states = get_model_status_pb2.ModelVersionStatus.State
-    assert {number: name for name, number in states.items()} == messages.STATES
-    assert all(tf.dtypes.as_dtype(name).as_datatype_enum == number for number, name in messages.DTYPES.items())
+    assert {number: name for name, number in states.items()} == protocol.STATES
+    assert all(tf.dtypes.as_dtype(name).as_datatype_enum == number for number, name in protocol.DTYPES.items())
 
 
 def compare(ours, theirs, seen):

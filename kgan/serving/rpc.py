@@ -2,7 +2,8 @@
 
 import grpc
 
-from kgan.serving import messages
+from kgan import protocol
+from kgan.protocol import message
 from kgan.serving.address import Model, Server
 from kgan.serving.errors import (
     ModelUnknown,
@@ -14,7 +15,6 @@ from kgan.serving.errors import (
     TooLarge,
     one_line,
 )
-from kgan.serving.messages import message
 
 CODES = grpc.StatusCode
 
@@ -72,20 +72,21 @@ class Rpc:
         Raises:
             ServingError: if the request fails.
         """
-        request = message("PredictRequest", model_spec=_spec(model, signature), output_filter=outputs)
-        for name, value in inputs.items():
-            request.inputs[name].CopyFrom(messages.to_tensor(value))
+        request = protocol.predict_request(_spec(model, signature), inputs, outputs)
         reply = self._call("PredictionService/Predict", request, "PredictResponse", seconds)
         if missing := set(outputs) - set(reply.outputs):
             raise ServerFailed(f"{self._server}: the reply lacks {', '.join(sorted(missing))}")
-        return {name: messages.from_tensor(reply.outputs[name]) for name in outputs}
+        try:
+            return {name: protocol.from_tensor(reply.outputs[name]) for name in outputs}
+        except ValueError as error:
+            raise ServerFailed(str(error)) from None
 
     def status(self, model: Model, seconds: float) -> dict[int, tuple[str, str]]:
         """The state and the error message of each version of a model."""
         request = message("GetModelStatusRequest", model_spec=_spec(model))
         reply = self._call("ModelService/GetModelStatus", request, "GetModelStatusResponse", seconds)
         return {
-            row.version: (messages.STATES.get(row.state, str(row.state)), row.status.error_message)
+            row.version: (protocol.STATES.get(row.state, str(row.state)), row.status.error_message)
             for row in reply.model_version_status
         }
 
@@ -93,7 +94,7 @@ class Rpc:
         """The version of a model, and {"inputs": {name: (dtype, shape)}, "outputs": ...} by signature."""
         request = message("GetModelMetadataRequest", model_spec=_spec(model), metadata_field=["signature_def"])
         reply = self._call("PredictionService/GetModelMetadata", request, "GetModelMetadataResponse", seconds)
-        signatures = messages.parser("SignatureDefMap")(reply.metadata["signature_def"].value).signature_def
+        signatures = protocol.parser("SignatureDefMap")(reply.metadata["signature_def"].value).signature_def
         described = {
             name: {
                 "inputs": {key: _described(info) for key, info in one.inputs.items()},
@@ -109,7 +110,7 @@ class Rpc:
 
     def _call(self, method: str, request, reply: str, seconds: float):
         call = self._channel.unary_unary(
-            f"/tensorflow.serving.{method}", type(request).SerializeToString, messages.parser(reply)
+            f"/tensorflow.serving.{method}", type(request).SerializeToString, protocol.parser(reply)
         )
         try:
             return call(request, timeout=seconds)
@@ -134,7 +135,7 @@ def _spec(model: Model, signature: str = ""):
 
 
 def _described(info) -> tuple[str, list[int | None] | None]:
-    kind = messages.DTYPES.get(info.dtype, f"DataType {info.dtype}")
+    kind = protocol.DTYPES.get(info.dtype, f"DataType {info.dtype}")
     if info.tensor_shape.unknown_rank:
         return kind, None
     return kind, [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]

@@ -8,13 +8,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from kgan.protocol import message, predict_request
+
 WARMUP = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
 """Path of the file in the folder of a version."""
-
-PREDICT_LOG, REQUEST = 6, 1  # fields of PredictionLog and PredictLog
-MODEL_SPEC, INPUTS = 1, 2  # of PredictRequest
-NAME, SIGNATURE = 1, 3  # of ModelSpec
-KEY, VALUE = 1, 2  # of a map's entries
 
 Inputs = dict[str, np.ndarray | list]
 
@@ -38,7 +35,9 @@ def write_warmup(folder: pathlib.Path, signatures: Signatures, name: str, side: 
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as records:
         for signature, inputs in requests(signatures, side):
-            records.write(_field(PREDICT_LOG, _field(REQUEST, predict_request(name, signature, inputs))))
+            request = predict_request(message("ModelSpec", name=name, signature_name=signature), inputs)
+            log = message("PredictionLog", predict_log=message("PredictLog", request=request))
+            records.write(log.SerializeToString(deterministic=True))
     return path
 
 
@@ -75,36 +74,3 @@ def _file(kind: str, side: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray((_picture((side, side, 3)) * 255).astype(np.uint8)).save(buffer, kind)
     return buffer.getvalue()
-
-
-# --- messages of the protocol, encoded here, so that an export does not need the package tensorflow-serving-api -------
-
-
-def predict_request(name: str, signature: str, inputs: Inputs) -> bytes:
-    """Encode a PredictRequest of tensorflow_serving/apis/predict.proto.
-
-    Args:
-        name: name of the model.
-        signature: name of the signature.
-        inputs: inputs by name.
-
-    Returns:
-        The bytes of the message.
-    """
-    spec = _field(NAME, name.encode()) + _field(SIGNATURE, signature.encode())
-    entries = (
-        _field(INPUTS, _field(KEY, key.encode()) + _field(VALUE, tf.make_tensor_proto(value).SerializeToString()))
-        for key, value in inputs.items()
-    )
-    return _field(MODEL_SPEC, spec) + b"".join(entries)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """Encode a field of bytes, text or a message: its number and wire type (2), its length and its content."""
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    """Encode a number with seven bits per byte, the lowest first. The high bit means that more bytes follow."""
-    low = [value >> shift & 0x7F for shift in range(0, max(value.bit_length(), 1), 7)]
-    return bytes([part | 0x80 for part in low[:-1]] + low[-1:])

@@ -1,4 +1,5 @@
-"""The messages of TensorFlow Serving's gRPC protocol that a client needs, without TensorFlow.
+"""The messages of TensorFlow Serving's gRPC protocol, for requests of clients and for warm-up requests. It imports no
+TensorFlow.
 
 The classes are built at import from the table below, because generated code works only with some versions of protobuf.
 Field numbers and types are those of tensorflow_serving/apis (PredictionService, ModelService) and of TensorFlow's
@@ -14,8 +15,6 @@ from typing import Any
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from kgan.serving.errors import ServerFailed
-
 PACKAGE = "kgan.serving"
 
 MESSAGES = {
@@ -28,6 +27,8 @@ MESSAGES = {
         "repeated int32 int_val = 7; repeated bytes string_val = 8"
     ),
     "PredictRequest": "ModelSpec model_spec = 1; map Tensor inputs = 2; repeated string output_filter = 3",
+    "PredictLog": "PredictRequest request = 1",
+    "PredictionLog": "PredictLog predict_log = 6",
     "PredictResponse": "map Tensor outputs = 1; ModelSpec model_spec = 2",
     "GetModelStatusRequest": "ModelSpec model_spec = 1",
     "Status": "int32 error_code = 1; string error_message = 2",
@@ -115,6 +116,21 @@ def parser(name: str) -> Callable[[bytes], Any]:
     return message.FromString
 
 
+def predict_request(spec, inputs: dict[str, np.ndarray | list[bytes]], outputs: list[str] | None = None):
+    """Make a PredictRequest message.
+
+    Args:
+        spec: the model and its signature, a ModelSpec message.
+        inputs: arrays or lists of bytes by name.
+        outputs: names of the outputs that are asked for. None stands for all.
+
+    Returns:
+        The message.
+    """
+    tensors = {name: to_tensor(value) for name, value in inputs.items()}
+    return message("PredictRequest", model_spec=spec, inputs=tensors, output_filter=outputs)
+
+
 def to_tensor(value: np.ndarray | list[bytes]):
     """Convert an array to a Tensor message.
 
@@ -142,19 +158,19 @@ def from_tensor(tensor) -> np.ndarray | list[bytes]:
         An array, or a list of bytes for strings.
 
     Raises:
-        ServerFailed: if the type is not supported or the message is broken.
+        ValueError: if the type is not supported or the message is broken.
     """
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     kind = DTYPES.get(tensor.dtype)
     if kind == "string":
         return list(tensor.string_val)
     if kind is None:
-        raise ServerFailed(f"the reply holds a tensor of an unknown type: DataType {tensor.dtype}")
+        raise ValueError(f"the reply holds a tensor of an unknown type: DataType {tensor.dtype}")
     if tensor.tensor_content:
         values = np.frombuffer(tensor.tensor_content, kind)
     else:
         values = np.array(tensor.float_val if kind == "float32" else tensor.int_val, kind)
     missing = math.prod(shape) - values.size
     if missing < 0 or (missing and not values.size):
-        raise ServerFailed(f"the reply holds a broken tensor: {values.size} values for the shape {shape}")
+        raise ValueError(f"the reply holds a broken tensor: {values.size} values for the shape {shape}")
     return np.pad(values, (0, missing), "edge").reshape(shape)  # the format omits repetitions of the last value

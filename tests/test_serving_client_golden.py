@@ -13,7 +13,13 @@ import tensorflow as tf
 from google.protobuf import unknown_fields
 from serving_models import Echo, HalfPlusThree, Named, Sky, publish
 from serving_server import Models, Server
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2, prediction_log_pb2
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
+    predict_pb2,
+    prediction_log_pb2,
+)
 
 from kgan import protocol
 from kgan.protocol import message

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_LOCATIONS = {
     # one call each, as on the command line
     "train": "kgan.training.call:train",
     "stylize": "kgan.inference.stylize:stylize",
@@ -75,9 +75,9 @@ if TYPE_CHECKING:  # what type checkers and editors see
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _LOCATIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, attribute = _HOMES[name].partition(":")
+    module, _, attribute = _LOCATIONS[name].partition(":")
     found = importlib.import_module(module)
     return getattr(found, attribute) if attribute else found
 

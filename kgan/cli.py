@@ -77,11 +77,11 @@ def _run(args: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [f"  {name:10}{told}" for _, name, told in sorted(map(_told, COMMANDS))]
-    return "\n".join(["usage: kgan COMMAND ...", "", *lines, "", *_HABITS])
+    lines = [f"  {name:10}{told}" for _, name, told in sorted(map(_described, COMMANDS))]
+    return "\n".join(["usage: kgan COMMAND ...", "", *lines, "", *_NOTES])
 
 
-def _told(name: str) -> tuple[float, str, str]:
+def _described(name: str) -> tuple[float, str, str]:
     """Sort key, name and help of a command. A broken command of another package does not hide the others."""
     try:
         return COMMANDS[name].place, name, COMMANDS[name].help
@@ -89,7 +89,7 @@ def _told(name: str) -> tuple[float, str, str]:
         return math.inf, name, f"cannot be used: {error}"
 
 
-_HABITS = (
+_NOTES = (
     "kgan COMMAND --help lists the options of a command. kgan --version prints the version.",
     "Options and files may be mixed; -- ends the options. If an option is given twice, the last one counts.",
     "Results go to stdout, messages to stderr. With --quiet, only warnings and errors go to stderr.",

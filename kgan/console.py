@@ -38,15 +38,15 @@ def result(text: str) -> None:
 def say(text: str) -> None:
     """Print a message to stderr, unless --quiet is given."""
     if not _quiet:
-        _tell(text)
+        _print(text)
 
 
 def warn(text: str) -> None:
     """Print a warning to stderr."""
-    _tell(f"kgan: {text}")
+    _print(f"kgan: {text}")
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     text = shown(worded(text))
     if is_terminal():
         terminal().print(text, soft_wrap=True)  # above the progress bar, if there is one

@@ -11,7 +11,7 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that change the direction of writing, which can make a name look different."""
 
 
@@ -35,7 +35,7 @@ def shown(text: object) -> str:
 def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # Python's code for an invalid UTF-8 byte in a file name
         return f"\\x{ord(character) - 0xDC00:02x}"
-    if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING:
+    if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _DIRECTION_MARKS:
         return character.encode("ascii", "backslashreplace").decode() if character > "\x7f" else repr(character)[1:-1]
     return character
 

@@ -245,9 +245,9 @@ class TestLine:
         chief = Worker(workers, 0, lambda member: member.agree("end", "chief"))
 
         def work(member):
-            member._tell({"what": "end", "value": "other"})
+            member._send({"what": "end", "value": "other"})
             waited(lambda: member.loss)  # busy, it sees only that the chief is gone
-            return member._heard(0, "end")
+            return member._receive(0, "end")
 
         other = Worker(workers, 1, work)
         assert chief.outcome() == other.outcome() == ["chief", "other"]

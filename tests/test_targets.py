@@ -114,7 +114,7 @@ def test_a_name_that_is_no_utf8_keeps_its_very_bytes(tmp_path):
 
 
 def test_where_case_makes_no_difference_results_do_not_meet(tmp_path, monkeypatch):
-    monkeypatch.setattr(targets, "_folds_names", lambda folder: True)
+    monkeypatch.setattr(targets, "_ignores_case", lambda folder: True)
     for name in ("a/IMG.png", "b/img.png"):
         write(tmp_path / name)
     places = targets.plan([tmp_path / "a", tmp_path / "b"], tmp_path / "out", like_stylize)
@@ -216,17 +216,17 @@ def test_what_is_there_is_left_and_counted(tmp_path, capsys):
     places = targets.plan([tmp_path / "in"], tmp_path / "out", like_stylize, 2)
     for name in ("a-1.png", "a-2.png", "c-2.png"):
         write(tmp_path / "out" / name)
-    left = targets.to_do(places, overwrite=False, skip_existing=True)
+    left = targets.unfinished(places, overwrite=False, skip_existing=True)
     assert [(place.source.name, [path.name for path in place.there]) for place in left] == [
         ("b.png", []),
         ("c.png", ["c-2.png"]),
     ]
     assert capsys.readouterr().err == "kgan: 3 of 6 are there already and left so\n"
-    assert targets.to_do(places, overwrite=True, skip_existing=False) == places
+    assert targets.unfinished(places, overwrite=True, skip_existing=False) == places
     with pytest.raises(UserError, match=r"a-1\.png: exists already; give skip_existing .* overwrite"):
-        targets.to_do(places, overwrite=False, skip_existing=False)
+        targets.unfinished(places, overwrite=False, skip_existing=False)
     with pytest.raises(UserError, match="overwrite and skip_existing: give one"):
-        targets.to_do(places, overwrite=True, skip_existing=True)
+        targets.unfinished(places, overwrite=True, skip_existing=True)
 
 
 def test_what_a_killed_process_leaves_half_written_is_no_picture(tmp_path):

@@ -6,7 +6,7 @@ The order of the pictures is a function of the training step. Names are imported
 
 import importlib
 
-_HOMES = {
+_LOCATIONS = {
     "Crops": "crops",
     "check_folders": "check",
     "from_folders": "folders",
@@ -17,10 +17,10 @@ _HOMES = {
     "Shard": "training",
     "training_dataset": "training",
 }
-__all__ = sorted(_HOMES)
+__all__ = sorted(_LOCATIONS)
 
 
 def __getattr__(name: str):
-    if name not in _HOMES:
+    if name not in _LOCATIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_LOCATIONS[name]}"), name)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kgan.images.colour import is_srgb
 from kgan.images.decoding import PictureError, decode_image, is_lossless, pillows_limit_off
-from kgan.images.listing import no_file
+from kgan.images.listing import not_a_file
 from kgan.images.metadata import orientation
 
 
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 def normalise(job: Job) -> Outcome:
     """Decode the whole picture, which verifies it. A plain JPEG keeps its bytes, all others are encoded again."""
-    if reason := isinstance(job.picture, pathlib.Path) and no_file(job.picture):
+    if reason := isinstance(job.picture, pathlib.Path) and not_a_file(job.picture):
         return Outcome(None, reason)
     try:
         data = job.picture if isinstance(job.picture, bytes) else job.picture.read_bytes()

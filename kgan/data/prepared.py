@@ -104,8 +104,8 @@ def prepare(source: Source, spec: CacheSpec) -> Store:
             f"--cache {spec.cache}: {error.strerror or error}; free some space, or give --cache another folder"
         ) from error
     index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    _report(source, index["bad"])
-    _tell(source, index["remarks"])
+    _report_bad(source, index["bad"])
+    _report_remarks(source, index["remarks"])
     return store
 
 
@@ -130,7 +130,7 @@ def _write(source: Source, spec: CacheSpec, folder: pathlib.Path) -> None:
     previous = [path for path in folder.parent.iterdir() if path.is_dir()]
     outcomes = _tracked(_outcomes(source, spec, _Previous.best(previous)), len(source.files), source.label)
     good, shapes, bad, remarks = [], [], [], []
-    pictures = _first_at_once(_sorted_out(outcomes, good, shapes, bad, remarks), source, bad)
+    pictures = _not_empty(_usable(outcomes, good, shapes, bad, remarks), source, bad)
     with files.beside(folder) as partial:
         written = builder.write(pictures, len(source.files), spec.channels, partial)
         index = {"files": good, "shapes": shapes, "bad": bad, "remarks": remarks}
@@ -182,7 +182,7 @@ def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
     return rich.progress.track(outcomes, what, total, console=console.terminal(), transient=True)
 
 
-def _sorted_out(outcomes: Iterator, good: list, shapes: list, bad: list, remarks: list) -> Iterator[tuple[str, bytes]]:
+def _usable(outcomes: Iterator, good: list, shapes: list, bad: list, remarks: list) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) of the usable pictures. The outcomes are recorded in the four lists."""
     for file, outcome in outcomes:
         if outcome.encoded is None:
@@ -194,7 +194,7 @@ def _sorted_out(outcomes: Iterator, good: list, shapes: list, bad: list, remarks
             yield file.name, outcome.encoded
 
 
-def _first_at_once(pictures: Iterator, source: Source, bad: list) -> Iterator:
+def _not_empty(pictures: Iterator, source: Source, bad: list) -> Iterator:
     """The same pictures. Raises UserError before anything is written if there are none."""
     first = next(pictures, None)
     if first is None:
@@ -205,13 +205,13 @@ def _first_at_once(pictures: Iterator, source: Source, bad: list) -> Iterator:
     return itertools.chain([first], pictures)
 
 
-def _report(source: Source, bad: list) -> None:
+def _report_bad(source: Source, bad: list) -> None:
     if bad:
         (name, *_, reason), count = bad[0], len(bad)
         what = f"{count} of {len(source.files)} pictures cannot be used and {is_or_are(count)} left out"
         console.warn(f"{source.label}: {what}; the first: {name}: {reason}{source.advice}")
 
 
-def _tell(source: Source, remarks: list) -> None:
+def _report_remarks(source: Source, remarks: list) -> None:
     for line in summarised((name, remark) for name, *_, remark in remarks):
         console.warn(f"{source.label}: {line}")

@@ -22,7 +22,7 @@ from PIL import Image, PngImagePlugin
 
 from kgan.errors import UserError
 from kgan.images import colour
-from kgan.images.listing import no_file
+from kgan.images.listing import not_a_file
 from kgan.images.metadata import Metadata, read, upright
 from kgan.images.resizing import to_pixels
 
@@ -234,7 +234,7 @@ class Refused(Exception):
 @contextlib.contextmanager
 def _opened(source: Source) -> Iterator[tuple[Image.Image, tuple[str, ...]]]:
     """A context with an opened picture of an allowed size, and its notices."""
-    if isinstance(source, str | os.PathLike) and (reason := no_file(source)):
+    if isinstance(source, str | os.PathLike) and (reason := not_a_file(source)):
         raise Refused(reason)
     with pillows_limit_off():
         image = Image.open(source, formats=FORMATS)

@@ -55,7 +55,7 @@ def is_named_as_picture(path: str | os.PathLike) -> bool:
     return pathlib.PurePath(path).suffix.lower() in READ_SUFFIXES | REFUSED_SUFFIXES
 
 
-def no_file(path: str | os.PathLike) -> str | None:
+def not_a_file(path: str | os.PathLike) -> str | None:
     """The reason why a path cannot be opened as a file, such as "is a pipe, not a file". Opening a pipe waits for ever.
 
     Args:
@@ -66,7 +66,7 @@ def no_file(path: str | os.PathLike) -> str | None:
     """
     kind = _kind(path)
     if kind == "a folder":
-        return _shut(path) or "is a folder, not a file"
+        return _unreadable(path) or "is a folder, not a file"
     return f"is {kind}, not a file" if kind else None
 
 
@@ -79,7 +79,7 @@ def _kind(path: str | os.PathLike) -> str | None:
     return next((kind for test, kind in _KINDS if test(mode)), None)
 
 
-def _shut(folder: str | os.PathLike) -> str | None:
+def _unreadable(folder: str | os.PathLike) -> str | None:
     """The reason why a folder cannot be read, or None."""
     try:
         os.scandir(folder).close()
@@ -119,7 +119,7 @@ def find_pictures(
     Raises:
         UserError: if it is not a folder or contains no pictures.
     """
-    found = look_through(folder, outputs)
+    found = scan_folder(folder, outputs)
     if not found.pictures and not found.skipped:
         raise UserError(f"{folder}: no pictures in this folder; give one that holds JPEG, PNG, WebP or GIF files")
     if not found.pictures:
@@ -147,7 +147,7 @@ def pictures_of(
     seen = set()
     for path in map(pathlib.Path, paths):
         is_file = os.path.exists(path) and not os.path.isdir(path)
-        found = [named_file(path)] if is_file else find_pictures(path, outputs, report)
+        found = [existing_path(path)] if is_file else find_pictures(path, outputs, report)
         for file in found:
             relative = pathlib.Path(path.name) if is_file else file.relative_to(path)
             if (os.path.abspath(file), relative) not in seen:
@@ -155,7 +155,7 @@ def pictures_of(
                 yield file, relative
 
 
-def named_file(path: str | os.PathLike, option: str = "") -> pathlib.Path:
+def existing_path(path: str | os.PathLike, option: str = "") -> pathlib.Path:
     """Check a path that the user names.
 
     Args:
@@ -176,7 +176,7 @@ def named_file(path: str | os.PathLike, option: str = "") -> pathlib.Path:
     return pathlib.Path(path)
 
 
-def look_through(folder: str | os.PathLike, outputs: Iterable[str | os.PathLike] = ()) -> Found:
+def scan_folder(folder: str | os.PathLike, outputs: Iterable[str | os.PathLike] = ()) -> Found:
     """List the pictures of a folder, which may contain none, without a report.
 
     Args:
@@ -194,7 +194,7 @@ def look_through(folder: str | os.PathLike, outputs: Iterable[str | os.PathLike]
         raise UserError(f"{root}: no such folder; check the path")
     if not os.path.isdir(root):
         raise UserError(f"{root}: should be a folder of pictures. Received: {_kind(root) or 'a file'}")
-    if reason := _shut(root):
+    if reason := _unreadable(root):
         raise UserError(f"{root}: {reason}")
     return _Walk(root, outputs).found
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from kgan.errors import UserError
 from kgan.images.decoding import PictureError, is_readable, read_picture
-from kgan.images.listing import READ_SUFFIXES, find_pictures, named_file
+from kgan.images.listing import READ_SUFFIXES, existing_path, find_pictures
 from kgan.images.pairing import pair, same_shape, stem
 from kgan.images.resizing import BILINEAR, resized
 from kgan.images.targets import Destination
@@ -25,7 +25,7 @@ class Masks:
     """
 
     def __init__(self, path: pathlib.Path):
-        self._path = named_file(path, "--mask")
+        self._path = existing_path(path, "--mask")
         self._found = {file.relative_to(path): file for file in find_pictures(path)} if path.is_dir() else None
         self._only = None if path.is_dir() else read_mask(path)
 

@@ -54,7 +54,7 @@ class Metadata:
 
 def orientation(image: Image.Image) -> int:
     """The orientation of an opened picture in EXIF or else in XMP, from 1 to 8; 1 (upright) without one."""
-    number = _tried(lambda: int(image.getexif().get(ORIENTATION, 1)), 1)
+    number = _or_default(lambda: int(image.getexif().get(ORIENTATION, 1)), 1)
     return number if number in _TURNS else 1
 
 
@@ -69,14 +69,14 @@ def read(image: Image.Image) -> Metadata:
     turned = orientation(image) >= 5
     size = image.size[::-1] if turned else image.size
     info = image.info
-    dpi = _tried(lambda: _dpi(info["dpi"]), None)
+    dpi = _or_default(lambda: _dpi(info["dpi"]), None)
     return Metadata(
-        exif=_tried(lambda: _true_exif(_given_exif(info), size), b""),
-        xmp=_tried(lambda: _true_xmp(_given_xmp(info), size), b""),
-        iptc=_tried(lambda: bytes(info["photoshop"][_IPTC]), b""),
+        exif=_or_default(lambda: _corrected_exif(_exif_of(info), size), b""),
+        xmp=_or_default(lambda: _corrected_xmp(_xmp_of(info), size), b""),
+        iptc=_or_default(lambda: bytes(info["photoshop"][_IPTC]), b""),
         dpi=dpi[::-1] if dpi and turned else dpi,
-        comment=_tried(lambda: bytes(info["comment"]), b""),
-        texts=_tried(lambda: _texts(image), ()),
+        comment=_or_default(lambda: bytes(info["comment"]), b""),
+        texts=_or_default(lambda: _texts(image), ()),
     )
 
 
@@ -101,7 +101,7 @@ def options(metadata: Metadata, file_format: str) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value}
 
 
-def _tried(value: Callable[[], Any], otherwise: Any) -> Any:
+def _or_default(value: Callable[[], Any], otherwise: Any) -> Any:
     """The value, or `otherwise` after any error. Broken metadata can raise nearly anything."""
     with contextlib.suppress(Exception):
         return value()
@@ -118,13 +118,13 @@ def _dpi(given: tuple) -> tuple[float, float] | None:
 # types change. So the few numbers that must be corrected are changed in place.
 
 
-def _given_exif(info: dict) -> bytes:
+def _exif_of(info: dict) -> bytes:
     if "exif" in info:
         return info["exif"]
     return bytes.fromhex("".join(info[_RAW + "exif"].split("\n")[3:]))  # as ImageMagick writes it to PNG
 
 
-def _true_exif(exif: bytes, size: tuple[int, int]) -> bytes:
+def _corrected_exif(exif: bytes, size: tuple[int, int]) -> bytes:
     """EXIF for an upright picture of this (width, height), without thumbnail. Broken EXIF can raise nearly anything."""
     data = bytearray(exif.removeprefix(_EXIF))
     order = {b"II": "<", b"MM": ">"}[bytes(data[:2])]
@@ -179,12 +179,12 @@ def _without_thumbnail(data: bytearray, order: str, pointer: int) -> bytes:
 # --- XMP, IPTC, texts -------------------------------------------------------------------------------------------------
 
 
-def _given_xmp(info: dict) -> bytes:
+def _xmp_of(info: dict) -> bytes:
     xmp = info["xmp"] if "xmp" in info else info[_XMP_KEY]
     return xmp.encode() if isinstance(xmp, str) else xmp
 
 
-def _true_xmp(xmp: bytes, size: tuple[int, int]) -> bytes:
+def _corrected_xmp(xmp: bytes, size: tuple[int, int]) -> bytes:
     """XMP for an upright picture of this (width, height), without thumbnails and references to extended XMP."""
     width, height = size
     numbers = {"tiff:Orientation": 1, "tiff:ImageWidth": width, "tiff:ImageLength": height}

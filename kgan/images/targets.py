@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from kgan import console
 from kgan.errors import UserError, is_or_are
 from kgan.images.decoding import PictureError, decode_image, is_readable
-from kgan.images.listing import identity, is_named_as_picture, named_file, pictures_of
+from kgan.images.listing import existing_path, identity, is_named_as_picture, pictures_of
 from kgan.images.pictures import FORMATS
 
 STANDARD = "-"
@@ -98,7 +98,7 @@ def plan(
 
 
 def _sources(pictures: Sequence[str | os.PathLike], output: str | os.PathLike) -> Iterator[Found]:
-    paths = [_standard_input() if str(path) == STANDARD else named_file(path) for path in dict.fromkeys(pictures)]
+    paths = [_standard_input() if str(path) == STANDARD else existing_path(path) for path in dict.fromkeys(pictures)]
     return pictures_of(paths, [output])
 
 
@@ -125,7 +125,7 @@ def _names(found: Sequence[Found], output: pathlib.Path, suffix: Callable[[str],
     belongs to one that keeps its name exactly, or else to the first one. Unreadable pictures come last. The others get
     their whole name and the suffix (alpha.webp.png), and a number -2, -3, ... if that name is also used.
     """
-    same = _folded if _folds_names(output) else str
+    same = _case_folded if _ignores_case(output) else str
     wishes = [_with(relative, suffix) for _, relative in found]
     claims: dict[str, list[int]] = {}
     for index, wish in enumerate(wishes):
@@ -158,14 +158,14 @@ def _others(relative: pathlib.Path, wish: pathlib.Path) -> Iterator[pathlib.Path
     yield from (wish.with_stem(f"{wish.stem}-{number}") for number in itertools.count(2))
 
 
-def _folds_names(folder: pathlib.Path) -> bool:
+def _ignores_case(folder: pathlib.Path) -> bool:
     """Whether a.png and A.PNG are the same file in a folder, as on most Macs and on memory cards."""
     above = (folder.absolute(), *folder.absolute().parents)
     near = next((each for each in above if each.is_dir() and each.name != each.name.swapcase()), None)
     return near is not None and identity(near) == identity(near.with_name(near.name.swapcase()))
 
 
-def _folded(path: pathlib.Path) -> str:
+def _case_folded(path: pathlib.Path) -> str:
     return unicodedata.normalize("NFC", str(path).casefold())
 
 
@@ -187,7 +187,7 @@ def _one_file(output: str | os.PathLike, suffix: str, pictures: int, variants: i
         return pathlib.Path(output)
     if sys.stdout.isatty():
         raise UserError("--output -: standard output is a terminal; send it to a file, as in: > result.png")
-    return _passing() / f"result{suffix}"
+    return _temporary_folder() / f"result{suffix}"
 
 
 def one_file(output: str | os.PathLike, suffix: str, pictures: int) -> pathlib.Path | None:
@@ -208,7 +208,7 @@ def one_file(output: str | os.PathLike, suffix: str, pictures: int) -> pathlib.P
 
 
 @functools.cache
-def _passing() -> pathlib.Path:
+def _temporary_folder() -> pathlib.Path:
     """A temporary folder for standard input and output, which is removed at exit."""
     folder = tempfile.mkdtemp(prefix="kgan-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -219,7 +219,7 @@ def _standard_input() -> pathlib.Path:
     """Copy standard input to a file with the suffix of its format."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UserError("-: standard input is a terminal; send a picture there, as in: < photo.jpg")
-    file = _passing() / "stdin"
+    file = _temporary_folder() / "stdin"
     with file.open("wb") as copy:
         shutil.copyfileobj(sys.stdin.buffer, copy)
     with file.open("rb") as copy:
@@ -238,7 +238,7 @@ def _to_standard_output() -> Iterator[None]:
     standard = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
         yield
-    for result in _passing().glob("result.*"):
+    for result in _temporary_folder().glob("result.*"):
         standard.buffer.write(result.read_bytes())
         standard.buffer.flush()
         result.unlink()
@@ -247,7 +247,7 @@ def _to_standard_output() -> Iterator[None]:
 # --- existing files ---------------------------------------------------------------------------------------------------
 
 
-def to_do(destinations: Sequence[Planned], overwrite: bool, skip_existing: bool) -> list[Planned]:
+def unfinished(destinations: Sequence[Planned], overwrite: bool, skip_existing: bool) -> list[Planned]:
     """The destinations that are not complete.
 
     Args:

@@ -201,7 +201,7 @@ def stylize(
     finish, writing = _finish(mask, feather, strength, keep_colour), Writing(format, quality, strip_metadata)
     jobs = plan(several(pictures), pathlib.Path(output), variants, finish.masks, writing)
     writing.check_targets(target for job in jobs for target in job.targets)
-    jobs = targets.to_do(jobs, overwrite, skip_existing)
+    jobs = targets.unfinished(jobs, overwrite, skip_existing)
     if not jobs:
         return []
     loaded = load(model)

@@ -14,7 +14,7 @@ from kgan.images import colour
 from kgan.images.decoding import Picture, PictureError, pillows_limit_off, read_picture
 from kgan.images.metadata import orientation
 from kgan.images.pictures import FORMATS, Format, TooLong, Writing, check_sides
-from kgan.images.targets import Destination, is_one_file, make_folder, output_folder, plan, to_do
+from kgan.images.targets import Destination, is_one_file, make_folder, output_folder, plan, unfinished
 from kgan.serving.client import Client, from_png, to_png
 from kgan.serving.errors import PicturesRefused, RequestRefused, TooLarge
 
@@ -66,7 +66,7 @@ def request(
     writing = Writing(format or (None if is_one_file(output) else "png"), quality, strip_metadata)
     destinations = plan(pictures, output, lambda suffix: writing.suffix(suffix if suffix in FORMATS else ".png"))
     writing.check_targets(destination.target for destination in destinations)
-    destinations = to_do(destinations, overwrite, skip_existing)
+    destinations = unfinished(destinations, overwrite, skip_existing)
     if not destinations:
         return []
     with Client(server, name, version, label=label, timeout=timeout) as client, output_folder(output):

@@ -135,7 +135,8 @@ class Cluster:
         """
         try:
             if self.size > 1:
-                sockets = _gathered(self.members, settings) if self.is_chief else {0: _entered(self.members, settings)}
+                connect = _accept_workers if self.is_chief else _connect_to_chief
+                sockets = connect(self.members, settings)
                 self._connections = {index: _Connection(connection) for index, connection in sockets.items()}
                 for index, connection in self._connections.items():
                     threading.Thread(target=self._listen, args=(index, connection), daemon=True).start()
@@ -163,10 +164,10 @@ class Cluster:
             return [value]
         said = {"what": what, "value": value}
         if not self.is_chief:
-            self._tell(said)
-            return self._heard(0, what)
-        values = [value, *(self._heard(index, what) for index in sorted(self._connections))]
-        self._tell({"what": what, "value": values})
+            self._send(said)
+            return self._receive(0, what)
+        values = [value, *(self._receive(index, what) for index in sorted(self._connections))]
+        self._send({"what": what, "value": values})
         return values
 
     def agree_equal(self, what: str, value) -> None:
@@ -198,11 +199,11 @@ class Cluster:
 
     # --- messages -------------------------------------------------------------------------------------------------
 
-    def _tell(self, message: dict) -> None:
+    def _send(self, message: dict) -> None:
         for connection in self._connections.values():
             connection.send(message)
 
-    def _heard(self, index: int, what: str):
+    def _receive(self, index: int, what: str):
         # Messages before the loss of a connection are valid: the chief exits right after it has sent the last one.
         message = self._connections[index].inbox.get()
         if message is None:
@@ -216,16 +217,16 @@ class Cluster:
         """The thread of a connection: store its messages and notice its end."""
         for message in connection.messages():
             if "over" in message:
-                return self._lost(message["over"], message["status"])
+                return self._on_loss(message["over"], message["status"])
             connection.inbox.put(message)
-        self._lost(f"{self.members.name(index)} is gone; {self.advice}", RunError.status)
+        self._on_loss(f"{self.members.name(index)} is gone; {self.advice}", RunError.status)
 
-    def _lost(self, reason: str, status: int) -> None:
+    def _on_loss(self, reason: str, status: int) -> None:
         with self._lock:
             if self.loss or self._leaving:
                 return
             self.loss = UserError(reason) if status == UserError.status else RunError(reason)
-        self._tell({"over": reason, "status": status})
+        self._send({"over": reason, "status": status})
         for connection in self._connections.values():
             connection.inbox.put(None)
 
@@ -234,7 +235,7 @@ class Cluster:
         with self._lock:
             self._leaving = True
         if reason and self.loss is None:
-            self._tell({"over": reason, "status": status})
+            self._send({"over": reason, "status": status})
         for connection in self._connections.values():
             connection.close()
         self._connections = {}
@@ -290,7 +291,7 @@ def _listening(members: Members) -> socket.socket:
         raise UserError(f"{members.name(members.index)} {reason}; is another training running here?") from None
 
 
-def _gathered(members: Members, settings: dict) -> dict[int, socket.socket]:
+def _accept_workers(members: Members, settings: dict) -> dict[int, socket.socket]:
     """On the chief: wait for all workers. Returns the connection of each by its number."""
     joined, end = {}, time.monotonic() + PATIENCE
     with _listening(members) as server:
@@ -308,7 +309,7 @@ def _gathered(members: Members, settings: dict) -> dict[int, socket.socket]:
             # Workers send nothing before all have connected. So a connection with data is closed; it may be made again.
             joined = {index: connection for index, connection in joined.items() if connection not in ready}
             if server in ready:
-                _let_in(server.accept()[0], members, settings, joined)
+                _accept(server.accept()[0], members, settings, joined)
     for connection in joined.values():
         connection.sendall(_encoded(COMPLETE))
     return joined
@@ -319,7 +320,7 @@ def _names(members: Members, indices: list[int]) -> str:
     return ", ".join(members.name(index) for index in indices[:3]) + (f" and {more} more" if more > 0 else "")
 
 
-def _let_in(connection: socket.socket, members: Members, settings: dict, joined: dict) -> None:
+def _accept(connection: socket.socket, members: Members, settings: dict, joined: dict) -> None:
     """Accept a worker or send it the reason for a refusal. Raises UserError if the reason concerns all workers."""
     try:
         hello = _first_line(connection)
@@ -359,13 +360,13 @@ def _difference(members: Members, index: int, addresses: tuple, ours: dict, thei
     return None
 
 
-def _entered(members: Members, settings: dict) -> socket.socket:
-    """On the other workers: the connection to the chief. Returns when all workers have connected."""
+def _connect_to_chief(members: Members, settings: dict) -> dict[int, socket.socket]:
+    """On the other workers: connect to the chief, whose number is 0. Returns when all workers have connected."""
     _listening(members).close()  # raises UserError if the port is in use
     chief, end, told = members.name(0), time.monotonic() + PATIENCE, False
     while True:
         try:
-            return _asked(members, settings, max(HELLO_TIMEOUT, end - time.monotonic()))
+            return {0: _connection_attempt(members, settings, max(HELLO_TIMEOUT, end - time.monotonic()))}
         except UserError:
             raise
         except (OSError, ValueError) as error:  # the chief has not started, has ended, or the port is not kgan's
@@ -380,7 +381,7 @@ def _entered(members: Members, settings: dict) -> socket.socket:
         time.sleep(0.5)
 
 
-def _asked(members: Members, settings: dict, patience: float) -> socket.socket:
+def _connection_attempt(members: Members, settings: dict, patience: float) -> socket.socket:
     """Try to connect. Raises OSError or ValueError if it fails, and UserError if the chief refuses."""
     connection = socket.create_connection(_split(members.addresses[0]), timeout=HELLO_TIMEOUT)
     try:

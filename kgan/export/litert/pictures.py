@@ -9,7 +9,7 @@ from kgan import console
 from kgan.data.sample import PARTS, open_archive
 from kgan.errors import UserError
 from kgan.images.decoding import PictureError, at_most, decode_picture
-from kgan.images.listing import look_through
+from kgan.images.listing import scan_folder
 from kgan.images.resizing import square, to_image
 from kgan.runs import places
 from kgan.runs.settings import TrainConfig
@@ -34,7 +34,7 @@ def real_pictures(config: TrainConfig | None = None, count: int = COUNT) -> list
         console.warn(f"{places.lost(config, name)}; pictures of the packaged sample are used instead")
     for folder in _folders(config) if config else []:
         with contextlib.suppress(UserError), at_most(config.max_megapixels):
-            pictures = [_decoded(path) for path in _spread(look_through(folder).pictures, count)]
+            pictures = [_decoded(path) for path in _spread(scan_folder(folder).pictures, count)]
             if any(picture is not None for picture in pictures):
                 return [picture for picture in pictures if picture is not None]
     with open_archive() as archive:

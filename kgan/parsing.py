@@ -12,7 +12,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import tyro
 from tyro.conf import Fixed, Positional, UseAppendAction, arg
@@ -170,6 +170,18 @@ def _for_help(options: type) -> type:
 
 
 # --- arguments --------------------------------------------------------------------------------------------------------
+
+
+def assignments(given: Mapping[str, float] | Iterable[str]) -> tuple[str, ...]:
+    """NAME=NUMBER for each item of a mapping, or the given texts. One text is accepted too.
+
+    >>> assignments({"cycle": 10.0}), assignments("cycle=10")
+    (('cycle=10.0',), ('cycle=10',))
+    """
+    if isinstance(given, Mapping):
+        return tuple(f"{name}={number}" for name, number in given.items())
+    return (given,) if isinstance(given, str) else tuple(given)
+
 
 Words = dict[str, list[str]]
 """Arguments for tyro by the name of the option: ["--seed=3"], ["--between", "1", "2"], ["a.png", "b.png"]."""

@@ -23,7 +23,7 @@ SIGNATURES = {
     "generate": ("model", "output", "count", "seed", "size", "truncation", "between", "overwrite", "format", "quality",
                  "skip_existing"),
     "evaluate": ("model", "content", "truth", "style", "size", "crops", "baseline", "output", "seed", "fail_under",
-                 "fail_over"),
+                 "fail_over", "max_megapixels"),
     "export": ("run", "output", "name", "litert", "sizes", "licence", "source", "format"),
     "check": ("paths", "max_megapixels"),
     "load": ("model",),
@@ -111,7 +111,8 @@ WRONG = {
     "evaluate": [
         {"content": None}, {"size": 1}, {"content": "nowhere"}, {"crops": 3}, {"crops": 0, "size": 32},
         {"fail_under": "x=1"}, {"fail_under": ("truth_mse=1",)}, {"fail_over": ("truth_psnr=1",)},
-        {"fail_under": ("truth_psnr",)}, {"baseline": "nowhere"}, {"truth": "nowhere"}, {"model": "nowhere"},
+        {"fail_under": ("truth_psnr",)}, {"fail_over": {"content_ssm": 1}}, {"baseline": "nowhere"},
+        {"truth": "nowhere"}, {"model": "nowhere"}, {"max_megapixels": 0},
     ],
     "export": [
         {}, {"run": "nowhere"}, {"name": "A b"}, {"name": "x"}, {"litert": "int9", "output": "o"},

@@ -6,6 +6,7 @@ Each number has an interval, and is reported for the content itself and for real
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterable, Mapping
 
 from kgan import console
 from kgan.errors import RunError, UserError, shown
@@ -15,8 +16,10 @@ from kgan.evaluation.score import Models, Thumbnails, score
 from kgan.evaluation.scored import Scored, folder_pictures, in_crops, run_pictures, taught
 from kgan.files import expands_paths
 from kgan.gan.checkpoints import found_in
+from kgan.images.decoding import limits_pictures
 from kgan.inference.loading import Model, load
 from kgan.metrics import SSIM_WINDOW
+from kgan.parsing import assignments
 from kgan.runs import places
 from kgan.runs.models import ModelSource, resolve_model
 
@@ -46,6 +49,7 @@ class Options:
 
 
 @expands_paths
+@limits_pictures
 def evaluate(
     model: str | os.PathLike,
     content: str | os.PathLike | None = None,
@@ -56,8 +60,9 @@ def evaluate(
     baseline: str | os.PathLike | None = None,
     output: str | os.PathLike | None = None,
     seed: int = 0,
-    fail_under: tuple[str, ...] = (),
-    fail_over: tuple[str, ...] = (),
+    fail_under: Mapping[str, float] | Iterable[str] = (),
+    fail_over: Mapping[str, float] | Iterable[str] = (),
+    max_megapixels: float | None = None,
 ) -> Report:
     """Evaluate a model. Prints a table, and writes a JSON file and an HTML page.
 
@@ -78,8 +83,10 @@ def evaluate(
         baseline: a second model that is scored on the same pictures, such as an earlier run or the teacher.
         output: the JSON file. The page is written beside it as .html. Default: evaluation.json in a run folder.
         seed: seed of the noise and of the bootstrap resamples.
-        fail_under: least values as METRIC=NUMBER.
-        fail_over: largest values as METRIC=NUMBER.
+        fail_under: least values, as {"content_ssim": 0.6}.
+        fail_over: largest values, as {"kid_mobilenet": 0.1}.
+        max_megapixels: the largest picture that is read. Default: 400, and 100 where a short file claims more than it
+            can contain.
 
     Returns:
         The report, described in `kgan.evaluation.report`.
@@ -88,7 +95,7 @@ def evaluate(
         UserError: if a folder contains no pictures or pairs, a metric is unknown, or another argument is not valid.
         RunError: after all files are written, if a metric misses its threshold.
     """
-    bounds = tuple(thresholds(fail_under, fail_over))
+    bounds = tuple(thresholds(assignments(fail_under), assignments(fail_over)))
     options = Options(model, content, truth, style, size, crops, baseline, output, seed, bounds)
     source = resolve_model(model)
     options = _completed(options, source)

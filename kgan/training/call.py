@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kgan.errors import UserError, nearest
-from kgan.parsing import Option, options_of
+from kgan.parsing import Option, assignments, options_of
 from kgan.runs import recipes, run_folder, xla_cache
 from kgan.runs.settings import TrainConfig
 
@@ -89,7 +89,7 @@ def _value(option: Option, value: Any) -> Any:
     if value is None and option.may_be_none:
         return None
     if option.name == "weight":
-        return _weights(value)
+        return assignments(value)
     if isinstance(value, os.PathLike) and option.is_path:
         return os.fspath(value)
     kinds = {bool: bool, int: numbers.Integral, float: numbers.Real, str: str}
@@ -100,12 +100,6 @@ def _value(option: Option, value: Any) -> Any:
     if value in getattr(option.kind, "__args__", ()):
         return value
     raise UserError(f"{option.flag} should be {option.wanted}. Received: {value!r}")
-
-
-def _weights(given: Mapping[str, float] | Iterable[str]) -> tuple[str, ...]:
-    if isinstance(given, Mapping):
-        return tuple(f"{name}={weight}" for name, weight in given.items())
-    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _signature() -> inspect.Signature:

@@ -25,6 +25,9 @@ _LOCATIONS = {
     "check": "kgan.data.check:check_folders",
     "load": "kgan.inference.loading:load",
     # parts
+    "OneWay": "kgan.gan.one_way:OneWay",
+    "TwoWay": "kgan.gan.two_way:TwoWay",
+    "LossInputs": "kgan.gan.loss_inputs:LossInputs",
     "data": "kgan.data",
     "networks": "kgan.networks",
     "losses": "kgan.losses",
@@ -43,9 +46,12 @@ _LOCATIONS = {
 __all__ = [
     "RECIPES",
     "Client",
+    "LossInputs",
     "LossTerm",
+    "OneWay",
     "Recipe",
     "RunError",
+    "TwoWay",
     "UserError",
     "check",
     "data",
@@ -66,6 +72,9 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from kgan.errors import RunError, UserError
     from kgan.evaluation.evaluate import evaluate
     from kgan.export.command import export_run as export
+    from kgan.gan.loss_inputs import LossInputs
+    from kgan.gan.one_way import OneWay
+    from kgan.gan.two_way import TwoWay
     from kgan.inference.generate import generate
     from kgan.inference.loading import load
     from kgan.inference.stylize import stylize

@@ -5,6 +5,63 @@ from typing import Literal
 
 from kgan.registry import Registry, Row
 
+REQUIREMENTS = {
+    "fake": (),
+    "style": (),
+    "reference": ("content",),
+    "content": ("content", "two_way"),
+    "cycled": ("content", "two_way"),
+    "identity": ("content",),
+    "fake_logits": ("discriminator",),
+    "adversarial": ("discriminator",),
+    "fake_features": ("features",),
+    "reference_features": ("features", "content"),
+    "fake_grams": ("features",),
+    "style_grams": ("features",),
+    "fake_embeddings": ("regularizer",),
+    "style_embeddings": ("regularizer",),
+    "fake_crop": (),
+    "reference_crop": ("content",),
+    "queries": ("content", "one_way"),
+    "keys": ("content", "one_way"),
+    "identity_queries": ("content", "one_way"),
+    "identity_keys": ("content", "one_way"),
+}
+"""What a loss term may take (`kgan.gan.loss_inputs.LossInputs`), and what each requires of the GAN."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Term(Row):
+    """A term of the generator's loss: a function of the named `inputs` -> float32 scalar.
+
+    Args:
+        inputs: names in `REQUIREMENTS`, in the order of the function's arguments.
+        mixes_pictures: Whether the term of a batch is no mean over its pictures: replicas must then exchange theirs.
+    """
+
+    inputs: tuple[str, ...]
+    mixes_pictures: bool = False
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What the GAN must have: content pictures, features, a discriminator ..."""
+        return frozenset(need for each in self.inputs for need in REQUIREMENTS[each])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Adversarial(Row):
+    """A pair of adversarial losses.
+
+    Args:
+        floor: Whether the discriminator's loss has a minimum. Without one its network needs spectral norm.
+        gradient_penalty: Whether the discriminator's loss needs the gradient penalty of WGAN-GP beside it.
+        weights: Names of settings that the discriminator's loss takes as arguments.
+    """
+
+    floor: bool = True
+    gradient_penalty: bool = False
+    weights: tuple[str, ...] = ()
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Metric(Row):
@@ -83,6 +140,11 @@ class WeightFormat(Row):
     extra: str = ""
 
 
+TERMS = Registry("TERMS", "loss term", Term, folder="losses", group="kgan.losses")
+ADVERSARIAL = Registry("ADVERSARIAL", "adversarial loss", Adversarial, folder="losses", group="kgan.adversarial")
+GENERATORS = Registry("GENERATORS", "generator", Row, folder="networks", group="kgan.generators")
+DISCRIMINATORS = Registry("DISCRIMINATORS", "discriminator", Row, folder="networks", group="kgan.discriminators")
+REGULARIZERS = Registry("REGULARIZERS", "regularizer", Row, folder="networks", group="kgan.regularizers")
 FEATURES = Registry("FEATURES", "feature network", Row, folder="networks/features", group="kgan.features")
 FORMATS = Registry("FORMATS", "export format", ExportFormat, folder="export", group="kgan.formats")
 WEIGHTS = Registry("WEIGHTS", "format of weights", WeightFormat, folder="export/litert", group="kgan.weights")

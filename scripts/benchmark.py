@@ -30,9 +30,9 @@ import tensorflow as tf
 from arithmetic import operations
 from plain_step import PlainStep, missing
 
+from kgan.assembly import build_gan
 from kgan.data import open_pictures, training_dataset
 from kgan.errors import UserError
-from kgan.gan import build_gan
 from kgan.inference.teacher import load_teacher
 from kgan.parsing import parse
 from kgan.runs import recipes
@@ -159,7 +159,6 @@ def kgan_step(config: TrainConfig, batches) -> tuple[Callable, Callable]:
     """(one training step as `fit` makes it, the function inside it)."""
     gan = build_gan(config, load_teacher(config) if config.distill_from else None)
     gan.make_train_function()
-    gan.take_up()
     return lambda: gan.train_function(batches), gan.train_step
 
 

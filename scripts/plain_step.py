@@ -13,11 +13,13 @@ import functools
 import tensorflow as tf
 
 from kgan import losses
-from kgan.gan import noise, views
+from kgan.assembly import build_discriminator, build_generator, build_optimizer, build_regularizer
+from kgan.gan import noise
 from kgan.gan.image_pool import ImagePool
-from kgan.gan.optimizers import build_optimizer
-from kgan.gan.terms import TERMS, Scene
-from kgan.networks import build_discriminator, build_features, build_generator, build_regularizer
+from kgan.gan.loss_inputs import LossInputs
+from kgan.gan.random_crop import random_crop
+from kgan.gan.terms import Terms
+from kgan.networks import features
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
@@ -45,24 +47,36 @@ class PlainStep:
 
     def __init__(self, config: TrainConfig):
         self.config, self.recipe, self.weights = config, recipes.find(config.recipe), _weights(config)
+        self.terms = Terms(self.weights, adversarial=False)
         directions = 2 if self.recipe.topology == "two_way" else 1
         self.generators = [build_generator(config) for _ in range(directions)]
-        self.judges = [build_discriminator(config) for _ in range(directions if self.recipe.discriminator else 0)]
+        self.discriminators = [
+            build_discriminator(config) for _ in range(directions if self.recipe.discriminator else 0)
+        ]
         self.optimizers = [
-            *(build_optimizer(config, "generator", network.trainable_variables) for network in self.generators),
-            *(build_optimizer(config, "discriminator", network.trainable_variables) for network in self.judges),
+            *(self._optimizer("generator", network) for network in self.generators),
+            *(self._optimizer("discriminator", network) for network in self.discriminators),
         ]
         self.average = build_generator(config)
         self.average.set_weights(self.generators[0].get_weights())
         shape = (config.size, config.size, config.channels)
-        self.pools = [ImagePool(config.image_pool, shape, config.batch_size) for _ in self.judges if config.image_pool]
-        self.adversarial = losses.ADVERSARIAL[config.adversarial] if self.judges else None
-        self.extractor = build_features(config) if {"features", "gram"} & self.weights.keys() else None
+        self.pools = [
+            ImagePool(config.image_pool, shape, config.batch_size) for _ in self.discriminators if config.image_pool
+        ]
+        self.adversarial = losses.adversarial_loss(config.adversarial) if self.discriminators else None
+        self.extractor = (
+            features.build(config.features, config.feature_weights) if "features" in self.terms.requires else None
+        )
         self.embedder = build_regularizer(config) if "mmd" in self.weights else None
         if self.embedder:
             self.embedder.trainable = False
         self.step = tf.Variable(0, dtype=tf.int64)
         self.compiled = tf.function(self.make, jit_compile=config.jit)
+
+    def _optimizer(self, player: str, network):
+        optimizer = build_optimizer(self.config, player)
+        optimizer.build(network.trainable_variables)
+        return optimizer
 
     def __call__(self, batch: dict) -> dict:
         return self.compiled(batch)
@@ -75,10 +89,10 @@ class PlainStep:
             total, judged_total = tf.add_n(list(made.values())), tf.add_n([0.0, *judged.values()])
         variables = [network.trainable_variables for network in self.generators]
         gradients = tape.gradient(total, variables)
-        if self.judges:
-            judge_variables = [network.trainable_variables for network in self.judges]
-            gradients += tape.gradient(judged_total, judge_variables)
-            variables += judge_variables
+        if self.discriminators:
+            discriminator_variables = [network.trainable_variables for network in self.discriminators]
+            gradients += tape.gradient(judged_total, discriminator_variables)
+            variables += discriminator_variables
         for optimizer, gradient, weights in zip(self.optimizers, gradients, variables, strict=True):
             optimizer.apply_gradients(zip(gradient, weights, strict=True))
         self.step.assign_add(1)
@@ -90,20 +104,20 @@ class PlainStep:
 
     def _one_way(self, content, style):
         """(the generator's losses, the discriminator's)."""
-        generator, judge = self.generators[0], self.judges[0] if self.judges else None
+        generator, discriminator = self.generators[0], self.discriminators[0] if self.discriminators else None
         fake = generator(self._noisy(content, style), training=True)
         reference = style if self.recipe.pictures == "paired" else content
         same = generator(self._noisy(style, style), training=True) if "identity" in self.weights else None
-        scene = self._scene(fake, style, reference, judge, same=same)
-        if not judge:
+        scene = self._scene(fake, style, reference, discriminator, identity=same)
+        if not discriminator:
             return self._terms(scene), {}
         if self.recipe.fresh_noise:
             other = tf.stop_gradient(generator(self._noisy(content, style), training=True))
-            return self._terms(scene), {"discriminator_loss": self._judged(judge, style, other)}
-        return self._terms(scene), {"discriminator_loss": self._judged(judge, style, fake, scene.fake_logits)}
+            return self._terms(scene), {"discriminator_loss": self._judged(discriminator, style, other)}
+        return self._terms(scene), {"discriminator_loss": self._judged(discriminator, style, fake, scene.fake_logits)}
 
     def _two_way(self, content, style):
-        (there, back), (style_judge, content_judge) = self.generators, self.judges
+        (there, back), (style_discriminator, content_discriminator) = self.generators, self.discriminators
         fake_style = there(self._noisy(content, style), training=True)
         fake_content = back(self._noisy(style, style), training=True)
         cycled_content = back(self._noisy(fake_style, style), training=True)
@@ -113,43 +127,39 @@ class PlainStep:
             same_style = there(self._noisy(style, style), training=True)
             same_content = back(self._noisy(content, style), training=True)
         scenes = [
-            self._scene(fake_style, style, content, style_judge,
-                        content=content, cycled=cycled_content, same=same_style),
-            self._scene(fake_content, content, style, content_judge,
-                        content=style, cycled=cycled_style, same=same_content),
+            self._scene(fake_style, style, content, style_discriminator,
+                        content=content, cycled=cycled_content, identity=same_style),
+            self._scene(fake_content, content, style, content_discriminator,
+                        content=style, cycled=cycled_style, identity=same_content),
         ]  # fmt: skip
         forth, home = (self._terms(scene) for scene in scenes)
         judged = 0.0
-        for number, (judge, scene) in enumerate(zip(self.judges, scenes, strict=True)):
+        for number, (discriminator, scene) in enumerate(zip(self.discriminators, scenes, strict=True)):
             if self.pools:
                 seed = tf.stack([number, tf.cast(self.step, tf.int32)])
                 shown = self.pools[number].exchange(tf.stop_gradient(scene.fake), self.step, seed)
-                judged += 0.5 * self._judged(judge, scene.style, shown)
+                judged += 0.5 * self._judged(discriminator, scene.style, shown)
             else:
-                judged += 0.5 * self._judged(judge, scene.style, scene.fake, scene.fake_logits)
+                judged += 0.5 * self._judged(discriminator, scene.style, scene.fake, scene.fake_logits)
         return {name: forth[name] + home[name] for name in forth}, {"discriminator_loss": judged}
 
-    def _scene(self, fake, style, reference, judge, **more):
-        logits = judge(fake, training=True) if judge else None
-        loss = losses.over_scales(self.adversarial.generator) if judge else None
-        seed = tf.stack([self.config.seed, tf.cast(self.step, tf.int32) * 32 + 22])  # the window that kgan's step draws
-        return Scene(fake, style, reference, fake_logits=logits, adversarial=loss, extractor=self.extractor,
-                     embedder=self.embedder, view=functools.partial(views.window, seed=seed), **more)  # fmt: skip
+    def _scene(self, fake, style, reference, discriminator, **more):
+        logits = discriminator(fake, training=True) if discriminator else None
+        loss = self.adversarial.generator if discriminator else None
+        seed = tf.stack([self.config.seed, tf.cast(self.step, tf.int32) * 32 + 22])  # the crop that kgan's step draws
+        crop = functools.partial(random_crop, seed=seed)
+        return LossInputs(fake, style, reference, fake_logits=logits, adversarial=loss, features=self.extractor,
+                          regularizer=self.embedder, crop=crop, **more)  # fmt: skip
 
     def _terms(self, scene):
-        return {f"{name}_loss": weight * TERMS[name](scene) for name, weight in self.weights.items()}
+        return self.terms(scene)
 
-    def _judged(self, judge, real, fake, fake_logits=None):
+    def _judged(self, discriminator, real, fake, fake_logits=None):
         if fake_logits is None:
-            fake_logits = judge(fake, training=True)
-        weights = {}
-        if self.config.adversarial == "article":
-            weights = {
-                "discriminator_weight": self.config.discriminator_weight,
-                "wasserstein_weight": self.config.wasserstein_weight,
-            }
+            fake_logits = discriminator(fake, training=True)
+        weights = {name: getattr(self.config, name) for name in self.adversarial.weights}
         loss = losses.over_scales(self.adversarial.discriminator)
-        return loss(judge(real, training=True), fake_logits, **weights)
+        return loss(discriminator(real, training=True), fake_logits, **weights)
 
     def _noisy(self, pictures, like):
         """The generator's input: pictures (or none), with noise beside them where the recipe has any."""

@@ -8,7 +8,7 @@ import numpy as np
 import small_runs
 import tensorflow as tf
 
-from kgan.gan import build_gan
+from kgan.assembly import build_gan
 from kgan.inference.teacher import load_teacher
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
@@ -64,7 +64,9 @@ def train(gan, given):
     """Call `fit` with these global batches."""
     with gan.distribute_strategy.scope():
         stacked = {key: np.concatenate([batch[key] for batch in given]) for key in given[0]}
-        dataset = tf.data.Dataset.from_tensor_slices(stacked).batch(gan.config.batch_size, drop_remainder=True)
+        dataset = tf.data.Dataset.from_tensor_slices(stacked).batch(
+            len(next(iter(given[0].values()))), drop_remainder=True
+        )
         gan.fit(dataset, verbose=0, shuffle=False)
     return gan
 

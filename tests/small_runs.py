@@ -21,8 +21,8 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.python.framework import config as framework_config
 
+from kgan.assembly import build_generator
 from kgan.export import export_saved_model
-from kgan.networks import build_generator
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 

@@ -42,7 +42,7 @@ def photo(tmp_path):
 
 def test_the_public_names():
     assert set(kgan.__all__) <= {*SIGNATURES, "train", "data", "networks", "losses", "metrics", "RECIPES", "Recipe",
-                                 "LossTerm", "UserError", "RunError", "OneWay", "TwoWay"}  # fmt: skip
+                                 "LossTerm", "UserError", "RunError", "OneWay", "TwoWay", "LossInputs"}  # fmt: skip
     assert {*SIGNATURES, "train"} <= set(kgan.__all__)
     assert kgan.__all__ == sorted(kgan.__all__, key=lambda name: (name[0].islower(), not name.isupper(), name))
     assert set(kgan.__all__) <= set(dir(kgan))

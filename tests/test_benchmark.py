@@ -18,8 +18,7 @@ import benchmark
 from arithmetic import operations
 from plain_step import PlainStep, missing
 
-from kgan.gan import build_gan
-from kgan.networks import build_discriminator, build_generator
+from kgan.assembly import build_discriminator, build_gan, build_generator
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
@@ -129,16 +128,16 @@ def test_it_is_the_same_update(recipe, eager):
     rate = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd", "learning_rate": 0.05}
     config = settings(recipe, **rate)
     gan, plain = build_gan(config), PlainStep(config)
-    own = [*gan.maker.networks, *gan.judge.networks]
-    other = [*plain.generators, *plain.judges]
+    own = [*gan.generator_player.networks, *gan.discriminator_player.networks]
+    other = [*plain.generators, *plain.discriminators]
     for network, twin in zip(own, other, strict=True):
         twin.set_weights(network.get_weights())
     plain.average.set_weights(gan.stylist.get_weights())
     before = [weights(network) for network in own]
     batch = pictures(config)
-    gan.take_up()
+    gan.load_flat()
     logs = gan.train_step(batch)
-    gan.settle()
+    gan.store_flat()
     losses = plain(batch)
     assert losses.keys() == set(gan.loss_names)
     for name, value in losses.items():
@@ -156,10 +155,10 @@ def test_it_is_the_same_update(recipe, eager):
 def test_every_other_recipe_has_one(recipe, eager):
     config = settings(recipe)
     plain, batch = PlainStep(config), pictures(config)
-    before = [network.get_weights() for network in (*plain.generators, *plain.judges, plain.average)]
+    before = [network.get_weights() for network in (*plain.generators, *plain.discriminators, plain.average)]
     losses = [plain(batch) for _ in range(2)][-1]
     assert all(np.isfinite(value) for value in losses.values())
-    after = [network.get_weights() for network in (*plain.generators, *plain.judges, plain.average)]
+    after = [network.get_weights() for network in (*plain.generators, *plain.discriminators, plain.average)]
     for old, new in zip(before, after, strict=True):
         assert any(not np.array_equal(a, b) for a, b in zip(old, new, strict=True))
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import small_runs
 
+from kgan.assembly import build_gan
 from kgan.errors import RunError, UserError
-from kgan.gan import build_gan
 from kgan.gan.checkpoints import Checkpoints
 
 
@@ -31,12 +31,12 @@ def saved(gan, tmp_path):
 def put(gan, number):
     """Set all weights and the step to `number`."""
     gan.step.assign(number)
-    for variable in gan.generator.variables + gan.maker_optimizer.variables:
+    for variable in gan.generator.variables + gan.generator_optimizer.variables:
         variable.assign(np.full(variable.shape, number, variable.dtype))
 
 
 def numbers(gan):
-    variables = [gan.step, *gan.generator.variables, *gan.maker_optimizer.variables]
+    variables = [gan.step, *gan.generator.variables, *gan.generator_optimizer.variables]
     return set(np.concatenate([np.asarray(v, "float64").ravel() for v in variables]))
 
 

@@ -13,10 +13,10 @@ from PIL import Image
 
 import kgan
 from kgan import metrics
+from kgan.assembly import build_gan
 from kgan.data import open_pictures, training_dataset
 from kgan.evaluation.measure import measured
 from kgan.evaluation.scored import first_pictures
-from kgan.gan import build_gan
 from kgan.images.resizing import for_scores
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig

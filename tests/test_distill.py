@@ -9,13 +9,14 @@ import small_runs
 import tensorflow as tf
 from PIL import Image
 
-from kgan import export, networks
+from kgan import assembly, export
+from kgan.assembly import build_gan
 from kgan.data import open_pictures
 from kgan.errors import UserError
 from kgan.evaluation import sets
 from kgan.evaluation.evaluate import evaluate
 from kgan.evaluation.measure import measured
-from kgan.gan import build_gan, tracking
+from kgan.gan import tracking
 from kgan.images.resizing import for_scores
 from kgan.inference.teacher import load_teacher
 from kgan.runs import recipes
@@ -111,7 +112,7 @@ def test_a_teacher_that_cannot_teach_is_one_clear_line(changes, message, tmp_pat
     fields = {"recipe": "fastcut", "size": 16, "filters": 4, "blocks": 1, "data": "x", **changes}
     config = recipes.resolve(TrainConfig(**fields))
     trained = tf.Module()
-    trained.stylist = networks.build_generator(config)
+    trained.stylist = assembly.build_generator(config)
     tracking.checkpoint(gan=trained).save(str(tmp_path / "checkpoints" / "ckpt"))
     config.save(tmp_path / "config.json")
     with pytest.raises(UserError, match=message) as caught:

@@ -14,6 +14,7 @@ from PIL import Image
 from test_listing import odd_name
 
 from kgan import cli
+from kgan.assembly import build_generator
 from kgan.errors import UserError
 from kgan.evaluation import sets
 from kgan.evaluation.evaluate import evaluate
@@ -25,7 +26,6 @@ from kgan.images.resizing import for_scores
 from kgan.kinds import METRICS
 from kgan.metrics.bootstrap import draws, mean_interval
 from kgan.metrics.picture_features import PictureFeatures, style_reached
-from kgan.networks import build_generator
 from kgan.networks.generators import ResNetGenerator
 from kgan.runs import recipes
 from kgan.runs.models import resolve_model

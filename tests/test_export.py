@@ -210,7 +210,7 @@ def make_run(folder, generator, config):
 
 @pytest.fixture
 def run(tmp_path):
-    from kgan.networks import build_generator
+    from kgan.assembly import build_generator
     from kgan.runs import recipes
 
     config = recipes.resolve(TrainConfig(data="sample", filters=8, blocks=1, size=32))

@@ -14,13 +14,13 @@ from test_export import make_generator, make_run
 
 import kgan
 from kgan import cli
+from kgan.assembly import build_generator
 from kgan.errors import RunError, UserError
 from kgan.export import Stylist, check_litert, export_fixed, export_variants, load
 from kgan.export.litert import int8 as litert_int8
 from kgan.export.litert.pictures import real_pictures, squares
 from kgan.kinds import WEIGHTS
 from kgan.metrics import ssim
-from kgan.networks import build_generator
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 

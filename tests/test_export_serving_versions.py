@@ -18,6 +18,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from test_export import make_run
 
 from kgan import cli, parsing
+from kgan.assembly import build_generator
 from kgan.commands import COMMANDS
 from kgan.errors import RunError
 from kgan.export import load, picture_ops
@@ -25,7 +26,6 @@ from kgan.export.signatures import MEMORY
 from kgan.export.tf_serving import deployment
 from kgan.export.tf_serving.versions import add_version, models, versions
 from kgan.export.tf_serving.warmup import WARMUP
-from kgan.networks import build_generator
 from kgan.networks.generators import floats_of_resnet
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kgan.gan import tracking
-from kgan.networks import GENERATORS
+from kgan.kinds import GENERATORS
 
 
 class Nested(keras.Model):
@@ -47,7 +47,7 @@ def test_every_weight_comes_back(tmp_path):
 def test_generators_come_back_bit_for_bit(tmp_path, name):
     made = []
     for _ in range(2):
-        generator = GENERATORS[name](filters=4, blocks=1, noise_channels=2, norm="batch")
+        generator = GENERATORS[name].load()(filters=4, blocks=1, noise_channels=2, norm="batch")
         generator(np.zeros((1, 16, 16, generator.input_channels), np.float32))
         holder = tf.Module()
         holder.stylist = generator

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from gan_runs import EXACT, PARITY, SGD, batches, eager, make, same, settings, train, weights
 
-from kgan.gan.optimizers import LinearDecay, build_optimizer
+from kgan.assembly import build_optimizer
+from kgan.gan.optimizers import LinearDecay
 from kgan.gan.player import joined, parted
 
 # Traced and compiled GANs: test_gan_compiled, test_resume.
@@ -50,7 +51,7 @@ def test_two_replicas_train_the_weights_of_one(name):
 def test_every_network_of_both_players_moves():
     config = settings(recipe="cyclegan")
     gan = make(config)
-    networks = [gan.forward, gan.backward, gan.style_judge, gan.content_judge, gan.stylist]
+    networks = [gan.generator, gan.backward_generator, gan.discriminator, gan.content_discriminator, gan.stylist]
     before = [weights(network) for network in networks]
     train(gan, batches(config, 1))
     assert not any(same(old, weights(network)) for old, network in zip(before, networks, strict=True))
@@ -134,17 +135,21 @@ def test_doubling_a_symbol_of_the_article_changes_the_update(symbol):
 def test_flat_weights_are_the_networks_weights_and_back():
     gan = make(settings(recipe="cyclegan"))
     before = weights(gan)
-    gan.take_up()
-    np.testing.assert_array_equal(joined([v.value for v in gan.maker.weights]), gan.maker.flat.value)
-    for value, weight in zip(parted(gan.maker.flat.value, gan.maker.weights), gan.maker.weights, strict=True):
+    gan.load_flat()
+    np.testing.assert_array_equal(
+        joined([v.value for v in gan.generator_player.weights]), gan.generator_player.flat.value
+    )
+    for value, weight in zip(
+        parted(gan.generator_player.flat.value, gan.generator_player.weights), gan.generator_player.weights, strict=True
+    ):
         np.testing.assert_array_equal(value, weight)
-    gan.settle()
+    gan.store_flat()
     assert same(before, weights(gan))
 
 
 def test_the_learning_rate_falls_in_the_second_half_and_a_longer_schedule_starts_anew():
     def rates(at, **changes):
-        optimizer = build_optimizer(settings(learning_rate=2.0, decay="linear", **changes), "generator", [])
+        optimizer = build_optimizer(settings(learning_rate=2.0, decay="linear", **changes), "generator")
         saved = optimizer.get_config()["learning_rate"]["config"]
         return [float(LinearDecay.from_config(saved)(step)) for step in at]
 
@@ -157,7 +162,10 @@ def test_the_learning_rate_falls_in_the_second_half_and_a_longer_schedule_starts
 @pytest.mark.parametrize("precision", ["float32", "float16"])  # in float16 the optimizer is inside another
 def test_a_schedule_is_shortened_in_a_step_that_is_traced_already(precision):
     gan = make(settings(recipe="paired", learning_rate=2.0, decay="linear", steps=100, precision=precision))
-    optimizers = [getattr(each, "inner_optimizer", each) for each in (gan.maker.optimizer, gan.judge.optimizer)]
+    optimizers = [
+        getattr(each, "inner_optimizer", each)
+        for each in (gan.generator_player.optimizer, gan.discriminator_player.optimizer)
+    ]
     tf.config.run_functions_eagerly(False)
     rates = tf.function(lambda step: [each._learning_rate(step) for each in optimizers])
     assert [float(rate) for rate in rates(tf.constant(8))] == [2, 2]

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from skimage.metrics import structural_similarity
 
-from kgan import losses
+from kgan import kinds, losses
 
 REAL, FAKE = [2.0, -1.0, 0.5, 0.0], [1.0, -2.0, 0.0, 3.0]
 
@@ -30,20 +30,20 @@ def logits(values, shape=(4,)):
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (1, 2, 2, 1)], ids=str)
-@pytest.mark.parametrize("name", sorted(losses.ADVERSARIAL))
+@pytest.mark.parametrize("name", sorted(kinds.ADVERSARIAL))
 def test_adversarial_value_whatever_the_patch_shape(name, shape):
-    pair = losses.ADVERSARIAL[name]
+    pair = losses.adversarial_loss(name)
     got = (pair.discriminator(logits(REAL, shape), logits(FAKE, shape)), pair.generator(logits(FAKE, shape)))
     np.testing.assert_allclose(got, EXPECTED[name], atol=2e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-@pytest.mark.parametrize("name", sorted(losses.ADVERSARIAL))
+@pytest.mark.parametrize("name", sorted(kinds.ADVERSARIAL))
 def test_adversarial_losses_and_gradients_are_finite_float32_for_large_logits(name, dtype):
     extreme = tf.cast([3e4, -3e4, 0.0], dtype)
     with tf.GradientTape() as tape:
         tape.watch(extreme)
-        pair = losses.ADVERSARIAL[name]
+        pair = losses.adversarial_loss(name)
         d_loss, g_loss = pair.discriminator(extreme, -extreme), pair.generator(extreme)
         total = d_loss + g_loss
     assert d_loss.dtype == g_loss.dtype == tf.float32
@@ -53,7 +53,7 @@ def test_adversarial_losses_and_gradients_are_finite_float32_for_large_logits(na
 
 def test_article_discriminator_loss_with_the_articles_symbols():
     # D_weight 2, LAMBDA 3: 2 * 0.6518535 + 3 * (0.5 - 0.375)
-    value = losses.ADVERSARIAL["article"].discriminator(
+    value = losses.adversarial_loss("article").discriminator(
         logits(REAL), logits(FAKE), discriminator_weight=2.0, wasserstein_weight=3.0
     )
     assert float(value) == pytest.approx(2 * SOFTPLUS_MINUS_REAL + 3 * 0.125, abs=1e-5)
@@ -65,7 +65,7 @@ def test_doubling_a_symbol_changes_the_articles_loss_and_its_gradient(symbol):
         real = tf.constant(REAL)
         with tf.GradientTape() as tape:
             tape.watch(real)
-            value = losses.ADVERSARIAL["article"].discriminator(real, logits(FAKE), **weights)
+            value = losses.adversarial_loss("article").discriminator(real, logits(FAKE), **weights)
         return float(value), tape.gradient(value, real).numpy()
 
     (value, gradient), (doubled, doubled_gradient) = value_and_gradient(), value_and_gradient(**{symbol: 2.0})
@@ -75,14 +75,14 @@ def test_doubling_a_symbol_changes_the_articles_loss_and_its_gradient(symbol):
 
 def test_over_scales_is_the_mean_of_the_scales_values():
     # Hinge D at scale 1: logits 0 and 0 -> 1 + 1; at scale 2: real 3, fake -0.5 -> 0 + 0.5; mean 1.25
-    scaled = losses.over_scales(losses.ADVERSARIAL["hinge"].discriminator)
+    scaled = losses.over_scales(losses.adversarial_loss("hinge").discriminator)
     real, fake = [tf.zeros([2, 4, 4, 1]), tf.fill([2, 2, 2, 1], 3.0)], [tf.zeros([2, 4, 4, 1]), tf.fill([2, 2], -0.5)]
     assert float(scaled(real, fake)) == pytest.approx(1.25)
     assert float(scaled(real[0], fake[0])) == pytest.approx(2.0)
 
 
 def test_over_scales_passes_weights_on_and_refuses_unequal_lists():
-    article = losses.over_scales(losses.ADVERSARIAL["article"].discriminator)
+    article = losses.over_scales(losses.adversarial_loss("article").discriminator)
     assert float(article([tf.zeros(2)], [tf.ones(2)], wasserstein_weight=2.0)) == pytest.approx(math.log(2) + 2.0)
     with pytest.raises(ValueError, match="zip"):
         article([tf.zeros(2)], [tf.ones(2), tf.ones(2)])

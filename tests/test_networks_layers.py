@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kgan import networks
+from kgan import kinds
 from kgan.networks import convolutions, layers, norms, padding
 
 GOLDEN = np.load(
@@ -189,7 +189,7 @@ def test_spectral_norm_makes_the_largest_singular_value_one():
 
 
 def test_spectral_norm_starts_near_one_in_every_layer_of_a_network():
-    network = networks.DISCRIMINATORS["patch"](filters=4, norm="none", spectral=True)
+    network = kinds.DISCRIMINATORS["patch"].load()(filters=4, norm="none", spectral=True)
     network(tf.zeros([1, 32, 32, 3]))
     wrapped = [layer for layer in network._flatten_layers() if isinstance(layer, norms.SpectralNormalization)]
     assert len(wrapped) == 5

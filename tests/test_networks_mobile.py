@@ -8,7 +8,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from kgan import networks
+from kgan import assembly
 from kgan.export.litert.fixed import export_fixed
 from kgan.networks.mobile import Joined, MobileBlock, MobileGenerator, SubPixelConv2D
 from kgan.networks.norms import InstanceNormalization
@@ -102,7 +102,7 @@ def test_the_file_of_the_recipes_network_is_small(tmp_path):
     assert 200_000 < model.count_params() < 480_000
     path = export_fixed(model, tmp_path / "model.tflite", sizes=(64, 96))
     assert path.stat().st_size < 1_000_000
-    assert isinstance(networks.build_generator(config), MobileGenerator)  # any recipe can train one
+    assert isinstance(assembly.build_generator(config), MobileGenerator)  # any recipe can train one
     assert operations(path).keys() <= {"ABS", "ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "DEQUANTIZE",
                                        "MAXIMUM", "MEAN", "MINIMUM", "MUL", "RELU", "RELU_0_TO_1", "RSQRT", "SQUARE",
                                        "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SLICE", "SUB", "TANH"}  # fmt: skip

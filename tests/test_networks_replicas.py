@@ -6,14 +6,14 @@ import pytest
 import tensorflow as tf
 from gan_runs import PARITY
 
-from kgan import losses, networks
+from kgan import kinds, losses
 
 NETWORKS = {
-    "spectral patch": lambda: networks.DISCRIMINATORS["patch"](
+    "spectral patch": lambda: kinds.DISCRIMINATORS["patch"].load()(
         filters=4, norm="none", spectral=True, depth=2, dtype="float64"
     ),
-    "spectral and batch norm": lambda: networks.DISCRIMINATORS["article"](filters=4, depth=2, dtype="float64"),
-    "article generator": lambda: networks.GENERATORS["article"](
+    "spectral and batch norm": lambda: kinds.DISCRIMINATORS["article"].load()(filters=4, depth=2, dtype="float64"),
+    "article generator": lambda: kinds.GENERATORS["article"].load()(
         channels=1, noise_channels=2, filters=4, blocks=1, norm="batch", upsample="transpose", dtype="float64"
     ),
 }
@@ -86,7 +86,7 @@ def test_a_compiled_step_trains_as_an_uncompiled_one(name):
 @pytest.mark.parametrize("name", ["patch", "multiscale", "article"])
 def test_gradient_penalty_compiles_for_every_discriminator_and_judges_each_picture_alone(name):
     extra = {"scales": 2} if name == "multiscale" else {}
-    network = networks.DISCRIMINATORS[name](filters=4, norm="none", spectral=True, dtype="float64", **extra)
+    network = kinds.DISCRIMINATORS[name].load()(filters=4, norm="none", spectral=True, dtype="float64", **extra)
     network(PICTURES)
     kernel = next(weight for weight in network.trainable_variables if weight.name == "kernel")
 

@@ -18,11 +18,11 @@ from PIL import Image
 
 import kgan
 from kgan import cli
+from kgan.assembly import build_gan
 from kgan.commands import COMMANDS
 from kgan.data.sample import write_sample
 from kgan.errors import UserError
 from kgan.export import export_saved_model
-from kgan.gan import build_gan
 from kgan.parsing import parse
 from kgan.runs import run_folder
 

@@ -11,9 +11,9 @@ import small_runs
 import tensorflow as tf
 
 from kgan import cli
+from kgan.assembly import build_gan
 from kgan.data import open_pictures, training_dataset
 from kgan.errors import UserError
-from kgan.gan import build_gan
 from kgan.gan.checkpoints import Checkpoints
 from kgan.inference.teacher import load_teacher
 from kgan.runs.settings import TrainConfig

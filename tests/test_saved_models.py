@@ -14,10 +14,9 @@ from PIL import Image
 
 import kgan
 from kgan import cli, parsing
+from kgan.assembly import build_gan, build_generator
 from kgan.errors import UserError
 from kgan.export import export_run, export_saved_model, load, load_generator
-from kgan.gan import build_gan
-from kgan.networks import build_generator
 from kgan.runs import models, recipes
 from kgan.runs.settings import TrainConfig
 from kgan.training.train import GENERATOR_SETTINGS, _init_from
@@ -128,9 +127,9 @@ def test_a_model_of_ones_own_wins_and_a_folder_of_paintings_does_not(tmp_path, m
 def test_training_starts_from_it(tmp_path):
     config = starting("fluent3d", tmp_path)
     gan = build_gan(config)
-    _init_from(gan, "fluent3d")
+    _init_from(gan, config)
     trained, _ = load_generator("fluent3d")
-    for network in (gan.stylist, gan.stylist_of):
+    for network in (gan.stylist, gan.generator):
         assert all((a == b).all() for a, b in zip(network.get_weights(), trained.get_weights(), strict=True))
     # The float32 weights are the float16 ones of the file, so that nothing but rounding was lost.
     assert all((weight == weight.astype(np.float16)).all() for weight in trained.get_weights())
@@ -142,9 +141,10 @@ def starting(name, tmp_path, **changes):
 
 
 def test_another_network_is_told_which_flags_fit(tmp_path):
-    gan = build_gan(starting("vangogh", tmp_path, filters=8, blocks=1))
+    config = starting("vangogh", tmp_path, filters=8, blocks=1)
+    gan = build_gan(config)
     with pytest.raises(UserError, match=r"init_from vangogh: .* to fit, give filters 32 blocks 6$"):
-        _init_from(gan, "vangogh")
+        _init_from(gan, config)
     with pytest.raises(UserError, match=r"init_from vangohg: no model there; did you mean vangogh\?"):
         starting("vangohg", tmp_path)
 

@@ -16,9 +16,9 @@ from chromium import PHONE, PROGRAM, Browser
 from PIL import Image
 from test_export import make_generator
 
+from kgan.assembly import build_generator
 from kgan.export import export_fixed, export_saved_model
 from kgan.inference.stylist import Stylist
-from kgan.networks import build_generator
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 from kgan.web.models import read_models

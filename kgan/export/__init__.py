@@ -13,6 +13,7 @@ from kgan.export.litert.fixed import export_fixed
 from kgan.export.litert.sidecar import check_litert
 from kgan.export.litert.variants import export_variants
 from kgan.export.saved_model import export_saved_model
+from kgan.export.stylist import export_stylist
 from kgan.inference.loading import Model, load, load_generator
 from kgan.inference.stylist import Stylist
 
@@ -25,6 +26,7 @@ __all__ = [
     "export_litert",
     "export_run",
     "export_saved_model",
+    "export_stylist",
     "export_variants",
     "load",
     "load_generator",

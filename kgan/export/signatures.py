@@ -180,7 +180,7 @@ def _fits(height: tf.Tensor, width: tf.Tensor, limit: int) -> tf.Tensor:
 
 def _least(stylist: Stylist) -> int:
     """The least side of the network's input."""
-    return MINIMUM_CELLS * stylist.generator.stride
+    return MINIMUM_CELLS * stylist.stride
 
 
 def _affordable_pixels(stylist: Stylist, memory: float) -> int:

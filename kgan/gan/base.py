@@ -1,260 +1,348 @@
-"""What every GAN here has: two players, each with networks, an optimizer and an update; EMA; metrics; a guard."""
+"""What OneWay and TwoWay share: terms, metrics, randomness, the stylist."""
 
+import dataclasses
+import enum
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Self
 
 import keras
 import tensorflow as tf
 
 from kgan import losses, metrics
-from kgan.gan import noise, replicas, views
-from kgan.gan.optimizers import build_optimizer, shorten_schedule
-from kgan.gan.player import Average, Player, joined
+from kgan.gan import diffaugment, noise, replicas, terms
+from kgan.gan.batches import sizes
+from kgan.gan.loss_inputs import LossInputs
+from kgan.gan.random_crop import random_crop
+from kgan.gan.serialization import deserialized, serialized
 from kgan.gan.tally import Tally
-from kgan.gan.terms import TERMS, Scene
-from kgan.networks import build_features, build_generator, build_regularizer
-from kgan.runs import recipes
-from kgan.runs.settings import TrainConfig
+from kgan.gan.trainer import Losses, PlayersModel
+from kgan.networks import ConvRegularizer, FeatureExtractor, features
 
-Losses = dict[str, tf.Tensor]
+GRADIENT_PENALTY = 10.0
+"""Its weight beside a `wasserstein_weight` of 1, as in WGAN-GP (https://arxiv.org/abs/1704.00028)."""
 
 
-class GAN(keras.Model):
-    """Base of the topologies: a maker (generators) plays against a judge (discriminators, trained R).
+class Draw(enum.IntEnum):
+    """What a step draws random numbers for. OneWay and TwoWay share some numbers: a GAN is one of them.
 
-    A subclass creates its networks, calls `_finish(...)` and writes `train_step` and `test_step`. All losses are means
-    over a replica's pictures; `_update` divides them by the number of replicas, since gradients are summed.
+    A step's draws are functions of (seed, step, one of these), so that a resumed training repeats them.
+    """
+
+    NOISE = 0
+    SECOND_NOISE = 1
+    TEST_NOISE = 2
+    BACKWARD_TEST_NOISE = 3
+    QUERY_NOISE = IDENTITY_NOISE = 4
+    PLACES = BACKWARD_IDENTITY_NOISE = 5
+    CYCLE_NOISE = 6
+    FAKE_AUGMENT = BACKWARD_CYCLE_NOISE = 7
+    AUGMENT = POOL = 8  # and 9, for the stylized pictures
+    CONTENT_POOL = 10
+    FAKE_STYLE_AUGMENT = 16
+    FAKE_CONTENT_AUGMENT = 17
+    STYLE_AUGMENT = 18  # and 19
+    CONTENT_AUGMENT = 20  # and 21
+    CROP = 22
+
+
+@dataclasses.dataclass(frozen=True)
+class Roles:
+    """Which networks each optimizer updates. No Keras object: these networks are attributes of the GAN already."""
+
+    generators: list[keras.Model]
+    discriminators: list[keras.Model]
+    stylist: keras.Model | None
+
+
+class GAN(PlayersModel):
+    """Base of `OneWay` and `TwoWay`. See these for the arguments.
+
+    A subclass sets its networks, calls `_finish(...)` at the end of `__init__`, and writes `train_step` and
+    `test_step`. All losses are means over a replica's pictures; `_update` divides them by the number of replicas, since
+    gradients are summed.
 
     Attributes:
         stylist: the generator to use: the exponential moving average of the trained one.
         step: int64 variable, updates made so far.
-        exact: the format of pictures and losses: float32, or float64 if that is the precision.
+        exact: the format of pictures and losses: "float32", or "float64" if the networks compute in it.
     """
 
-    def __init__(self, config: TrainConfig):
-        super().__init__(name=config.recipe.replace(":", "_"))
-        self.config = config
-        self.recipe = recipes.find(config.recipe)
-        self.weights_of = recipes.term_weights(config, self.recipe)
-        self.adversarial = losses.ADVERSARIAL[config.adversarial] if config.adversarial else None
+    former_names: ClassVar[dict[str, str]] = {
+        "generator_optimizer": "maker_optimizer",
+        "discriminator_optimizer": "judge_optimizer",
+        "regularizer": "embedder",
+    }
+    """Attributes by what checkpoints called them before kgan 0.1; these are still read."""
+    own_arguments: ClassVar[tuple[str, ...]] = ()
+    """Constructor arguments of a subclass, which are attributes of the same name."""
+
+    def __init__(self, generator: keras.Model, *, adversarial, terms, features, feature_weights, regularizer,
+                 train_regularizer, discriminator_weight, wasserstein_weight, mmd_weight, noise, truncation, augment,
+                 ema, seed, name):  # fmt: skip
+        super().__init__(name=name)
+        self.adversarial, self.terms = adversarial, terms
+        self.features, self.feature_weights = features, feature_weights
+        self.regularizer, self.train_regularizer = self._regularizer(regularizer, generator), train_regularizer
+        if self.regularizer is not None:
+            self.regularizer.trainable = train_regularizer
+        self.discriminator_weight, self.wasserstein_weight = discriminator_weight, wasserstein_weight
+        self.mmd_weight, self.noise, self.truncation = mmd_weight, noise, truncation
+        self.augment, self.ema, self.seed, self.stylist = augment, ema, seed, None
         self.step = self.add_weight(
             shape=(), dtype="int64", initializer="zeros", trainable=False, aggregation="only_first_replica", name="step"
         )
-        self.extractor = build_features(config) if self._needs("features", "gram") else None
-        self.embedder = build_regularizer(config) if self._needs("mmd") else None
-        self.stylist = build_generator(config)
-        self.stylist.trainable = False
-        self.exact = self.stylist.variable_dtype
 
-    def _needs(self, *names: str) -> bool:
-        return any(name in self.weights_of for name in names)
+    # --- construction ---------------------------------------------------------------------------------------------
 
-    def _finish(self, maker: list, judge: list) -> None:
-        """Call last in a subclass's __init__; `maker[0]` is the network that the stylist follows."""
-        if self.embedder is not None:
-            trained = self.config.regularizer == "adversarial"
-            self.embedder.trainable = trained
-            judge = [*judge, self.embedder] if trained else judge
-        self.stylist_of = maker[0]
-        self.stylist.set_weights(self.stylist_of.get_weights())
-        self.maker = Player(maker, functools.partial(build_optimizer, self.config, "generator"))
-        self.judge = Player(judge, functools.partial(build_optimizer, self.config, "discriminator")) if judge else None
-        self.average = Average(self.stylist, self.maker, self.config.ema)
-        # Keras and checkpoints see attributes; the flat variables are working copies and stay unseen.
-        self.maker_optimizer = self.maker.optimizer
-        self.judge_optimizer = self.judge.optimizer if self.judge else None
+    def _finish(self, generators: list, discriminators: list, stylist: keras.Model | None,
+                tested: tuple[str, ...]) -> None:  # fmt: skip
+        """Last in a subclass's `__init__`.
+
+        Args:
+            generators: networks that the generator's optimizer updates; `stylist` follows the first.
+            discriminators: networks that the discriminator's optimizer updates.
+            stylist: receives the moving average; None for a copy of the first generator.
+            tested: "content", "truth", "cycle": what `evaluate` compares.
+        """
+        trained = [self.regularizer] if self.regularizer is not None and self.train_regularizer else []
+        self._roles = Roles(generators, [*discriminators, *trained], stylist)
+        self._adversarial = losses.adversarial_loss(self.adversarial) if discriminators else None
+        self.extractor = self._feature_extractor() if "features" in self.terms.requires else None
         self.loss_names = self._loss_names()
         self.loss_means = {name: keras.metrics.Mean(name) for name in self.loss_names}
-        self.test_means = {name: keras.metrics.Mean(name) for name in self._test_names()}
+        names = [f"{what}_{metric}" for what in tested for metric in ("ssim", "psnr", "mse")]
+        self.test_means = {name: keras.metrics.Mean(name) for name in names}
         self.bad_steps = Tally(len(self.loss_names))
-        self.built = True
-        self.compile(optimizer=None, jit_compile=bool(self.config.jit) and replicas.count() == 1)
+        if self._can_be_built():
+            self.build(None)
+
+    def _always_provided(self, discriminator: keras.Model | None) -> set[str]:
+        """Of the requirements in `kgan.kinds.REQUIREMENTS`, what any topology offers to terms."""
+        return {"features", "regularizer"} | ({"discriminator"} if discriminator is not None else set())
+
+    def _regularizer(self, given: keras.Model | None, generator: keras.Model) -> keras.Model | None:
+        """The regularization network R where a term requires it."""
+        if "regularizer" not in self.terms.requires:
+            return None
+        return given or ConvRegularizer(dtype=generator.dtype_policy, name="regularizer")
+
+    def _feature_extractor(self) -> FeatureExtractor:
+        if isinstance(self.features, str):
+            return features.build(self.features, self.feature_weights)
+        return self.features
 
     def _loss_names(self) -> list[str]:
-        names = [f"{name}_loss" for name in self.weights_of]
-        if self.judge:
-            names += ["discriminator_loss"] if self.recipe.discriminator else []
-            names += ["discriminator_mmd_loss"] if self.embedder in self.judge.networks else []
-            names += ["gradient_penalty_loss"] if self.config.adversarial == "wasserstein" else []
+        names = [f"{name}_loss" for name in self.terms.weights]
+        names += ["discriminator_loss"] if self._adversarial else []
+        names += ["discriminator_mmd_loss"] if self.regularizer is not None and self.train_regularizer else []
+        names += ["gradient_penalty_loss"] if self._adversarial and self._adversarial.gradient_penalty else []
         return names
 
-    def _test_names(self) -> list[str]:
-        kinds = {"paired": ("truth",), "content": ("truth",), "unpaired": ("content",), "style": ()}
-        compared = kinds[self.recipe.pictures]
-        compared += ("cycle",) if self.recipe.topology == "two_way" else ()
-        return [f"{what}_{metric}" for what in compared for metric in ("ssim", "psnr", "mse")]
+    def _networks(self) -> list[keras.Model]:
+        regularizer = [] if self.regularizer is None else [self.regularizer]
+        found = [*self._roles.generators, *self._roles.discriminators, *regularizer]
+        return list({id(network): network for network in found}.values())
 
-    def shorten_schedule(self, steps: int) -> None:
-        """Let the learning rates reach zero at step `steps`, where they decay."""
-        for player in (self.maker, self.judge):
-            if player is not None:
-                shorten_schedule(player.optimizer, steps)
+    def _can_be_built(self) -> bool:
+        """Whether all networks have weights, or tell the channels of their pictures."""
+        return all(network.built for network in self._networks()) or hasattr(self._roles.generators[0], "channels")
 
-    # --- one update -----------------------------------------------------------------------------------------------
+    def build(self, input_shape: tuple | None) -> None:
+        """Make the weights of networks that have none, and the players.
 
-    def fit(self, *args, **kwargs):
-        """As `keras.Model.fit`. Call `settle` before networks are used while it runs; at its end they are settled."""
-        self.take_up()
-        try:
-            return super().fit(*args, **kwargs)
-        finally:
-            self.settle()
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: all is built. Keras' own would fetch a batch for it, and fails on one of several workers."""
-
-    def _make_function(self, step_function):
-        """A function: iterator over batches -> the logs of one step on the next of them, this worker's first replica's.
-
-        Keras' own wraps the logs in an Optional and asks whether it has a value: each step, the host waits for the
-        device. It also reduces the logs over all workers and fails on scalars; a worker needs no other's logs.
+        Args:
+            input_shape: of a batch of pictures, (N, H, W, C). None where kgan's generators tell their channels, or all
+                networks are built.
         """
-        strategy = self.distribute_strategy
+        if self.average is not None:
+            return
+        generator = self._roles.generators[0]
+        self._build_networks(input_shape)
+        self.stylist = self._roles.stylist or _copy(generator, input_shape)
+        self.stylist.trainable = False
+        self.stylist.set_weights(generator.get_weights())
+        self._set_networks(self._roles.generators, self._roles.discriminators, self.stylist, self.ema)
+        self.built = True
 
-        def exactly(batch):
-            return step_function({name: tf.cast(pictures, self.exact) for name, pictures in batch.items()})
-
-        def on_data(batch):
-            logs = strategy.run(exactly, args=(batch,))
-            return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
-
-        if self.jit_compile:
-            on_data = tf.function(on_data, jit_compile=True, autograph=False)
-        return tf.function(lambda batches: on_data(next(batches)), autograph=False, reduce_retracing=True)
-
-    def take_up(self) -> None:
-        """Before steps outside `fit`: copy the networks' weights to where steps move them."""
-        for holder in self._holders():
-            holder.take_up()
-
-    def settle(self) -> None:
-        """After steps: copy the moved weights back into the networks and the stylist."""
-        for holder in self._holders():
-            holder.settle()
-
-    def _holders(self) -> list:
-        return [holder for holder in (self.maker, self.judge, self.average) if holder is not None]
-
-    def _update(self, player: Player, compute: Callable[[], tuple[Losses, object]]):
-        """One update of a player: gradients of the sum of `compute()`'s losses. Returns (losses, what else it gave)."""
-        work = functools.partial(self._gradient, player, compute)
-        if self._compiles_in_replicas:
-            # One program for each replica: a shared one would read the first replica's variables.
-            work = tf.function(work, jit_compile=True, autograph=False)
-        parts, extra, gradient, state = work()
-        for variable, value in zip(self._state(), state, strict=True):
-            variable.assign(value)
-        player.apply(gradient)
-        return parts, extra
-
-    def _gradient(self, player: Player, compute):
-        """(losses, what else `compute` gave, flat gradient, new values of the state); changes no variable."""
-        values = player.values()
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(values)
-            with self._reading({player: values}) as scope:
-                parts, extra = compute()
-            total = player.optimizer.scale_loss(tf.add_n(list(parts.values())) / replicas.count())
-        gradients = tape.gradient(total, values, unconnected_gradients="zero")
-        new = [scope.get_current_value(variable) for variable in self._state()]
-        state = [variable.value if value is None else value for variable, value in zip(self._state(), new, strict=True)]
-        return parts, extra, joined(gradients), state
-
-    def _reading(self, values: dict) -> keras.StatelessScope:
-        """Networks called inside use the players' flat weights, or `values` of a player; their state is not changed."""
-        mapping = []
-        for player in (self.maker, self.judge):
-            if player is not None:
-                mapping += zip(player.weights, values.get(player) or player.values(), strict=True)
-        return keras.StatelessScope(state_mapping=mapping)
-
-    def _state(self) -> list:
-        """What a forward pass changes: statistics of norms, vectors of spectral norms."""
-        players = [player for player in (self.maker, self.judge) if player is not None]
-        return [v for player in players for network in player.networks for v in network.non_trainable_variables]
+    def _build_networks(self, input_shape: tuple | None) -> None:
+        channels = getattr(self._roles.generators[0], "channels", None) or (input_shape and input_shape[-1])
+        for network in self._networks():
+            if not network.built:
+                _build(network, getattr(network, "input_channels", channels), input_shape)
 
     @property
-    def _compiles_in_replicas(self) -> bool:
-        """Under tf.distribute, XLA can take what needs no word from the other replicas."""
-        networks = [network for player in (self.maker, self.judge) if player for network in player.networks]
-        alone = not self._needs("mmd", "gram") and not any(mixes_pictures(network) for network in networks)
-        return bool(self.config.jit) and replicas.count() > 1 and alone
+    def exact(self) -> str:
+        return self._roles.generators[0].variable_dtype
+
+    @property
+    def half(self) -> bool:
+        return self._roles.generators[0].dtype_policy.compute_dtype == "float16"
+
+    def get_config(self) -> dict:
+        names = ("adversarial", "features", "feature_weights", "regularizer", "train_regularizer",
+                 "discriminator_weight", "wasserstein_weight", "mmd_weight", "noise", "truncation", "augment", "ema",
+                 "seed", "name")  # fmt: skip
+        config = {name: getattr(self, name) for name in (*names, *self.own_arguments)}
+        config = {name: serialized(value) for name, value in config.items()}
+        return config | {"terms": self.terms.get_config()}
+
+    def save(self, filepath, *args, **kwargs) -> None:
+        """As `keras.Model.save`; ValueError, before anything is written, for a part that could not be loaded again."""
+        self.get_config()
+        super().save(filepath, *args, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: Mapping | None = None) -> Self:
+        """The GAN of `get_config()`, with new weights."""
+        with keras.saving.custom_object_scope(dict(custom_objects or {})):
+            given = {name: deserialized(value) for name, value in config.items() if name != "terms"}
+            return cls(**given, terms=terms.from_config(config["terms"]))
+
+    def get_build_config(self) -> dict:
+        return {"input_shape": None}
+
+    def build_from_config(self, config: dict) -> None:
+        if not self.built:
+            self.build(config["input_shape"])
+
+    # --- use ------------------------------------------------------------------------------------------------------
+
+    def call(self, inputs, training: bool = False):
+        """What the stylist makes of pictures: float32 [N, H, W, C] in [-1, 1] -> the same.
+
+        Args:
+            inputs: content [N, H, W, C], or {"content": ...}; with the noise channels behind it, or without: then the
+                noise is drawn from `seed`, the same at every call. For a generator from noise alone: the noise.
+        """
+        inputs = inputs["content"] if isinstance(inputs, dict) else inputs
+        wanted = getattr(self.stylist, "input_channels", inputs.shape[-1])
+        if inputs.shape[-1] != wanted:
+            count, height, width = sizes(inputs)
+            shape = (count, height, width, wanted - inputs.shape[-1])
+            drawn = noise.sample((self.seed, 1), shape, self.noise, self.truncation)
+            inputs = tf.concat([inputs, tf.cast(drawn, inputs.dtype)], axis=-1)
+        return self.stylist(inputs, training=False)
+
+    def export(self, path, litert: bool = True):
+        """Write the stylist to a folder: saved_model/ for TensorFlow Serving and, with `litert`, model.tflite.
+
+        Pictures go in and come out as in [0, 1] there. Returns the folder.
+        """
+        from kgan.export import export_stylist  # the room above: it takes any generator
+
+        return export_stylist(self.stylist, path, self.noise, self.truncation, litert)
+
+    # --- what the algorithms are written with ---------------------------------------------------------------------
 
     def _finish_step(self, parts: Losses) -> dict:
-        """Count the step, move the average, book the losses."""
+        """Count the step, move the average, book the losses; returns the mean losses since the last reset."""
         self.step.assign_add(1)
         self.average.move(self.step.value)
         self.bad_steps.add([tf.reduce_any(~tf.math.is_finite(parts[name])) for name in self.loss_names])
         for name, value in parts.items():
             self.loss_means[name].update_state(value)
-        return self.get_metrics_result()
+        return {name: self.loss_means[name].result() for name in self.loss_names}
 
-    # --- what the algorithms are written with ---------------------------------------------------------------------
-
-    def _seed(self, use: int) -> tf.Tensor:
-        """An int32 pair for stateless randomness: a function of (seed, step, use), so that resuming repeats it."""
+    def _seed(self, draw: int) -> tf.Tensor:
+        """An int32 pair for stateless randomness: a function of (seed, step, draw), so that resuming repeats it."""
         step = tf.cast(self.step.value, tf.int32)
-        return tf.stack([tf.constant(self.config.seed, tf.int32), step * 32 + use])
+        return tf.stack([tf.constant(self.seed, tf.int32), step * 32 + int(draw)])
 
-    def _with_noise(self, content: tf.Tensor | None, size: int, use: int) -> tf.Tensor:
-        """The generator's input: content pictures with fresh noise channels beside them."""
-        if not self.config.noise_channels:
+    def _with_noise(self, content: tf.Tensor | None, like: tf.Tensor, draw: int) -> tf.Tensor:
+        """The generator's input: content pictures with fresh noise channels beside them; N, H and W are those of
+        `like`."""
+        channels = getattr(self._roles.generators[0], "noise_channels", 0)
+        if not channels:
             return content
-        side = self.config.size
-        shape = (size * replicas.count(), side, side, self.config.noise_channels)
-        drawn = noise.sample(self._seed(use), shape, self.config.noise, self.config.truncation)
-        drawn = replicas.own_share(drawn, size)
+        count, height, width = sizes(like)
+        shape = (count * replicas.count(), height, width, channels)
+        drawn = noise.sample(self._seed(draw), shape, self.noise, self.truncation)
+        drawn = replicas.own_share(drawn, count)
         return drawn if content is None else tf.concat([content, tf.cast(drawn, content.dtype)], axis=-1)
 
-    def _weighted_terms(self, scene: Scene) -> Losses:
-        return {f"{name}_loss": weight * TERMS[name](scene) for name, weight in self.weights_of.items()}
+    def _loss_inputs(self, fake, style, reference, discriminator=None, draw: int = 0, **more) -> LossInputs:
+        pair = {}
+        if discriminator is not None:
+            logits = discriminator(self._augmented(fake, draw), training=True)
+            pair = {"fake_logits": logits, "adversarial": self._adversarial.generator}
+        crop = functools.partial(random_crop, seed=self._seed(Draw.CROP))
+        return LossInputs(fake, style, reference, **pair, features=self.extractor, regularizer=self.regularizer,
+                          crop=crop, **more)  # fmt: skip
 
-    def _scene(self, fake, style, reference, discriminator, use: int, **more) -> Scene:
-        logits = discriminator(self._seen(fake, use), training=True) if discriminator is not None else None
-        generator_loss = losses.over_scales(self.adversarial.generator) if self.adversarial else None
-        return Scene(fake, style, reference, fake_logits=logits, adversarial=generator_loss,
-                     extractor=self.extractor, embedder=self.embedder,
-                     view=functools.partial(views.window, seed=self._seed(22)), **more)  # fmt: skip
-
-    def _judged(self, discriminator, real: tf.Tensor, fake: tf.Tensor, use: int) -> Losses:
+    def _discriminator_parts(self, discriminator, real: tf.Tensor, fake: tf.Tensor, draw: int) -> Losses:
         """The discriminator's losses on real and stylized pictures."""
-        shown = [self._seen(real, use), self._seen(fake, use + 1)]
+        shown = [self._augmented(real, draw), self._augmented(fake, draw + 1)]
         real_logits, fake_logits = apply_together(discriminator, shown)
-        weights = {}
-        if self.config.adversarial == "article":
-            weights = {
-                "discriminator_weight": self.config.discriminator_weight,
-                "wasserstein_weight": self.config.wasserstein_weight,
-            }
-        discriminator_loss = losses.over_scales(self.adversarial.discriminator)
-        parts = {"discriminator_loss": discriminator_loss(real_logits, fake_logits, **weights)}
-        if self.config.adversarial == "wasserstein":
-            size = real.shape[0]
-            mix = tf.random.stateless_uniform((size * replicas.count(), 1, 1, 1), self._seed(use), alg="philox")
-            penalty = losses.gradient_penalty(discriminator, real, fake, replicas.own_share(mix, size))
-            parts["gradient_penalty_loss"] = 10.0 * self.config.wasserstein_weight * penalty
+        weights = {name: getattr(self, name) for name in self._adversarial.weights}
+        loss = losses.over_scales(self._adversarial.discriminator)
+        parts = {"discriminator_loss": loss(real_logits, fake_logits, **weights)}
+        if self._adversarial.gradient_penalty:
+            count = sizes(real)[0]
+            mix = tf.random.stateless_uniform((count * replicas.count(), 1, 1, 1), self._seed(draw), alg="philox")
+            penalty = losses.gradient_penalty(discriminator, real, fake, replicas.own_share(mix, count))
+            parts["gradient_penalty_loss"] = GRADIENT_PENALTY * self.wasserstein_weight * penalty
         return parts
 
-    def _seen(self, pictures: tf.Tensor, use: int) -> tf.Tensor:
-        """The pictures as a discriminator sees them."""
-        if not self.config.augment:
-            return pictures
-        size = pictures.shape[0]
-        draws = views.draw(self._seed(use), size * replicas.count())
-        return views.seen(pictures, self.config.augment, replicas.own_share(draws, size))
+    def _regularizer_parts(self, fake: tf.Tensor, style: tf.Tensor) -> Losses:
+        """The loss of a trained regularization network, which maximises the MMD."""
+        if "discriminator_mmd_loss" not in self.loss_names:
+            return {}
+        found = self._loss_inputs(fake, style, None)
+        return {"discriminator_mmd_loss": -self.mmd_weight * losses.mmd(found.style_embeddings, found.fake_embeddings)}
 
-    def _book_test(self, what: str, expected: tf.Tensor, got: tf.Tensor) -> None:
-        """Update the streaming SSIM, PSNR and MSE called `what`_...; pictures in [-1, 1]."""
+    def _augmented(self, pictures: tf.Tensor, draw: int) -> tf.Tensor:
+        """The pictures as a discriminator sees them."""
+        if not self.augment:
+            return pictures
+        count = sizes(pictures)[0]
+        draws = diffaugment.draw(self._seed(draw), count * replicas.count())
+        return diffaugment.augmented(pictures, self.augment, replicas.own_share(draws, count))
+
+    def _mixes_pictures(self) -> bool:
+        networks = [*self._roles.generators, *self._roles.discriminators]
+        return self.terms.mix_pictures or any(mixes_pictures(network) for network in networks)
+
+    def _book_test(self, what: str, expected: tf.Tensor, got: tf.Tensor) -> dict:
+        """Update the streaming SSIM, PSNR and MSE called `what`_...; pictures in [-1, 1]. Returns their results."""
         expected, got = (tf.clip_by_value((x + 1.0) / 2.0, 0.0, 1.0) for x in (expected, got))
         for name in ("ssim", "psnr", "mse"):
             # Equal pictures have an infinite PSNR, which is no JSON and no point of a curve: 100 dB stands for it.
             self.test_means[f"{what}_{name}"].update_state(tf.minimum(getattr(metrics, name)(expected, got), 100.0))
+        return {f"{what}_{name}": self.test_means[f"{what}_{name}"].result() for name in ("ssim", "psnr", "mse")}
+
+
+def _build(network: keras.Model, channels: int, shape: tuple | None) -> None:
+    """Make the weights of a network for pictures of so many channels; `shape`: of a batch, where it is known."""
+    if type(network).build is not keras.Model.build:
+        network.build((None, None, None, channels))
+    elif shape is not None:
+        network(tf.zeros((1, *shape[1:3], channels)))
+
+
+def _copy(generator: keras.Model, shape: tuple | None) -> keras.Model:
+    """A built network of the same structure."""
+    try:
+        copy = keras.models.clone_model(generator)
+    except NotImplementedError:
+        raise ValueError(f"{type(generator).__name__} should have `get_config`: its moving average needs a second "
+                         "network of its kind. Or give one as `stylist`.") from None  # fmt: skip
+    if not copy.built:
+        copy.build_from_config(generator.get_build_config() or {})
+    if len(copy.weights) != len(generator.weights):
+        copy(tf.zeros((1, *(shape or generator.input_shape)[1:3], (shape or generator.input_shape)[-1])))
+    return copy
+
+
+def new_like(network: keras.Model) -> keras.Model:
+    """A network of the same structure with new random weights, built if the given one is and tells its shape."""
+    return _copy(network, None) if network.built else keras.models.clone_model(network)
 
 
 def apply_together(network, pictures: list[tf.Tensor], use: Callable | None = None) -> list[list[tf.Tensor]]:
     """The network's list of outputs for each batch of pictures; in one call where it treats every picture alone.
 
-    `use(batch)` is what runs the network, where that is not its call.
+    `use(batch)` runs the network, where that is not its call.
     """
     use = use or functools.partial(network, training=True)
     if mixes_pictures(network) or len(pictures) == 1:

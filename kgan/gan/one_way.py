@@ -1,118 +1,204 @@
 """One generator: content (or noise, or both) -> style."""
 
+from collections.abc import Callable, Mapping
+
+import keras
 import tensorflow as tf
 
-from kgan.gan.base import GAN, apply_together
-from kgan.networks import build_discriminator, build_generator, build_patch_embedder
+from kgan.gan.base import GAN, Draw, apply_together
+from kgan.gan.terms import Terms
+from kgan.losses import AdversarialLoss
+from kgan.networks import FeatureExtractor, PatchEmbedder
 from kgan.networks.patches import draw_places
 
+CONTRASTS = {"queries", "identity_queries"}
 
+
+@keras.saving.register_keras_serializable("kgan")
 class OneWay(GAN):
-    """A generator and at most one discriminator: every recipe but cyclegan.
+    """A generator and at most one discriminator: the topology of every recipe but cyclegan.
 
-    The contrastive terms compare what the generator's own first half makes of a picture and of its stylized version;
-    the small network that embeds it is trained with the generator.
+    `fit` takes batches {"content": [N, H, W, C], "style": [N, H, W, C]}, float32 in [-1, 1]; {"style"} for a generator
+    from noise alone; {"content"} with a `teacher`. `kgan.data.from_folders` gives them.
 
-    Reference: [Contrastive unpaired translation](https://arxiv.org/abs/2007.15651).
+    The contrastive terms (nce) compare the generator's own features of a picture and of its stylized version; the small
+    network that embeds them is trained with the generator. Their generators are subclasses of
+    `kgan.networks.Generator`.
+
+    Args:
+        generator: a model from pictures [N, H, W, C] to pictures of the same shape, both in [-1, 1].
+        discriminator: a model from pictures to logits of any shape, or to a list of them (scales); None for none.
+        adversarial: "cross_entropy", "least_squares", "hinge", "wasserstein" or "article"; or a pair of functions:
+            (real_logits, fake_logits) -> the discriminator's loss, fake_logits -> the generator's loss.
+        terms: {term: weight} of the generator's loss. A term is a name in `kgan.kinds.TERMS`, or a function of
+            `LossInputs` -> scalar. "adversarial" has weight 1 unless it is given.
+        paired: whether the style picture is the true translation of the content picture.
+        teacher: a function of content pictures -> their true translations, instead of style pictures.
+        features, feature_weights: the pretrained network of the terms that require one: a name ("mobilenet", "vgg19")
+            and a file, or a `FeatureExtractor`.
+        regularizer: the network R of the term mmd: a model from pictures to embeddings [N, D]. Default: convolutions
+            with random weights.
+        train_regularizer: whether R is trained to maximise the MMD.
+        discriminator_weight, wasserstein_weight: weights in the adversarial loss "article" (D_weight and LAMBDA of the
+            source article); with "wasserstein", the second one is the gradient penalty's.
+        mmd_weight: weight of the trained R's loss.
+        fresh_noise: whether each update draws noise of its own, the discriminator's first, as in the source article.
+        noise, truncation: distribution of the noise: "normal", "uniform" or "truncated" at so many deviations.
+        augment: any of "colour", "translation" and "cutout" with commas between: how the discriminator's pictures are
+            changed.
+        ema: decay of the moving average of the generator's weights, in [0, 1).
+        seed: of noise and augmentation.
+        stylist: a network like `generator` that holds the moving average. Default: a copy.
+
+    Raises:
+        ValueError: for arguments that do not fit together.
+
+    References:
+        - [Contrastive unpaired translation](https://arxiv.org/abs/2007.15651).
+        - [pix2pix](https://arxiv.org/abs/1611.07004).
     """
 
-    def __init__(self, config, teacher=None):
-        """`teacher`: content [N, H, W, C] -> pictures in the style, for recipes with content alone; never trained, and
-        no part of checkpoints."""
-        super().__init__(config)
-        if (teacher is None) == (self.recipe.pictures == "content"):
-            raise ValueError("`teacher` should be given for recipes that have content alone, and for no others.")
-        self.teacher = teacher
-        self.generator = build_generator(config)
-        self.discriminator = build_discriminator(config) if self.recipe.discriminator else None
-        contrasts = self._needs("nce", "nce_identity")
-        self.patch_embedder = build_patch_embedder(config, self.generator) if contrasts else None
-        judge = [self.discriminator] if self.discriminator is not None else []
-        self._finish(maker=[self.generator, *([self.patch_embedder] if contrasts else [])], judge=judge)
+    own_arguments = ("generator", "discriminator", "paired", "teacher", "fresh_noise")
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model | None = None,
+        *,
+        adversarial: str | tuple[Callable, Callable] | AdversarialLoss | None = "least_squares",
+        terms: Mapping[str | Callable, float] | None = None,
+        paired: bool = False,
+        teacher: Callable | None = None,
+        features: str | FeatureExtractor = "mobilenet",
+        feature_weights: str | None = None,
+        regularizer: keras.Model | None = None,
+        train_regularizer: bool = False,
+        discriminator_weight: float = 1.0,
+        wasserstein_weight: float = 1.0,
+        mmd_weight: float = 1.0,
+        fresh_noise: bool = False,
+        noise: str = "normal",
+        truncation: float = 2.0,
+        augment: str = "",
+        ema: float = 0.999,
+        seed: int = 0,
+        stylist: keras.Model | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            generator, adversarial=adversarial, terms=Terms(terms or {}, adversarial=discriminator is not None),
+            features=features, feature_weights=feature_weights, regularizer=regularizer,
+            train_regularizer=train_regularizer, discriminator_weight=discriminator_weight,
+            wasserstein_weight=wasserstein_weight, mmd_weight=mmd_weight, noise=noise, truncation=truncation,
+            augment=augment, ema=ema, seed=seed, name=name,
+        )  # fmt: skip
+        self.generator, self.discriminator = generator, discriminator
+        self.paired, self.teacher, self.fresh_noise = paired, teacher, fresh_noise
+        takes_content = getattr(generator, "takes_content", True)
+        has_layers = hasattr(generator, "layer_features")
+        provided = {"content"} if takes_content else set()
+        self.terms.check(provided | ({"one_way"} if has_layers else set()) | self._always_provided(discriminator))
+        contrasts = bool(CONTRASTS & self.terms.inputs)
+        self.patch_embedder = _patch_embedder(generator) if contrasts else None
+        compared = "truth" if paired or teacher is not None else "content"
+        self._finish(
+            generators=[generator, *([self.patch_embedder] if contrasts else [])],
+            discriminators=[] if discriminator is None else [discriminator],
+            stylist=stylist,
+            tested=(compared,) if takes_content else (),
+        )
 
     def train_step(self, batch: dict) -> dict:
-        """One step on {"content": [N, H, W, C], "style": [N, H, W, C]} in [-1, 1]; returns the mean losses.
-
-        With a teacher, it makes the style pictures: the batch is {"content"} alone.
-        """
+        """One update of both players; returns the mean losses since the last reset."""
         content = batch.get("content")
-        style = self._taught(content) if self.teacher else batch["style"]
-        if self.recipe.fresh_noise:
-            # The article's order: judge, then new noise, then make.
-            judged = self._judge_step(lambda: self._stylized(content, style, use=0), style)
-            made, _ = self._maker_step(content, style, use=1)
+        style = batch["style"] if self.teacher is None else self._taught(content)
+        if self.fresh_noise:
+            # The article's order: the discriminator, then new noise, then the generator.
+            of_discriminator = self._discriminator_step(lambda: self._stylized(content, style, Draw.NOISE), style)
+            of_generator, _ = self._generator_step(content, style, Draw.SECOND_NOISE)
         else:
             # Both updates see the same stylized pictures: one pass through the generator less.
-            made, fake = self._maker_step(content, style, use=0)
-            judged = self._judge_step(lambda: fake, style)
-        return self._finish_step({**judged, **made})
+            of_generator, fake = self._generator_step(content, style, Draw.NOISE)
+            of_discriminator = self._discriminator_step(lambda: fake, style)
+        return self._finish_step({**of_discriminator, **of_generator})
 
     def test_step(self, batch: dict) -> dict:
-        """SSIM, PSNR and MSE of the stylist on {"content", "truth" (pairs, or a teacher's)}."""
+        """SSIM, PSNR and MSE of the stylist on {"content"}, against "truth" (or "style") where it is paired."""
+        if not self.test_means:
+            return {}
         content = batch["content"]
-        fake = self.stylist(self._with_noise(content, content.shape[0], use=2), training=False)
-        if "truth" in batch:
-            self._book_test("truth", batch["truth"], fake)
-        elif "content_ssim" in self.test_means:
-            self._book_test("content", content, fake)
-        return self.get_metrics_result()
+        fake = self.stylist(self._with_noise(content, content, Draw.TEST_NOISE), training=False)
+        if "content_ssim" in self.test_means:
+            return self._book_test("content", content, fake)
+        truth = batch.get("truth", batch.get("style"))
+        if truth is None and self.teacher is not None:
+            truth = self._taught(content)
+        return self._book_test("truth", truth, fake)
 
     def _taught(self, content):
-        """What the teacher makes of the content."""
+        """The teacher's translation of the content."""
         if self._compiles_in_replicas:
             return tf.function(self.teacher, jit_compile=True, autograph=False)(content)
         return self.teacher(content)
 
-    def _judge_step(self, make_fake, style):
-        if not self.judge:
+    def _discriminator_step(self, make_fake, style):
+        if self.discriminator_player is None:
             return {}
-        return self._update(self.judge, lambda: self._judge_losses(tf.stop_gradient(make_fake()), style))[0]
+        return self._update(self.discriminator_player, lambda: self._of_discriminator(make_fake(), style))[0]
 
-    def _judge_losses(self, fake, style):
-        parts = self._judged(self.discriminator, style, fake, use=8) if self.discriminator is not None else {}
-        if "discriminator_mmd_loss" in self.loss_names:
-            scene = self._scene(fake, style, None, None, use=6)
-            parts["discriminator_mmd_loss"] = -self.config.mmd_weight * scene.mmd()
-        return parts, None
+    def _of_discriminator(self, fake, style):
+        fake, parts = tf.stop_gradient(fake), {}
+        if self.discriminator is not None:
+            parts = self._discriminator_parts(self.discriminator, style, fake, Draw.AUGMENT)
+        return parts | self._regularizer_parts(fake, style), None
 
-    def _maker_step(self, content, style, use: int):
-        return self._update(self.maker, lambda: self._maker_losses(content, style, use))
+    def _generator_step(self, content, style, draw: int):
+        return self._update(self.generator_player, lambda: self._of_generator(content, style, draw))
 
-    def _maker_losses(self, content, style, use: int):
-        size = style.shape[0]
-        inputs = [self._with_noise(content, size, use)]
-        if self._needs("identity", "nce_identity"):
-            inputs.append(self._with_noise(style, size, use))
-        made = apply_together(self.generator, inputs, self._drawn)
-        fake, same = made[0][0], made[1][0] if len(made) > 1 else None
-        reference = style if self.recipe.pictures in ("paired", "content") else content
-        scene = self._scene(fake, style, reference, self.discriminator, use=7, same=same, **self._contrasts(made))
-        return self._weighted_terms(scene), fake
+    def _of_generator(self, content, style, draw: int):
+        inputs = [self._with_noise(content, style, draw)]
+        if {"identity", "identity_queries"} & self.terms.inputs:
+            inputs.append(self._with_noise(style, style, draw))
+        passes = apply_together(self.generator, inputs, self._drawn)
+        fake, identity = passes[0][0], passes[1][0] if len(passes) > 1 else None
+        reference = style if self.paired or self.teacher is not None else content
+        found = self._loss_inputs(fake, style, reference, self.discriminator, Draw.FAKE_AUGMENT,
+                                  content=content, identity=identity, **self._contrasts(passes))  # fmt: skip
+        return self.terms(found), fake
 
     def _drawn(self, inputs):
         """[stylized pictures, *the maps of the generator's first half on the way to them]."""
+        if self.patch_embedder is None:
+            return [self.generator(inputs, training=True)]
         maps = self.generator.layer_features(inputs, training=True)
         return [self.generator.finish(inputs, maps, training=True), *maps]
 
-    def _contrasts(self, made: list) -> dict:
-        """The arguments `patches` and `same_patches` of a scene, as far as its terms need them; `made` is of `_drawn`.
+    def _contrasts(self, passes: list) -> dict:
+        """`patches` and `identity_patches` of the loss inputs, as far as terms need them; `passes` are of `_drawn`.
 
-        Other noise beside the stylized pictures than beside their content: equal noise would tell equal places.
+        The noise beside the stylized pictures differs from that beside their content: equal noise would show which
+        places are equal.
         """
-        passes = zip(("nce", "nce_identity"), ("patches", "same_patches"), made, strict=False)
-        passes = [(argument, drawn) for term, argument, drawn in passes if term in self.weights_of]
-        if not passes:
+        names = zip(("queries", "identity_queries"), ("patches", "identity_patches"), passes, strict=False)
+        wanted = [(argument, drawn) for name, argument, drawn in names if name in self.terms.inputs]
+        if not wanted:
             return {}
-        inputs = [self._with_noise(drawn[0], drawn[0].shape[0], use=4) for _, drawn in passes]
+        inputs = [self._with_noise(drawn[0], drawn[0], Draw.QUERY_NOISE) for _, drawn in wanted]
         maps = apply_together(self.generator, inputs, lambda batch: self.generator.layer_features(batch, training=True))
-        places = draw_places(self._seed(5), [one.shape[1] * one.shape[2] for one in maps[0]])
+        places = draw_places(self._seed(Draw.PLACES), [one.shape[1] * one.shape[2] for one in maps[0]])
         return {
             argument: (self.patch_embedder(of_fake, places), self._keys(drawn[1:], places))
-            for (argument, drawn), of_fake in zip(passes, maps, strict=True)
+            for (argument, drawn), of_fake in zip(wanted, maps, strict=True)
         }
 
     def _keys(self, maps: list, places: list) -> list:
         return [tf.stop_gradient(vectors) for vectors in self.patch_embedder(maps, places)]
 
-    def _stylized(self, content, style, use: int):
-        return self.generator(self._with_noise(content, style.shape[0], use), training=True)
+    def _stylized(self, content, style, draw: int):
+        return self.generator(self._with_noise(content, style, draw), training=True)
+
+
+def _patch_embedder(generator: keras.Model) -> PatchEmbedder:
+    embedder = PatchEmbedder(generator.layer_channels, dtype=generator.dtype_policy, name="patch_embedder")
+    embedder.build()
+    return embedder

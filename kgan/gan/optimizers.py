@@ -1,8 +1,6 @@
-"""Optimizers and their learning-rate schedule."""
+"""Optimizers by name, and the learning-rate schedule of GANs."""
 
 import keras
-
-from kgan.runs.settings import TrainConfig
 
 OPTIMIZERS = {
     "adam": lambda rate: keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.999),
@@ -12,13 +10,22 @@ OPTIMIZERS = {
 }
 """Momentum 0.5 instead of 0.9, as GANs are trained since DCGAN (https://arxiv.org/abs/1511.06434)."""
 
+LEARNING_RATE = 2e-4
+"""Of an optimizer that is given by its name alone."""
+
 
 @keras.saving.register_keras_serializable("kgan")
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """From step `start` to step `steps`: constant for the first half, then linearly to zero (CycleGAN,
-    https://arxiv.org/abs/1703.10593). Before `start` it is constant.
+    """From step `start` to step `steps`: constant for the first half, then linearly to zero. Constant before `start`.
 
     `steps` is a variable: a step that is compiled already follows when the schedule is shortened.
+
+    Args:
+        rate: the full learning rate.
+        steps: the step at which the rate reaches zero.
+        start: the step at which this schedule begins.
+
+    Reference: [CycleGAN](https://arxiv.org/abs/1703.10593).
     """
 
     def __init__(self, rate: float, steps: int, start: int = 0):
@@ -35,20 +42,16 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"rate": self.rate, "steps": int(self.steps), "start": self.start}
 
 
+def make_optimizer(optimizer, rate=LEARNING_RATE) -> keras.optimizers.Optimizer:
+    """An optimizer from its name in `OPTIMIZERS`, with this learning rate or schedule; a Keras optimizer or its config
+    as `keras.optimizers.get` takes it."""
+    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+        return OPTIMIZERS[optimizer](rate)
+    return keras.optimizers.get(optimizer)
+
+
 def shorten_schedule(optimizer: keras.optimizers.Optimizer, steps: int) -> None:
     """Let the learning rate reach zero at step `steps`, where it decays at all."""
     schedule = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
     if isinstance(schedule, LinearDecay):
         schedule.steps.assign(steps)
-
-
-def build_optimizer(config: TrainConfig, player: str, variables: list) -> keras.optimizers.Optimizer:
-    """The optimizer of `player` ("generator" or "discriminator"), with its state created for `variables`."""
-    rate = config.learning_rate if player == "generator" else config.discriminator_learning_rate
-    schedule = LinearDecay(rate, config.steps, config.extended_at) if config.decay == "linear" else rate
-    optimizer = OPTIMIZERS[getattr(config, f"{player}_optimizer")](schedule)
-    if config.precision == "float16":
-        # Keras wraps only the optimizer given to compile(); small gradients would vanish in float16.
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(variables)
-    return optimizer

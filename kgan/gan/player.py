@@ -1,7 +1,5 @@
 """A player of the GAN: networks that are updated together."""
 
-from collections.abc import Callable
-
 import keras
 import tensorflow as tf
 
@@ -9,35 +7,43 @@ from kgan.gan import replicas
 
 
 class Player:
-    """Networks that share one optimizer; while `fit` runs, their trainable weights are one flat variable.
+    """Networks that share one optimizer. While the GAN trains, one flat variable holds their trainable weights.
 
     A step then moves a handful of variables instead of some hundred: one all-reduce and one optimizer update under
-    tf.distribute, and no time lost in handing variables to a compiled program. `take_up` copies the networks' own
-    weights in, `settle` copies them back; between the two the networks' own weights are old.
+    tf.distribute, and no time lost in handing variables to a compiled program. `load_flat` copies the networks' own
+    weights into the flat variable, and `store_flat` copies them back. `GAN` calls both, so that its users never see
+    the networks' weights while they are older than the flat variable.
 
     Args:
-        networks: Keras models; their trainable weights are what the optimizer moves.
-        build_optimizer: variables -> a Keras optimizer with its state created.
+        networks: built Keras models. The optimizer updates their trainable weights.
+
+    Attributes:
+        optimizer: a Keras optimizer with its state; None until `attach`.
     """
 
-    def __init__(self, networks: list, build_optimizer: Callable[[list], keras.optimizers.Optimizer]):
+    def __init__(self, networks: list[keras.Model]):
         self.networks = networks
         self.weights = [weight for network in networks for weight in network.trainable_variables]
         self.sizes = [weight.shape.num_elements() for weight in self.weights]
         self.flat = keras.Variable(tf.zeros(sum(self.sizes), self.weights[0].dtype), name="flat_weights")
-        self.optimizer = build_optimizer([self.flat])
+        self.optimizer = None
 
-    def take_up(self) -> None:
+    def attach(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Use this optimizer, and create its state."""
+        optimizer.build([self.flat])
+        self.optimizer = optimizer
+
+    def load_flat(self) -> None:
         """Copy the networks' weights into the flat variable."""
         self.flat.assign(joined([weight.value for weight in self.weights]))
 
-    def settle(self) -> None:
-        """Copy the flat variable back into the networks' weights."""
+    def store_flat(self) -> None:
+        """Copy the flat variable into the networks' weights."""
         for weight, value in zip(self.weights, self.values(), strict=True):
             weight.assign(value)
 
     def values(self) -> list[tf.Tensor]:
-        """The weights as they now are, in the networks' shapes."""
+        """The flat variable's weights, in the networks' shapes."""
         return parted(self.flat.value, self.weights)
 
     def apply(self, gradient: tf.Tensor) -> None:
@@ -48,15 +54,15 @@ class Player:
 
 
 class Average:
-    """The exponential moving average of a network's weights, kept flat like a player's.
+    """The exponential moving average (EMA) of a network's weights, kept flat like a player's.
 
     Args:
-        network: holds the average when settled.
+        network: receives the average in `store_flat`.
         player: the player whose first network is averaged.
-        decay: share of the average that stays at each step; less during the first steps.
+        decay: share of the average that stays at each step, in [0, 1); less during the first steps.
     """
 
-    def __init__(self, network, player: Player, decay: float):
+    def __init__(self, network: keras.Model, player: Player, decay: float):
         self.network, self.player, self.decay = network, player, decay
         source = player.networks[0]
         trained = {id(weight) for weight in source.trainable_variables}
@@ -67,20 +73,22 @@ class Average:
         self.size = sum(weight.shape.num_elements() for weight in self.weights)
         self.flat = keras.Variable(tf.zeros(self.size, player.flat.dtype), trainable=False, name="flat_average")
 
-    def take_up(self) -> None:
+    def load_flat(self) -> None:
         """Copy the network's weights into the flat variable."""
         self.flat.assign(joined([weight.value for weight in self.weights]))
 
-    def settle(self) -> None:
-        """Copy the flat variable into the network's weights; normalization statistics follow at once."""
+    def store_flat(self) -> None:
+        """Copy the flat variable into the network's weights, and the source's statistics of norms as they are."""
         for weight, value in zip(self.weights, parted(self.flat.value, self.weights), strict=True):
             weight.assign(value)
         for mean, weight in self.statistics:
             mean.assign(weight.value)
 
     def move(self, step: tf.Tensor) -> None:
-        """One step towards the player's weights. At first the average would be mostly the random start: the decay
-        grows into its full value."""
+        """One step towards the player's weights. `step` counts from 1.
+
+        At first the average would be mostly the random start: the decay begins at 2/11 and grows to its full value.
+        """
         step = tf.cast(step, self.flat.dtype)
         decay = tf.minimum((1.0 + step) / (10.0 + step), self.decay)
         pair = (self.flat.value, self.player.flat.value)

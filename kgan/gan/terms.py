@@ -1,69 +1,89 @@
-"""The generator's loss terms by name. A new term is a pure function in `kgan.losses` and one row here."""
+"""The generator's loss: its terms, by name or as functions, and their weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from kgan import losses
-from kgan.gan.replicas import gathered
+from kgan import kinds
+from kgan.gan.loss_inputs import LossInputs
+from kgan.gan.serialization import deserialized, serialized
 
 
-class Scene:
-    """What one direction of translation shows to the loss terms; pictures are [N, H, W, C] in [-1, 1].
+class Terms:
+    """Weighted terms of a generator's loss.
 
     Args:
-        fake: stylized pictures.
-        reference: what they should keep: the truth (paired, or a teacher's), the content (unpaired) or None.
-        style: real pictures of the style.
-        cycled, content: the way there and back, and where it began (two_way only).
-        same: stylized style pictures, for the identity term.
-        patches, same_patches: (queries, keys) for the contrastive terms: places of `fake` and of its content, of `same`
-            and of the style picture; unit vectors [N, P, D] for each layer.
-        fake_logits: what the discriminator says of `fake`.
-        extractor, embedder: the pretrained features and the regularization network.
-        view: what those terms see of a batch of pictures that look at a grid of places.
+        weights: {name in `kgan.kinds.TERMS`, or function of `LossInputs` -> scalar: weight}. Terms of weight 0 are left
+            out.
+        adversarial: add "adversarial" with weight 1 where its weight is not given.
+
+    Attributes:
+        weights: {name: weight} of the terms that are left.
+        requires: what they require of the GAN.
+        inputs: attributes of `LossInputs` that they read; what a function reads is not known.
+        mix_pictures: whether a term is no mean over pictures.
+
+    Raises:
+        ValueError: for an unknown name, two terms of one name, or a negative weight.
     """
 
-    def __init__(self, fake, style, reference=None, *, content=None, cycled=None, same=None, patches=None,
-                 same_patches=None, fake_logits=None, adversarial=None, extractor=None, embedder=None,
-                 view=lambda pictures: pictures):  # fmt: skip
-        self.fake, self.style, self.reference = fake, style, reference
-        self.content, self.cycled, self.same = content, cycled, same
-        self.patches, self.same_patches = patches, same_patches
-        self.fake_logits, self.adversarial = fake_logits, adversarial
-        self.extractor, self.embedder, self.view = extractor, embedder, view
-        self._maps = {}
+    def __init__(self, weights: Mapping, adversarial: bool):
+        self.given = dict(weights)
+        if adversarial:
+            self.given.setdefault("adversarial", 1.0)
+        named = [(term if isinstance(term, str) else term.__name__, term, weight)
+                 for term, weight in self.given.items() if _checked(term, weight)]  # fmt: skip
+        self.weights = {name: weight for name, _, weight in named}
+        if len(self.weights) < len(named):
+            raise ValueError(f"`terms` should have one weight for each name. Received: {[name for name, *_ in named]}")
+        self._functions = {name: _function(term) for name, term, _ in named}
+        rows = [_row(term) for _, term, _ in named]
+        self.requires = {need for row in rows if row for need in row.requires}
+        self.inputs = {name for row in rows if row for name in row.inputs}
+        self.mix_pictures = any(row.mixes_pictures for row in rows if row)
 
-    def maps(self, name: str) -> list[tf.Tensor]:
-        """Pretrained feature maps of `fake`, `style` or `reference`, computed once."""
-        if name not in self._maps:
-            self._maps[name] = self.extractor(self.view(getattr(self, name)))
-        return self._maps[name]
+    def __call__(self, inputs: LossInputs) -> dict[str, tf.Tensor]:
+        """{"name_loss": weighted term}."""
+        return {f"{name}_loss": weight * self._functions[name](inputs) for name, weight in self.weights.items()}
 
-    def mean_grams(self, name: str) -> list[tf.Tensor]:
-        """The Gram matrix [C, C] of each of `maps(name)`, over the pictures of the whole global batch."""
-        return [tf.reduce_mean(gathered(losses.mean_gram(maps)[None]), axis=0) for maps in self.maps(name)]
+    def check(self, provided: set[str]) -> None:
+        """Raise ValueError for a term that requires what is not `provided`."""
+        for row in map(_row, self.given):
+            if row and self.given[row.name] and (lacking := sorted(row.requires - provided)):
+                raise ValueError(f"Term {row.name} requires {', '.join(lacking)}, which this GAN does not have.")
 
-    def mmd(self) -> tf.Tensor:
-        """MMD between stylized and real pictures of the whole global batch: it is not a sum over replicas."""
-        fake = gathered(self.embedder(self.fake, training=True))
-        real = gathered(self.embedder(self.style, training=True))
-        return losses.mmd(real, fake)
+    def get_config(self) -> list:
+        """[[name or serialized function, weight], ...]."""
+        return [[serialized(term), weight] for term, weight in self.given.items()]
 
 
-_nce = losses.over_scales(losses.patch_nce)  # the mean over the layers
+def from_config(config: list) -> dict:
+    """The argument `terms` from `Terms.get_config()`."""
+    return {deserialized(term): weight for term, weight in config}
 
-TERMS: dict[str, Callable[[Scene], tf.Tensor]] = {
-    "adversarial": lambda scene: scene.adversarial(scene.fake_logits),
-    "pixel": lambda scene: losses.pixel_loss(scene.reference, scene.fake),
-    "ssim": lambda scene: losses.ssim_loss(scene.reference, scene.fake),
-    "features": lambda scene: losses.feature_loss(scene.maps("reference"), scene.maps("fake")),
-    "gram": lambda scene: losses.gram_loss(scene.mean_grams("style"), scene.mean_grams("fake")),
-    "mmd": lambda scene: scene.mmd(),
-    "cycle": lambda scene: losses.cycle_loss(scene.content, scene.cycled),
-    "identity": lambda scene: losses.identity_loss(scene.style, scene.same),
-    "nce": lambda scene: _nce(*scene.patches),
-    "nce_identity": lambda scene: _nce(*scene.same_patches),
-    "smoothness": lambda scene: losses.smoothness_loss(scene.view(scene.reference), scene.view(scene.fake)),
-    "total_variation": lambda scene: losses.total_variation_loss(scene.fake),
-}
+
+def _function(term) -> Callable[[LossInputs], tf.Tensor]:
+    row = _row(term)
+    if row is None:
+        return term
+    function = row.load()
+    return lambda inputs: function(*(getattr(inputs, name) for name in row.inputs))
+
+
+def _row(term) -> kinds.Term | None:
+    """The row of a named term; None of a function."""
+    if not isinstance(term, str):
+        return None
+    if term not in kinds.TERMS:
+        known = ", ".join(kinds.TERMS)
+        raise ValueError(f"`terms` should hold names of {known}, or functions of LossInputs. Received: {term}")
+    return kinds.TERMS[term]
+
+
+def _checked(term, weight: float) -> bool:
+    """Whether the term has a weight; ValueError for one that cannot be."""
+    if not (isinstance(term, str) or callable(term)):
+        raise ValueError(f"`terms` should hold names, or functions of LossInputs. Received: {term!r}")
+    if not 0 <= weight < float("inf"):
+        raise ValueError(f"`terms` should hold weights of at least 0. Received: {weight} for {term}")
+    return bool(weight)

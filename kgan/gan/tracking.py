@@ -31,9 +31,13 @@ def track_collections(root: object, seen: set[int] | None = None) -> None:
     if id(root) in seen:
         return
     seen.add(id(root))
+    former = getattr(root, "former_names", {})
     for name, value, in_collection in list(_trackables(root)):
         if in_collection:
             root._track_trackable(value, name, overwrite=True)
+        attribute, separator, key = name.partition("_") if in_collection else (name, "", "")
+        if attribute in former:  # one object under two names: what older checkpoints call it is found too
+            root._track_trackable(value, former[attribute] + separator + key, overwrite=True)
         if isinstance(value, keras.Layer | tf.Module):
             track_collections(value, seen)
 

@@ -1,87 +1,162 @@
 """Two generators, content -> style and back, each with a discriminator."""
 
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import keras
 import tensorflow as tf
 
-from kgan.gan.base import GAN, apply_together
+from kgan.gan.base import GAN, Draw, apply_together, new_like
 from kgan.gan.image_pool import ImagePool
-from kgan.networks import build_discriminator, build_generator
+from kgan.gan.terms import Terms
+from kgan.losses import AdversarialLoss
+from kgan.networks import FeatureExtractor
 
 
+@keras.saving.register_keras_serializable("kgan")
 class TwoWay(GAN):
-    """Recipe cyclegan: what goes there must come back.
+    """Recipe cyclegan: a picture that is translated to the style and back should be the picture again.
+
+    Args:
+        generator: content -> style, as in `OneWay`.
+        discriminator: of style pictures, as in `OneWay`.
+        backward_generator: style -> content. Default: a new network like `generator`.
+        content_discriminator: of content pictures. Default: a new network like `discriminator`.
+        image_pool: past stylized pictures that the discriminators see again; 0 for none. The training's pictures must
+            have one size.
+
+    The other arguments are those of `OneWay`.
 
     Reference: [CycleGAN](https://arxiv.org/abs/1703.10593).
     """
 
-    def __init__(self, config):
-        super().__init__(config)
-        self.forward = build_generator(config)
-        self.backward = build_generator(config)
-        self.style_judge = build_discriminator(config)
-        self.content_judge = build_discriminator(config)
-        self.style_pool, self.content_pool = self._pool(), self._pool()
+    former_names: ClassVar[dict[str, str]] = {
+        **GAN.former_names,
+        "generator": "forward",
+        "backward_generator": "backward",
+        "discriminator": "style_judge",
+        "content_discriminator": "content_judge",
+    }
+    own_arguments = ("generator", "discriminator", "backward_generator", "content_discriminator", "image_pool")
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        *,
+        backward_generator: keras.Model | None = None,
+        content_discriminator: keras.Model | None = None,
+        adversarial: str | tuple[Callable, Callable] | AdversarialLoss = "least_squares",
+        terms: Mapping[str | Callable, float] | None = None,
+        image_pool: int = 50,
+        features: str | FeatureExtractor = "mobilenet",
+        feature_weights: str | None = None,
+        regularizer: keras.Model | None = None,
+        train_regularizer: bool = False,
+        discriminator_weight: float = 1.0,
+        wasserstein_weight: float = 1.0,
+        mmd_weight: float = 1.0,
+        noise: str = "normal",
+        truncation: float = 2.0,
+        augment: str = "",
+        ema: float = 0.999,
+        seed: int = 0,
+        stylist: keras.Model | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            generator, adversarial=adversarial,
+            terms=Terms({"cycle": 10.0} if terms is None else terms, adversarial=True),
+            features=features, feature_weights=feature_weights, regularizer=regularizer,
+            train_regularizer=train_regularizer, discriminator_weight=discriminator_weight,
+            wasserstein_weight=wasserstein_weight, mmd_weight=mmd_weight, noise=noise, truncation=truncation,
+            augment=augment, ema=ema, seed=seed, name=name,
+        )  # fmt: skip
+        self.generator, self.discriminator = generator, discriminator
+        self.backward_generator = backward_generator or new_like(generator)
+        self.content_discriminator = content_discriminator or new_like(discriminator)
+        self.image_pool = image_pool
+        self.style_pool = self.content_pool = None
+        self.terms.check({"content", "two_way"} | self._always_provided(discriminator))
         self._finish(
-            maker=[self.forward, self.backward],
-            judge=[self.style_judge, self.content_judge],
+            generators=[self.generator, self.backward_generator],
+            discriminators=[self.discriminator, self.content_discriminator],
+            stylist=stylist,
+            tested=("content", "cycle"),
         )
 
+    def _can_be_built(self) -> bool:
+        return super()._can_be_built() and not self.image_pool
+
+    def build(self, input_shape: tuple | None) -> None:
+        """As `GAN.build`; the pools need `input_shape` (N, H, W, C) with N pictures of a step over all replicas."""
+        if self.image_pool and self.style_pool is None:
+            count, *picture_shape = input_shape
+            self.style_pool, self.content_pool = (
+                ImagePool(self.image_pool, tuple(picture_shape), count, dtype=self.exact) for _ in range(2)
+            )
+            self._pool_shape = tuple(input_shape)
+        super().build(input_shape)
+
+    def get_build_config(self) -> dict:
+        return {"input_shape": self._pool_shape if self.image_pool else None}
+
     def train_step(self, batch: dict) -> dict:
-        """One step on {"content": [N, H, W, C], "style": [N, H, W, C]} in [-1, 1]; returns the mean losses."""
+        """One update of both players; returns the mean losses since the last reset."""
         content, style = batch["content"], batch["style"]
-        made, fakes = self._update(self.maker, lambda: self._maker_losses(content, style))
+        of_generators, fakes = self._update(self.generator_player, lambda: self._of_generators(content, style))
         shown = self._from_pools(*(tf.stop_gradient(fake) for fake in fakes))
-        judged, _ = self._update(self.judge, lambda: self._judge_losses(content, style, *shown))
-        return self._finish_step({**judged, **made})
+        of_discriminators, _ = self._update(
+            self.discriminator_player, lambda: self._of_discriminators(content, style, *shown)
+        )
+        return self._finish_step({**of_discriminators, **of_generators})
 
     def test_step(self, batch: dict) -> dict:
         """SSIM, PSNR and MSE of the stylist and of the way back, on {"content"}."""
         content = batch["content"]
-        fake = self.stylist(self._with_noise(content, content.shape[0], use=2), training=False)
-        back = self.backward(self._with_noise(fake, content.shape[0], use=3), training=False)
-        self._book_test("content", content, fake)
-        self._book_test("cycle", content, back)
-        return self.get_metrics_result()
+        fake = self.stylist(self._with_noise(content, content, Draw.TEST_NOISE), training=False)
+        back = self.backward_generator(self._with_noise(fake, fake, Draw.BACKWARD_TEST_NOISE), training=False)
+        return self._book_test("content", content, fake) | self._book_test("cycle", content, back)
 
-    def _pool(self) -> ImagePool | None:
-        config = self.config
-        shape = (config.size, config.size, config.channels)
-        return ImagePool(config.image_pool, shape, config.batch_size, dtype=self.exact) if config.image_pool else None
-
-    def _maker_losses(self, content, style):
+    def _of_generators(self, content, style):
         to_style, to_content = self._translate(content, style)
-        fake_style, same_style = to_style
-        fake_content, same_content = to_content
-        cycled_content = self.backward(self._noisy(fake_style, use=6), training=True)
-        cycled_style = self.forward(self._noisy(fake_content, use=7), training=True)
-        there = self._scene(fake_style, style, content, self.style_judge, use=16,
-                            content=content, cycled=cycled_content, same=same_style)  # fmt: skip
-        back = self._scene(fake_content, content, style, self.content_judge, use=17,
-                           content=style, cycled=cycled_style, same=same_content)  # fmt: skip
-        there, back = self._weighted_terms(there), self._weighted_terms(back)
+        (fake_style, same_style), (fake_content, same_content) = to_style, to_content
+        cycled_content = self.backward_generator(self._noisy(fake_style, Draw.CYCLE_NOISE), training=True)
+        cycled_style = self.generator(self._noisy(fake_content, Draw.BACKWARD_CYCLE_NOISE), training=True)
+        there = self._loss_inputs(fake_style, style, content, self.discriminator, Draw.FAKE_STYLE_AUGMENT,
+                                  content=content, cycled=cycled_content, identity=same_style)  # fmt: skip
+        back = self._loss_inputs(fake_content, content, style, self.content_discriminator, Draw.FAKE_CONTENT_AUGMENT,
+                                 content=style, cycled=cycled_style, identity=same_content)  # fmt: skip
+        there, back = self.terms(there), self.terms(back)
         return {name: there[name] + back[name] for name in there}, (fake_style, fake_content)
 
     def _translate(self, content, style):
         """(fake style, same style), (fake content, same content); the second of each only for the identity term."""
-        if "identity" not in self.weights_of:
-            fake_style = self.forward(self._noisy(content, use=0), training=True)
-            return (fake_style, None), (self.backward(self._noisy(style, use=1), training=True), None)
-        to_style = apply_together(self.forward, [self._noisy(content, use=0), self._noisy(style, use=4)])
-        to_content = apply_together(self.backward, [self._noisy(style, use=1), self._noisy(content, use=5)])
+        if "identity" not in self.terms.inputs:
+            fake_style = self.generator(self._noisy(content, Draw.NOISE), training=True)
+            fake_content = self.backward_generator(self._noisy(style, Draw.SECOND_NOISE), training=True)
+            return (fake_style, None), (fake_content, None)
+        to_style = [self._noisy(content, Draw.NOISE), self._noisy(style, Draw.IDENTITY_NOISE)]
+        to_content = [self._noisy(style, Draw.SECOND_NOISE), self._noisy(content, Draw.BACKWARD_IDENTITY_NOISE)]
+        to_style = apply_together(self.generator, to_style)
+        to_content = apply_together(self.backward_generator, to_content)
         return [outputs[0] for outputs in to_style], [outputs[0] for outputs in to_content]
 
-    def _noisy(self, pictures, use: int):
-        return self._with_noise(pictures, pictures.shape[0], use)
+    def _noisy(self, pictures, draw: int):
+        return self._with_noise(pictures, pictures, draw)
 
     def _from_pools(self, fake_style, fake_content):
         if self.style_pool is None:
             return fake_style, fake_content
         step = self.step.value
         return (
-            self.style_pool.exchange(fake_style, step, self._seed(8)),
-            self.content_pool.exchange(fake_content, step, self._seed(10)),
+            self.style_pool.exchange(fake_style, step, self._seed(Draw.POOL)),
+            self.content_pool.exchange(fake_content, step, self._seed(Draw.CONTENT_POOL)),
         )
 
-    def _judge_losses(self, content, style, shown_style, shown_content):
-        of_style = self._judged(self.style_judge, style, shown_style, use=18)
-        of_content = self._judged(self.content_judge, content, shown_content, use=20)
+    def _of_discriminators(self, content, style, shown_style, shown_content):
+        of_style = self._discriminator_parts(self.discriminator, style, shown_style, Draw.STYLE_AUGMENT)
+        of_style |= self._regularizer_parts(shown_style, style)
+        of_content = self._discriminator_parts(self.content_discriminator, content, shown_content, Draw.CONTENT_AUGMENT)
+        of_content |= self._regularizer_parts(shown_content, content)
         return {name: 0.5 * (of_style[name] + of_content[name]) for name in of_style}, None

@@ -251,7 +251,7 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
     Raises:
         UserError: if there is no such run, or it has neither a checkpoint nor a SavedModel.
     """
-    from kgan.networks import build_generator
+    from kgan.assembly import build_generator
 
     source = resolve_run(run)
     run, config = source.path, cast(TrainConfig, source.config)

@@ -14,6 +14,9 @@ MINIMUM_CELLS = 4
 """Smallest side of a generator's input, in multiples of its stride. With fewer pixels, inner layers cannot pad by
 reflection, and instance normalization has too few values to average."""
 
+UNKNOWN_STRIDE = 8
+"""For generators that do not tell theirs: most halve a picture at most three times."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
@@ -51,7 +54,8 @@ class Stylist(tf.Module):
     arithmetic are float32, regardless of the precision of the training.
 
     Args:
-        generator: a built generator.
+        generator: a built generator: a `kgan.networks.Generator`, or any model from pictures to pictures in [-1, 1].
+            Sides are padded to a multiple of its attribute `stride`, or of 8.
         distribution: distribution of the noise in training: "normal", "uniform" or "truncated".
         truncation: bound of truncated noise in standard deviations.
     """
@@ -59,14 +63,15 @@ class Stylist(tf.Module):
     def __init__(self, generator: keras.Model, distribution: str = "normal", truncation: float = 2.0):
         super().__init__(name="stylist")
         self.generator = in_float32(generator)
+        self.stride = getattr(generator, "stride", UNKNOWN_STRIDE)
         self.facts = Facts(
-            channels=generator.channels,
-            noise_channels=generator.noise_channels,
-            takes_content=bool(generator.takes_content),
+            channels=_channels(generator),
+            noise_channels=getattr(generator, "noise_channels", 0),
+            takes_content=bool(getattr(generator, "takes_content", True)),
             distribution=distribution,
             truncation=truncation,
-            filters=generator.filters,
-            floats_at_peak=generator.floats_at_peak,
+            filters=getattr(generator, "filters", Facts.filters),
+            floats_at_peak=getattr(generator, "floats_at_peak", {}),
         )
 
     def __call__(self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None) -> tf.Tensor:
@@ -82,8 +87,8 @@ class Stylist(tf.Module):
         content = [] if image is None else [image * 2.0 - 1.0]
         inputs = tf.concat(content + ([] if noise is None else [noise]), axis=-1)
         height, width = tf.shape(inputs)[1], tf.shape(inputs)[2]
-        rows, top = reflected_indices(height, self.generator.stride)
-        columns, left = reflected_indices(width, self.generator.stride)
+        rows, top = reflected_indices(height, self.stride)
+        columns, left = reflected_indices(width, self.stride)
         padded = tf.gather(tf.gather(inputs, rows, axis=1), columns, axis=2)
         made = self.network(padded)[:, top : top + height, left : left + width]
         return tf.clip_by_value(made * 0.5 + 0.5, 0.0, 1.0)
@@ -125,6 +130,12 @@ def reflected_indices(length: tf.Tensor, stride: int) -> tuple[tf.Tensor, tf.Ten
     period = tf.maximum(2 * (length - 1), 1)
     position = tf.math.floormod(tf.range(padded) - before, period)
     return tf.minimum(position, period - position), before
+
+
+def _channels(generator: keras.Model) -> int:
+    """Channels of a generator's pictures; 3 where it does not tell them."""
+    own = getattr(generator, "channels", None)
+    return own or (generator.output_shape[-1] if hasattr(generator, "output_shape") else 3)
 
 
 def in_float32(generator: keras.Model) -> keras.Model:

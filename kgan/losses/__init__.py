@@ -1,22 +1,27 @@
 """Losses: pure functions of tensors -> float32 scalars, means over all elements. Pictures are in [-1, 1].
 
-Of tensors in float64 they are in float64.
+Losses of float64 tensors are in float64.
 """
 
-from kgan.losses.adversarial import ADVERSARIAL, AdversarialLoss, gradient_penalty, over_scales
+import dataclasses
+
+from kgan import kinds
+from kgan.losses.adversarial import AdversarialLoss, gradient_penalty, over_scales
 from kgan.losses.consistency import cycle_loss, identity_loss, pixel_loss, smoothness_loss, total_variation_loss
-from kgan.losses.contrastive import patch_nce
+from kgan.losses.contrastive import contrastive_loss, identity_contrastive_loss, patch_nce
 from kgan.losses.mmd import mmd
 from kgan.losses.perceptual import feature_loss, gram_loss, gram_matrix, mean_gram, ssim_loss
 
 __all__ = [
-    "ADVERSARIAL",
     "AdversarialLoss",
+    "adversarial_loss",
+    "contrastive_loss",
     "cycle_loss",
     "feature_loss",
     "gradient_penalty",
     "gram_loss",
     "gram_matrix",
+    "identity_contrastive_loss",
     "identity_loss",
     "mean_gram",
     "mmd",
@@ -27,3 +32,25 @@ __all__ = [
     "ssim_loss",
     "total_variation_loss",
 ]
+
+
+def adversarial_loss(loss: str | tuple | AdversarialLoss) -> AdversarialLoss:
+    """A pair of adversarial losses from a name in `kgan.kinds.ADVERSARIAL`, or from the two functions.
+
+    >>> import numpy as np
+    >>> float(adversarial_loss("hinge").generator(np.array([1.0, 3.0])))
+    -2.0
+    """
+    if isinstance(loss, str):
+        if loss not in kinds.ADVERSARIAL:
+            known = ", ".join(kinds.ADVERSARIAL)
+            raise ValueError(f"`adversarial` should be one of {known}, or a pair of functions. Received: {loss}")
+        row = kinds.ADVERSARIAL[loss]
+        return dataclasses.replace(row.load()(), gradient_penalty=row.gradient_penalty, weights=row.weights)
+    if isinstance(loss, AdversarialLoss):
+        return loss
+    try:
+        discriminator, generator = loss
+    except TypeError:
+        raise ValueError(f"`adversarial` should be a name or a pair of functions. Received: {loss!r}") from None
+    return AdversarialLoss(discriminator, generator)

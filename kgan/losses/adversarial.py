@@ -1,6 +1,6 @@
 """Adversarial losses in pairs, discriminator's and generator's: logits of any shape -> float32 scalar.
 
-Plain names of losses follow the papers; `ADVERSARIAL` holds them by the names of `--adversarial`.
+Plain names of losses follow the papers. The pairs at the end are the rows of `kgan.kinds.ADVERSARIAL`.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from keras import ops
 
+from kgan.kinds import ADVERSARIAL, TERMS
 from kgan.precision import precise
 
 
@@ -103,21 +104,63 @@ def over_scales(loss: Callable) -> Callable:
     return averaged
 
 
+@TERMS.add(
+    "adversarial", help="the discriminator's verdict on the stylized picture", inputs=("adversarial", "fake_logits")
+)
+def adversarial_term(loss: Callable, fake_logits: list):
+    """The generator's `loss` of the logits, averaged over the discriminator's scales."""
+    return over_scales(loss)(fake_logits)
+
+
 @dataclasses.dataclass(frozen=True)
 class AdversarialLoss:
-    """`discriminator(real_logits, fake_logits)` and `generator(fake_logits)`."""
+    """A pair of functions of logits -> float32 scalars.
+
+    Args:
+        discriminator: function of (real_logits, fake_logits, **weights).
+        generator: function of fake_logits.
+        gradient_penalty: whether the discriminator's loss needs `gradient_penalty` beside it.
+        weights: names of the weights that `discriminator` takes.
+    """
 
     discriminator: Callable
     generator: Callable
+    gradient_penalty: bool = False
+    weights: tuple[str, ...] = ()
 
 
-ADVERSARIAL = {
-    "cross_entropy": AdversarialLoss(cross_entropy_discriminator_loss, cross_entropy_generator_loss),
-    "least_squares": AdversarialLoss(least_squares_discriminator_loss, least_squares_generator_loss),
-    "hinge": AdversarialLoss(hinge_discriminator_loss, wasserstein_generator_loss),
-    "wasserstein": AdversarialLoss(wasserstein_discriminator_loss, wasserstein_generator_loss),
-    "article": AdversarialLoss(article_discriminator_loss, cross_entropy_generator_loss),
-}
+@ADVERSARIAL.add(help="cross entropy, the non-saturating form")
+def cross_entropy() -> AdversarialLoss:
+    """The pair of the first GAN."""
+    return AdversarialLoss(cross_entropy_discriminator_loss, cross_entropy_generator_loss)
+
+
+@ADVERSARIAL.add(help="least squares, as in CycleGAN")
+def least_squares() -> AdversarialLoss:
+    """The pair of LSGAN."""
+    return AdversarialLoss(least_squares_discriminator_loss, least_squares_generator_loss)
+
+
+@ADVERSARIAL.add(help="hinge", floor=False)
+def hinge() -> AdversarialLoss:
+    """The pair of Geometric GAN."""
+    return AdversarialLoss(hinge_discriminator_loss, wasserstein_generator_loss)
+
+
+@ADVERSARIAL.add(help="Wasserstein with gradient penalty", floor=False, gradient_penalty=True)
+def wasserstein() -> AdversarialLoss:
+    """The pair of WGAN. Add `gradient_penalty` to the discriminator's loss."""
+    return AdversarialLoss(wasserstein_discriminator_loss, wasserstein_generator_loss)
+
+
+@ADVERSARIAL.add(
+    help="the article's: cross entropy on real pictures and Wasserstein",
+    floor=False,
+    weights=("discriminator_weight", "wasserstein_weight"),
+)
+def article() -> AdversarialLoss:
+    """The source article's pair."""
+    return AdversarialLoss(article_discriminator_loss, cross_entropy_generator_loss)
 
 
 def _mean(values):

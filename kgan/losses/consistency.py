@@ -1,28 +1,33 @@
-"""Losses that hold a picture to another one pixel by pixel, or to itself: [N, H, W, C] -> float32 scalar."""
+"""Losses that compare pictures pixel by pixel: [N, H, W, C] -> float32 scalar."""
 
 from keras import ops
 
+from kgan.kinds import TERMS
 from kgan.precision import precise
 
 
+@TERMS.add("pixel", help="L1 distance to the reference", inputs=("reference", "fake"))
 def pixel_loss(expected, got):
     """E|expected - got|: the L1 distance, which blurs less than L2 (pix2pix, https://arxiv.org/abs/1611.07004)."""
     return ops.mean(ops.abs(precise(expected) - precise(got)))
 
 
+@TERMS.add("cycle", help="L1 distance after both generators (two_way)", inputs=("content", "cycled"))
 def cycle_loss(content, cycled):
-    """L1 between a picture and what comes back after both generators: F(G(x)) should be x.
+    """L1 between a picture and its translation there and back: F(G(x)) should be x.
 
     Reference: [CycleGAN](https://arxiv.org/abs/1703.10593).
     """
     return pixel_loss(content, cycled)
 
 
-def identity_loss(style, same):
+@TERMS.add("identity", help="L1 distance of a restyled style picture to itself", inputs=("style", "identity"))
+def identity_loss(style, identity):
     """L1 between a picture that already has the style and its stylized version: G(y) should be y (CycleGAN, 5.2)."""
-    return pixel_loss(style, same)
+    return pixel_loss(style, identity)
 
 
+@TERMS.add("total_variation", help="differences between neighbouring pixels", inputs=("fake",))
 def total_variation_loss(pictures):
     """E|difference to the pixel below| + E|difference to the pixel to the right|; 0 for flat pictures.
 
@@ -34,6 +39,11 @@ def total_variation_loss(pictures):
     return ops.mean(down) + ops.mean(right)
 
 
+@TERMS.add(
+    "smoothness",
+    help="patches of colour where the reference has an even ground",
+    inputs=("reference_crop", "fake_crop"),
+)
 def smoothness_loss(content, got, cell: int = 8, slope: float = 10.0):
     """E[|step of `got`| * exp(-slope * |step of `content`|)] between the mean colours of neighbouring cells.
 

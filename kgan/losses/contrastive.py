@@ -1,7 +1,11 @@
-"""Losses that tell the one right answer from wrong ones."""
+"""Contrastive losses: each place is told from the other places of its picture."""
+
+from collections.abc import Sequence
 
 from keras import ops
 
+from kgan.kinds import TERMS
+from kgan.losses.adversarial import over_scales
 from kgan.precision import precise
 
 
@@ -24,3 +28,21 @@ def patch_nce(queries, keys, temperature: float = 0.07):
     logits = ops.einsum("npd,nqd->npq", queries, keys) / temperature  # [NPP]: no place of another picture
     right = ops.sum(queries * keys, axis=-1) / temperature  # [NP], the diagonal
     return ops.mean(ops.logsumexp(logits, axis=-1) - right)
+
+
+@TERMS.add(
+    "nce", help="each place's features against other places of the content (one_way)", inputs=("queries", "keys")
+)
+def contrastive_loss(queries: Sequence, keys: Sequence):
+    """The mean of `patch_nce` over the layers: two lists of [N, P, D] -> float32 scalar."""
+    return over_scales(patch_nce)(queries, keys)
+
+
+@TERMS.add(
+    "nce_identity",
+    help="the same of a restyled style picture against itself (one_way)",
+    inputs=("identity_queries", "identity_keys"),
+)
+def identity_contrastive_loss(queries: Sequence, keys: Sequence):
+    """`contrastive_loss` between style pictures and their restyled versions."""
+    return contrastive_loss(queries, keys)

@@ -1,14 +1,21 @@
-"""Maximum mean discrepancy: how far two samples' distributions are apart, without a discriminator."""
+"""Maximum mean discrepancy (MMD): a distance between the distributions of two samples."""
 
 from collections.abc import Sequence
 
 from keras import ops
 
+from kgan.kinds import TERMS
 from kgan.precision import precise
 
 SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
 
 
+@TERMS.add(
+    "mmd",
+    help="maximum mean discrepancy to the style pictures",
+    inputs=("style_embeddings", "fake_embeddings"),
+    mixes_pictures=True,
+)
 def mmd(real, fake, scales: Sequence[float] = SCALES, unbiased: bool = False):
     """Squared MMD of embeddings [N, D] and [M, D]: E k(x, x') + E k(y, y') - 2 E k(x, y) -> float32 scalar.
 

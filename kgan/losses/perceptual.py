@@ -1,4 +1,4 @@
-"""How far two pictures are apart to the eye: SSIM, pretrained features, Gram matrices. Float32 scalars."""
+"""Perceptual losses: SSIM, pretrained features, Gram matrices. Float32 scalars."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kgan.kinds import TERMS
 from kgan.precision import precise
 
 WINDOW, SIGMA = 11, 1.5  # of the SSIM paper's Gaussian window, in pixels
 
 
+@TERMS.add("ssim", help="1 - SSIM to the reference", inputs=("reference", "fake"))
 def ssim_loss(expected, got):
     """1 - mean SSIM of pictures [N, H, W, C] in [-1, 1], H and W known; 0 for equal ones, 2 at most.
 
@@ -56,6 +58,9 @@ def gaussian(side: int) -> np.ndarray:
     return weights / weights.sum()
 
 
+@TERMS.add(
+    "features", help="distance to the reference in a pretrained network", inputs=("reference_features", "fake_features")
+)
 def feature_loss(expected: Sequence, got: Sequence):
     """Mean absolute difference of feature maps, averaged over the layers; two lists of [N, h, w, c].
 
@@ -65,7 +70,7 @@ def feature_loss(expected: Sequence, got: Sequence):
 
 
 def gram_matrix(maps):
-    """Which features occur together, wherever: [N, H, W, C] -> [N, C, C], the mean over places of their products.
+    """Products of all pairs of features, averaged over the places: [N, H, W, C] -> [N, C, C].
 
     Reference: [Gatys et al.](https://arxiv.org/abs/1508.06576).
     """
@@ -77,12 +82,17 @@ def gram_matrix(maps):
 def mean_gram(maps):
     """[N, H, W, C] -> [C, C], the Gram matrix of a whole batch.
 
-    A style is a whole of pictures: matched one by one, each picture would be given every colour of the style, and a
-    blue sky its share of yellow.
+    Over the batch, since matching each picture alone would give it every colour of the style: yellow in a blue sky.
     """
     return ops.mean(gram_matrix(maps), axis=0)
 
 
+@TERMS.add(
+    "gram",
+    help="distance of the batches' mean Gram matrices (Gatys et al.)",
+    inputs=("style_grams", "fake_grams"),
+    mixes_pictures=True,
+)
 def gram_loss(style: Sequence, got: Sequence):
     """Mean squared difference of Gram matrices, averaged over the layers; two lists of `mean_gram`."""
     return _mean_over_layers(lambda x, y: ops.mean(ops.square(x - y)), style, got)

@@ -1,9 +1,12 @@
 """Discriminators: pictures [N, H, W, C] in [-1, 1] -> a list of logits, one float32 tensor per scale."""
 
+from typing import ClassVar
+
 import keras
 import tensorflow as tf
 from keras import ops
 
+from kgan.kinds import DISCRIMINATORS, Adversarial
 from kgan.networks import features as pretrained
 from kgan.networks import layers
 from kgan.networks.layers import ConvBlock
@@ -12,11 +15,16 @@ from kgan.precision import precise
 
 
 class Discriminator(keras.Model):
-    """What all discriminators share. `spectral` bounds every layer's gain, which losses without a floor need
-    (hinge, Wasserstein, the article's); `norm` is instance, batch or none.
+    """Base of the discriminators.
 
-    Batch norm couples the pictures of a batch, so that it must not stand under a gradient penalty, which is defined
-    for each picture by itself; beside spectral norm it has no learned scale, which would undo the bound.
+    Batch norm couples the pictures of a batch: do not combine it with a gradient penalty, which is defined for each
+    picture alone. Beside spectral norm it has no learned scale, which would undo the bound.
+
+    Args:
+        filters: of the first layer.
+        norm: "instance", "batch" or "none".
+        spectral: bounds every layer's gain by spectral norm, which losses without a floor need (hinge, Wasserstein,
+            the article's).
     """
 
     def __init__(self, filters: int = 64, norm: str = "instance", spectral: bool = False, **kwargs):
@@ -29,6 +37,14 @@ class Discriminator(keras.Model):
         p_real = ops.mean(ops.stack(scales), axis=0)
         return p_real, 1.0 - p_real
 
+    @classmethod
+    def arguments_for(cls, adversarial: Adversarial, size: int) -> dict:
+        """Constructor arguments that suit an adversarial loss and pictures of `size` pixels a side.
+
+        The paper's instance norm where the loss has a floor, spectral norm alone where it has none.
+        """
+        return {"norm": "instance" if adversarial.floor else "none", "spectral": not adversarial.floor}
+
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "norm": self.norm, "spectral": self.spectral}
 
@@ -38,6 +54,7 @@ def _picture_means(values):
     return ops.mean(ops.reshape(values, (tf.shape(values)[0], -1)), axis=1)
 
 
+@DISCRIMINATORS.add("patch", help="70x70 patches")
 @keras.saving.register_keras_serializable(package="kgan")
 class PatchDiscriminator(Discriminator):
     """C64-C128-C256-C512-1, 4x4 kernels: with `depth` 3 each logit sees 70x70 pixels.
@@ -45,8 +62,8 @@ class PatchDiscriminator(Discriminator):
     Reference: pix2pix (https://arxiv.org/abs/1611.07004).
     """
 
-    def __init__(self, depth: int = 3, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, filters: int = 64, norm: str = "instance", spectral: bool = False, depth: int = 3, **kwargs):
+        super().__init__(filters, norm, spectral, **kwargs)
         self.depth = depth
         self.sequence = [self._block(level) for level in range(depth + 1)]
         self.last = ConvBlock(1, 4, norm="none", activation="linear", spectral=self.spectral,
@@ -71,6 +88,7 @@ class PatchDiscriminator(Discriminator):
         )  # fmt: skip
 
 
+@DISCRIMINATORS.add("multiscale", help="patches at several resolutions")
 @keras.saving.register_keras_serializable(package="kgan")
 class MultiScaleDiscriminator(Discriminator):
     """The patch discriminator on the picture at full, half, quarter... size, each scale with its own weights.
@@ -78,28 +96,38 @@ class MultiScaleDiscriminator(Discriminator):
     Reference: pix2pixHD (https://arxiv.org/abs/1711.11585).
     """
 
-    def __init__(self, scales: int = 3, **kwargs):
-        super().__init__(**kwargs)
+    former_names: ClassVar[dict[str, str]] = {"discriminators": "judges"}
+    """As `kgan.gan.base.GAN.former_names`."""
+
+    def __init__(self, filters: int = 64, norm: str = "instance", spectral: bool = False, scales: int = 3, **kwargs):
+        super().__init__(filters, norm, spectral, **kwargs)
         self.scales = scales
         shared = {"filters": self.filters, "norm": self.norm, "spectral": self.spectral, "dtype": self.dtype_policy}
-        self.judges = [PatchDiscriminator(name=f"scale_{scale}", **shared) for scale in range(scales)]
+        self.discriminators = [PatchDiscriminator(name=f"scale_{scale}", **shared) for scale in range(scales)]
         self.halve = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)
 
     def build(self, input_shape):
-        for judge in self.judges:
-            judge.build((*input_shape[:1], None, None, input_shape[-1]))
+        for discriminator in self.discriminators:
+            discriminator.build((*input_shape[:1], None, None, input_shape[-1]))
 
     def call(self, pictures, training=False):
         logits = []
-        for judge in self.judges:
-            logits += judge(pictures, training=training)
+        for discriminator in self.discriminators:
+            logits += discriminator(pictures, training=training)
             pictures = self.halve(pictures)
         return logits
 
     def get_config(self):
         return {**super().get_config(), "scales": self.scales}
 
+    @classmethod
+    def arguments_for(cls, adversarial: Adversarial, size: int) -> dict:
+        """As `Discriminator.arguments_for`; as many scales, at most 3, as have 32 pixels a side."""
+        scales = sum(size >> scale >= 32 for scale in range(3)) or 1
+        return {**super().arguments_for(adversarial, size), "scales": scales}
 
+
+@DISCRIMINATORS.add("article", help="the source article's")
 @keras.saving.register_keras_serializable(package="kgan")
 class ArticleDiscriminator(Discriminator):
     """The source article's: convolution + batch norm + leaky ReLU, stride or pooling, fully connected, one logit.
@@ -110,8 +138,17 @@ class ArticleDiscriminator(Discriminator):
 
     grid = 4
 
-    def __init__(self, depth: int = 4, kernel: int = 3, downsample: str = "conv", **kwargs):
-        super().__init__(**{"norm": "batch", "spectral": True, **kwargs})
+    def __init__(
+        self,
+        filters: int = 64,
+        norm: str = "batch",
+        spectral: bool = True,
+        depth: int = 4,
+        kernel: int = 3,
+        downsample: str = "conv",
+        **kwargs,
+    ):
+        super().__init__(filters, norm, spectral, **kwargs)
         self.depth, self.kernel, self.downsample = depth, kernel, downsample
         self.sequence = [self._block(level) for level in range(depth)]
         self.dense = self._make_dense()
@@ -129,6 +166,11 @@ class ArticleDiscriminator(Discriminator):
         own = {"depth": self.depth, "kernel": self.kernel, "downsample": self.downsample}
         return {**super().get_config(), **own}
 
+    @classmethod
+    def arguments_for(cls, adversarial: Adversarial, size: int) -> dict:
+        """Batch norm, as the article has it, but for the gradient penalty; spectral norm always."""
+        return {"norm": "none" if adversarial.gradient_penalty else "batch", "spectral": True}
+
     def _block(self, level: int) -> ConvBlock:
         """Level 0 has no norm, as in DCGAN: it would hide the pictures' own brightness and contrast."""
         step = {"pool": True} if self.downsample == "pool" else {"stride": 2}
@@ -145,11 +187,13 @@ class ArticleDiscriminator(Discriminator):
         return SpectralNormalization(dense) if self.spectral else dense
 
 
+@DISCRIMINATORS.add("projected", help="on pretrained features")
+@keras.saving.register_keras_serializable(package="kgan")
 class ProjectedDiscriminator(Discriminator):
     """The patch discriminator on the pixels, and a small head on every map of a frozen feature network.
 
-    The heads know objects and textures from the start and cannot learn a few pictures by heart as soon as a network of
-    their own could; the pixels keep an eye on what ImageNet's features pass over, as fine patterns.
+    The heads know objects and textures from the start, and learn a few pictures by heart later than a network that is
+    trained alone. The pixels show what ImageNet's features miss, such as fine patterns.
 
     Reference: [Projected GANs](https://arxiv.org/abs/2111.01007). Differs: no random mixing of channels and scales;
     the pixels are judged too.
@@ -158,8 +202,16 @@ class ProjectedDiscriminator(Discriminator):
         features, feature_weights: the frozen network, as in `kgan.networks.features.build`.
     """
 
-    def __init__(self, features: str = "mobilenet", feature_weights: str | None = None, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        filters: int = 64,
+        norm: str = "none",
+        spectral: bool = True,
+        features: str = "mobilenet",
+        feature_weights: str | None = None,
+        **kwargs,
+    ):
+        super().__init__(filters, norm, spectral, **kwargs)
         self.features, self.feature_weights = features, feature_weights
         self.extractor = pretrained.build(features, feature_weights)
         shared = {"norm": "none", "spectral": self.spectral, "dtype": self.dtype_policy}
@@ -186,11 +238,3 @@ class ProjectedDiscriminator(Discriminator):
 
     def _heads(self):
         return list(zip(self.hidden, self.last, strict=True))
-
-
-DISCRIMINATORS = {
-    "patch": PatchDiscriminator,
-    "multiscale": MultiScaleDiscriminator,
-    "projected": ProjectedDiscriminator,
-    "article": ArticleDiscriminator,
-}

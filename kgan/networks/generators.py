@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kgan.kinds import GENERATORS
 from kgan.networks import layers
 from kgan.networks.convolutions import ThinConv2D
 from kgan.networks.layers import ConvBlock, ResidualBlock
@@ -19,11 +20,29 @@ from kgan.precision import precise
 
 
 class Generator(keras.Model):
-    """What all generators share: their arguments, the way down and up, and the last layer.
+    """Base of the generators: their arguments, downsampling, upsampling, and the last layer.
 
     With `residual`, output = x + c - x|c| where x is the content and c = tanh(last layer), which starts at zero: it
     equals the content exactly at first, has slope 1 in c there, and moves towards white (c > 0) or black (c < 0) by
     the share |c| of the way left, so that it never leaves [-1, 1] and no pixel saturates at the start.
+
+    A subclass creates its layers in `_make_layers`: stem, down, body and up.
+
+    Args:
+        channels: C of the pictures: 1 gray, 3 RGB or 4 RGBA.
+        noise_channels: channels of the noise map beside the content; 0 for none.
+        takes_content: whether a content picture goes in.
+        filters: of the first layer.
+        blocks: residual blocks (or convolutions) at the coarsest resolution.
+        stride: 2, 4 or 8: H and W at the coarsest resolution are 1 / stride of the picture's.
+        kernel: side of the inner convolutions, 3 or 5.
+        norm: "instance", "batch" or "none".
+        downsample: "conv" (strided convolution) or "pool" (average pooling).
+        upsample: "resize" (resize + convolution) or "transpose" (transposed convolution).
+        residual: whether the output is content + correction.
+
+    Raises:
+        ValueError: for a generator without content that has no noise either, or is residual.
     """
 
     head_kernel = 7
@@ -53,6 +72,7 @@ class Generator(keras.Model):
         self.norm, self.downsample, self.upsample, self.residual = norm, downsample, upsample, residual
         self.level_filters = [min(filters * 2**level, 4 * filters) for level in range(layers.levels(stride) + 1)]
         self.head = self._make_head()
+        self._make_layers()
 
     @property
     def input_channels(self) -> int:
@@ -125,6 +145,10 @@ class Generator(keras.Model):
                  "downsample", "upsample", "residual")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
+    def _make_layers(self) -> None:
+        """Create `stem` (a layer), `down`, `body` and `up` (lists of layers)."""
+        raise NotImplementedError
+
     def _make_head(self):
         settings = {
             "kernel_initializer": "zeros" if self.residual else layers.weights_init("instance"),
@@ -159,6 +183,7 @@ def floats_of_resnet(filters: int, pools: bool = False) -> dict[str, float]:
     return {"tensorflow": (10.0 if pools else 7.0) * filters, "litert": 250.0 + (15.0 if pools else 11.0) * filters}
 
 
+@GENERATORS.add("resnet", help="residual blocks, as in CycleGAN")
 @keras.saving.register_keras_serializable(package="kgan")
 class ResNetGenerator(Generator):
     """c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-C with reflection padding.
@@ -168,8 +193,7 @@ class ResNetGenerator(Generator):
     deeper strides keep 4 x filters.
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+    def _make_layers(self):
         self.stem = ConvBlock(self.filters, 7, norm=self.norm, reflect=True, dtype=self.dtype_policy, name="stem")
         self.down = self._down_blocks()
         self.body = [
@@ -188,6 +212,7 @@ class ResNetGenerator(Generator):
         layers.build_in_order(self.head, features_shape)
 
 
+@GENERATORS.add("article", help="the source article's")
 @keras.saving.register_keras_serializable(package="kgan")
 class ArticleGenerator(Generator):
     """The source article's: convolution + norm + ReLU, pooling or stride down, transposed convolution up.
@@ -199,8 +224,7 @@ class ArticleGenerator(Generator):
     head_kernel = 3
     reflects = False
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+    def _make_layers(self):
         shared = {"kernel": self.kernel, "norm": self.norm, "dtype": self.dtype_policy}
         self.stem = ConvBlock(self.filters, name="stem", **shared)
         self.down = self._down_blocks()

@@ -74,10 +74,9 @@ class ConvBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.settings = {
-            "filters": filters, "kernel": kernel, "stride": stride, "norm": norm, "activation": activation,
-            "reflect": reflect, "pool": pool, "up": up, "spectral": spectral,
-        }  # fmt: skip
+        self.filters, self.kernel, self.stride = filters, kernel, stride
+        self.norm, self.activation, self.spectral = norm, activation, spectral
+        self.reflect, self.pool, self.up = reflect, pool, up
         dtype = self.dtype_policy
         padding = [ReflectionPadding2D(*_margins(kernel, stride), dtype=dtype)] if reflect else []
         convolution = _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype)
@@ -96,7 +95,8 @@ class ConvBlock(keras.layers.Layer):
         return shape_after(self.sequence, input_shape)
 
     def get_config(self):
-        return {**super().get_config(), **self.settings}
+        names = ("filters", "kernel", "stride", "norm", "activation", "reflect", "pool", "up", "spectral")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable(package="kgan")

@@ -6,12 +6,14 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kgan.kinds import GENERATORS
 from kgan.networks import layers
 from kgan.networks.generators import Generator
 from kgan.networks.layers import ConvBlock
 from kgan.networks.norms import normalization
 
 
+@GENERATORS.add("mobile", help="small and fast on phones")
 @keras.saving.register_keras_serializable(package="kgan")
 class MobileGenerator(Generator):
     """Strided convolutions down, residual blocks, sub-pixel convolutions up; only pictures have full resolution.
@@ -31,8 +33,7 @@ class MobileGenerator(Generator):
     [sub-pixel convolution](https://arxiv.org/abs/1609.05158).
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+    def _make_layers(self):
         self.level_filters = [self.filters, *(min(width, 2 * self.filters) for width in self.level_filters[:-1])]
         dtype = self.dtype_policy
         self.stem = keras.layers.Identity(dtype=dtype, name="stem")

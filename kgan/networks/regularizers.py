@@ -6,11 +6,13 @@ He's initial weights keep the scale of the signal, so that a frozen random R alr
 import keras
 from keras import ops
 
+from kgan.kinds import REGULARIZERS
 from kgan.networks import layers
 from kgan.networks.norms import normalization
 from kgan.precision import precise
 
 
+@REGULARIZERS.add("conv", help="convolutions + ReLU")
 @keras.saving.register_keras_serializable(package="kgan")
 class ConvRegularizer(keras.Model):
     """Strided convolutions + ReLU, averaged over H and W: D = 8 * filters statistics of colours and textures."""
@@ -34,6 +36,7 @@ class ConvRegularizer(keras.Model):
         return {**super().get_config(), "filters": self.filters}
 
 
+@REGULARIZERS.add("dense", help="fully connected + batch norm + ReLU")
 @keras.saving.register_keras_serializable(package="kgan")
 class DenseRegularizer(keras.Model):
     """Fully connected + batch norm + ReLU on the picture averaged to 16x16: D = 8 * filters.
@@ -66,6 +69,3 @@ class DenseRegularizer(keras.Model):
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}
-
-
-REGULARIZERS = {"conv": ConvRegularizer, "dense": DenseRegularizer}

@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 from kgan.errors import UserError, nearest
-from kgan.kinds import FEATURES
+from kgan.kinds import ADVERSARIAL, DISCRIMINATORS, FEATURES, GENERATORS, REGULARIZERS, TERMS
 from kgan.recipes import RECIPES, Recipe
 from kgan.runs.models import ModelSource, resolve_model
 from kgan.runs.settings import TrainConfig
@@ -43,28 +43,9 @@ def _imported(name: str) -> Recipe:
     return recipe
 
 
-TERMS = {
-    "adversarial": "what the discriminator thinks of the stylized picture",
-    "pixel": "L1 distance to the reference",
-    "ssim": "1 - SSIM to the reference",
-    "features": "distance to the reference in a pretrained network",
-    "gram": "distance of the batches' mean Gram matrices (Gatys et al.)",
-    "mmd": "maximum mean discrepancy to the style pictures",
-    "cycle": "L1 distance after the way there and back (two_way)",
-    "identity": "L1 distance of a restyled style picture to itself",
-    "nce": "each place's features against other places of the content (one_way)",
-    "nce_identity": "the same of a restyled style picture against itself (one_way)",
-    "smoothness": "patches of colour where the reference has an even ground",
-    "total_variation": "differences between neighbouring pixels",
-}
-"""Names that `--weight` and `LossTerm` take. The reference is the truth (paired, a teacher's) or the content."""
-
 SYMBOLS = {"ssim": "generator_weight", "features": "generator_weight", "mmd": "mmd_weight"}
 """The article's symbols: which flag multiplies which term."""
 
-_TWO_WAY_ONLY = {"cycle"}
-_ONE_WAY_ONLY = {"nce", "nce_identity"}
-_NEEDS_CONTENT = {"pixel", "ssim", "features", "identity", "cycle", "nce", "nce_identity", "smoothness"}
 _SMOKE_LIMITS = {"steps": 4, "size": 32, "batch_size": 4, "filters": 8, "blocks": 1, "discriminator_filters": 8}
 
 
@@ -95,16 +76,18 @@ def _parsed_weights(words: tuple[str, ...], recipe: Recipe) -> dict[str, float]:
 
 
 def _check_term(word: str, name: str, recipe: Recipe) -> None:
-    impossible = set(_ONE_WAY_ONLY if recipe.topology == "two_way" else _TWO_WAY_ONLY)
-    if recipe.pictures == "style":
-        impossible |= _NEEDS_CONTENT
-    if recipe.discriminator is None:
-        impossible |= {"adversarial"}
-    possible = [term for term in TERMS if term not in impossible]
+    possible = [term for term in TERMS if TERMS[term].requires <= _offered(recipe)]
     if name in possible:
         return
     hint = nearest(name, possible, 0.4)
     raise UserError(f"--weight {word}: no such term in recipe {recipe.name}; {hint}There are {', '.join(possible)}")
+
+
+def _offered(recipe: Recipe) -> set[str]:
+    """What the recipe's GAN has of the requirements of loss terms (`kgan.kinds.REQUIREMENTS`)."""
+    offered = {recipe.topology, "features", "regularizer"}
+    offered |= {"discriminator"} if recipe.discriminator else set()
+    return offered | (set() if recipe.pictures == "style" else {"content"})
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
@@ -247,15 +230,16 @@ def _resolved(flag: str, model: str) -> ModelSource:
 
 
 CHOICES = {
-    "generator": ("resnet", "article", "mobile"),
-    "discriminator": ("patch", "multiscale", "projected", "article"),
-    "adversarial": ("cross_entropy", "least_squares", "hinge", "wasserstein", "article"),
+    "generator": GENERATORS,
+    "discriminator": DISCRIMINATORS,
+    "adversarial": ADVERSARIAL,
+    "regularizer_network": REGULARIZERS,
     "augment": ("colour", "translation", "cutout"),
     "generator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "discriminator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "features": FEATURES,
 }
-"""Names that kgan resolves in a registry; a test holds them against the registries."""
+"""Names that settings may have. A test compares the last three with what they name."""
 
 SEVERAL = ("augment",)
 """Settings that take more than one name, with commas between."""

@@ -114,7 +114,7 @@ class TrainConfig:
     """Bound of truncated noise, in standard deviations."""
     regularizer: Literal["frozen", "adversarial"] = "frozen"
     """The regularization network R: frozen at random weights, or trained to maximise the MMD."""
-    regularizer_network: Literal["conv", "dense"] = "conv"
+    regularizer_network: str = "conv"
     """R's layers: convolutions + ReLU, or fully connected + batch norm + ReLU."""
     features: Annotated[str, Choice(FEATURES, "Pretrained network of the perceptual terms: {choices}.", only=True)] = (
         "mobilenet"

@@ -98,7 +98,7 @@ class SyncWeights(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.counter.interval_ends:
-            self.model.settle()
+            self.model.sync_weights()
 
 
 class NonFiniteGuard(keras.callbacks.Callback):
@@ -132,14 +132,14 @@ class Samples:
     Args:
         gan: the model that is trained.
         examples: the content and the truth of each picture, uint8 [S, S, C].
-        count: number of pictures to generate where the stylist takes noise alone and `examples` is empty.
+        count, side: number and size of the pictures of a stylist that takes noise alone, where `examples` is empty.
         feed: a function that takes a function from a `Shard` to its dataset, and returns what `gan.evaluate` reads.
     """
 
-    def __init__(self, gan: GAN, examples: list[Example], count: int, feed):
-        self.gan, self.examples, self.count, self.feed = gan, examples, count, feed
+    def __init__(self, gan: GAN, examples: list[Example], count: int, side: int, feed):
+        self.gan, self.examples, self.count, self.side, self.feed = gan, examples, count, side, feed
         self.generator = in_float32(gan.stylist)
-        self.model = of_generator(self.generator, gan.config.noise, gan.config.truncation)
+        self.model = of_generator(self.generator, gan.noise, gan.truncation)
 
     def stylized(self) -> list[np.ndarray]:
         """The stylized pictures, each [S, S, C]. The noise is the same in every call and in `kgan evaluate`."""
@@ -147,8 +147,7 @@ class Samples:
             self.generator.set_weights(self.gan.stylist.get_weights())
         if self.examples:
             return [self.model(content, seed) for seed, (content, _) in enumerate(self.examples)]
-        side = self.gan.config.size
-        noise = (self.model.noise(seed, 1, side, side) for seed in range(self.count))
+        noise = (self.model.noise(seed, 1, self.side, self.side) for seed in range(self.count))
         return [self.model.from_noise(each)[0] for each in noise]
 
     def grid(self, stylized: list[np.ndarray]) -> np.ndarray:
@@ -206,8 +205,7 @@ class MetricsLogger(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not self.counter.interval_ends:
             return
-        results = self.model.get_metrics_result()
-        self.means = {name: float(results[name]) for name in self.model.loss_names}
+        self.means = {name: float(mean.result()) for name, mean in self.model.loss_means.items()}
         self.model.reset_metrics()
         # The sender of a signal does not wait for long: the checkpoint comes first.
         shown = self._shown() if self.counter.at(self.sample_every) and not self.counter.interrupted else {}

@@ -15,12 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from kgan import console, files, memory, metrics
+from kgan.assembly import build_gan
 from kgan.data import Crops, Pictures, open_pictures, training_dataset
 from kgan.errors import RunError, UserError, call
 from kgan.evaluation.scored import Example, first_pictures, taught
 from kgan.exit_guard import ExitGuard, Interrupted
 from kgan.export import export_all
-from kgan.gan import build_gan, tracking
+from kgan.gan import tracking
 from kgan.gan.checkpoints import Checkpoints, first_line, newest_step
 from kgan.inference.loading import load, load_generator
 from kgan.inference.teacher import load_teacher
@@ -210,7 +211,7 @@ class Session:
     def _begin(self) -> None:
         """The weights of step 0. Every worker reads --init-from in its own place; it must be the same model."""
         if self.config.init_from:
-            _init_from(self.gan, self.config.init_from)
+            _init_from(self.gan, self.config)
             weights = b"".join(array.tobytes() for array in self.gan.stylist.get_weights())
             self.cluster.agree_equal("--init-from with the checksum", hashlib.sha256(weights).hexdigest()[:8])
 
@@ -316,7 +317,7 @@ class Session:
         counter = callbacks.StepCounter(
             first, last, intervals, callbacks.SignalAgreement(self.exit_guard, self.cluster)
         )
-        samples = callbacks.Samples(self.gan, *_scored(self.pictures, config), self._fed)
+        samples = callbacks.Samples(self.gan, *_scored(self.pictures, config), config.size, self._fed)
         record = Record(run, first) if self.cluster.is_chief else None
         logger = callbacks.MetricsLogger(counter, samples, config.sample_every, record)
         saving = callbacks.EveryNSteps(counter, config.checkpoint_every, checkpoints.save)
@@ -351,8 +352,9 @@ class Session:
             )
 
 
-def _init_from(gan, other: str) -> None:
+def _init_from(gan, config: TrainConfig) -> None:
     """Start from the generator that another run, or a shipped model, has at its end (its moving average)."""
+    other = config.init_from
     try:
         trained, theirs = load_generator(other)
     except UserError as error:
@@ -360,14 +362,14 @@ def _init_from(gan, other: str) -> None:
     flags = [
         f"--{name.replace('_', '-')} {getattr(theirs, name)}"
         for name in GENERATOR_SETTINGS
-        if getattr(theirs, name) != getattr(gan.config, name)
+        if getattr(theirs, name) != getattr(config, name)
     ]
     if flags:
         raise UserError(f"--init-from {other}: its generator differs from this run's; to fit, give {' '.join(flags)}")
     if trained.input_channels != gan.stylist.input_channels:
         raise UserError(f"--init-from {other}: its generator differs from this run's: one draws from noise alone")
     gan.stylist.set_weights(trained.get_weights())
-    gan.stylist_of.set_weights(gan.stylist.get_weights())
+    gan.generator.set_weights(gan.stylist.get_weights())
 
 
 def _rehearse(gan, dataset, strategy, count: int) -> float:
@@ -376,7 +378,6 @@ def _rehearse(gan, dataset, strategy, count: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         before = state.write(f"{folder}/before")
         gan.make_train_function()
-        gan.take_up()
         whole = isinstance(dataset, tf.data.Dataset)
         batches = iter(strategy.experimental_distribute_dataset(dataset) if whole else dataset)
         for done in range(count):
@@ -385,6 +386,7 @@ def _rehearse(gan, dataset, strategy, count: int) -> float:
             logs = gan.train_function(batches)
             np.asarray(next(iter(logs.values())))  # wait for the device
         seconds = (time.perf_counter() - began) / (count - 1)
+        gan.sync_weights()  # no step is open any more when the former weights come back
         state.read(before).assert_consumed()
     return seconds
 

@@ -1,7 +1,7 @@
-"""Differentiable augmentation: what a discriminator sees of pictures, so that it cannot learn a few of them by heart.
+"""Differentiable augmentation of the discriminator's pictures, so that it cannot learn a few of them by heart.
 
-Real and stylized pictures are changed alike and the generator's gradient passes through, so that the changes do not
-leak into what is made. Reference: [DiffAugment](https://arxiv.org/abs/2006.10738).
+Real and stylized pictures are changed alike, and the generator's gradient passes through the changes: so they do not
+appear in stylized pictures. Reference: [DiffAugment](https://arxiv.org/abs/2006.10738).
 """
 
 import tensorflow as tf
@@ -13,42 +13,22 @@ HOLE = 1 / 2
 """Side of the hole that `cutout` makes, as a share of a side."""
 
 
-PHASES = 16
-"""Places on a side that the coarsest perceptual layer's stride tells apart."""
-
-
 def draw(seed: tf.Tensor, count: int) -> tf.Tensor:
-    """What `seen` needs to be told of `count` pictures: uniform in [0, 1), [count, 7]."""
+    """Random numbers for `augmented` on `count` pictures: uniform in [0, 1), [count, 7]. `seed`: two ints."""
     return tf.random.stateless_uniform((count, 7), seed, alg="philox")
 
 
-def seen(pictures: tf.Tensor, changes: str, draws: tf.Tensor) -> tf.Tensor:
-    """Pictures [N, H, W, C] in about [-1, 1] after the named changes, by `draws` [N, 7]; same shape and dtype.
+def augmented(pictures: tf.Tensor, changes: str, draws: tf.Tensor) -> tf.Tensor:
+    """Pictures [N, H, W, C] in about [-1, 1] after the named changes; same shape and dtype.
 
-    `changes` holds names of `CHANGES` with commas between; each picture is changed by itself.
+    Args:
+        changes: names of `CHANGES` with commas between.
+        draws: [N, 7] of `draw`: one row changes one picture.
     """
     for name in CHANGES:
         if name in changes.split(","):
             pictures = CHANGES[name](pictures, tf.cast(draws[:, :, None, None, None], pictures.dtype))
     return pictures
-
-
-def window(pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The same window, anywhere, of each of [N, H, W, C]: `PHASES` pixels less a side, a quarter of it at most.
-
-    For what looks at a grid of places, as networks with strides do. What is trained against it at fixed places gets
-    patterns that repeat with the grid, of which it sees one phase only.
-    """
-    draws = tf.random.stateless_uniform((2, 1), seed, alg="philox")
-    rows, columns = (_kept(pictures.shape[axis], draws[axis - 1], pictures.dtype) for axis in (1, 2))
-    return tf.einsum("ih,nhwc,jw->nijc", rows, pictures, columns)
-
-
-def _kept(side: int, draw: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """[side - p, side]: the rows of the identity that stay, by a draw [1] in [0, 1)."""
-    phases = min(PHASES, side // 4)
-    first = tf.cast(draw * (phases + 1), tf.int32)
-    return tf.one_hot(first + tf.range(side - phases), side, dtype=dtype)
 
 
 def _colour(pictures, draws):

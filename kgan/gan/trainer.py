@@ -1,0 +1,282 @@
+"""A keras.Model of two players, whose weights are flat while it trains. Nobody sees them stale."""
+
+import functools
+import inspect
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from kgan.gan import replicas
+from kgan.gan.batches import as_batch, batch_shape
+from kgan.gan.optimizers import make_optimizer, shorten_schedule
+from kgan.gan.player import Average, Player, joined
+from kgan.gan.sync import synced
+
+Losses = dict[str, tf.Tensor]
+
+
+class PlayersModel(keras.Model):
+    """Two players and a moving average behind the calls of `keras.Model`.
+
+    While it trains, each player's weights are one flat variable (`Player`). The networks' own weights are brought up to
+    date (`sync_weights`) before any callback of `fit` can see them, and at the end of `fit` and `train_on_batch`. What
+    a callback or a user changes in them is taken over (`load_flat`) by the next step.
+
+    A subclass calls `_set_networks` in `build`.
+
+    Attributes:
+        generator_optimizer, discriminator_optimizer: those of `compile`, with their state once the networks are built.
+    """
+
+    def __init__(self, name: str | None):
+        super().__init__(name=name)
+        self.generator_player = self.discriminator_player = self.average = None
+        self.generator_optimizer = self.discriminator_optimizer = None
+        self._flat_is_newer = self._jit = False
+
+    def _set_networks(self, generators: list, discriminators: list, stylist: keras.Model, decay: float) -> None:
+        """Make the players of built networks."""
+        self.generator_player = Player(generators)
+        self.discriminator_player = Player(discriminators) if discriminators else None
+        self.average = Average(stylist, self.generator_player, decay)
+        self._attach_optimizers()
+
+    @property
+    def _players(self) -> list[Player]:
+        return [player for player in (self.generator_player, self.discriminator_player) if player is not None]
+
+    # --- compile --------------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        generator_optimizer="adam",
+        discriminator_optimizer="adam",
+        *,
+        jit_compile: bool | str = "auto",
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+    ) -> None:
+        """Choose the optimizers.
+
+        Args:
+            generator_optimizer, discriminator_optimizer: Keras optimizers; or "adam", "adamw", "rmsprop" or "sgd" with
+                a learning rate of 2e-4 and a momentum that suits GANs (`kgan.gan.optimizers`).
+            jit_compile: Compile the step by XLA. "auto": where there is a GPU.
+            run_eagerly: Run steps without tf.function, to debug them.
+            steps_per_execution: Updates in one call of the compiled function.
+
+        Raises:
+            ValueError: for one optimizer given twice.
+        """
+        given = make_optimizer(generator_optimizer), make_optimizer(discriminator_optimizer)
+        if given[0] is given[1]:
+            raise ValueError("Generator and discriminator should have an optimizer each. Received: the same one twice")
+        self._jit = bool(tf.config.list_physical_devices("GPU")) if jit_compile == "auto" else bool(jit_compile)
+        super().compile(
+            optimizer=None,
+            jit_compile=self._jit and replicas.count() == 1,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+        )
+        self.generator_optimizer, self.discriminator_optimizer = (_scaling(one, self.half) for one in given)
+        self.optimizer = self.generator_optimizer  # LearningRateScheduler and its kind change the rate of this one
+        self.train_function = self.test_function = self.predict_function = None
+        if self.built:
+            self._attach_optimizers()
+
+    @property
+    def half(self) -> bool:
+        """Whether networks compute in float16, whose small gradients vanish unless the loss is scaled."""
+        raise NotImplementedError
+
+    def _attach_optimizers(self) -> None:
+        if self.generator_optimizer is not None:
+            self.generator_player.attach(self.generator_optimizer)
+        if self.discriminator_optimizer is not None and self.discriminator_player is not None:
+            self.discriminator_player.attach(self.discriminator_optimizer)
+
+    def get_compile_config(self) -> dict:
+        if not self.compiled:
+            return {}
+        optimizers = {"generator_optimizer": self.generator_optimizer,
+                      "discriminator_optimizer": self.discriminator_optimizer}  # fmt: skip
+        config = {name: keras.saving.serialize_keras_object(_inner(one)) for name, one in optimizers.items()}
+        return config | {"jit_compile": self._jit, "steps_per_execution": self.steps_per_execution}
+
+    def compile_from_config(self, config: dict) -> None:
+        self.compile(**{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()})
+
+    def shorten_schedule(self, steps: int) -> None:
+        """Let the learning rates reach zero at step `steps`, where they decay."""
+        for player in self._players:
+            shorten_schedule(player.optimizer, steps)
+
+    # --- fit ------------------------------------------------------------------------------------------------------
+
+    def fit(self, *args, **kwargs):
+        """As `keras.Model.fit`, on batches {"content": [N, H, W, C], "style": [N, H, W, C]} in [-1, 1].
+
+        `validation_data` are batches {"content"}, or {"content", "truth"} of pairs.
+        """
+        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
+        self._build_for(given.arguments.get("x"))
+        if isinstance(given.arguments.get("x"), tf.data.Dataset):
+            given.arguments["shuffle"] = False  # it cannot be, and Keras warns
+        callbacks = given.arguments.get("callbacks")
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            given.arguments["callbacks"] = synced(callbacks)
+        try:
+            return super().fit(*given.args[1:], **given.kwargs)
+        finally:
+            self.sync_weights()
+
+    def train_on_batch(self, x, *args, **kwargs):
+        """As `keras.Model.train_on_batch`."""
+        self._build_for(x)
+        try:
+            return super().train_on_batch(x, *args, **kwargs)
+        finally:
+            self.sync_weights()
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """As `keras.Model.evaluate`, on batches {"content"} or {"content", "truth"}."""
+        self._build_for(x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def _build_for(self, x) -> None:
+        """Build networks whose shapes were not known, by the shape of the pictures."""
+        if self.built:
+            return
+        shape = batch_shape(x)
+        if shape is None:
+            raise ValueError(f"{self.name} is not built, and the data does not tell the shape of its pictures. "
+                             "Call `build((N, H, W, C))` first.")  # fmt: skip
+        with self.distribute_strategy.scope():
+            self.build(shape)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing: all is built. Keras' own would fetch a batch for it, and fails on one of several workers."""
+
+    def make_train_function(self, force: bool = False) -> None:
+        """As Keras', for steps that begin with the networks' weights as they are."""
+        if self.train_function is not None and not force:
+            return
+        step = self._make_function(self.train_step)
+
+        def train(iterator):
+            if not self._flat_is_newer:
+                self.load_flat()
+            logs = step(iterator)
+            self._flat_is_newer = True
+            return logs
+
+        self.train_function = train
+
+    def _make_function(self, step_function):
+        """A function: iterator over batches -> the logs of one step on the next of them, this worker's first replica's.
+
+        Keras' own wraps the logs in an Optional and asks whether it has a value: each step, the host waits for the
+        device. It also reduces the logs over all workers and fails on scalars; a worker needs no other's logs. It is
+        used where one call makes several steps.
+        """
+        strategy = self.distribute_strategy
+
+        def on_batch(data):
+            return step_function(as_batch(data, self.exact))
+
+        if self.steps_per_execution > 1:
+            return super()._make_function(on_batch)
+
+        def on_data(data):
+            logs = strategy.run(on_batch, args=(data,))
+            return {name: strategy.experimental_local_results(value)[0] for name, value in logs.items()}
+
+        if self.run_eagerly:
+            return lambda batches: on_data(next(batches))
+        compiled = tf.function(on_data, jit_compile=True, autograph=False) if self.jit_compile else on_data
+        on_next = tf.function(lambda batches: compiled(next(batches)), autograph=False, reduce_retracing=True)
+        alone = tf.function(compiled, autograph=False, reduce_retracing=True)
+
+        def function(iterator):
+            # `train_on_batch` and `test_on_batch` give a Python generator of one batch.
+            return alone(next(iterator)) if inspect.isgenerator(iterator) else on_next(iterator)
+
+        return function
+
+    def sync_weights(self) -> None:
+        """Bring the networks and the stylist up to date, if steps have been made since."""
+        if self._flat_is_newer:
+            self.store_flat()
+
+    def load_flat(self) -> None:
+        """Before calls of `train_step` outside of `fit`: copy the networks' weights into the flat variables."""
+        self._each("load_flat")
+
+    def store_flat(self) -> None:
+        """After calls of `train_step` outside of `fit`: copy the flat variables into the networks and the stylist."""
+        self._each("store_flat")
+        self._flat_is_newer = False
+
+    def _each(self, copy: str) -> None:
+        with self.distribute_strategy.scope():
+            for holder in (*self._players, self.average):
+                getattr(holder, copy)()
+
+    # --- one update -----------------------------------------------------------------------------------------------
+
+    def _update(self, player: Player, compute: Callable[[], tuple[Losses, object]]):
+        """One update of a player: gradients of the sum of `compute()`'s losses. Returns (losses, its other result)."""
+        work = functools.partial(self._gradient, player, compute)
+        if self._compiles_in_replicas:
+            # One program for each replica: a shared one would read the first replica's variables.
+            work = tf.function(work, jit_compile=True, autograph=False)
+        parts, extra, gradient, state = work()
+        for variable, value in zip(self._state(), state, strict=True):
+            variable.assign(value)
+        player.apply(gradient)
+        return parts, extra
+
+    def _gradient(self, player: Player, compute):
+        """(losses, `compute`'s other result, flat gradient, new values of the state); changes no variable."""
+        values = player.values()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            with self._reading({player: values}) as scope:
+                parts, extra = compute()
+            total = player.optimizer.scale_loss(tf.add_n(list(parts.values())) / replicas.count())
+        gradients = tape.gradient(total, values, unconnected_gradients="zero")
+        new = [scope.get_current_value(variable) for variable in self._state()]
+        state = [variable.value if value is None else value for variable, value in zip(self._state(), new, strict=True)]
+        return parts, extra, joined(gradients), state
+
+    def _reading(self, values: dict) -> keras.StatelessScope:
+        """Networks called inside use the players' flat weights, or `values` of a player; their state is not changed."""
+        mapping = []
+        for player in self._players:
+            mapping += zip(player.weights, values.get(player) or player.values(), strict=True)
+        return keras.StatelessScope(state_mapping=mapping)
+
+    def _state(self) -> list:
+        """What a forward pass changes: statistics of norms, vectors of spectral norms."""
+        return [v for player in self._players for network in player.networks for v in network.non_trainable_variables]
+
+    @property
+    def _compiles_in_replicas(self) -> bool:
+        """Under tf.distribute, XLA can compile what needs no exchange with other replicas."""
+        return self._jit and replicas.count() > 1 and not self._mixes_pictures()
+
+    def _mixes_pictures(self) -> bool:
+        """Whether a loss of one picture depends on the others in its batch."""
+        raise NotImplementedError
+
+
+def _scaling(optimizer: keras.optimizers.Optimizer, half: bool) -> keras.optimizers.Optimizer:
+    """The optimizer, with loss scaling for float16: Keras wraps only the optimizer given to its own `compile`."""
+    if not half or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
+def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    return getattr(optimizer, "inner_optimizer", optimizer)

@@ -1,0 +1,215 @@
+"""OneWay and TwoWay put together of networks, losses and terms, kgan's and one's own."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kgan
+from kgan import networks
+from kgan.gan import OneWay, TwoWay
+from kgan.kinds import REQUIREMENTS, TERMS
+
+
+def pictures(count=2, seed=0, size=16):
+    return np.tanh(np.random.default_rng(seed).normal(size=(count, size, size, 3))).astype("float32")
+
+
+def batch(**more):
+    return {"content": pictures(), "style": pictures(seed=1), **more}
+
+
+def functional_generator():
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+    return keras.Model(inputs, keras.layers.Conv2D(3, 3, padding="same", activation="tanh")(x))
+
+
+class OwnGenerator(keras.Model):
+    """Subclassed, without `build`: Keras makes its weights at the first call."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.convolution = keras.layers.Conv2D(3, 3, padding="same", activation="tanh")
+
+    def call(self, pictures):
+        return self.convolution(pictures)
+
+
+def sequential_discriminator():
+    return keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
+
+
+def scaled_discriminator():
+    inputs = keras.Input((None, None, 3))
+    fine = keras.layers.Conv2D(1, 4, 2)(inputs)
+    coarse = keras.layers.Conv2D(1, 4, 4)(inputs)
+    return keras.Model(inputs, [fine, coarse])
+
+
+def once(gan, data=None):
+    """The losses of one eager update."""
+    gan.compile(run_eagerly=True)
+    return gan.train_on_batch(data or batch(), return_dict=True)
+
+
+def moved(network, before):
+    return any(not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("generator", [functional_generator, OwnGenerator])
+@pytest.mark.parametrize("discriminator", [sequential_discriminator, scaled_discriminator])
+def test_networks_of_ones_own_train(generator, discriminator):
+    gan = OneWay(generator(), discriminator(), adversarial="hinge", terms={"ssim": 1.0, "features": 0.1})
+    gan.build((2, 16, 16, 3))
+    before = gan.generator.get_weights(), gan.discriminator.get_weights(), gan.stylist.get_weights()
+    logs = once(gan)
+    assert set(logs) == {"ssim_loss", "features_loss", "adversarial_loss", "discriminator_loss"}
+    networks_ = (gan.generator, gan.discriminator, gan.stylist)
+    assert all(moved(network, old) for network, old in zip(networks_, before, strict=True))
+
+
+def test_networks_without_shapes_are_built_by_the_first_batch():
+    gan = OneWay(OwnGenerator(), None, terms={"pixel": 1.0})
+    assert not gan.built
+    once(gan)
+    assert gan.built
+    assert gan(pictures()).shape == (2, 16, 16, 3)
+
+
+def test_two_way_of_own_networks_makes_the_second_ones_itself():
+    gan = TwoWay(functional_generator(), sequential_discriminator(), image_pool=2)
+    once(gan)
+    assert gan.backward_generator is not gan.generator
+    assert gan.style_pool.pictures.shape == (2, 16, 16, 3)
+    assert not np.array_equal(gan.generator.get_weights()[0], gan.backward_generator.get_weights()[0])
+
+
+def test_an_own_pair_of_adversarial_losses_is_used():
+    def of_discriminator(real_logits, fake_logits):
+        return 7.0 + 0.0 * tf.reduce_mean(real_logits) + 0.0 * tf.reduce_mean(fake_logits)
+
+    def of_generator(fake_logits):
+        return 5.0 + 0.0 * tf.reduce_mean(fake_logits)
+
+    gan = OneWay(functional_generator(), sequential_discriminator(), adversarial=(of_discriminator, of_generator),
+                 terms={"adversarial": 2.0})  # fmt: skip
+    assert once(gan) == {"discriminator_loss": 7.0, "adversarial_loss": 10.0}
+
+
+def test_the_wasserstein_pair_brings_its_gradient_penalty():
+    logs = once(OneWay(functional_generator(), scaled_discriminator(), adversarial="wasserstein"))
+    assert logs["gradient_penalty_loss"] > 0
+
+
+def test_an_own_term_sees_the_inputs_by_name():
+    seen = {}
+
+    def bright(inputs):
+        seen.update(fake=inputs.fake, style=inputs.style, reference=inputs.reference)
+        return tf.reduce_mean(inputs.fake)
+
+    gan = OneWay(functional_generator(), None, terms={bright: 2.0})
+    gan.build((2, 16, 16, 3))
+    expected = gan.generator(pictures()).numpy()
+    logs = once(gan)
+    assert logs["bright_loss"] == pytest.approx(2.0 * expected.mean(), rel=1e-5)
+    np.testing.assert_array_equal(seen["style"], batch()["style"])
+    np.testing.assert_array_equal(seen["reference"], batch()["content"])
+
+
+def test_a_term_is_added_by_its_decorator_alone():
+    @TERMS.add("darkness", help="mean darkness", inputs=("fake",))
+    def darkness(fake):
+        return tf.reduce_mean(1.0 - fake)
+
+    try:
+        logs = once(OneWay(functional_generator(), None, terms={"darkness": 3.0}))
+    finally:
+        TERMS.remove("darkness")
+    assert 0 < logs["darkness_loss"] < 6
+
+
+def test_paired_pictures_are_compared_with_their_truth():
+    gan = OneWay(functional_generator(), None, terms={"pixel": 1.0}, paired=True)
+    gan.build((2, 16, 16, 3))
+    data, made = batch(), gan.generator(pictures()).numpy()
+    assert once(gan)["pixel_loss"] == pytest.approx(np.abs(made - data["style"]).mean(), rel=1e-5)
+    measured = gan.evaluate(tf.data.Dataset.from_tensors(data), return_dict=True, verbose=0)
+    assert set(measured) == {"truth_ssim", "truth_psnr", "truth_mse"}
+    named = {"content": data["content"], "truth": data["style"]}
+    again = gan.evaluate(tf.data.Dataset.from_tensors(named), return_dict=True, verbose=0)
+    assert again == measured
+
+
+def test_a_teacher_makes_the_style_pictures():
+    gan = OneWay(functional_generator(), None, terms={"pixel": 1.0}, teacher=lambda content: -content)
+    gan.build((2, 16, 16, 3))
+    made = gan.generator(pictures()).numpy()
+    assert once(gan, {"content": pictures()})["pixel_loss"] == pytest.approx(np.abs(made + pictures()).mean(), rel=1e-5)
+
+
+def test_pictures_from_noise_alone():
+    generator = networks.ArticleGenerator(filters=4, blocks=1, takes_content=False, noise_channels=2)
+    gan = OneWay(generator, sequential_discriminator(), adversarial="hinge")
+    assert set(once(gan, {"style": pictures()})) == {"adversarial_loss", "discriminator_loss"}
+    assert gan.evaluate(tf.data.Dataset.from_tensors({"style": pictures()}), return_dict=True, verbose=0) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"terms": {"picsel": 1.0}}, "picsel"),
+        ({"terms": {"cycle": 1.0}}, "two_way"),
+        ({"terms": {"adversarial": 1.0}}, "discriminator"),
+        ({"terms": {"nce": 1.0}}, "one_way"),  # needs layers that this generator does not show
+        ({"terms": {"pixel": -1.0}}, "at least 0"),
+        ({"terms": {"pixel": float("nan")}}, "at least 0"),
+        ({"terms": {3: 1.0}}, "3"),
+        ({"discriminator": sequential_discriminator, "adversarial": "hing"}, "hinge"),
+        ({"discriminator": sequential_discriminator, "adversarial": None}, "adversarial"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
+)
+def test_what_does_not_fit_together_is_refused_by_name(changes, message):
+    changes = {name: value() if callable(value) else value for name, value in changes.items()}
+    with pytest.raises(ValueError, match=message):
+        OneWay(functional_generator(), **changes)
+
+
+def test_a_generator_that_cannot_be_copied_is_named():
+    class Uncopied(keras.Model):
+        def __init__(self, depth):
+            super().__init__()
+            self.convolution = keras.layers.Conv2D(depth, 3, padding="same")
+
+        def call(self, pictures):
+            return self.convolution(pictures)
+
+        def get_config(self):
+            raise NotImplementedError
+
+    with pytest.raises(ValueError, match="Uncopied should have `get_config`"):
+        OneWay(Uncopied(3), None, terms={"pixel": 1.0}).build((2, 16, 16, 3))
+    own = Uncopied(3)
+    own(pictures())
+    gan = OneWay(Uncopied(3), None, terms={"pixel": 1.0}, stylist=own)
+    once(gan)
+
+
+def test_every_input_of_a_term_has_its_requirement():
+    for row in TERMS.values():
+        assert set(row.inputs) <= REQUIREMENTS.keys()
+        assert callable(row.load())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", [functional_generator, lambda: networks.ResNetGenerator(filters=4, blocks=1)])
+def test_a_gan_exports_what_kgan_loads(generator, tmp_path):
+    gan = OneWay(generator(), None, terms={"pixel": 1.0})
+    folder = gan.export(tmp_path / "model")
+    given = np.random.default_rng(0).random((1, 32, 48, 3)).astype("float32")
+    expected = np.clip(gan(given * 2 - 1).numpy() / 2 + 0.5, 0, 1)
+    for name in ("saved_model", "model.tflite"):
+        made = kgan.load(folder / name)(np.rint(given[0] * 255).astype("uint8"))
+        np.testing.assert_allclose(made / 255, expected[0], rtol=0, atol=2.5 / 255)

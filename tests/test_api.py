@@ -231,6 +231,9 @@ def test_a_training_and_what_comes_of_it(tmp_path, photo):
         cache=small_runs.home() / "cache", weight={"features": 0}, **settings,
     )  # fmt: skip
     assert run == tmp_path / "run"
+    with pytest.raises(UserError, match=r"^batch_size 8: this run was started with 4"):
+        kgan.train(run=run, resume=True, batch_size=8)
+    assert kgan.train(run=run, resume=True) == run
     config = TrainConfig.load(run / "config.json")
     assert (config.size, config.weight, config.steps) == (16, ("features=0",), 2)
     assert kgan.load(run)(np.zeros((20, 24, 3), np.uint8)).shape == (20, 24, 3)

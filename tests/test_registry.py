@@ -2,6 +2,9 @@
 
 import dataclasses
 import importlib
+import os
+import pathlib
+import subprocess
 import sys
 import textwrap
 
@@ -9,6 +12,7 @@ import pytest
 
 from kgan import registry
 from kgan.errors import UserError
+from kgan.recipes import RECIPES
 from kgan.registry import Registry, Row
 
 
@@ -46,7 +50,12 @@ def shapes(tmp_path, monkeypatch):
     return Registry("SHAPES", "shape", Shape, folder="drawing", group="test.shapes")
 
 
+ROOT = pathlib.Path(registry.__file__).parents[1]
+NAMES = ", ".join([*RECIPES, "ink", "or module:RECIPE"])
+
+
 def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(textwrap.dedent(text), encoding="utf-8")
 
 
@@ -152,3 +161,70 @@ class TestOtherPackages:
     def test_kgans_own_names_stay(self, announce, shapes):
         announce("1 / 0", square="their_shapes:star")
         assert shapes["square"].corners == 4
+
+
+def test_another_package_reaches_the_command_line(tmp_path):
+    """Its command runs; its recipe and its feature network are choices, and nothing of TensorFlow is imported."""
+    write(tmp_path / "theirs-1.dist-info" / "METADATA", "Name: theirs\nVersion: 1\n")
+    write(
+        tmp_path / "theirs-1.dist-info" / "entry_points.txt",
+        """\
+        [kgan.commands]
+        hello = their_kgan.commands:HELLO
+        [kgan.recipes]
+        ink = their_kgan.recipes:INK
+        [kgan.features]
+        edges = their_kgan.features:Edges
+        """,
+    )
+    write(tmp_path / "their_kgan" / "__init__.py", "")
+    write(
+        tmp_path / "their_kgan" / "commands.py",
+        """
+        import dataclasses
+        from kgan.commands import Command
+
+        @dataclasses.dataclass(frozen=True)
+        class Hello:
+            '''Greet.'''
+
+        HELLO = Command("hello", Hello, lambda: print("hello from theirs"))
+        """,
+    )
+    write(
+        tmp_path / "their_kgan" / "recipes.py",
+        """
+        import dataclasses
+        from kgan.recipes import PROJECTED
+
+        INK = dataclasses.replace(PROJECTED, name="ink", help="black on white", blocks=3)
+        """,
+    )
+    write(
+        tmp_path / "their_kgan" / "features.py",
+        """
+        from kgan.kinds import FEATURES
+
+        @FEATURES.add("edges", help="differences of neighbours")
+        class Edges: ...
+        """,
+    )
+    code = """
+import sys
+from kgan import cli
+from kgan.kinds import FEATURES
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
+assert cli.main(["hello"]) == 0
+config = recipes.resolve(TrainConfig(recipe="ink", content="a", style="b", features="edges"))
+assert (config.blocks, FEATURES["edges"].help) == (3, "differences of neighbours")
+assert cli.main(["train", "--recipe", "inc"]) == 2
+assert "tensorflow" not in sys.modules
+cli.main(["train", "--help"])
+"""
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "COLUMNS": "200"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stderr == f"kgan: error: --recipe inc: no such recipe; did you mean ink? There are {NAMES}\n"
+    assert done.stdout.startswith("hello from theirs\n")
+    assert "edges (differences of neighbours)" in done.stdout
+    assert "synthesis, ink, or your own" in done.stdout

@@ -50,11 +50,13 @@ def train(
         UserError: For settings or pictures that are not valid. Nothing is written then.
         RunError: If the training fails. The last checkpoint is complete then.
     """
-    given = {"recipe": recipe, "content": content, "style": style, "data": data, "run": run, "weight": weight}
-    config = settings_from({**given, **settings})
+    named = {"recipe": recipe, "content": content, "style": style, "data": data, "run": run, "weight": weight or None}
+    given = {name: value for name, value in {**named, **settings}.items() if value is not None}
+    config = settings_from(given)
     # Errors in the settings are raised before TensorFlow is imported.
     if config.resume:
-        run_folder.saved_config(config.run)
+        saved = run_folder.saved_config(config.run)
+        config = run_folder.going_on(saved, settings_from(given, saved))
     else:
         recipes.resolve(config)
     xla_cache.keep(config.cache)
@@ -63,11 +65,12 @@ def train(
     return train_by(config)
 
 
-def settings_from(values: Mapping[str, Any]) -> TrainConfig:
+def settings_from(values: Mapping[str, Any], others: TrainConfig | None = None) -> TrainConfig:
     """Convert Python values to settings.
 
     Args:
         values: Values by the name of the setting.
+        others: The other settings. Default: the usual ones.
 
     Returns:
         The settings.
@@ -81,7 +84,9 @@ def settings_from(values: Mapping[str, Any]) -> TrainConfig:
         if name not in options:
             hint = nearest(name, options)
             raise TypeError(f"train() got an unexpected keyword argument {name!r}{hint and f'; {hint}'}".strip())
-    return TrainConfig(**{name: _value(options[name], value) for name, value in values.items()})
+    return dataclasses.replace(
+        others or TrainConfig(), **{name: _value(options[name], value) for name, value in values.items()}
+    )
 
 
 def _value(option: Option, value: Any) -> Any:

@@ -47,7 +47,8 @@ def test_it_holds_all_of_the_package_and_nothing_else(unpacked):
     kept = {".py", ".typed", ".zip", ".npz", ".NOTICE"}
     shipped = [path for folder in (ROOT / "saved_models").iterdir() for path in shipped_files(folder)]
     page = {path for path in (ROOT / "kgan" / "web" / "static").rglob("*") if path.is_file()}
-    files = {path for path in (ROOT / "kgan").rglob("*") if path.suffix in kept} | page
+    templates = set((ROOT / "kgan").rglob("templates/*"))
+    files = {path for path in (ROOT / "kgan").rglob("*") if path.suffix in kept} | page | templates
     ours = {str(path.relative_to(ROOT)) for path in files} | {f"kgan/{path.relative_to(ROOT)}" for path in shipped}
     assert held == ours
     assert {"kgan/py.typed", "kgan/data/sample.zip", "kgan/networks/mobilenet.npz"} <= held

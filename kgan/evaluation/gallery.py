@@ -2,7 +2,9 @@
 
 import base64
 import html
+import importlib.resources
 import io
+import string
 
 import numpy as np
 
@@ -18,23 +20,8 @@ THUMBNAIL = 192
 MOST = 100
 """Largest number of pictures on a page. The worst ones are shown."""
 
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #222;
-  background: #fff; }
-table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
-th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
-th:first-child, td:first-child { text-align: left; }
-small { color: #666; white-space: nowrap; }
-.warning { background: #fff3cd; padding: .4rem .8rem; margin: .3rem 0; }
-.row { display: flex; flex-wrap: wrap; gap: .8rem; padding: .8rem 0; border-bottom: 1px solid #ddd; }
-figure { margin: 0; }
-figure img { display: block; width: 12rem; max-width: 100%; }
-figcaption { color: #666; font-size: 13px; }
-dl { display: grid; grid-template-columns: repeat(2, auto auto); gap: 0 1rem; margin: 0; font-size: 13px;
-  align-content: start; font-variant-numeric: tabular-nums; }
-dt.name { grid-column: 1 / 5; font-weight: bold; overflow-wrap: anywhere; }
-dd { margin: 0; text-align: right; }
-"""
+PAGE = importlib.resources.files(__package__) / "templates" / "page.html"
+"""The page without its contents. $name is replaced."""
 
 
 def thumbnail(picture: np.ndarray) -> str:
@@ -82,21 +69,17 @@ def page(report: Report, thumbnails: list[dict[str, str]]) -> str:
     size = f" at {report['size']}x{report['size']}" if report["size"] else ""
     ordered = f", worst first by {METRICS[by].label}" if by else ""
     few = f"the first {MOST} of {len(order)}" if len(order) > MOST else f"{len(order)}"
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(report['model'])}: evaluation</title><style>{_STYLE}</style></head><body>",
-            f"<h1>{_text(report['model'])}</h1>",
-            f"<p>{counted(report['pictures'], 'picture')}{size}, seed {report['seed']}.</p>",
-            *(f'<p class="warning">{_text(warning)}</p>' for warning in report["warnings"]),
-            _table(report),
-            *(f"<p>{_text(remark)}</p>" for remark in remarks(report)),
-            f"<h2>Pictures: {few}{_text(ordered)}</h2>",
-            *(_row(report["each"][k], thumbnails[k]) for k in order[:MOST]),
-            "</body></html>\n",
-        ]
-    )
+    contents = {
+        "model": _text(report["model"]),
+        "counted": f"{counted(report['pictures'], 'picture')}{size}",
+        "seed": report["seed"],
+        "warnings": "\n".join(f'<p class="warning">{_text(warning)}</p>' for warning in report["warnings"]),
+        "table": _table(report),
+        "remarks": "\n".join(f"<p>{_text(remark)}</p>" for remark in remarks(report)),
+        "pictures": f"{few}{_text(ordered)}",
+        "rows": "\n".join(_row(report["each"][k], thumbnails[k]) for k in order[:MOST]),
+    }
+    return string.Template(PAGE.read_text(encoding="utf-8")).substitute(contents)
 
 
 def _text(value) -> str:

@@ -236,7 +236,7 @@ class Choice:
 
 def choices(table: Mapping[str, Any]) -> str:
     """All names with their help, such as "mobilenet (packaged), vgg19 (downloaded)"."""
-    return ", ".join(f"{name} ({row.help})" if row.help else name for name, row in table.items())
+    return ", ".join(f"{name} ({row.help})" if row.help not in ("", name) else name for name, row in table.items())
 
 
 def imported(target: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from tyro.conf import Fixed, Suppress, arg
 
 from kgan.files import expanded, write_text
-from kgan.kinds import FEATURES
+from kgan.kinds import ADVERSARIAL, DISCRIMINATORS, FEATURES, GENERATORS, REGULARIZERS, TERMS
 from kgan.recipes import RECIPES
 from kgan.registry import Choice
 
@@ -32,6 +32,7 @@ EARLIER = {"flip": True, "max_crop": 1.0}
 """Settings that the config.json of older runs lacks, and the values with which these runs were trained."""
 
 
+_WEIGHT = "Weight of a loss term, as in: --weight cycle=10 --weight total_variation=0.1."
 _USUAL_RECIPE = "Default: distill with --distill-from, else paired on the packaged sample, else projected."
 
 
@@ -66,10 +67,8 @@ class TrainConfig:
     recipe: Annotated[OptionalText, Choice(RECIPES, f"{{names}}, or your own as module:RECIPE. {_USUAL_RECIPE}")] = None
     distill_from: OptionalPath = None
     """Train a small network to imitate this model: a run folder or a SavedModel folder."""
-    adversarial: OptionalText = None
-    """Adversarial loss: cross_entropy, least_squares, hinge, wasserstein or article."""
-    weight: tuple[str, ...] = ()
-    """Weight of a loss term, as in: --weight cycle=10 --weight total_variation=0.1."""
+    adversarial: Annotated[OptionalText, Choice(ADVERSARIAL, "Adversarial loss: {choices}.")] = None
+    weight: Annotated[tuple[str, ...], Choice(TERMS, f"{_WEIGHT} Terms: {{choices}}.")] = ()
     generator_weight: OptionalFloat = None
     """The article's G_weight: multiplies the perceptual terms (SSIM and features)."""
     discriminator_weight: OptionalFloat = None
@@ -81,10 +80,8 @@ class TrainConfig:
     """The article's alpha: maximum mean discrepancy between stylized and real pictures."""
 
     # --- networks -------------------------------------------------------------------------------------------------
-    generator: OptionalText = None
-    """Generator network: resnet, article, or mobile (small and fast on phones)."""
-    discriminator: OptionalText = None
-    """Discriminator network: patch, multiscale, projected (on pretrained features) or article."""
+    generator: Annotated[OptionalText, Choice(GENERATORS, "Generator network: {choices}.")] = None
+    discriminator: Annotated[OptionalText, Choice(DISCRIMINATORS, "Discriminator network: {choices}.")] = None
     filters: OptionalInt = None
     """Filters of the generator's first layer."""
     blocks: OptionalInt = None
@@ -114,8 +111,7 @@ class TrainConfig:
     """Bound of truncated noise, in standard deviations."""
     regularizer: Literal["frozen", "adversarial"] = "frozen"
     """The regularization network R: frozen at random weights, or trained to maximise the MMD."""
-    regularizer_network: str = "conv"
-    """R's layers: convolutions + ReLU, or fully connected + batch norm + ReLU."""
+    regularizer_network: Annotated[str, Choice(REGULARIZERS, "R's layers: {choices}.", only=True)] = "conv"
     features: Annotated[str, Choice(FEATURES, "Pretrained network of the perceptual terms: {choices}.", only=True)] = (
         "mobilenet"
     )

@@ -1,6 +1,6 @@
-"""From the settings of a run to Keras objects: networks, optimizers, GANs. Nothing below reads a `TrainConfig`.
+"""Makes the networks, optimizers and GAN of a run from its settings. No code below this module reads a `TrainConfig`.
 
-Networks come back built: their weights exist.
+All networks are built, that is, their weights exist.
 """
 
 import inspect
@@ -18,16 +18,21 @@ from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
 POLICIES = {"float64": "float64", "float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-"""Keras' names of the values of --precision."""
+"""Keras' names of dtype policies by the value of --precision."""
 
 
 def build_gan(config: TrainConfig, teacher=None) -> GAN:
-    """The compiled GAN of a run; call it inside the strategy's scope.
+    """Make the compiled GAN of a run. Call it inside the scope of the strategy.
 
-    `teacher`, for recipes that learn from one: a function of content pictures [N, H, W, C] in [-1, 1].
+    Args:
+        config: the resolved settings of the run.
+        teacher: a function of content pictures [N, H, W, C] in [-1, 1], for recipes with a teacher.
+
+    Returns:
+        The GAN.
     """
     recipe = recipes.find(config.recipe)
-    # In this order: the initializers' seeds depend on it.
+    # The seeds of the initializers depend on this order.
     regularizer = build_regularizer(config) if "mmd" in recipes.term_weights(config, recipe) else None
     shared = {"regularizer": regularizer, "stylist": build_generator(config), **_shared_arguments(config)}
     gan = _two_way(config, shared) if recipe.topology == "two_way" else _one_way(config, shared, teacher)
@@ -37,7 +42,7 @@ def build_gan(config: TrainConfig, teacher=None) -> GAN:
 
 
 def _shared_arguments(config: TrainConfig) -> dict:
-    """Constructor arguments of `OneWay` and `TwoWay` that are settings of the same name, or nearly so."""
+    """The constructor arguments of `OneWay` and `TwoWay` that are settings of the same or a similar name."""
     names = ("features", "feature_weights", "discriminator_weight", "wasserstein_weight", "mmd_weight", "noise",
              "truncation", "augment", "ema", "seed")  # fmt: skip
     recipe = recipes.find(config.recipe)
@@ -77,7 +82,7 @@ def _two_way(config: TrainConfig, shared: dict) -> TwoWay:
 
 
 def build_generator(config: TrainConfig, name: str = "generator") -> Generator:
-    """The generator of the resolved settings; UserError where they contradict each other."""
+    """Make the generator of a run. Raises UserError if the settings contradict each other."""
     takes_content = recipes.find(config.recipe).pictures != "style"
     _check_inputs(config, takes_content)
     cls = kinds.GENERATORS.find(config.generator, "--generator").load()
@@ -88,7 +93,7 @@ def build_generator(config: TrainConfig, name: str = "generator") -> Generator:
 
 
 def build_discriminator(config: TrainConfig, name: str = "discriminator") -> Discriminator:
-    """The discriminator of the resolved settings; its norms suit the adversarial loss."""
+    """Make the discriminator of a run, with norms that fit the adversarial loss."""
     cls = kinds.DISCRIMINATORS.find(config.discriminator, "--discriminator").load()
     suited = cls.arguments_for(kinds.ADVERSARIAL[config.adversarial], config.size)
     arguments = _arguments_of(cls, config) | {"filters": config.discriminator_filters, **suited}
@@ -96,20 +101,20 @@ def build_discriminator(config: TrainConfig, name: str = "discriminator") -> Dis
 
 
 def build_regularizer(config: TrainConfig, name: str = "regularizer") -> keras.Model:
-    """The regularization network R of the settings."""
+    """Make the regularization network R of a run."""
     cls = kinds.REGULARIZERS.find(config.regularizer_network, "--regularizer-network").load()
     return _built(cls(dtype=POLICIES[config.precision], name=name), config.channels)
 
 
 def build_optimizer(config: TrainConfig, player: str) -> keras.optimizers.Optimizer:
-    """The optimizer of `player` ("generator" or "discriminator"), with the learning rate's schedule."""
+    """Make the optimizer of a player, "generator" or "discriminator", with its learning rate schedule."""
     rate = config.learning_rate if player == "generator" else config.discriminator_learning_rate
     schedule = LinearDecay(rate, config.steps, config.extended_at) if config.decay == "linear" else rate
     return make_optimizer(getattr(config, f"{player}_optimizer"), schedule)
 
 
 def _arguments_of(cls: type, config: TrainConfig) -> dict:
-    """The constructor's arguments that are settings: a new network has those that it names."""
+    """The arguments of a constructor that are settings. So a new network needs no change here."""
     names = inspect.signature(cls).parameters
     return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
@@ -132,6 +137,6 @@ def _check_size(size: int, generator: Generator) -> None:
 
 
 def _built(model, channels: int):
-    """`model` with its weights, for pictures of any size."""
+    """Build a model for pictures of any size."""
     model.build((None, None, None, channels))
     return model

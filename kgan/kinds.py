@@ -27,16 +27,16 @@ REQUIREMENTS = {
     "identity_queries": ("content", "one_way"),
     "identity_keys": ("content", "one_way"),
 }
-"""What a loss term may take (`kgan.gan.loss_inputs.LossInputs`), and what each requires of the GAN."""
+"""The inputs of loss terms (`kgan.gan.loss_inputs.LossInputs`), and the requirements of each on the GAN."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Term(Row):
-    """A term of the generator's loss: a function of the named `inputs` -> float32 scalar.
+    """A term of the generator's loss: a function from the `inputs` to a float32 scalar.
 
     Args:
-        inputs: names in `REQUIREMENTS`, in the order of the function's arguments.
-        mixes_pictures: Whether the term of a batch is no mean over its pictures: replicas must then exchange theirs.
+        inputs: Names in `REQUIREMENTS`, in the order of the function's arguments.
+        mixes_pictures: Whether the term of a batch is not a mean over its pictures. Then replicas must exchange them.
     """
 
     inputs: tuple[str, ...]
@@ -44,7 +44,7 @@ class Term(Row):
 
     @property
     def requires(self) -> frozenset[str]:
-        """What the GAN must have: content pictures, features, a discriminator ..."""
+        """The requirements on the GAN, such as content pictures, features or a discriminator."""
         return frozenset(need for each in self.inputs for need in REQUIREMENTS[each])
 
 
@@ -53,8 +53,8 @@ class Adversarial(Row):
     """A pair of adversarial losses.
 
     Args:
-        floor: Whether the discriminator's loss has a minimum. Without one its network needs spectral norm.
-        gradient_penalty: Whether the discriminator's loss needs the gradient penalty of WGAN-GP beside it.
+        floor: Whether the discriminator's loss has a minimum. Without one, its network needs spectral norm.
+        gradient_penalty: Whether the discriminator's loss needs the gradient penalty of WGAN-GP.
         weights: Names of settings that the discriminator's loss takes as arguments.
     """
 

@@ -1,4 +1,4 @@
-"""GANs as keras.Models, whose train_step reads as the algorithm."""
+"""GANs as `keras.Model`s, whose `train_step` reads as the algorithm."""
 
 from kgan.gan.loss_inputs import LossInputs
 from kgan.gan.one_way import OneWay

@@ -1,4 +1,4 @@
-"""What OneWay and TwoWay share: terms, metrics, randomness, the stylist."""
+"""The base class of OneWay and TwoWay: loss terms, metrics, random numbers and the stylist."""
 
 import dataclasses
 import enum
@@ -20,13 +20,13 @@ from kgan.gan.trainer import Losses, PlayersModel
 from kgan.networks import ConvRegularizer, FeatureExtractor, features
 
 GRADIENT_PENALTY = 10.0
-"""Its weight beside a `wasserstein_weight` of 1, as in WGAN-GP (https://arxiv.org/abs/1704.00028)."""
+"""Weight of the gradient penalty for a `wasserstein_weight` of 1, as in WGAN-GP (https://arxiv.org/abs/1704.00028)."""
 
 
 class Draw(enum.IntEnum):
-    """What a step draws random numbers for. OneWay and TwoWay share some numbers: a GAN is one of them.
+    """The uses of random numbers in a step. OneWay and TwoWay share some values, because a GAN is one of the two.
 
-    A step's draws are functions of (seed, step, one of these), so that a resumed training repeats them.
+    The random numbers of a step are functions of (seed, step, use), so that a resumed run has the same ones.
     """
 
     NOISE = 0
@@ -48,7 +48,10 @@ class Draw(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Roles:
-    """Which networks each optimizer updates. No Keras object: these networks are attributes of the GAN already."""
+    """The networks that each optimizer updates.
+
+    This is not a Keras object, so that Keras tracks the networks only once, as attributes of the GAN.
+    """
 
     generators: list[keras.Model]
     discriminators: list[keras.Model]
@@ -56,16 +59,16 @@ class Roles:
 
 
 class GAN(PlayersModel):
-    """Base of `OneWay` and `TwoWay`. See these for the arguments.
+    """Base class of `OneWay` and `TwoWay`, which describe the arguments.
 
-    A subclass sets its networks, calls `_finish(...)` at the end of `__init__`, and writes `train_step` and
-    `test_step`. All losses are means over a replica's pictures; `_update` divides them by the number of replicas, since
-    gradients are summed.
+    A subclass sets its networks, calls `_finish(...)` at the end of `__init__`, and defines `train_step` and
+    `test_step`. All losses are means over the pictures of a replica. `_update` divides them by the number of replicas,
+    because gradients are summed.
 
     Attributes:
-        stylist: the generator to use: the exponential moving average of the trained one.
-        step: int64 variable, updates made so far.
-        exact: the format of pictures and losses: "float32", or "float64" if the networks compute in it.
+        stylist: the generator for inference, with the exponential moving average of the trained weights.
+        step: number of updates, an int64 variable.
+        exact: data type of pictures and losses: "float32", or "float64" if the networks compute in it.
     """
 
     former_names: ClassVar[dict[str, str]] = {
@@ -73,9 +76,9 @@ class GAN(PlayersModel):
         "discriminator_optimizer": "judge_optimizer",
         "regularizer": "embedder",
     }
-    """Attributes by what checkpoints called them before kgan 0.1; these are still read."""
+    """Names of attributes in checkpoints before kgan 0.1, which are still read."""
     own_arguments: ClassVar[tuple[str, ...]] = ()
-    """Constructor arguments of a subclass, which are attributes of the same name."""
+    """Constructor arguments of a subclass that are attributes of the same name."""
 
     def __init__(self, generator: keras.Model, *, adversarial, terms, features, feature_weights, regularizer,
                  train_regularizer, discriminator_weight, wasserstein_weight, mmd_weight, noise, truncation, augment,
@@ -97,13 +100,13 @@ class GAN(PlayersModel):
 
     def _finish(self, generators: list, discriminators: list, stylist: keras.Model | None,
                 tested: tuple[str, ...]) -> None:  # fmt: skip
-        """Last in a subclass's `__init__`.
+        """Finish the construction. A subclass calls it at the end of its `__init__`.
 
         Args:
-            generators: networks that the generator's optimizer updates; `stylist` follows the first.
+            generators: networks that the generator's optimizer updates. The first is averaged.
             discriminators: networks that the discriminator's optimizer updates.
-            stylist: receives the moving average; None for a copy of the first generator.
-            tested: "content", "truth", "cycle": what `evaluate` compares.
+            stylist: network for the moving average, or None for a copy of the first generator.
+            tested: the comparisons of `evaluate`: "content", "truth" or "cycle".
         """
         trained = [self.regularizer] if self.regularizer is not None and self.train_regularizer else []
         self._roles = Roles(generators, [*discriminators, *trained], stylist)
@@ -118,11 +121,11 @@ class GAN(PlayersModel):
             self.build(None)
 
     def _always_provided(self, discriminator: keras.Model | None) -> set[str]:
-        """Of the requirements in `kgan.kinds.REQUIREMENTS`, what any topology offers to terms."""
+        """The requirements in `kgan.kinds.REQUIREMENTS` that any topology meets."""
         return {"features", "regularizer"} | ({"discriminator"} if discriminator is not None else set())
 
     def _regularizer(self, given: keras.Model | None, generator: keras.Model) -> keras.Model | None:
-        """The regularization network R where a term requires it."""
+        """The regularization network R, if a term requires it."""
         if "regularizer" not in self.terms.requires:
             return None
         return given or ConvRegularizer(dtype=generator.dtype_policy, name="regularizer")
@@ -145,15 +148,15 @@ class GAN(PlayersModel):
         return list({id(network): network for network in found}.values())
 
     def _can_be_built(self) -> bool:
-        """Whether all networks have weights, or tell the channels of their pictures."""
+        """Whether all networks have weights, or an attribute with the channels of their pictures."""
         return all(network.built for network in self._networks()) or hasattr(self._roles.generators[0], "channels")
 
     def build(self, input_shape: tuple | None) -> None:
         """Make the weights of networks that have none, and the players.
 
         Args:
-            input_shape: of a batch of pictures, (N, H, W, C). None where kgan's generators tell their channels, or all
-                networks are built.
+            input_shape: shape (N, H, W, C) of a batch of pictures. It may be None if all networks are built, or are
+                kgan's, whose number of channels is known.
         """
         if self.average is not None:
             return
@@ -188,13 +191,13 @@ class GAN(PlayersModel):
         return config | {"terms": self.terms.get_config()}
 
     def save(self, filepath, *args, **kwargs) -> None:
-        """As `keras.Model.save`; ValueError, before anything is written, for a part that could not be loaded again."""
+        """Save as `keras.Model.save`. Raises ValueError first if a part could not be loaded again."""
         self.get_config()
         super().save(filepath, *args, **kwargs)
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: Mapping | None = None) -> Self:
-        """The GAN of `get_config()`, with new weights."""
+        """Make a GAN with new weights from the result of `get_config()`."""
         with keras.saving.custom_object_scope(dict(custom_objects or {})):
             given = {name: deserialized(value) for name, value in config.items() if name != "terms"}
             return cls(**given, terms=terms.from_config(config["terms"]))
@@ -209,11 +212,16 @@ class GAN(PlayersModel):
     # --- use ------------------------------------------------------------------------------------------------------
 
     def call(self, inputs, training: bool = False):
-        """What the stylist makes of pictures: float32 [N, H, W, C] in [-1, 1] -> the same.
+        """Stylize pictures with the stylist.
 
         Args:
-            inputs: content [N, H, W, C], or {"content": ...}; with the noise channels behind it, or without: then the
-                noise is drawn from `seed`, the same at every call. For a generator from noise alone: the noise.
+            inputs: content, float32 [N, H, W, C] in [-1, 1], or {"content": ...}. Noise channels may follow the
+                content channels. Otherwise the noise is drawn from `seed` and is the same in every call. For a
+                generator from noise alone, the noise.
+            training: ignored; the stylist always runs in inference mode.
+
+        Returns:
+            Stylized pictures, float32 [N, H, W, C] in [-1, 1].
         """
         inputs = inputs["content"] if isinstance(inputs, dict) else inputs
         wanted = getattr(self.stylist, "input_channels", inputs.shape[-1])
@@ -225,18 +233,25 @@ class GAN(PlayersModel):
         return self.stylist(inputs, training=False)
 
     def export(self, path, litert: bool = True):
-        """Write the stylist to a folder: saved_model/ for TensorFlow Serving and, with `litert`, model.tflite.
+        """Export the stylist as saved_model/ for TensorFlow Serving and as model.tflite.
 
-        Pictures go in and come out as in [0, 1] there. Returns the folder.
+        The exported models take and return pictures in [0, 1].
+
+        Args:
+            path: the output folder.
+            litert: whether to write model.tflite.
+
+        Returns:
+            The folder.
         """
-        from kgan.export import export_stylist  # the room above: it takes any generator
+        from kgan.export import export_stylist  # a package above this one, which exports any generator
 
         return export_stylist(self.stylist, path, self.noise, self.truncation, litert)
 
-    # --- what the algorithms are written with ---------------------------------------------------------------------
+    # --- parts of the algorithms ----------------------------------------------------------------------------------
 
     def _finish_step(self, parts: Losses) -> dict:
-        """Count the step, move the average, book the losses; returns the mean losses since the last reset."""
+        """Count the step, update the average and record the losses. Returns the mean losses since the last reset."""
         self.step.assign_add(1)
         self.average.move(self.step.value)
         self.bad_steps.add([tf.reduce_any(~tf.math.is_finite(parts[name])) for name in self.loss_names])
@@ -245,13 +260,12 @@ class GAN(PlayersModel):
         return {name: self.loss_means[name].result() for name in self.loss_names}
 
     def _seed(self, draw: int) -> tf.Tensor:
-        """An int32 pair for stateless randomness: a function of (seed, step, draw), so that resuming repeats it."""
+        """A seed for stateless random numbers, int32 [2]: a function of (seed, step, draw)."""
         step = tf.cast(self.step.value, tf.int32)
         return tf.stack([tf.constant(self.seed, tf.int32), step * 32 + int(draw)])
 
     def _with_noise(self, content: tf.Tensor | None, like: tf.Tensor, draw: int) -> tf.Tensor:
-        """The generator's input: content pictures with fresh noise channels beside them; N, H and W are those of
-        `like`."""
+        """The generator's input: content and new noise channels. N, H and W are those of `like`."""
         channels = getattr(self._roles.generators[0], "noise_channels", 0)
         if not channels:
             return content
@@ -292,7 +306,7 @@ class GAN(PlayersModel):
         return {"discriminator_mmd_loss": -self.mmd_weight * losses.mmd(found.style_embeddings, found.fake_embeddings)}
 
     def _augmented(self, pictures: tf.Tensor, draw: int) -> tf.Tensor:
-        """The pictures as a discriminator sees them."""
+        """The augmented pictures for a discriminator."""
         if not self.augment:
             return pictures
         count = sizes(pictures)[0]
@@ -304,16 +318,16 @@ class GAN(PlayersModel):
         return self.terms.mix_pictures or any(mixes_pictures(network) for network in networks)
 
     def _book_test(self, what: str, expected: tf.Tensor, got: tf.Tensor) -> dict:
-        """Update the streaming SSIM, PSNR and MSE called `what`_...; pictures in [-1, 1]. Returns their results."""
+        """Update the streaming metrics `what`_ssim, _psnr and _mse of pictures in [-1, 1]. Returns their results."""
         expected, got = (tf.clip_by_value((x + 1.0) / 2.0, 0.0, 1.0) for x in (expected, got))
         for name in ("ssim", "psnr", "mse"):
-            # Equal pictures have an infinite PSNR, which is no JSON and no point of a curve: 100 dB stands for it.
+            # Equal pictures have an infinite PSNR, which JSON and curves cannot represent. It is limited to 100 dB.
             self.test_means[f"{what}_{name}"].update_state(tf.minimum(getattr(metrics, name)(expected, got), 100.0))
         return {f"{what}_{name}": self.test_means[f"{what}_{name}"].result() for name in ("ssim", "psnr", "mse")}
 
 
 def _build(network: keras.Model, channels: int, shape: tuple | None) -> None:
-    """Make the weights of a network for pictures of so many channels; `shape`: of a batch, where it is known."""
+    """Make the weights of a network for pictures with this number of channels. `shape` is that of a batch, or None."""
     if type(network).build is not keras.Model.build:
         network.build((None, None, None, channels))
     elif shape is not None:
@@ -321,7 +335,7 @@ def _build(network: keras.Model, channels: int, shape: tuple | None) -> None:
 
 
 def _copy(generator: keras.Model, shape: tuple | None) -> keras.Model:
-    """A built network of the same structure."""
+    """A copy of a network's structure with its own weights, which exist."""
     try:
         copy = keras.models.clone_model(generator)
     except NotImplementedError:
@@ -335,14 +349,20 @@ def _copy(generator: keras.Model, shape: tuple | None) -> keras.Model:
 
 
 def new_like(network: keras.Model) -> keras.Model:
-    """A network of the same structure with new random weights, built if the given one is and tells its shape."""
+    """A copy of a network's structure with new random weights. It is built if the network is built."""
     return _copy(network, None) if network.built else keras.models.clone_model(network)
 
 
 def apply_together(network, pictures: list[tf.Tensor], use: Callable | None = None) -> list[list[tf.Tensor]]:
-    """The network's list of outputs for each batch of pictures; in one call where it treats every picture alone.
+    """Apply a network to several batches, in a single call if its pictures do not depend on each other.
 
-    `use(batch)` runs the network, where that is not its call.
+    Args:
+        network: the network.
+        pictures: batches of pictures.
+        use: a function of a batch that runs the network. Default: the call of the network with `training=True`.
+
+    Returns:
+        The list of outputs for each batch.
     """
     use = use or functools.partial(network, training=True)
     if mixes_pictures(network) or len(pictures) == 1:
@@ -352,7 +372,7 @@ def apply_together(network, pictures: list[tf.Tensor], use: Callable | None = No
 
 
 def mixes_pictures(network) -> bool:
-    """True where a picture's output depends on the others in its batch (batch normalization)."""
+    """Whether the output for a picture depends on the others in its batch, as with batch normalization."""
     return any(isinstance(layer, keras.layers.BatchNormalization) for layer in network._flatten_layers())
 
 

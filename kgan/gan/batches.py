@@ -1,15 +1,22 @@
-"""What `fit`, `evaluate` and `predict` take as a batch."""
+"""Conversion of the batches that `fit`, `evaluate` and `predict` accept."""
 
 import keras
 import tensorflow as tf
 
 
 def as_batch(data, dtype: str) -> dict[str, tf.Tensor]:
-    """A batch as a dict of pictures [N, H, W, C] in that dtype, from what Keras hands to a step.
+    """Convert the data of a Keras step to a dict of pictures.
 
     Args:
-        data: {"content", "style", "truth"}, any of them; or (content, style); or content alone. Keras' third entry,
-            the weights of samples, should be None.
+        data: a dict with some of the keys "content", "style" and "truth", or (content, style), or content alone. The
+            third entry of Keras, sample weights, must be None.
+        dtype: data type of the pictures.
+
+    Returns:
+        Pictures [N, H, W, C] by name.
+
+    Raises:
+        ValueError: if there are sample weights.
     """
     first, second, weights = keras.utils.unpack_x_y_sample_weight(data)
     if weights is not None:
@@ -21,9 +28,13 @@ def as_batch(data, dtype: str) -> dict[str, tf.Tensor]:
 
 
 def batch_shape(data) -> tuple | None:
-    """The shape (N, H, W, C) of the pictures that `fit` is given: of a tf.data.Dataset, arrays, or a dict of them.
+    """The shape of the pictures in the data of `fit`.
 
-    None for what does not tell it, such as a Python generator.
+    Args:
+        data: a tf.data.Dataset, an array, or a dict of arrays.
+
+    Returns:
+        (N, H, W, C), or None if it is unknown, as for a Python generator.
     """
     if isinstance(data, tf.data.Dataset | tf.distribute.DistributedDataset):
         data = data.element_spec
@@ -33,6 +44,6 @@ def batch_shape(data) -> tuple | None:
 
 
 def sizes(pictures: tf.Tensor) -> tuple:
-    """(N, H, W) of [N, H, W, C]: numbers where they are known when a step is traced, tensors otherwise."""
+    """(N, H, W) of pictures [N, H, W, C]: numbers if they are static, otherwise tensors."""
     dynamic = None if pictures.shape[:3].is_fully_defined() else tf.shape(pictures)
     return tuple(dynamic[axis] if side is None else side for axis, side in enumerate(pictures.shape[:3]))

@@ -1,4 +1,4 @@
-"""Complete, atomic checkpoints of a GAN: networks, averages, optimizers, image pools, step."""
+"""Complete and atomic checkpoints of a GAN: networks, averages, optimizers, image pools and the step."""
 
 import pathlib
 import re
@@ -13,13 +13,17 @@ from kgan.gan import tracking
 
 
 class Checkpoints:
-    """Saves and restores everything that `gan` needs to go on bit for bit.
+    """Saves and restores the whole state of a GAN, so that a resumed run gives exactly the same results.
 
-    TensorFlow writes a checkpoint's data first and its index last, under temporary names, so that a process killed at
-    any moment leaves the former checkpoints whole; it keeps a checksum of every variable and verifies it when reading.
-    The position in the data is the step itself.
+    TensorFlow writes a checkpoint under temporary names, its data first and its index last. So previous checkpoints
+    stay complete if the process is killed. TensorFlow verifies a checksum of each variable. The position in the
+    training data is the step.
 
-    Among several workers all hold the same; only the chief `writes`.
+    Args:
+        gan: the GAN.
+        folder: folder of the checkpoints.
+        keep: number of checkpoints that are kept.
+        writes: whether this worker writes. All workers have the same state, and only the chief writes.
     """
 
     def __init__(self, gan, folder: pathlib.Path, keep: int, writes: bool = True):
@@ -27,7 +31,7 @@ class Checkpoints:
         self.folder = folder
         self.saved_step = None
         self.state = tracking.checkpoint(gan=gan)
-        _ = self.state.save_counter  # made now, on all workers: a variable that one makes alone never comes to be
+        _ = self.state.save_counter  # created here on all workers, because one worker alone cannot create a variable
         self.writes = writes
         self.manager = tf.train.CheckpointManager(self.state, str(folder), keep, checkpoint_name="ckpt")
         parts = tf.train.TrackableView(self.state).descendants()
@@ -35,9 +39,10 @@ class Checkpoints:
         self.numbers = [variable for variable in variables if tf.as_dtype(variable.dtype).is_floating]
 
     def save(self) -> None:
-        """Write a checkpoint of this step; RunError when it holds NaN or the disk does not take it.
+        """Write a checkpoint of this step. Previous checkpoints stay complete in any case.
 
-        The former checkpoints stay whole either way.
+        Raises:
+            RunError: if a variable is NaN or infinite, or the checkpoint cannot be written.
         """
         step = int(self.step.numpy())
         if step == self.saved_step:
@@ -47,7 +52,7 @@ class Checkpoints:
             if self.writes:
                 self.manager.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
-            self.sweep()  # what was written of it takes the room that the user needs
+            self.sweep()  # frees the disk space of the incomplete checkpoint
             raise RunError(
                 f"the checkpoint of step {step} could not be written ({first_line(error)}); "
                 f"{self._last_saved()}. Make room, then go on with: "
@@ -56,7 +61,7 @@ class Checkpoints:
         self.saved_step = step
 
     def _check_finite(self, step: int) -> None:
-        """Gradients can be NaN where the losses of the same step are not."""
+        """Raise RunError if a variable is not finite. Gradients can be NaN although the losses of the step are not."""
         finite = tf.stack([tf.reduce_all(tf.math.is_finite(variable)) for variable in self.numbers]).numpy()
         bad = [
             getattr(variable, "path", variable.name)
@@ -67,7 +72,7 @@ class Checkpoints:
             raise RunError(f"{bad[0]} became NaN or infinite by step {step}; {self.way_back()}")
 
     def way_back(self) -> str:
-        """What to do after the losses went astray."""
+        """Advice for the user after losses that are not finite."""
         return f"{self._last_saved()}: start from it by --init-from {self.folder.parent} with a lower --learning-rate"
 
     def _last_saved(self) -> str:
@@ -76,16 +81,20 @@ class Checkpoints:
         return f"the checkpoint of step {self.saved_step} is good"
 
     def sweep(self) -> None:
-        """Remove what a save that did not come to its end has left."""
+        """Remove incomplete checkpoints."""
         for path in self.folder.glob("ckpt-*_temp"):
             shutil.rmtree(path, ignore_errors=True)
         for path in self.folder.glob("checkpoint.tmp*"):
             path.unlink(missing_ok=True)
 
     def restore(self) -> int | None:
-        """Restore the newest checkpoint that can be read, saying so if it had to fall back.
+        """Restore the newest checkpoint that can be read, with a warning for each newer one that cannot.
 
-        Returns its step, or None where no checkpoint was ever written. UserError when none of them can be read.
+        Returns:
+            Its step, or None if there are no checkpoints.
+
+        Raises:
+            UserError: if none can be read.
         """
         self.sweep()
         found = found_in(self.folder)
@@ -100,27 +109,27 @@ class Checkpoints:
         return None
 
     def restore_step(self, step: int) -> None:
-        """Restore the checkpoint of that very step, which another worker has read; UserError if this one cannot."""
+        """Restore the checkpoint of a step that the chief has read. Raises UserError if this worker cannot read it."""
         path = self.folder / f"ckpt-{step}"
         reason = self._read(path) if path in found_in(self.folder) else "it is not there"
         if reason:
             raise UserError(f"{path}: {reason}; all workers need the same run folder, on a file system that they share")
 
     def _read(self, path: pathlib.Path) -> str | None:
-        """Restore a checkpoint; returns the reason if that was not possible."""
+        """Restore a checkpoint. Returns None, or the reason if it cannot be read."""
         try:
             self.state.restore(str(path)).assert_existing_objects_matched()
-        except Exception as error:  # TensorFlow's readers raise IndexError, RuntimeError and many more
+        except Exception as error:  # TensorFlow raises IndexError, RuntimeError and many others
             return first_line(error)
         self.saved_step = int(self.step.numpy())
         return None
 
 
 def found_in(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Prefixes of all checkpoints in a folder, the newest first.
+    """The prefixes of all checkpoints in a folder, the newest first.
 
-    By their files: TensorFlow's own list leaves some out when the machine's clock was set back, or another machine
-    with a slower clock goes on with the run.
+    They are found by the names of files. TensorFlow's own list lacks some if the clock of the machine was set back, or
+    a machine with a slower clock resumed the run.
     """
     names = {re.sub(r"\.(index|data-.*)$", "", path.name) for path in folder.glob("ckpt-*.*")}
     names = [name for name in names if re.fullmatch(r"ckpt-\d+", name)]
@@ -128,11 +137,11 @@ def found_in(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def newest_step(folder: pathlib.Path) -> int:
-    """The step of the newest checkpoint in a folder, by its name; 0 where there is none."""
+    """The step of the newest checkpoint in a folder, from its name, or 0."""
     return max((int(path.name[5:]) for path in found_in(folder)), default=0)
 
 
 def first_line(error: Exception) -> str:
-    """What an error of TensorFlow says, without the name of the operation before it."""
+    """The first line of TensorFlow's error message, without the name of the operation."""
     text = str(getattr(error, "message", error)).strip() or type(error).__name__
     return re.sub(r"^(\{\{.*?\}\} *)+", "", text.splitlines()[0])

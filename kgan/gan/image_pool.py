@@ -1,4 +1,4 @@
-"""A memory of past stylized pictures, so that the discriminator does not forget (Shrivastava et al., 2017)."""
+"""A pool of past stylized pictures, which the discriminator sees again (Shrivastava et al., 2017)."""
 
 import keras
 import tensorflow as tf
@@ -7,16 +7,16 @@ from kgan.gan.replicas import count, gathered, own_share
 
 
 class ImagePool(keras.layers.Layer):
-    """Swaps new pictures for older ones: each is shown at once or once later, or both while the pool fills.
+    """Exchanges new pictures for older ones. Each is returned either at once or once later; both while the pool fills.
 
-    Differs from the authors' pool, which walks through the batch: a whole global batch is exchanged at a time, each
-    picture with a slot of its own, and all randomness is a function of (seed, step). Every replica holds the whole
-    pool, so that the result does not depend on their number.
+    The pool of the authors processes the pictures of a batch one by one. Here, a whole global batch is exchanged, with
+    a different slot for each picture, and random numbers are a function of (seed, step). Each replica has the whole
+    pool, so that the result does not depend on the number of replicas.
 
     Args:
-        size: pictures kept; rounded up to a multiple of the global batch.
+        size: number of pictures in the pool. It is rounded up to a multiple of the global batch.
         picture_shape: (H, W, C).
-        batch_size: pictures per step over all replicas.
+        batch_size: number of pictures per step on all replicas.
 
     Reference: [Learning from simulated and unsupervised images](https://arxiv.org/abs/1612.07828).
     """
@@ -34,7 +34,16 @@ class ImagePool(keras.layers.Layer):
         self.built = True
 
     def exchange(self, new: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """New pictures [N, H, W, C] in, as many out: new or old. `step` counts from 0; `seed` is an int pair."""
+        """Exchange pictures.
+
+        Args:
+            new: new pictures, [N, H, W, C].
+            step: number of the step, from 0.
+            seed: int32 [2].
+
+        Returns:
+            New or old pictures, [N, H, W, C].
+        """
         batch = gathered(new)
         total = batch.shape[0] or tf.shape(batch)[0]
         filled = tf.cast(step, tf.int32) * total
@@ -50,9 +59,9 @@ class ImagePool(keras.layers.Layer):
 
 
 def _placed(pool: tf.Tensor, pictures: tf.Tensor, slots: tf.Tensor) -> tf.Tensor:
-    """The pool [P, H, W, C] with pictures [N, H, W, C] in its slots [N].
+    """Put pictures [N, H, W, C] into the slots [N] of a pool [P, H, W, C].
 
-    Written as a choice for each slot: TensorFlow's scatter took 12 ms for 44 MB on an H100, outside XLA.
+    Each slot chooses its picture. TensorFlow's scatter took 12 ms for 44 MB on an H100 without XLA.
     """
     hits = tf.range(pool.shape[0])[:, None] == slots  # [P, N]
     new = tf.gather(pictures, tf.argmax(hits, axis=1))

@@ -1,4 +1,4 @@
-"""What the terms of a generator's loss are functions of."""
+"""The inputs of the terms of a generator's loss."""
 
 from collections.abc import Callable
 
@@ -11,18 +11,21 @@ from kgan.gan.replicas import gathered
 class LossInputs:
     """The tensors of one direction of translation. Pictures are [N, H, W, C] in [-1, 1].
 
-    A term of your own is a function of this object -> scalar. `kgan.kinds.REQUIREMENTS` says what each attribute
-    requires of the GAN; what a GAN lacks is None.
+    An own term is a function from this object to a scalar. `kgan.kinds.REQUIREMENTS` lists the requirements of each
+    attribute. Attributes that a GAN does not have are None.
 
     Attributes:
         fake: stylized pictures.
         style: real pictures of the style.
-        reference: what `fake` should keep: the truth (paired, or a teacher's pictures) or the content (unpaired).
-        content, cycled: a picture, and its translation there and back (TwoWay).
+        reference: the pictures that `fake` should resemble: the truth for pairs and for a teacher, else the content.
+        content: content pictures (TwoWay).
+        cycled: content pictures after both generators (TwoWay).
         identity: restyled style pictures.
-        queries, keys: places of `fake` and of its content as unit vectors: lists over layers of [N, P, D] (OneWay).
-        identity_queries, identity_keys: the same of `identity` and of the style picture.
-        fake_logits: the discriminator's logits of `fake`: a list over scales.
+        queries: embedded positions of `fake` as unit vectors, a list of [N, P, D] by layer (OneWay).
+        keys: the same positions of its content.
+        identity_queries: embedded positions of `identity`.
+        identity_keys: the same positions of the style pictures.
+        fake_logits: the discriminator's logits of `fake`, a list by scale.
         adversarial: the generator's adversarial loss, a function of the logits of one scale.
     """
 
@@ -39,22 +42,22 @@ class LossInputs:
 
     @property
     def fake_crop(self) -> tf.Tensor:
-        """A random crop of `fake`, the same as `reference_crop`'s."""
+        """A random crop of `fake`, at the position of `reference_crop`."""
         return self._crop(self.fake)
 
     @property
     def reference_crop(self) -> tf.Tensor:
-        """A random crop of `reference`, the same as `fake_crop`'s."""
+        """A random crop of `reference`, at the position of `fake_crop`."""
         return self._crop(self.reference)
 
     @property
     def fake_features(self) -> list[tf.Tensor]:
-        """Pretrained feature maps of `fake_crop`: a list over layers of [N, h, w, c]."""
+        """Pretrained feature maps of `fake_crop`, a list of [N, h, w, c] by layer."""
         return self._maps_of("fake")
 
     @property
     def reference_features(self) -> list[tf.Tensor]:
-        """As `fake_features`, of `reference_crop`."""
+        """Pretrained feature maps of `reference_crop`, as `fake_features`."""
         return self._maps_of("reference")
 
     @property
@@ -64,7 +67,7 @@ class LossInputs:
 
     @property
     def style_grams(self) -> list[tf.Tensor]:
-        """As `fake_grams`, of real pictures of the style."""
+        """The mean Gram matrices of `style`, as `fake_grams`."""
         return self._mean_grams("style")
 
     @property
@@ -74,18 +77,18 @@ class LossInputs:
 
     @property
     def style_embeddings(self) -> tf.Tensor:
-        """As `fake_embeddings`, of `style`."""
+        """The embeddings of `style`, as `fake_embeddings`."""
         return self._embeddings()[1]
 
     def _embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
-        # No functools.cached_property: in Python 3.11 it holds a lock, on which the replicas' threads block each other.
+        # Not functools.cached_property: in Python 3.11 it has a lock, and threads of replicas would block each other.
         if self._embedded is None:
             fake, style = (self._regularizer(pictures, training=True) for pictures in (self.fake, self.style))
             self._embedded = gathered(fake), gathered(style)
         return self._embedded
 
     def _maps_of(self, name: str) -> list[tf.Tensor]:
-        """Pretrained feature maps of an attribute, computed once."""
+        """Pretrained feature maps of an attribute, which are computed once."""
         if name not in self._maps:
             self._maps[name] = self._features(self._crop(getattr(self, name)))
         return self._maps[name]

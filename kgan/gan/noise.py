@@ -1,11 +1,11 @@
-"""Noise maps z as pure functions of a seed, the same bits in eager code, in a graph and in a SavedModel."""
+"""Noise maps as pure functions of a seed, with the same bits in eager code, in a graph and in a SavedModel."""
 
 import math
 
 import tensorflow as tf
 
 UNIFORM_BOUND = math.sqrt(3.0)
-"""Uniform noise in (-sqrt 3, sqrt 3) has unit variance, as normal noise has."""
+"""Bound of uniform noise. Its variance is 1 in (-sqrt 3, sqrt 3), as for normal noise."""
 
 
 def sample(
@@ -14,11 +14,20 @@ def sample(
     distribution: str = "normal",
     truncation: float = 2.0,
 ) -> tf.Tensor:
-    """Noise of any shape (static or a tensor), float32, zero mean.
+    """Draw noise with mean 0.
 
-    `seed` is an int or a pair of ints (tensors too). "normal": N(0, 1). "uniform": in (-sqrt 3, sqrt 3), unit
-    variance. "truncated": N(0, 1) on the condition that |z| <= truncation; its variance is below one (0.77 at 2).
-    Raises ValueError for another distribution.
+    Args:
+        seed: an integer or a pair of integers, also as a tensor.
+        shape: any shape, static or a tensor.
+        distribution: "normal" for N(0, 1), "uniform" in (-sqrt 3, sqrt 3) with variance 1, or "truncated" for N(0, 1)
+            with |z| <= truncation. The variance of truncated noise is below 1 (0.77 for a truncation of 2).
+        truncation: bound of truncated noise in standard deviations, above 0.
+
+    Returns:
+        float32 noise.
+
+    Raises:
+        ValueError: if the distribution is unknown or the truncation is not positive.
     """
     pair = _pair(seed)
     if distribution == "normal":
@@ -31,33 +40,41 @@ def sample(
 
 
 def _pair(seed: int | tf.Tensor) -> tf.Tensor:
-    """An int, an int tensor or a pair of ints -> int64 [2]; one number s stands for (s, 0)."""
+    """Convert a seed to int64 [2]. A single number s stands for (s, 0)."""
     seed = tf.cast(seed, tf.int64) if tf.is_tensor(seed) else tf.constant(seed, tf.int64)
     return tf.stack([seed, tf.zeros_like(seed)]) if seed.shape.rank == 0 else seed
 
 
 def _truncated(pair: tf.Tensor, shape: tuple[int, ...] | tf.Tensor, bound: float) -> tf.Tensor:
-    """Inverse of the cumulative distribution: one uniform number a value, so no rejection loop."""
+    """Truncated noise by the inverse of the cumulative distribution, with one uniform number per value and no loop."""
     if bound <= 0:
         raise ValueError(f"truncation should be positive. Received: {bound}")
     tail = 0.5 * math.erfc(bound / math.sqrt(2.0))
     share = tf.random.stateless_uniform(shape, pair, tail, 1.0 - tail, alg="philox")
-    return tf.clip_by_value(tf.math.ndtri(share), -bound, bound)  # float32 shares can round to the very ends
+    return tf.clip_by_value(tf.math.ndtri(share), -bound, bound)  # float32 rounding can exceed the bounds
 
 
 def interpolate(first: tf.Tensor, second: tf.Tensor, share: float) -> tf.Tensor:
-    """Spherical interpolation of two noise maps: share 0 gives the first, 1 the second; norms vary between theirs.
+    """Spherical interpolation of two noise maps. The norm varies between their norms.
 
-    Linear interpolation would pass through noise of half the variance, which the generator never saw.
+    Linear interpolation passes through noise of half the variance, which does not occur in training.
+
+    Args:
+        first: a noise map.
+        second: a noise map of the same shape.
+        share: 0 gives the first map and 1 the second.
+
+    Returns:
+        A noise map of the same shape.
     """
     a, b = tf.reshape(first, [-1]), tf.reshape(second, [-1])
     cosine = tf.reduce_sum(a * b) / tf.maximum(tf.norm(a) * tf.norm(b), 1e-12)
     angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
-    if angle < 1e-4 or angle > math.pi - 1e-4:  # parallel: the great circle is not defined
+    if angle < 1e-4 or angle > math.pi - 1e-4:  # parallel maps, for which the great circle is undefined
         return (1.0 - share) * first + share * second
     return (tf.sin((1.0 - share) * angle) * first + tf.sin(share * angle) * second) / tf.sin(angle)
 
 
 def bound(distribution: str, truncation: float = 2.0) -> float:
-    """The largest absolute value of a distribution; infinite for "normal"."""
+    """The largest absolute value of a distribution, which is infinite for "normal"."""
     return {"uniform": UNIFORM_BOUND, "truncated": truncation}.get(distribution, math.inf)

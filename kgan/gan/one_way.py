@@ -1,4 +1,4 @@
-"""One generator: content (or noise, or both) -> style."""
+"""GANs with one generator, from content, noise or both to the style."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,42 +16,44 @@ CONTRASTS = {"queries", "identity_queries"}
 
 @keras.saving.register_keras_serializable("kgan")
 class OneWay(GAN):
-    """A generator and at most one discriminator: the topology of every recipe but cyclegan.
+    """A GAN with a generator and at most one discriminator. All recipes except cyclegan use it.
 
-    `fit` takes batches {"content": [N, H, W, C], "style": [N, H, W, C]}, float32 in [-1, 1]; {"style"} for a generator
-    from noise alone; {"content"} with a `teacher`. `kgan.data.from_folders` gives them.
+    `fit` takes batches {"content": [N, H, W, C], "style": [N, H, W, C]}, float32 in [-1, 1]. A generator from noise
+    alone needs {"style"} only, and a `teacher` {"content"} only. `kgan.data.from_folders` makes such batches.
 
-    The contrastive terms (nce) compare the generator's own features of a picture and of its stylized version; the small
-    network that embeds them is trained with the generator. Their generators are subclasses of
-    `kgan.networks.Generator`.
+    The contrastive terms (nce) compare the generator's features of a picture and of its stylized version. A small
+    network embeds the features, and is trained with the generator. These terms need a `kgan.networks.Generator`.
 
     Args:
         generator: a model from pictures [N, H, W, C] to pictures of the same shape, both in [-1, 1].
-        discriminator: a model from pictures to logits of any shape, or to a list of them (scales); None for none.
-        adversarial: "cross_entropy", "least_squares", "hinge", "wasserstein" or "article"; or a pair of functions:
-            (real_logits, fake_logits) -> the discriminator's loss, fake_logits -> the generator's loss.
-        terms: {term: weight} of the generator's loss. A term is a name in `kgan.kinds.TERMS`, or a function of
-            `LossInputs` -> scalar. "adversarial" has weight 1 unless it is given.
+        discriminator: a model from pictures to logits of any shape, or to a list of logits (scales), or None.
+        adversarial: "cross_entropy", "least_squares", "hinge", "wasserstein" or "article"; or a pair of functions: one
+            from (real_logits, fake_logits) to the discriminator's loss, and one from fake_logits to the generator's.
+        terms: weights of the generator's loss terms, {term: weight}. A term is a name in `kgan.kinds.TERMS` or a
+            function from `LossInputs` to a scalar. The default weight of "adversarial" is 1.
         paired: whether the style picture is the true translation of the content picture.
-        teacher: a function of content pictures -> their true translations, instead of style pictures.
-        features, feature_weights: the pretrained network of the terms that require one: a name ("mobilenet", "vgg19")
-            and a file, or a `FeatureExtractor`.
+        teacher: a function from content pictures to their true translations, instead of style pictures.
+        features: the pretrained network for terms that require one: "mobilenet", "vgg19" or a `FeatureExtractor`.
+        feature_weights: a file with its weights, or None for the packaged or downloaded ones.
         regularizer: the network R of the term mmd: a model from pictures to embeddings [N, D]. Default: convolutions
             with random weights.
         train_regularizer: whether R is trained to maximise the MMD.
-        discriminator_weight, wasserstein_weight: weights in the adversarial loss "article" (D_weight and LAMBDA of the
-            source article); with "wasserstein", the second one is the gradient penalty's.
+        discriminator_weight: D_weight of the adversarial loss "article".
+        wasserstein_weight: LAMBDA of the adversarial loss "article", or the weight of the gradient penalty with
+            "wasserstein".
         mmd_weight: weight of the trained R's loss.
-        fresh_noise: whether each update draws noise of its own, the discriminator's first, as in the source article.
-        noise, truncation: distribution of the noise: "normal", "uniform" or "truncated" at so many deviations.
-        augment: any of "colour", "translation" and "cutout" with commas between: how the discriminator's pictures are
-            changed.
+        fresh_noise: whether each update draws its own noise, and the discriminator is updated first, as in the source
+            article.
+        noise: distribution of the noise: "normal", "uniform" or "truncated".
+        truncation: bound of truncated noise in standard deviations.
+        augment: augmentations of the discriminator's pictures, separated by commas: "colour", "translation", "cutout".
         ema: decay of the moving average of the generator's weights, in [0, 1).
-        seed: of noise and augmentation.
-        stylist: a network like `generator` that holds the moving average. Default: a copy.
+        seed: seed of noise and augmentation.
+        stylist: a network like `generator` for the moving average. Default: a copy.
+        name: name of the model.
 
     Raises:
-        ValueError: for arguments that do not fit together.
+        ValueError: if arguments contradict each other.
 
     References:
         - [Contrastive unpaired translation](https://arxiv.org/abs/2007.15651).
@@ -109,7 +111,7 @@ class OneWay(GAN):
         )
 
     def train_step(self, batch: dict) -> dict:
-        """One update of both players; returns the mean losses since the last reset."""
+        """Update both players once. Returns the mean losses since the last reset."""
         content = batch.get("content")
         style = batch["style"] if self.teacher is None else self._taught(content)
         if self.fresh_noise:
@@ -117,13 +119,13 @@ class OneWay(GAN):
             of_discriminator = self._discriminator_step(lambda: self._stylized(content, style, Draw.NOISE), style)
             of_generator, _ = self._generator_step(content, style, Draw.SECOND_NOISE)
         else:
-            # Both updates see the same stylized pictures: one pass through the generator less.
+            # Both updates use the same stylized pictures, which saves a pass through the generator.
             of_generator, fake = self._generator_step(content, style, Draw.NOISE)
             of_discriminator = self._discriminator_step(lambda: fake, style)
         return self._finish_step({**of_discriminator, **of_generator})
 
     def test_step(self, batch: dict) -> dict:
-        """SSIM, PSNR and MSE of the stylist on {"content"}, against "truth" (or "style") where it is paired."""
+        """SSIM, PSNR and MSE of the stylist's results to "content", or to "truth" (or "style") for pairs."""
         if not self.test_means:
             return {}
         content = batch["content"]
@@ -167,17 +169,16 @@ class OneWay(GAN):
         return self.terms(found), fake
 
     def _drawn(self, inputs):
-        """[stylized pictures, *the maps of the generator's first half on the way to them]."""
+        """The stylized pictures, followed by the feature maps of the generator's first half."""
         if self.patch_embedder is None:
             return [self.generator(inputs, training=True)]
         maps = self.generator.layer_features(inputs, training=True)
         return [self.generator.finish(inputs, maps, training=True), *maps]
 
     def _contrasts(self, passes: list) -> dict:
-        """`patches` and `identity_patches` of the loss inputs, as far as terms need them; `passes` are of `_drawn`.
+        """The arguments `patches` and `identity_patches` of the loss inputs that terms need. `passes` are of `_drawn`.
 
-        The noise beside the stylized pictures differs from that beside their content: equal noise would show which
-        places are equal.
+        Stylized pictures and content get different noise. With equal noise, equal positions would be easy to find.
         """
         names = zip(("queries", "identity_queries"), ("patches", "identity_patches"), passes, strict=False)
         wanted = [(argument, drawn) for name, argument, drawn in names if name in self.terms.inputs]

@@ -1,4 +1,4 @@
-"""Optimizers by name, and the learning-rate schedule of GANs."""
+"""Optimizers by name, and the learning rate schedule of GANs."""
 
 import keras
 
@@ -11,19 +11,19 @@ OPTIMIZERS = {
 """Momentum 0.5 instead of 0.9, as GANs are trained since DCGAN (https://arxiv.org/abs/1511.06434)."""
 
 LEARNING_RATE = 2e-4
-"""Of an optimizer that is given by its name alone."""
+"""Learning rate of an optimizer that is given by its name only."""
 
 
 @keras.saving.register_keras_serializable("kgan")
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """From step `start` to step `steps`: constant for the first half, then linearly to zero. Constant before `start`.
+    """A learning rate that is constant for the first half of the steps and then decays linearly to zero.
 
-    `steps` is a variable: a step that is compiled already follows when the schedule is shortened.
+    `steps` is a variable, so that a training step that is already compiled follows a shortened schedule.
 
     Args:
         rate: the full learning rate.
         steps: the step at which the rate reaches zero.
-        start: the step at which this schedule begins.
+        start: the step at which this schedule begins. The rate is constant before it.
 
     Reference: [CycleGAN](https://arxiv.org/abs/1703.10593).
     """
@@ -43,15 +43,22 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make_optimizer(optimizer, rate=LEARNING_RATE) -> keras.optimizers.Optimizer:
-    """An optimizer from its name in `OPTIMIZERS`, with this learning rate or schedule; a Keras optimizer or its config
-    as `keras.optimizers.get` takes it."""
+    """Make an optimizer.
+
+    Args:
+        optimizer: a name in `OPTIMIZERS`, or an argument of `keras.optimizers.get`.
+        rate: learning rate or schedule of an optimizer in `OPTIMIZERS`.
+
+    Returns:
+        The optimizer.
+    """
     if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
         return OPTIMIZERS[optimizer](rate)
     return keras.optimizers.get(optimizer)
 
 
 def shorten_schedule(optimizer: keras.optimizers.Optimizer, steps: int) -> None:
-    """Let the learning rate reach zero at step `steps`, where it decays at all."""
+    """Make a decaying learning rate reach zero at step `steps`. Other rates do not change."""
     schedule = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
     if isinstance(schedule, LinearDecay):
         schedule.steps.assign(steps)

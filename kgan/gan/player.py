@@ -1,4 +1,4 @@
-"""A player of the GAN: networks that are updated together."""
+"""The players of a GAN, which are networks that are updated together, and the moving average."""
 
 import keras
 import tensorflow as tf
@@ -7,12 +7,11 @@ from kgan.gan import replicas
 
 
 class Player:
-    """Networks that share one optimizer. While the GAN trains, one flat variable holds their trainable weights.
+    """Networks with a common optimizer. During training, one flat variable holds their trainable weights.
 
-    A step then moves a handful of variables instead of some hundred: one all-reduce and one optimizer update under
-    tf.distribute, and no time lost in handing variables to a compiled program. `load_flat` copies the networks' own
-    weights into the flat variable, and `store_flat` copies them back. `GAN` calls both, so that its users never see
-    the networks' weights while they are older than the flat variable.
+    So a step has a few variables instead of hundreds: one all-reduce and one optimizer update under tf.distribute, and
+    less time to pass variables to a compiled program. `load_flat` copies the networks' weights into the flat variable,
+    and `store_flat` copies them back. `GAN` calls both, so that users always see the newest weights.
 
     Args:
         networks: built Keras models. The optimizer updates their trainable weights.
@@ -29,7 +28,7 @@ class Player:
         self.optimizer = None
 
     def attach(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Use this optimizer, and create its state."""
+        """Use an optimizer, and create its state."""
         optimizer.build([self.flat])
         self.optimizer = optimizer
 
@@ -43,23 +42,23 @@ class Player:
             weight.assign(value)
 
     def values(self) -> list[tf.Tensor]:
-        """The flat variable's weights, in the networks' shapes."""
+        """The values of the flat variable, in the shapes of the networks' weights."""
         return parted(self.flat.value, self.weights)
 
     def apply(self, gradient: tf.Tensor) -> None:
-        """One update by the flat gradient, which is summed over the replicas."""
+        """Update the weights with the flat gradient, which is summed over the replicas."""
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             gradient = replicas.bad_for_all(gradient)
         self.optimizer.apply([gradient], [self.flat])
 
 
 class Average:
-    """The exponential moving average (EMA) of a network's weights, kept flat like a player's.
+    """The exponential moving average (EMA) of a network's weights, in a flat variable as for a player.
 
     Args:
-        network: receives the average in `store_flat`.
+        network: the network for the average, which `store_flat` updates.
         player: the player whose first network is averaged.
-        decay: share of the average that stays at each step, in [0, 1); less during the first steps.
+        decay: decay per step in [0, 1). It is smaller during the first steps.
     """
 
     def __init__(self, network: keras.Model, player: Player, decay: float):
@@ -78,16 +77,19 @@ class Average:
         self.flat.assign(joined([weight.value for weight in self.weights]))
 
     def store_flat(self) -> None:
-        """Copy the flat variable into the network's weights, and the source's statistics of norms as they are."""
+        """Copy the flat variable into the network's weights, and the statistics of norms from the averaged network."""
         for weight, value in zip(self.weights, parted(self.flat.value, self.weights), strict=True):
             weight.assign(value)
         for mean, weight in self.statistics:
             mean.assign(weight.value)
 
     def move(self, step: tf.Tensor) -> None:
-        """One step towards the player's weights. `step` counts from 1.
+        """Move the average one step towards the player's weights.
 
-        At first the average would be mostly the random start: the decay begins at 2/11 and grows to its full value.
+        The decay grows from 2/11 to its full value. Otherwise the average would contain the random start for long.
+
+        Args:
+            step: number of the step, from 1.
         """
         step = tf.cast(step, self.flat.dtype)
         decay = tf.minimum((1.0 + step) / (10.0 + step), self.decay)
@@ -96,11 +98,11 @@ class Average:
 
 
 def joined(tensors: list[tf.Tensor]) -> tf.Tensor:
-    """Tensors of any shapes -> one vector."""
+    """Concatenate tensors of any shapes to a vector."""
     return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
 
 
 def parted(flat: tf.Tensor, like: list) -> list[tf.Tensor]:
-    """A vector -> tensors in the shapes of `like`: the inverse of `joined`."""
+    """Split a vector into tensors with the shapes of `like`. This is the inverse of `joined`."""
     parts = tf.split(flat, [weight.shape.num_elements() for weight in like])
     return [tf.reshape(part, weight.shape) for part, weight in zip(parts, like, strict=True)]

@@ -1,23 +1,29 @@
-"""What a train_step needs to give the same result on one and on many replicas."""
+"""Functions for steps that give the same result on one and on several replicas."""
 
 import tensorflow as tf
 
 
 def count() -> int:
-    """Replicas that train in sync."""
+    """The number of replicas that train in sync."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def across_workers() -> bool:
-    """Whether the replicas live in several processes."""
+    """Whether the replicas are in several processes."""
     return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def gathered(rows: tf.Tensor) -> tf.Tensor:
-    """[N, ...] of every replica, joined to [replicas * N, ...] in replica order; gradients flow back.
+    """Gather rows of all replicas, with gradients.
 
-    A sum over the replicas, where each has its rows in their place and zeros elsewhere: `all_gather` would ask the
-    devices for the number of rows, and the host would wait for the answer in every step.
+    It is a sum over the replicas, in which each has its rows at their position and zeros elsewhere. `all_gather` would
+    read the number of rows from the devices, and the host would wait for it in each step.
+
+    Args:
+        rows: [N, ...] on each replica.
+
+    Returns:
+        [replicas * N, ...], in the order of the replicas.
     """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
@@ -30,7 +36,7 @@ def gathered(rows: tf.Tensor) -> tf.Tensor:
 
 
 def own_share(rows: tf.Tensor, size: int) -> tf.Tensor:
-    """This replica's `size` rows of something drawn alike on every replica for the whole global batch."""
+    """The part of this replica, `size` rows, of values for the global batch that are the same on all replicas."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return rows[:size]
@@ -39,10 +45,10 @@ def own_share(rows: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def bad_for_all(gradient: tf.Tensor) -> tf.Tensor:
-    """This replica's gradient; infinite where that of any replica holds NaN or infinity.
+    """The gradient, made infinite on all replicas if it is NaN or infinite on any of them.
 
-    Under collectives, Keras' loss scaling asks each replica alone whether to update. One that does then waits for ever
-    for the sum of one that does not.
+    With collectives, the loss scaling of Keras decides on each replica alone whether to update. A replica that updates
+    would wait for ever for one that does not.
     """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
@@ -53,7 +59,12 @@ def bad_for_all(gradient: tf.Tensor) -> tf.Tensor:
 
 
 def assign_everywhere(pairs: list[tuple[tf.Variable, tf.Tensor]], change) -> None:
-    """`variable.assign(change(variable, value))` on every replica; `value` may be a mirrored variable."""
+    """Call `variable.assign(change(variable, value))` on all replicas.
+
+    Args:
+        pairs: (variable, value). The value may be a mirrored variable.
+        change: a function from the variable and the value to the new value.
+    """
 
     def update(strategy):
         for variable, value in pairs:

@@ -1,10 +1,10 @@
-"""Constructor arguments of a GAN as JSON, and back."""
+"""Serialization of a GAN's constructor arguments."""
 
 import keras
 
 
 def serialized(value):
-    """A constructor argument as JSON; ValueError for a function that Keras could not find again."""
+    """Serialize a constructor argument. Raises ValueError for a function that is not registered with Keras."""
     if callable(value) and not isinstance(value, keras.Layer) and not _is_registered(value):
         raise ValueError(f"{value} cannot be saved: decorate it by keras.saving.register_keras_serializable().")
     if isinstance(value, list | tuple):
@@ -17,7 +17,7 @@ def _is_registered(function) -> bool:
 
 
 def deserialized(value):
-    """The constructor argument from what `serialized` gave."""
+    """Deserialize the result of `serialized`."""
     if isinstance(value, list):
         return tuple(deserialized(item) for item in value)
     return keras.saving.deserialize_keras_object(value)

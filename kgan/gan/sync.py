@@ -1,15 +1,15 @@
-"""Keeps the networks' weights up to date for callbacks."""
+"""Keeps the weights of networks up to date for callbacks."""
 
 import keras
 
 HARMLESS = (keras.callbacks.ProgbarLogger, keras.callbacks.History, keras.callbacks.TerminateOnNaN)
-"""Callbacks that look at every batch's losses and never at weights."""
+"""Callbacks that read the losses of each batch but no weights."""
 
 
 class StoreWeights(keras.callbacks.Callback):
-    """First in the list of callbacks: before any of them runs, the networks have their newest weights.
+    """The first callback, which gives the networks their newest weights before other callbacks run.
 
-    A callback may also change weights: the next step reads them again.
+    Callbacks may also change weights, which the next step uses.
     """
 
     def _store(self, *_, **__):
@@ -19,14 +19,14 @@ class StoreWeights(keras.callbacks.Callback):
 
 
 class StoreWeightsEveryBatch(StoreWeights):
-    """The same, and after every batch."""
+    """As `StoreWeights`, and after each batch too."""
 
     def on_train_batch_end(self, batch, logs=None):
         self.model.sync_weights()
 
 
 def synced(callbacks) -> list:
-    """The callbacks of `fit` with one before them that stores weights; at every batch if any of them looks so often."""
+    """Add a callback that stores weights before others, after each batch if any of them has a hook for batches."""
     given = list(keras.tree.flatten(callbacks)) if callbacks else []
     often = any(_looks_at_batches(callback) for callback in given)
     return [StoreWeightsEveryBatch() if often else StoreWeights(), *given]

@@ -1,4 +1,4 @@
-"""Counters that steps move and the host reads now and then."""
+"""Counters that steps increase and the host reads from time to time."""
 
 import keras
 import numpy as np
@@ -8,10 +8,13 @@ from kgan.gan import replicas
 
 
 class Tally:
-    """Counts, one for each of `size` things; each replica has its own, reading gives their mean.
+    """A vector of counters. Each replica has its own, and `mean` returns their mean.
 
-    Neither Keras nor a checkpoint sees it: reading it takes all workers, and one alone must be able to save and
-    restore.
+    Keras and checkpoints do not track it, because reading it needs all workers, and a single worker must be able to
+    save and restore.
+
+    Args:
+        size: number of counters.
     """
 
     def __init__(self, size: int):
@@ -20,13 +23,13 @@ class Tally:
         )
 
     def add(self, flags: list[tf.Tensor]) -> None:
-        """One more of those whose flag, a bool scalar, is set; in a step."""
+        """Increase the counters whose flag, a bool scalar, is true. Call it in a step."""
         self._counts.assign_add(tf.cast(tf.stack(flags), tf.float32))
 
     def clear(self) -> None:
-        """All to zero, outside of steps."""
+        """Set all counters to zero. Call it outside of steps."""
         self._counts.assign(tf.zeros_like(self._counts.value))
 
     def mean(self) -> np.ndarray:
-        """float32 [size], outside of steps."""
+        """The mean over the replicas, float32 [size]. Call it outside of steps."""
         return np.asarray(self._counts.value) / replicas.count()

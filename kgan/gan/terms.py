@@ -1,4 +1,4 @@
-"""The generator's loss: its terms, by name or as functions, and their weights."""
+"""The weighted terms of the generator's loss."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,21 +10,21 @@ from kgan.gan.serialization import deserialized, serialized
 
 
 class Terms:
-    """Weighted terms of a generator's loss.
+    """The weighted terms of a generator's loss.
 
     Args:
-        weights: {name in `kgan.kinds.TERMS`, or function of `LossInputs` -> scalar: weight}. Terms of weight 0 are left
-            out.
-        adversarial: add "adversarial" with weight 1 where its weight is not given.
+        weights: {term: weight}. A term is a name in `kgan.kinds.TERMS` or a function from `LossInputs` to a scalar.
+            Terms with weight 0 are left out.
+        adversarial: whether to add "adversarial" with weight 1 if it has no weight.
 
     Attributes:
-        weights: {name: weight} of the terms that are left.
-        requires: what they require of the GAN.
-        inputs: attributes of `LossInputs` that they read; what a function reads is not known.
-        mix_pictures: whether a term is no mean over pictures.
+        weights: the weights by the name of the term.
+        requires: requirements of the terms on the GAN.
+        inputs: attributes of `LossInputs` that named terms read. Those of functions are unknown.
+        mix_pictures: whether a term is not a mean over pictures.
 
     Raises:
-        ValueError: for an unknown name, two terms of one name, or a negative weight.
+        ValueError: if a name is unknown, two terms have the same name, or a weight is negative.
     """
 
     def __init__(self, weights: Mapping, adversarial: bool):
@@ -43,22 +43,22 @@ class Terms:
         self.mix_pictures = any(row.mixes_pictures for row in rows if row)
 
     def __call__(self, inputs: LossInputs) -> dict[str, tf.Tensor]:
-        """{"name_loss": weighted term}."""
+        """The weighted terms, {"name_loss": scalar}."""
         return {f"{name}_loss": weight * self._functions[name](inputs) for name, weight in self.weights.items()}
 
     def check(self, provided: set[str]) -> None:
-        """Raise ValueError for a term that requires what is not `provided`."""
+        """Raise ValueError for a term with a requirement that is not in `provided`."""
         for row in map(_row, self.given):
             if row and self.given[row.name] and (lacking := sorted(row.requires - provided)):
                 raise ValueError(f"Term {row.name} requires {', '.join(lacking)}, which this GAN does not have.")
 
     def get_config(self) -> list:
-        """[[name or serialized function, weight], ...]."""
+        """The terms as [[name or serialized function, weight], ...]."""
         return [[serialized(term), weight] for term, weight in self.given.items()]
 
 
 def from_config(config: list) -> dict:
-    """The argument `terms` from `Terms.get_config()`."""
+    """The argument `weights` from the result of `Terms.get_config()`."""
     return {deserialized(term): weight for term, weight in config}
 
 
@@ -71,7 +71,7 @@ def _function(term) -> Callable[[LossInputs], tf.Tensor]:
 
 
 def _row(term) -> kinds.Term | None:
-    """The row of a named term; None of a function."""
+    """The row of a named term, or None for a function."""
     if not isinstance(term, str):
         return None
     if term not in kinds.TERMS:
@@ -81,7 +81,7 @@ def _row(term) -> kinds.Term | None:
 
 
 def _checked(term, weight: float) -> bool:
-    """Whether the term has a weight; ValueError for one that cannot be."""
+    """Whether the weight is not 0. Raises ValueError if the term or the weight is not valid."""
     if not (isinstance(term, str) or callable(term)):
         raise ValueError(f"`terms` should hold names, or functions of LossInputs. Received: {term!r}")
     if not 0 <= weight < float("inf"):

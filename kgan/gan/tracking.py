@@ -1,8 +1,8 @@
-"""Makes tf.train.Checkpoint see all of a Keras model.
+"""Makes tf.train.Checkpoint track all variables of a Keras model.
 
-Keras 3.15 tracks layers that are attributes, and those in an attribute's list only for a SavedModel. A checkpoint of a
-subclassed model that keeps its blocks in a list is written without their weights and restored without an error, past
-`assert_existing_objects_matched()` too: what is not seen cannot be missed.
+Keras 3.15 tracks layers that are attributes, but layers in lists only for a SavedModel. The checkpoint of a subclassed
+model with its blocks in a list is written without their weights and restored without an error, even with
+`assert_existing_objects_matched()`, which checks only tracked variables.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,16 @@ import tensorflow as tf
 
 
 def checkpoint(**roots: keras.Model | tf.Module | tf.Variable) -> tf.train.Checkpoint:
-    """`tf.train.Checkpoint(**roots)`, layers in lists and dicts included.
+    """Make a `tf.train.Checkpoint` that includes layers in lists and dicts.
 
-    Raises ValueError when a variable of a Keras model among the roots would still be left out.
+    Args:
+        **roots: the objects to save, by name.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        ValueError: if a variable of a Keras model would be missing.
     """
     for root in roots.values():
         track_collections(root)
@@ -26,7 +33,12 @@ def checkpoint(**roots: keras.Model | tf.Module | tf.Variable) -> tf.train.Check
 
 
 def track_collections(root: object, seen: set[int] | None = None) -> None:
-    """Give every layer below `root` a checkpoint dependency, `name_0`, on each trackable in its lists and dicts."""
+    """Add checkpoint dependencies, such as `name_0`, on all objects in lists and dicts of the layers of `root`.
+
+    Args:
+        root: a layer or module.
+        seen: ids of objects that are done.
+    """
     seen = set() if seen is None else seen
     if id(root) in seen:
         return
@@ -36,14 +48,14 @@ def track_collections(root: object, seen: set[int] | None = None) -> None:
         if in_collection:
             root._track_trackable(value, name, overwrite=True)
         attribute, separator, key = name.partition("_") if in_collection else (name, "", "")
-        if attribute in former:  # one object under two names: what older checkpoints call it is found too
+        if attribute in former:  # a second name for the object, so that older checkpoints can be read
             root._track_trackable(value, former[attribute] + separator + key, overwrite=True)
         if isinstance(value, keras.Layer | tf.Module):
             track_collections(value, seen)
 
 
 def _trackables(root: object) -> Iterator[tuple[str, object, bool]]:
-    """(name, value, whether it sits in a collection) of the trackables that are attributes of `root`."""
+    """(name, value, whether it is in a collection) of the trackable attributes of `root`."""
     for name, value in vars(root).items():
         if name.startswith("_"):
             continue
@@ -55,7 +67,7 @@ def _trackables(root: object) -> Iterator[tuple[str, object, bool]]:
 
 
 def untracked(root: object) -> list[str]:
-    """Paths of the Keras variables of `root` that a checkpoint of it would leave out."""
+    """The paths of Keras variables of `root` that are missing in its checkpoint."""
     seen = {id(each) for each in tf.train.TrackableView(root).descendants()}
     layers = [root] if isinstance(root, keras.Layer) else [v for v in vars(root).values() if isinstance(v, keras.Layer)]
     variables = [variable for layer in layers for variable in layer.variables]

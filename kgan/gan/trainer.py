@@ -1,4 +1,4 @@
-"""A keras.Model of two players, whose weights are flat while it trains. Nobody sees them stale."""
+"""A `keras.Model` of two players, whose weights are stored in flat variables during training."""
 
 import functools
 import inspect
@@ -17,16 +17,17 @@ Losses = dict[str, tf.Tensor]
 
 
 class PlayersModel(keras.Model):
-    """Two players and a moving average behind the calls of `keras.Model`.
+    """A `keras.Model` with two players and a moving average.
 
-    While it trains, each player's weights are one flat variable (`Player`). The networks' own weights are brought up to
-    date (`sync_weights`) before any callback of `fit` can see them, and at the end of `fit` and `train_on_batch`. What
-    a callback or a user changes in them is taken over (`load_flat`) by the next step.
+    During training, the weights of each player are one flat variable (`Player`). The weights of the networks are
+    updated from it (`sync_weights`) before any callback of `fit` can read them, and at the end of `fit` and
+    `train_on_batch`. The next step uses changes that a callback or a user makes to them (`load_flat`).
 
     A subclass calls `_set_networks` in `build`.
 
     Attributes:
-        generator_optimizer, discriminator_optimizer: those of `compile`, with their state once the networks are built.
+        generator_optimizer: optimizer of the generators, with its state after the networks are built.
+        discriminator_optimizer: optimizer of the discriminators.
     """
 
     def __init__(self, name: str | None):
@@ -60,14 +61,15 @@ class PlayersModel(keras.Model):
         """Choose the optimizers.
 
         Args:
-            generator_optimizer, discriminator_optimizer: Keras optimizers; or "adam", "adamw", "rmsprop" or "sgd" with
-                a learning rate of 2e-4 and a momentum that suits GANs (`kgan.gan.optimizers`).
-            jit_compile: Compile the step by XLA. "auto": where there is a GPU.
-            run_eagerly: Run steps without tf.function, to debug them.
-            steps_per_execution: Updates in one call of the compiled function.
+            generator_optimizer: a Keras optimizer, or "adam", "adamw", "rmsprop" or "sgd" with a learning rate of 2e-4
+                and a momentum for GANs (`kgan.gan.optimizers`).
+            discriminator_optimizer: likewise for the discriminators.
+            jit_compile: whether to compile the step with XLA. "auto" means on a GPU.
+            run_eagerly: whether to run steps without tf.function, to debug them.
+            steps_per_execution: number of updates in one call of the compiled function.
 
         Raises:
-            ValueError: for one optimizer given twice.
+            ValueError: if both optimizers are the same object.
         """
         given = make_optimizer(generator_optimizer), make_optimizer(discriminator_optimizer)
         if given[0] is given[1]:
@@ -80,14 +82,14 @@ class PlayersModel(keras.Model):
             steps_per_execution=steps_per_execution,
         )
         self.generator_optimizer, self.discriminator_optimizer = (_scaling(one, self.half) for one in given)
-        self.optimizer = self.generator_optimizer  # LearningRateScheduler and its kind change the rate of this one
+        self.optimizer = self.generator_optimizer  # callbacks such as LearningRateScheduler change the rate of this one
         self.train_function = self.test_function = self.predict_function = None
         if self.built:
             self._attach_optimizers()
 
     @property
     def half(self) -> bool:
-        """Whether networks compute in float16, whose small gradients vanish unless the loss is scaled."""
+        """Whether networks compute in float16, in which small gradients vanish unless the loss is scaled."""
         raise NotImplementedError
 
     def _attach_optimizers(self) -> None:
@@ -108,21 +110,22 @@ class PlayersModel(keras.Model):
         self.compile(**{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()})
 
     def shorten_schedule(self, steps: int) -> None:
-        """Let the learning rates reach zero at step `steps`, where they decay."""
+        """Make decaying learning rates reach zero at step `steps`."""
         for player in self._players:
             shorten_schedule(player.optimizer, steps)
 
     # --- fit ------------------------------------------------------------------------------------------------------
 
     def fit(self, *args, **kwargs):
-        """As `keras.Model.fit`, on batches {"content": [N, H, W, C], "style": [N, H, W, C]} in [-1, 1].
+        """Train as `keras.Model.fit`.
 
-        `validation_data` are batches {"content"}, or {"content", "truth"} of pairs.
+        The data are batches {"content": [N, H, W, C], "style": [N, H, W, C]} in [-1, 1]. `validation_data` are batches
+        {"content"}, or {"content", "truth"} for pairs.
         """
         given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
         self._build_for(given.arguments.get("x"))
         if isinstance(given.arguments.get("x"), tf.data.Dataset):
-            given.arguments["shuffle"] = False  # it cannot be, and Keras warns
+            given.arguments["shuffle"] = False  # Keras cannot shuffle a data set and warns
         callbacks = given.arguments.get("callbacks")
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             given.arguments["callbacks"] = synced(callbacks)
@@ -132,7 +135,7 @@ class PlayersModel(keras.Model):
             self.sync_weights()
 
     def train_on_batch(self, x, *args, **kwargs):
-        """As `keras.Model.train_on_batch`."""
+        """Train on one batch as `keras.Model.train_on_batch`."""
         self._build_for(x)
         try:
             return super().train_on_batch(x, *args, **kwargs)
@@ -140,12 +143,12 @@ class PlayersModel(keras.Model):
             self.sync_weights()
 
     def evaluate(self, x=None, *args, **kwargs):
-        """As `keras.Model.evaluate`, on batches {"content"} or {"content", "truth"}."""
+        """Evaluate as `keras.Model.evaluate`, on batches {"content"} or {"content", "truth"}."""
         self._build_for(x)
         return super().evaluate(x, *args, **kwargs)
 
     def _build_for(self, x) -> None:
-        """Build networks whose shapes were not known, by the shape of the pictures."""
+        """Build the networks for the shape of the pictures, if they are not built."""
         if self.built:
             return
         shape = batch_shape(x)
@@ -156,10 +159,10 @@ class PlayersModel(keras.Model):
             self.build(shape)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: all is built. Keras' own would fetch a batch for it, and fails on one of several workers."""
+        """Do nothing, because all is built. Keras' method would fetch a batch, and fails on one of several workers."""
 
     def make_train_function(self, force: bool = False) -> None:
-        """As Keras', for steps that begin with the networks' weights as they are."""
+        """Make the train function, whose first step loads the networks' weights into the flat variables."""
         if self.train_function is not None and not force:
             return
         step = self._make_function(self.train_step)
@@ -174,11 +177,11 @@ class PlayersModel(keras.Model):
         self.train_function = train
 
     def _make_function(self, step_function):
-        """A function: iterator over batches -> the logs of one step on the next of them, this worker's first replica's.
+        """A function from an iterator over batches to the logs of one step, of this worker's first replica.
 
-        Keras' own wraps the logs in an Optional and asks whether it has a value: each step, the host waits for the
-        device. It also reduces the logs over all workers and fails on scalars; a worker needs no other's logs. It is
-        used where one call makes several steps.
+        Keras' function wraps the logs in an Optional and reads whether it has a value, so that the host waits for the
+        device in each step. It also reduces the logs over all workers and fails for scalars, although a worker does not
+        need the logs of others. It is used only if one call makes several steps.
         """
         strategy = self.distribute_strategy
 
@@ -205,16 +208,16 @@ class PlayersModel(keras.Model):
         return function
 
     def sync_weights(self) -> None:
-        """Bring the networks and the stylist up to date, if steps have been made since."""
+        """Update the weights of the networks and of the stylist, if there were steps since the last update."""
         if self._flat_is_newer:
             self.store_flat()
 
     def load_flat(self) -> None:
-        """Before calls of `train_step` outside of `fit`: copy the networks' weights into the flat variables."""
+        """Copy the networks' weights into the flat variables. Call it before `train_step` outside of `fit`."""
         self._each("load_flat")
 
     def store_flat(self) -> None:
-        """After calls of `train_step` outside of `fit`: copy the flat variables into the networks and the stylist."""
+        """Copy the flat variables into the networks and the stylist. Call it after `train_step` outside of `fit`."""
         self._each("store_flat")
         self._flat_is_newer = False
 
@@ -226,7 +229,7 @@ class PlayersModel(keras.Model):
     # --- one update -----------------------------------------------------------------------------------------------
 
     def _update(self, player: Player, compute: Callable[[], tuple[Losses, object]]):
-        """One update of a player: gradients of the sum of `compute()`'s losses. Returns (losses, its other result)."""
+        """Update a player with the gradients of the sum of `compute()`'s losses. Returns its two results."""
         work = functools.partial(self._gradient, player, compute)
         if self._compiles_in_replicas:
             # One program for each replica: a shared one would read the first replica's variables.
@@ -238,7 +241,7 @@ class PlayersModel(keras.Model):
         return parts, extra
 
     def _gradient(self, player: Player, compute):
-        """(losses, `compute`'s other result, flat gradient, new values of the state); changes no variable."""
+        """The losses, `compute`'s other result, the flat gradient and new values of the state. No variable changes."""
         values = player.values()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
@@ -251,28 +254,28 @@ class PlayersModel(keras.Model):
         return parts, extra, joined(gradients), state
 
     def _reading(self, values: dict) -> keras.StatelessScope:
-        """Networks called inside use the players' flat weights, or `values` of a player; their state is not changed."""
+        """A context in which networks use the flat weights of the players, or `values`. Their state does not change."""
         mapping = []
         for player in self._players:
             mapping += zip(player.weights, values.get(player) or player.values(), strict=True)
         return keras.StatelessScope(state_mapping=mapping)
 
     def _state(self) -> list:
-        """What a forward pass changes: statistics of norms, vectors of spectral norms."""
+        """Variables that a forward pass changes: statistics of norms, and vectors of spectral norms."""
         return [v for player in self._players for network in player.networks for v in network.non_trainable_variables]
 
     @property
     def _compiles_in_replicas(self) -> bool:
-        """Under tf.distribute, XLA can compile what needs no exchange with other replicas."""
+        """Whether XLA can compile the step on each replica, because no exchange with other replicas is needed."""
         return self._jit and replicas.count() > 1 and not self._mixes_pictures()
 
     def _mixes_pictures(self) -> bool:
-        """Whether a loss of one picture depends on the others in its batch."""
+        """Whether the loss of a picture depends on the others in its batch."""
         raise NotImplementedError
 
 
 def _scaling(optimizer: keras.optimizers.Optimizer, half: bool) -> keras.optimizers.Optimizer:
-    """The optimizer, with loss scaling for float16: Keras wraps only the optimizer given to its own `compile`."""
+    """The optimizer with loss scaling for float16. Keras adds it only to the optimizer of its own `compile`."""
     if not half or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer
     return keras.optimizers.LossScaleOptimizer(optimizer)

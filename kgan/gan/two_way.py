@@ -1,4 +1,4 @@
-"""Two generators, content -> style and back, each with a discriminator."""
+"""GANs with two generators, from content to style and back, and a discriminator for each."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -15,15 +15,15 @@ from kgan.networks import FeatureExtractor
 
 @keras.saving.register_keras_serializable("kgan")
 class TwoWay(GAN):
-    """Recipe cyclegan: a picture that is translated to the style and back should be the picture again.
+    """A GAN with cycle consistency: a picture that is translated to the style and back should be the same picture.
 
     Args:
-        generator: content -> style, as in `OneWay`.
-        discriminator: of style pictures, as in `OneWay`.
-        backward_generator: style -> content. Default: a new network like `generator`.
-        content_discriminator: of content pictures. Default: a new network like `discriminator`.
-        image_pool: past stylized pictures that the discriminators see again; 0 for none. The training's pictures must
-            have one size.
+        generator: generator from content to style, as in `OneWay`.
+        discriminator: discriminator of style pictures, as in `OneWay`.
+        backward_generator: generator from style to content. Default: a new network like `generator`.
+        content_discriminator: discriminator of content pictures. Default: a new network like `discriminator`.
+        image_pool: number of past stylized pictures that the discriminators can see again; 0 for none. All training
+            pictures must have the same size.
 
     The other arguments are those of `OneWay`.
 
@@ -89,7 +89,7 @@ class TwoWay(GAN):
         return super()._can_be_built() and not self.image_pool
 
     def build(self, input_shape: tuple | None) -> None:
-        """As `GAN.build`; the pools need `input_shape` (N, H, W, C) with N pictures of a step over all replicas."""
+        """Build as `GAN.build`. The pools need `input_shape` (N, H, W, C), with N pictures per step on all replicas."""
         if self.image_pool and self.style_pool is None:
             count, *picture_shape = input_shape
             self.style_pool, self.content_pool = (
@@ -102,7 +102,7 @@ class TwoWay(GAN):
         return {"input_shape": self._pool_shape if self.image_pool else None}
 
     def train_step(self, batch: dict) -> dict:
-        """One update of both players; returns the mean losses since the last reset."""
+        """Update both players once. Returns the mean losses since the last reset."""
         content, style = batch["content"], batch["style"]
         of_generators, fakes = self._update(self.generator_player, lambda: self._of_generators(content, style))
         shown = self._from_pools(*(tf.stop_gradient(fake) for fake in fakes))
@@ -112,7 +112,7 @@ class TwoWay(GAN):
         return self._finish_step({**of_discriminators, **of_generators})
 
     def test_step(self, batch: dict) -> dict:
-        """SSIM, PSNR and MSE of the stylist and of the way back, on {"content"}."""
+        """SSIM, PSNR and MSE of the stylist's results and of the cycled pictures to "content"."""
         content = batch["content"]
         fake = self.stylist(self._with_noise(content, content, Draw.TEST_NOISE), training=False)
         back = self.backward_generator(self._with_noise(fake, fake, Draw.BACKWARD_TEST_NOISE), training=False)

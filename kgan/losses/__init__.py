@@ -1,6 +1,6 @@
-"""Losses: pure functions of tensors -> float32 scalars, means over all elements. Pictures are in [-1, 1].
+"""Losses: pure functions from tensors to float32 scalars, which are means over all elements.
 
-Losses of float64 tensors are in float64.
+Pictures are in [-1, 1]. Losses of float64 tensors are float64.
 """
 
 import dataclasses
@@ -35,7 +35,19 @@ __all__ = [
 
 
 def adversarial_loss(loss: str | tuple | AdversarialLoss) -> AdversarialLoss:
-    """A pair of adversarial losses from a name in `kgan.kinds.ADVERSARIAL`, or from the two functions.
+    """Make a pair of adversarial losses.
+
+    Args:
+        loss: a name in `kgan.kinds.ADVERSARIAL`, a pair of functions (discriminator's, generator's), or an
+            `AdversarialLoss`.
+
+    Returns:
+        The pair.
+
+    Raises:
+        ValueError: if the name is unknown or the argument is not a pair.
+
+    Example:
 
     >>> import numpy as np
     >>> float(adversarial_loss("hinge").generator(np.array([1.0, 3.0])))

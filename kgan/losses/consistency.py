@@ -1,4 +1,4 @@
-"""Losses that compare pictures pixel by pixel: [N, H, W, C] -> float32 scalar."""
+"""Losses that compare pictures pixel by pixel. Pictures are [N, H, W, C] in [-1, 1], losses float32 scalars."""
 
 from keras import ops
 
@@ -8,13 +8,30 @@ from kgan.precision import precise
 
 @TERMS.add("pixel", help="L1 distance to the reference", inputs=("reference", "fake"))
 def pixel_loss(expected, got):
-    """E|expected - got|: the L1 distance, which blurs less than L2 (pix2pix, https://arxiv.org/abs/1611.07004)."""
+    """E|expected - got|, the L1 distance, which gives sharper pictures than L2.
+
+    Args:
+        expected: pictures [N, H, W, C].
+        got: pictures [N, H, W, C].
+
+    Returns:
+        A float32 scalar.
+
+    Reference: [pix2pix](https://arxiv.org/abs/1611.07004).
+    """
     return ops.mean(ops.abs(precise(expected) - precise(got)))
 
 
 @TERMS.add("cycle", help="L1 distance after both generators (two_way)", inputs=("content", "cycled"))
 def cycle_loss(content, cycled):
-    """L1 between a picture and its translation there and back: F(G(x)) should be x.
+    """L1 distance of a picture to its translation to the style and back: F(G(x)) should be x.
+
+    Args:
+        content: pictures [N, H, W, C].
+        cycled: the pictures after both generators, [N, H, W, C].
+
+    Returns:
+        A float32 scalar.
 
     Reference: [CycleGAN](https://arxiv.org/abs/1703.10593).
     """
@@ -23,13 +40,29 @@ def cycle_loss(content, cycled):
 
 @TERMS.add("identity", help="L1 distance of a restyled style picture to itself", inputs=("style", "identity"))
 def identity_loss(style, identity):
-    """L1 between a picture that already has the style and its stylized version: G(y) should be y (CycleGAN, 5.2)."""
+    """L1 distance of a style picture to its stylized version: G(y) should be y.
+
+    Args:
+        style: style pictures [N, H, W, C].
+        identity: restyled style pictures [N, H, W, C].
+
+    Returns:
+        A float32 scalar.
+
+    Reference: section 5.2 of [CycleGAN](https://arxiv.org/abs/1703.10593).
+    """
     return pixel_loss(style, identity)
 
 
 @TERMS.add("total_variation", help="differences between neighbouring pixels", inputs=("fake",))
 def total_variation_loss(pictures):
-    """E|difference to the pixel below| + E|difference to the pixel to the right|; 0 for flat pictures.
+    """E|difference to the pixel below| + E|difference to the pixel to the right|.
+
+    Args:
+        pictures: [N, H, W, C].
+
+    Returns:
+        A float32 scalar; 0 for flat pictures.
 
     Reference: [Rudin et al.](https://doi.org/10.1016/0167-2789(92)90242-F), the anisotropic form.
     """
@@ -41,16 +74,24 @@ def total_variation_loss(pictures):
 
 @TERMS.add(
     "smoothness",
-    help="patches of colour where the reference has an even ground",
+    help="patches of colour where the reference is even",
     inputs=("reference_crop", "fake_crop"),
 )
 def smoothness_loss(content, got, cell: int = 8, slope: float = 10.0):
     """E[|step of `got`| * exp(-slope * |step of `content`|)] between the mean colours of neighbouring cells.
 
-    Large where a flat ground is cut into patches that the content does not have. Patterns finer than a cell, as brush
-    strokes, cost nothing, nor do steps at the content's own edges: at a step of 0.1, in the range [-1, 1], `slope` 10
-    leaves a third. Steps down and to the right are added up; 0 for flat pictures. A cell is `cell` pixels wide, or half
-    of a smaller picture.
+    It is large if a flat area has patches that the content does not have. Patterns finer than a cell, such as brush
+    strokes, have no cost. Steps at edges of the content have a lower cost: a third for a step of 0.1, with pictures in
+    [-1, 1] and a `slope` of 10. Steps down and to the right are added.
+
+    Args:
+        content: pictures [N, H, W, C].
+        got: stylized pictures [N, H, W, C].
+        cell: side of a cell in pixels. It is at most half of the picture.
+        slope: how fast the cost decreases with the step of the content.
+
+    Returns:
+        A float32 scalar; 0 for flat pictures.
 
     Reference: edge-aware smoothness of disparities, [Godard et al.](https://arxiv.org/abs/1609.03677), on means.
     """

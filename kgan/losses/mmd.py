@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy (MMD): a distance between the distributions of two samples."""
+"""Maximum mean discrepancy (MMD), a distance between the distributions of two samples."""
 
 from collections.abc import Sequence
 
@@ -17,17 +17,29 @@ SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
     mixes_pictures=True,
 )
 def mmd(real, fake, scales: Sequence[float] = SCALES, unbiased: bool = False):
-    """Squared MMD of embeddings [N, D] and [M, D]: E k(x, x') + E k(y, y') - 2 E k(x, y) -> float32 scalar.
+    """Squared MMD of two samples: E k(x, x') + E k(y, y') - 2 E k(x, y).
 
-    k is the mean of Gaussian kernels exp(-|a - b|^2 / (2 s m)), s in `scales`, where m is the mean squared distance
-    between all rows of both samples, taken as a constant: the kernels then fit embeddings of any size, and an R that
+    k is the mean of Gaussian kernels exp(-|a - b|^2 / (2 s m)) over s in `scales`, where m is the mean squared distance
+    between all rows of both samples, without gradient. So the kernels fit embeddings of any scale, and a network that
     is trained to maximise the MMD gains nothing by scaling its output.
 
-    The biased form (default) is at least 0 and finite for N = M = 1. The unbiased one leaves out the pairs of a row
-    with itself, so that equal distributions give 0 on average; it needs N, M >= 2.
+    The biased form is at least 0 and finite for N = M = 1. The unbiased form leaves out the pairs of a row with itself,
+    so that equal distributions give 0 on average.
 
-    Memory: (N + M)^2 * D numbers; differences are taken before squaring, since |a|^2 + |b|^2 - 2ab is wrong, and can
-    be negative, for near neighbours far from the origin.
+    It needs memory for (N + M)^2 * D numbers. Differences are taken before they are squared, because
+    |a|^2 + |b|^2 - 2ab is inexact, and can be negative, for near rows far from the origin.
+
+    Args:
+        real: embeddings [N, D].
+        fake: embeddings [M, D].
+        scales: scales of the kernels.
+        unbiased: whether to compute the unbiased form.
+
+    Returns:
+        A float32 scalar.
+
+    Raises:
+        ValueError: if N or M is below 2 for the unbiased form.
 
     Reference: [A Kernel Two-Sample Test](https://jmlr.org/papers/v13/gretton12a.html).
     """
@@ -41,14 +53,14 @@ def mmd(real, fake, scales: Sequence[float] = SCALES, unbiased: bool = False):
 
 
 def _kernel(rows, scales):
-    """[R, D] -> [R, R], 1 on the diagonal."""
+    """The kernel of all pairs of rows [R, D]: [R, R] with 1 on the diagonal."""
     squared = ops.sum(ops.square(rows[:, None] - rows[None]), axis=-1)
-    typical = ops.stop_gradient(ops.mean(squared)) + 1e-12  # all rows equal: 0 / 1e-12, not 0 / 0
+    typical = ops.stop_gradient(ops.mean(squared)) + 1e-12  # avoids 0 / 0 for equal rows
     return ops.mean(ops.stack([ops.exp(-squared / (2.0 * scale * typical)) for scale in scales]), axis=0)
 
 
 def _mean_within(kernel, unbiased: bool):
-    """Mean over the pairs of one sample."""
+    """The mean over the pairs of one sample."""
     if not unbiased:
         return ops.mean(kernel)
     count = kernel.shape[0]

@@ -1,4 +1,4 @@
-"""Perceptual losses: SSIM, pretrained features, Gram matrices. Float32 scalars."""
+"""Perceptual losses: SSIM, pretrained features and Gram matrices. All are float32 scalars."""
 
 from collections.abc import Sequence
 
@@ -14,22 +14,29 @@ WINDOW, SIGMA = 11, 1.5  # of the SSIM paper's Gaussian window, in pixels
 
 @TERMS.add("ssim", help="1 - SSIM to the reference", inputs=("reference", "fake"))
 def ssim_loss(expected, got):
-    """1 - mean SSIM of pictures [N, H, W, C] in [-1, 1], H and W known; 0 for equal ones, 2 at most.
+    """1 - mean SSIM of pictures.
 
-    Gaussian window of 11x11 as in the paper, or as large as a smaller picture; the mean is over all places where the
-    window fits, channels and pictures. The variances are not under a root and the constants keep denominators away
-    from zero, so that flat pictures have finite gradients.
+    The Gaussian window is 11x11 as in the paper, or as large as a smaller picture. The mean is over all positions at
+    which the window fits, over channels and pictures. Flat pictures have finite gradients, because there is no square
+    root of variances and the constants keep denominators above zero.
+
+    Args:
+        expected: pictures [N, H, W, C] in [-1, 1], with static H and W.
+        got: pictures of the same shape.
+
+    Returns:
+        A float32 scalar: 0 for equal pictures, at most 2.
 
     Reference: [SSIM](https://doi.org/10.1109/TIP.2003.819861).
     """
-    # Of light in [0, 1], as the metric: about a gray of 0, slightly darker and slightly lighter would be opposites.
+    # In [0, 1], as for the metric. Around 0, slightly darker and slightly lighter pictures would have opposite signs.
     return 1.0 - ops.mean(_ssim_map((precise(expected) + 1.0) / 2.0, (precise(got) + 1.0) / 2.0))
 
 
 def _ssim_map(x, y):
-    """SSIM of pictures in [0, 1] at every place where the window fits, for each channel."""
+    """SSIM of pictures in [0, 1] at all positions at which the window fits, for each channel."""
     luminance_constant, contrast_constant = 0.01**2, 0.03**2
-    # Moments about a common value near the mean lose fewer digits: the picture's own mean, which SSIM adds back.
+    # Moments around a common value near the mean lose fewer digits. The means are added again below.
     shift = ops.stop_gradient(ops.mean((x + y) / 2.0, axis=(1, 2), keepdims=True))
     x, y = x - shift, y - shift
     blurred = _blur(ops.concatenate([x, y, x * x, y * y, x * y], axis=-1))
@@ -42,7 +49,7 @@ def _ssim_map(x, y):
 
 
 def _blur(maps):
-    """Each channel of [N, H, W, C] averaged by the Gaussian window, where it fits, rows and columns apart."""
+    """Average each channel of [N, H, W, C] with the Gaussian window where it fits, first columns and then rows."""
     height, width, channels = maps.shape[1:]
     for kernel in (gaussian(height)[:, None], gaussian(width)[None, :]):
         kernel = np.repeat(kernel[..., None, None], channels, axis=2)  # [h, w, C, 1]
@@ -51,7 +58,7 @@ def _blur(maps):
 
 
 def gaussian(side: int) -> np.ndarray:
-    """The window along a side of that many pixels: float64, sum 1."""
+    """The window along a side of that many pixels, float64 with sum 1."""
     size = min(WINDOW, side)
     distances = np.arange(size) - (size - 1) / 2
     weights = np.exp(-(distances**2) / (2 * SIGMA**2))
@@ -62,15 +69,30 @@ def gaussian(side: int) -> np.ndarray:
     "features", help="distance to the reference in a pretrained network", inputs=("reference_features", "fake_features")
 )
 def feature_loss(expected: Sequence, got: Sequence):
-    """Mean absolute difference of feature maps, averaged over the layers; two lists of [N, h, w, c].
+    """Mean absolute difference of feature maps, averaged over layers.
 
-    Absolute, not squared, as in pix2pixHD (https://arxiv.org/abs/1711.11585): single large activations would rule.
+    It is not squared, because single large activations would dominate.
+
+    Args:
+        expected: feature maps, a list of [N, h, w, c] by layer.
+        got: feature maps of the same shapes.
+
+    Returns:
+        A float32 scalar.
+
+    Reference: [pix2pixHD](https://arxiv.org/abs/1711.11585).
     """
     return _mean_over_layers(lambda x, y: ops.mean(ops.abs(x - y)), expected, got)
 
 
 def gram_matrix(maps):
-    """Products of all pairs of features, averaged over the places: [N, H, W, C] -> [N, C, C].
+    """Products of all pairs of features, averaged over positions.
+
+    Args:
+        maps: feature maps [N, H, W, C].
+
+    Returns:
+        float32 [N, C, C].
 
     Reference: [Gatys et al.](https://arxiv.org/abs/1508.06576).
     """
@@ -80,9 +102,15 @@ def gram_matrix(maps):
 
 
 def mean_gram(maps):
-    """[N, H, W, C] -> [C, C], the Gram matrix of a whole batch.
+    """The mean Gram matrix of a batch.
 
-    Over the batch, since matching each picture alone would give it every colour of the style: yellow in a blue sky.
+    A loss on the matrix of each picture would give it all colours of the style, such as yellow in a blue sky.
+
+    Args:
+        maps: feature maps [N, H, W, C].
+
+    Returns:
+        float32 [C, C].
     """
     return ops.mean(gram_matrix(maps), axis=0)
 
@@ -94,7 +122,15 @@ def mean_gram(maps):
     mixes_pictures=True,
 )
 def gram_loss(style: Sequence, got: Sequence):
-    """Mean squared difference of Gram matrices, averaged over the layers; two lists of `mean_gram`."""
+    """Mean squared difference of Gram matrices, averaged over layers.
+
+    Args:
+        style: results of `mean_gram` by layer.
+        got: results of `mean_gram` by layer.
+
+    Returns:
+        A float32 scalar.
+    """
     return _mean_over_layers(lambda x, y: ops.mean(ops.square(x - y)), style, got)
 
 

@@ -1,4 +1,4 @@
-"""Networks: Keras models with explicit arguments. Pictures are float32 [N, H, W, C] in [-1, 1]."""
+"""Networks as Keras models with explicit arguments. Pictures are float32 [N, H, W, C] in [-1, 1]."""
 
 from kgan.networks.discriminators import (
     ArticleDiscriminator,

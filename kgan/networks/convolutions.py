@@ -1,4 +1,4 @@
-"""Convolutions that give what Keras' give, but in forms that train faster; weights are Keras' own. Maps are NHWC."""
+"""Convolutions with the results and weights of Keras' layers that train faster. Maps are NHWC."""
 
 import keras
 import numpy as np
@@ -7,17 +7,17 @@ import tensorflow as tf
 from kgan.precision import precise
 
 FEW = 8
-"""Matrix units work on channels by eights: below that, most of their work is lost."""
+"""Matrix units process channels in groups of eight. With fewer channels, they are mostly idle."""
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class ThinConv2D(keras.layers.Conv2D):
-    """`Conv2D` (stride 1, "valid"), faster on GPUs where pictures go in or out: with few channels on one side.
+    """A `Conv2D` with stride 1 and padding "valid" that is faster on GPUs for few input or output channels.
 
-    While training on GPUs, the kernel's columns become channels: shifted copies of a thin input side by side, or a thin
-    output taken apart into one map for each column, which are then shifted and summed. Same products, same sums. On one
-    H100 (16 x 256x256, bfloat16, 7x7, with gradients) 64 -> 3 took 0.54 ms instead of 2.69, 3 -> 64 0.56 instead of
-    1.86. On a CPU it is slower.
+    For training on GPUs, the columns of the kernel become channels. With few input channels, shifted copies of the
+    input are concatenated. With few output channels, there is a map for each column, and the maps are shifted and
+    summed. The products and sums are the same. On one H100 (16 x 256x256, bfloat16, 7x7, with gradients) 64 to 3
+    channels took 0.54 ms instead of 2.69, and 3 to 64 channels 0.56 ms instead of 1.86. On a CPU it is slower.
     """
 
     def call(self, inputs, training=False):
@@ -35,7 +35,15 @@ class ThinConv2D(keras.layers.Conv2D):
 
 
 def columns_gathered(x, kernel):
-    """The valid convolution of [N, H, W, few] by [h, w, few, F], as one by [h, 1, w * few, F]."""
+    """A "valid" convolution with few input channels, computed with shifted copies of the input.
+
+    Args:
+        x: maps [N, H, W, few].
+        kernel: [h, w, few, F].
+
+    Returns:
+        [N, H - h + 1, W - w + 1, F].
+    """
     height, width, few, filters = kernel.shape
     side = x.shape[2] - width + 1
     copies = tf.concat([x[:, :, column : column + side] for column in range(width)], axis=-1)
@@ -46,7 +54,15 @@ def columns_gathered(x, kernel):
 
 
 def columns_summed(x, kernel):
-    """The valid convolution of [N, H, W, C] by [h, w, C, few], as one by [h, 1, C, w * few]; summed in float32."""
+    """A "valid" convolution with few output channels, computed as a sum of shifted maps in float32.
+
+    Args:
+        x: maps [N, H, W, C].
+        kernel: [h, w, C, few].
+
+    Returns:
+        [N, H - h + 1, W - w + 1, few].
+    """
     height, width, channels, few = kernel.shape
     side = x.shape[2] - width + 1
     kernel = tf.reshape(tf.transpose(kernel, [0, 2, 1, 3]), [height, 1, channels, width * few])
@@ -57,20 +73,20 @@ def columns_summed(x, kernel):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class UpsampledConv2D(keras.layers.Conv2D):
-    """Doubles H and W by repeating pixels, then convolves (padding "same", stride 1): no checkerboard.
+    """Doubles H and W by repeating pixels and then convolves (padding "same", stride 1), without a checkerboard.
 
-    While training, the two are one transposed convolution, whose kernel is the layer's own blurred by 2x2 ones: 4/9 of
-    the multiplications of a 3x3 kernel, and the doubled map is never written. Exports of free size keep resize and
-    convolution, those of a fixed size (after `fold`) have the transposed one.
+    In training, both are one transposed convolution, whose kernel is blurred by 2x2 ones. It needs 4/9 of the
+    multiplications of a 3x3 kernel, and does not store the doubled map. Exports for any size use resize and
+    convolution, and those for fixed sizes (after `fold`) the transposed convolution.
 
     Reference: [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard).
     """
 
     folded: np.ndarray | None = None
-    """The blurred kernel, worked out once by `fold`."""
+    """The blurred kernel, which `fold` computes once."""
 
     def fold(self):
-        """From now on infer by the transposed convolution too; the kernel must not change any more."""
+        """Use the transposed convolution for inference too. The kernel must not change afterwards."""
         if self._is_odd():
             self.folded = blurred_kernel(tf.convert_to_tensor(self.kernel)).numpy()
 
@@ -85,7 +101,7 @@ class UpsampledConv2D(keras.layers.Conv2D):
         return outputs + tf.cast(self.bias, outputs.dtype) if self.use_bias else outputs
 
     def _is_odd(self) -> bool:
-        """Even kernels sit half a pixel off: doubled maps are convolved by them as they are."""
+        """Whether the kernel is odd. Even kernels have an offset of half a pixel, so the doubled map is convolved."""
         return all(side % 2 for side in self.kernel_size)
 
     def compute_output_shape(self, input_shape):
@@ -94,7 +110,14 @@ class UpsampledConv2D(keras.layers.Conv2D):
 
 
 def blurred_kernel(kernel):
-    """[h, w, in, out] -> [h + 1, w + 1, out, in]: transposed by it with stride 2, x is doubled and convolved."""
+    """The kernel of a transposed convolution with stride 2 that doubles a map and convolves it.
+
+    Args:
+        kernel: [h, w, in, out].
+
+    Returns:
+        [h + 1, w + 1, out, in].
+    """
     padded = tf.pad(kernel, [[1, 1], [1, 1], [0, 0], [0, 0]])
     blurred = padded[:-1, :-1] + padded[1:, :-1] + padded[:-1, 1:] + padded[1:, 1:]
     return tf.transpose(blurred[::-1, ::-1], [0, 1, 3, 2])
@@ -102,10 +125,10 @@ def blurred_kernel(kernel):
 
 @tf.custom_gradient
 def double_nearest(x):
-    """[N,H,W,C] -> [N,2H,2W,C], each pixel repeated.
+    """Repeat each pixel of [N, H, W, C] to [N, 2H, 2W, C].
 
-    `UpSampling2D` does not convert to TFLite with a dynamic H and W, `tf.image.resize` does; but XLA has no kernel for
-    its gradient, which is therefore written out: the sum over each block of 2x2.
+    `UpSampling2D` cannot be converted to LiteRT with dynamic H and W, but `tf.image.resize` can. XLA does not support
+    the gradient of the latter, so it is defined here: the sum over each block of 2x2.
     """
 
     def gradient(upstream):

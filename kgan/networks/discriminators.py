@@ -1,4 +1,4 @@
-"""Discriminators: pictures [N, H, W, C] in [-1, 1] -> a list of logits, one float32 tensor per scale."""
+"""Discriminators: networks from pictures [N, H, W, C] in [-1, 1] to a list of float32 logits, one tensor per scale."""
 
 from typing import ClassVar
 
@@ -15,16 +15,17 @@ from kgan.precision import precise
 
 
 class Discriminator(keras.Model):
-    """Base of the discriminators.
+    """Base class of the discriminators.
 
-    Batch norm couples the pictures of a batch: do not combine it with a gradient penalty, which is defined for each
-    picture alone. Beside spectral norm it has no learned scale, which would undo the bound.
+    With batch norm, a picture's logits depend on the others in its batch. So it cannot be combined with a gradient
+    penalty, which is defined for each picture. With spectral norm, batch norm has no learned scale, which would undo
+    the bound.
 
     Args:
-        filters: of the first layer.
+        filters: filters of the first layer.
         norm: "instance", "batch" or "none".
-        spectral: bounds every layer's gain by spectral norm, which losses without a floor need (hinge, Wasserstein,
-            the article's).
+        spectral: whether spectral norm limits the gain of each layer. Losses without a minimum need it (hinge,
+            Wasserstein and the article's).
     """
 
     def __init__(self, filters: int = 64, norm: str = "instance", spectral: bool = False, **kwargs):
@@ -32,16 +33,31 @@ class Discriminator(keras.Model):
         self.filters, self.norm, self.spectral = filters, norm, spectral
 
     def probabilities(self, pictures, training=False):
-        """(p_real, p_fake), each float32 [N], their sum 1: sigmoid of the logits averaged over patches and scales."""
+        """The probabilities that pictures are real or not.
+
+        Args:
+            pictures: [N, H, W, C] in [-1, 1].
+            training: whether the network runs in training mode.
+
+        Returns:
+            (p_real, p_fake), each float32 [N] with sum 1: the sigmoid of the logits, averaged over patches and scales.
+        """
         scales = [_picture_means(ops.sigmoid(logits)) for logits in self(pictures, training=training)]
         p_real = ops.mean(ops.stack(scales), axis=0)
         return p_real, 1.0 - p_real
 
     @classmethod
     def arguments_for(cls, adversarial: Adversarial, size: int) -> dict:
-        """Constructor arguments that suit an adversarial loss and pictures of `size` pixels a side.
+        """Constructor arguments that fit an adversarial loss and the size of pictures.
 
-        The paper's instance norm where the loss has a floor, spectral norm alone where it has none.
+        They are instance norm, as in the paper, if the loss has a minimum, and otherwise only spectral norm.
+
+        Args:
+            adversarial: the row of the loss.
+            size: side of the pictures in pixels.
+
+        Returns:
+            Keyword arguments.
         """
         return {"norm": "instance" if adversarial.floor else "none", "spectral": not adversarial.floor}
 
@@ -57,9 +73,15 @@ def _picture_means(values):
 @DISCRIMINATORS.add("patch", help="70x70 patches")
 @keras.saving.register_keras_serializable(package="kgan")
 class PatchDiscriminator(Discriminator):
-    """C64-C128-C256-C512-1, 4x4 kernels: with `depth` 3 each logit sees 70x70 pixels.
+    """C64-C128-C256-C512-1 with 4x4 kernels. With a `depth` of 3, the receptive field of a logit is 70x70 pixels.
 
-    Reference: pix2pix (https://arxiv.org/abs/1611.07004).
+    Args:
+        filters: filters of the first layer.
+        norm: "instance", "batch" or "none".
+        spectral: whether to use spectral norm.
+        depth: number of strided layers.
+
+    Reference: [pix2pix](https://arxiv.org/abs/1611.07004).
     """
 
     def __init__(self, filters: int = 64, norm: str = "instance", spectral: bool = False, depth: int = 3, **kwargs):
@@ -80,7 +102,7 @@ class PatchDiscriminator(Discriminator):
         return {**super().get_config(), "depth": self.depth}
 
     def _block(self, level: int) -> ConvBlock:
-        """Level 0 has no norm, the last no stride, as in the paper."""
+        """A block. Level 0 has no norm and the last level no stride, as in the paper."""
         return ConvBlock(
             min(2**level, 8) * self.filters, 4, stride=1 if level == self.depth else 2,
             norm=self.norm if level else "none", activation="leaky_relu", spectral=self.spectral,
@@ -91,9 +113,15 @@ class PatchDiscriminator(Discriminator):
 @DISCRIMINATORS.add("multiscale", help="patches at several resolutions")
 @keras.saving.register_keras_serializable(package="kgan")
 class MultiScaleDiscriminator(Discriminator):
-    """The patch discriminator on the picture at full, half, quarter... size, each scale with its own weights.
+    """Patch discriminators on the picture at its full size, half size, quarter size and so on.
 
-    Reference: pix2pixHD (https://arxiv.org/abs/1711.11585).
+    Args:
+        filters: filters of the first layer.
+        norm: "instance", "batch" or "none".
+        spectral: whether to use spectral norm.
+        scales: number of scales. Each has its own weights.
+
+    Reference: [pix2pixHD](https://arxiv.org/abs/1711.11585).
     """
 
     former_names: ClassVar[dict[str, str]] = {"discriminators": "judges"}
@@ -122,7 +150,7 @@ class MultiScaleDiscriminator(Discriminator):
 
     @classmethod
     def arguments_for(cls, adversarial: Adversarial, size: int) -> dict:
-        """As `Discriminator.arguments_for`; as many scales, at most 3, as have 32 pixels a side."""
+        """Arguments as in `Discriminator.arguments_for`, with at most 3 scales, of at least 32 pixels per side."""
         scales = sum(size >> scale >= 32 for scale in range(3)) or 1
         return {**super().arguments_for(adversarial, size), "scales": scales}
 
@@ -130,10 +158,18 @@ class MultiScaleDiscriminator(Discriminator):
 @DISCRIMINATORS.add("article", help="the source article's")
 @keras.saving.register_keras_serializable(package="kgan")
 class ArticleDiscriminator(Discriminator):
-    """The source article's: convolution + batch norm + leaky ReLU, stride or pooling, fully connected, one logit.
+    """The discriminator of the source article: convolution + batch norm + leaky ReLU, and a fully connected layer.
 
-    The last map is averaged over a fixed grid before the fully connected layer, so that any size works. Spectrally
-    normalised by default: the article's Wasserstein term has no floor.
+    The last map is averaged over a fixed grid before the fully connected layer, so that any size works. Spectral norm
+    is the default, because the article's Wasserstein term has no minimum.
+
+    Args:
+        filters: filters of the first layer.
+        norm: "instance", "batch" or "none".
+        spectral: whether to use spectral norm.
+        depth: number of convolutions.
+        kernel: side of the kernels.
+        downsample: "conv" (strided convolution) or "pool" (average pooling).
     """
 
     grid = 4
@@ -168,11 +204,11 @@ class ArticleDiscriminator(Discriminator):
 
     @classmethod
     def arguments_for(cls, adversarial: Adversarial, size: int) -> dict:
-        """Batch norm, as the article has it, but for the gradient penalty; spectral norm always."""
+        """Arguments: batch norm as in the article, except with a gradient penalty, and always spectral norm."""
         return {"norm": "none" if adversarial.gradient_penalty else "batch", "spectral": True}
 
     def _block(self, level: int) -> ConvBlock:
-        """Level 0 has no norm, as in DCGAN: it would hide the pictures' own brightness and contrast."""
+        """A block. Level 0 has no norm, as in DCGAN, because a norm hides the brightness and contrast of pictures."""
         step = {"pool": True} if self.downsample == "pool" else {"stride": 2}
         return ConvBlock(
             min(2**level, 8) * self.filters, self.kernel, norm=self.norm if level else "none", activation="leaky_relu",
@@ -190,16 +226,21 @@ class ArticleDiscriminator(Discriminator):
 @DISCRIMINATORS.add("projected", help="on pretrained features")
 @keras.saving.register_keras_serializable(package="kgan")
 class ProjectedDiscriminator(Discriminator):
-    """The patch discriminator on the pixels, and a small head on every map of a frozen feature network.
+    """A patch discriminator on the pixels, and a small head on each map of a frozen feature network.
 
-    The heads know objects and textures from the start, and learn a few pictures by heart later than a network that is
-    trained alone. The pixels show what ImageNet's features miss, such as fine patterns.
+    The features represent objects and textures from the start, and the heads memorise a small set of pictures later
+    than a network that is trained from scratch. The pixels show fine patterns that ImageNet's features lack.
 
-    Reference: [Projected GANs](https://arxiv.org/abs/2111.01007). Differs: no random mixing of channels and scales;
-    the pixels are judged too.
+    Differences to the paper: there is no random mixing of channels and scales, and the pixels are used too.
 
     Args:
-        features, feature_weights: the frozen network, as in `kgan.networks.features.build`.
+        filters: filters of the first layer.
+        norm: "instance", "batch" or "none".
+        spectral: whether to use spectral norm.
+        features: name of the frozen network, as in `kgan.networks.features.build`.
+        feature_weights: a file with its weights, or None for the packaged or downloaded ones.
+
+    Reference: [Projected GANs](https://arxiv.org/abs/2111.01007).
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Generators: a content picture, noise, or both -> a picture.
+"""Generators: networks from content pictures, noise or both to pictures.
 
-One tensor goes in, content and noise side by side: [N, H, W, (channels if takes_content) + noise_channels], H and W
-multiples of `stride`, at least `minimum_size`. Out comes [N, H, W, channels] float32 in [-1, 1].
+The input is one tensor with content and noise channels, [N, H, W, (channels if takes_content) + noise_channels]. H and
+W are multiples of `stride` and at least `minimum_size`. The output is float32 [N, H, W, channels] in [-1, 1].
 """
 
 import itertools
@@ -20,21 +20,21 @@ from kgan.precision import precise
 
 
 class Generator(keras.Model):
-    """Base of the generators: their arguments, downsampling, upsampling, and the last layer.
+    """Base class of the generators: their arguments, downsampling, upsampling and the last layer.
 
-    With `residual`, output = x + c - x|c| where x is the content and c = tanh(last layer), which starts at zero: it
-    equals the content exactly at first, has slope 1 in c there, and moves towards white (c > 0) or black (c < 0) by
-    the share |c| of the way left, so that it never leaves [-1, 1] and no pixel saturates at the start.
+    With `residual`, output = x + c - x|c|, where x is the content and c = tanh(last layer), which is zero at first. So
+    the output equals the content at the start, with slope 1 in c. It moves towards white (c > 0) or black (c < 0) by
+    the fraction |c| of the remaining distance. It never leaves [-1, 1], and no pixel saturates at the start.
 
     A subclass creates its layers in `_make_layers`: stem, down, body and up.
 
     Args:
-        channels: C of the pictures: 1 gray, 3 RGB or 4 RGBA.
-        noise_channels: channels of the noise map beside the content; 0 for none.
-        takes_content: whether a content picture goes in.
-        filters: of the first layer.
-        blocks: residual blocks (or convolutions) at the coarsest resolution.
-        stride: 2, 4 or 8: H and W at the coarsest resolution are 1 / stride of the picture's.
+        channels: channels of the pictures: 1 gray, 3 RGB or 4 RGBA.
+        noise_channels: channels of the noise map; 0 for none.
+        takes_content: whether a content picture is part of the input.
+        filters: filters of the first layer.
+        blocks: number of residual blocks (or convolutions) at the coarsest resolution.
+        stride: 2, 4 or 8. The coarsest resolution is 1 / stride of the picture's.
         kernel: side of the inner convolutions, 3 or 5.
         norm: "instance", "batch" or "none".
         downsample: "conv" (strided convolution) or "pool" (average pooling).
@@ -42,12 +42,12 @@ class Generator(keras.Model):
         residual: whether the output is content + correction.
 
     Raises:
-        ValueError: for a generator without content that has no noise either, or is residual.
+        ValueError: if a generator without content has no noise or is residual.
     """
 
     head_kernel = 7
     reflects = True
-    """Whether pictures are continued by mirroring, not by zeros: at the last layer and on the way down."""
+    """Whether the last layer and downsampling use reflection padding instead of zeros."""
 
     def __init__(
         self,
@@ -85,21 +85,30 @@ class Generator(keras.Model):
 
     @property
     def floats_at_peak(self) -> dict[str, float]:
-        """By engine, how many float32 numbers per pixel the network holds at its peak, its pictures included: measured
-        as the growth of a fresh process at 0.3 to 7 megapixels, and rounded up. `kgan.memory` asks for it."""
+        """The peak number of float32 values per pixel in memory, by engine, for `kgan.memory`.
+
+        It includes the pictures, and was measured as the growth of a new process at 0.3 to 7 megapixels and rounded up.
+        """
         return floats_of_resnet(self.filters, pools=self.downsample == "pool")
 
     @property
     def layer_channels(self) -> list[int]:
-        """Channels of each map of `layer_features`."""
+        """The channels of each map of `layer_features`."""
         body = [self.level_filters[-1]] * len(self._body_ends())
         return [self.channels] * self.takes_content + self.level_filters[1:] + body
 
     def layer_features(self, inputs, training=False) -> list:
-        """What the layers up to the middle of the network make of the inputs, a map [N, h, w, c] each.
+        """The feature maps of the first half of the network.
 
-        They are the content picture, every level on the way down, the first block and the middle one (of 9, the fifth),
-        like CUT's (https://arxiv.org/abs/2007.15651). The other half of the network is not run: `finish` goes on.
+        They are the content picture, each level of downsampling, the first block and the middle block (the fifth of 9),
+        as in [CUT](https://arxiv.org/abs/2007.15651). `finish` runs the second half.
+
+        Args:
+            inputs: [N, H, W, input_channels].
+            training: whether the network runs in training mode.
+
+        Returns:
+            A list of maps [N, h, w, c].
         """
         maps = [inputs[..., : self.channels]] if self.takes_content else []
         x = layers.run([self.stem], inputs, training)
@@ -111,12 +120,21 @@ class Generator(keras.Model):
         return maps
 
     def finish(self, inputs, maps, training=False):
-        """The picture [N, H, W, channels] from `maps = layer_features(inputs)`: together they are one call."""
+        """Run the second half of the network. `layer_features` and `finish` together are a call of the network.
+
+        Args:
+            inputs: [N, H, W, input_channels].
+            maps: the result of `layer_features(inputs)`.
+            training: whether the network runs in training mode.
+
+        Returns:
+            Pictures [N, H, W, channels].
+        """
         last = precise(layers.run(self.head, self._features_after(maps, training), training))
         return self._picture(inputs, ops.tanh(last))
 
     def features(self, inputs, training=False):
-        """The feature map F before the last layer: [N, H, W, filters]."""
+        """The feature map before the last layer, [N, H, W, filters]."""
         return self._features_after(self.layer_features(inputs, training=training), training)
 
     def call(self, inputs, training=False):
@@ -127,7 +145,7 @@ class Generator(keras.Model):
         return layers.run([*self.body[done:], *self.up], maps[-1], training)
 
     def _body_ends(self) -> list[int]:
-        """After how many blocks `layer_features` looks."""
+        """The numbers of blocks after which `layer_features` returns a map."""
         return sorted({1, self.blocks // 2 + 1}) if self.blocks else []
 
     def _enriched(self, coarse, inputs, training):
@@ -160,7 +178,7 @@ class Generator(keras.Model):
         return [padding, ThinConv2D(self.channels, self.head_kernel, **settings)]
 
     def _down_blocks(self):
-        """One block per level: strided, or at full resolution and then averaged over 2x2."""
+        """A block per level, with a stride or with 2x2 average pooling."""
         shared = {"norm": self.norm, "reflect": self.reflects, "dtype": self.dtype_policy}
         shared |= {"pool": True} if self.downsample == "pool" else {"stride": 2}
         return [
@@ -175,10 +193,10 @@ class Generator(keras.Model):
 
 
 def floats_of_resnet(filters: int, pools: bool = False) -> dict[str, float]:
-    """`Generator.floats_at_peak`: maps of `filters` at full resolution, more of them where they are pooled.
+    """`Generator.floats_at_peak` of a ResNet, in which maps with `filters` channels at full resolution dominate.
 
-    TensorFlow needs 4.7 (9 with pooling), and at some sizes 6.9: its allocator takes memory in steps that double.
-    LiteRT gives tensors of dynamic shape no shared memory.
+    TensorFlow needs 4.7 such maps (9 with pooling), and 6.9 at some sizes, because its allocator doubles its memory.
+    LiteRT does not reuse the memory of tensors with dynamic shapes.
     """
     return {"tensorflow": (10.0 if pools else 7.0) * filters, "litert": 250.0 + (15.0 if pools else 11.0) * filters}
 
@@ -188,9 +206,10 @@ def floats_of_resnet(filters: int, pools: bool = False) -> dict[str, float]:
 class ResNetGenerator(Generator):
     """c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-C with reflection padding.
 
-    Reference: Johnson et al. (https://arxiv.org/abs/1603.08155) as in CycleGAN (https://arxiv.org/abs/1703.10593).
-    Differs: resize + convolution by default, so that no checkerboard arises (https://distill.pub/2016/deconv-checkerboard);
-    deeper strides keep 4 x filters.
+    Differences to the papers: resize + convolution is the default, to avoid a
+    [checkerboard](https://distill.pub/2016/deconv-checkerboard), and a stride of 8 has at most 4 x filters.
+
+    Reference: [Johnson et al.](https://arxiv.org/abs/1603.08155), as in [CycleGAN](https://arxiv.org/abs/1703.10593).
     """
 
     def _make_layers(self):
@@ -204,7 +223,7 @@ class ResNetGenerator(Generator):
 
     @property
     def minimum_size(self) -> int:
-        """Reflection needs more pixels than it pads: kernel // 2 at the coarsest resolution, 3 at the finest."""
+        """Reflection needs more pixels than the padding: kernel // 2 at the coarsest level and 3 at the finest."""
         return max(self.stride * (self.kernel // 2 + 1), 4)
 
     def build(self, input_shape):
@@ -215,10 +234,10 @@ class ResNetGenerator(Generator):
 @GENERATORS.add("article", help="the source article's")
 @keras.saving.register_keras_serializable(package="kgan")
 class ArticleGenerator(Generator):
-    """The source article's: convolution + norm + ReLU, pooling or stride down, transposed convolution up.
+    """The generator of the source article: convolution + norm + ReLU, pooling or strides, transposed convolution.
 
-    The noise works twice: as a map beside the content, and pooled, through a fully connected layer + norm + ReLU, as a
-    coarse code that is added at the coarsest resolution (`NoiseCode`). Zero padding: any multiple of the stride works.
+    The noise is used twice: as channels of the input, and as a code from a fully connected layer + norm + ReLU, which
+    is added at the coarsest resolution (`NoiseCode`). With zero padding, any multiple of the stride works.
     """
 
     head_kernel = 3
@@ -254,10 +273,14 @@ class ArticleGenerator(Generator):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class NoiseCode(keras.layers.Layer):
-    """A noise map of any size -> pooled -> fully connected + norm + ReLU -> grid -> resized to the wanted size.
+    """Converts a noise map of any size to a code: pooling, fully connected + norm + ReLU, and a grid that is resized.
 
-    Pooling takes sum / sqrt(H W), not the mean: independent noise of variance 1 then pools to variance 1 whatever the
-    size, so that statistics learned at the training size hold at every other.
+    Pooling is sum / sqrt(H W) instead of the mean. So independent noise of variance 1 gives variance 1 at any size, and
+    statistics that are learned at the training size are valid at others.
+
+    Args:
+        filters: channels of the code.
+        norm: "batch" for batch norm; other norms are left out, because a vector has no H and W.
     """
 
     grid = 4
@@ -276,7 +299,7 @@ class NoiseCode(keras.layers.Layer):
         layers.build_in_order([self.dense, self.normalize], (noise_shape[0], noise_shape[-1]))
 
     def fold(self):
-        """From now on resize by matrix products, as files of a fixed size want it; H and W must be known."""
+        """Resize with matrix products, for files of fixed sizes. H and W must be static."""
         self.folded = True
 
     def call(self, noise, size, training=False):
@@ -298,6 +321,6 @@ class NoiseCode(keras.layers.Layer):
 
 
 def _interpolation(grid: int, side: int):
-    """[side, grid]: the bilinear weights of the grid's cells in each pixel, as `tf.image.resize` has them."""
+    """The weights of the grid's cells in each pixel, [side, grid], as in the bilinear `tf.image.resize`."""
     with tf.init_scope():
         return tf.image.resize(tf.eye(grid)[None, ..., None], (side, grid))[0, ..., 0].numpy()

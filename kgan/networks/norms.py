@@ -1,4 +1,4 @@
-"""Norms of feature maps [N, H, W, C] and of weights; computed in float32 at least, whatever the compute dtype."""
+"""Norms of feature maps [N, H, W, C] and of weights, computed at least in float32 for any compute dtype."""
 
 import keras
 import tensorflow as tf
@@ -7,17 +7,26 @@ from keras import ops
 from kgan.precision import precise
 
 HALF_UNIT = 0.125
-"""What maps are multiplied by before their squares are taken in float16."""
+"""Factor of maps before they are squared in float16."""
 
 
 def normalize_instances(x, scale, offset, epsilon: float = 1e-5, negative_slope: float = 1.0):
-    """[N,H,W,C] -> each picture's channel to mean 0, variance 1 over H and W, then scale and offset [C], then what is
-    negative times `negative_slope`.
+    """Normalize each channel of each picture to mean 0 and variance 1 over H and W, then scale, shift and activate it.
 
-    Memory is read once for the moments: E[(x - s)^2] - E[x - s]^2, where s is a pixel. With s = 0 this loses every
-    digit where the mean is large beside the deviation; a pixel is never far from its own mean. First the rows' moments,
-    then the picture's: XLA spreads sums of rows over a whole GPU, but gives a sum over H and W together to a few of its
-    cores. The gradient is written out to the same ends, and finds the activation's sign anew instead of keeping it.
+    Memory is read once for the moments, as E[(x - s)^2] - E[x - s]^2, where s is a pixel. With s = 0, all digits are
+    lost if the mean is large compared with the deviation, while a pixel is never far from the mean. The moments of rows
+    are computed first and then those of the picture: XLA spreads sums over rows over a whole GPU, but a sum over H and
+    W over few of its cores. The gradient is defined for the same reasons, and recomputes the sign of the activation.
+
+    Args:
+        x: [N, H, W, C].
+        scale: [C].
+        offset: [C].
+        epsilon: number that is added to the variance.
+        negative_slope: factor of negative results: 1 (none), 0 (ReLU) or between (leaky ReLU).
+
+    Returns:
+        [N, H, W, C] in the type of x.
     """
 
     @tf.custom_gradient
@@ -46,8 +55,9 @@ def normalize_instances(x, scale, offset, epsilon: float = 1e-5, negative_slope:
 
 
 def normalize_within_half(x, scale, offset, epsilon: float = 1e-5, negative_slope: float = 1.0):
-    """The same for GPUs that compute in float16, whose largest number is 65504: in eighths, for trained networks have
-    deviations of 400, whose squares go beyond it.
+    """As `normalize_instances`, for GPUs that compute in float16, whose largest number is 65504.
+
+    Maps are divided by 8 first, because trained networks have deviations of 400, whose squares exceed it.
     """
     x = x * HALF_UNIT
     x = x - _mean_over_rows(x)
@@ -56,7 +66,7 @@ def normalize_within_half(x, scale, offset, epsilon: float = 1e-5, negative_slop
 
 
 def _moments_of_rows(x):
-    """Mean and variance over W: [N,H,1,C] each."""
+    """Mean and variance over W, each [N, H, 1, C]."""
     first = x[:, :, :1]
     x = x - first
     mean = tf.reduce_mean(x, axis=2, keepdims=True)
@@ -65,7 +75,7 @@ def _moments_of_rows(x):
 
 
 def _mean_over_rows(x):
-    """Mean over W, then over H: [N,1,1,C]."""
+    """Mean over W and then over H, [N, 1, 1, C]."""
     return tf.reduce_mean(tf.reduce_mean(x, axis=2, keepdims=True), axis=1, keepdims=True)
 
 
@@ -77,15 +87,15 @@ def _activated(x, negative_slope: float):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class InstanceNormalization(keras.layers.Layer):
-    """Each picture's channel to mean 0 and variance 1 over H and W, then learned scale and offset, then an activation.
+    """Instance normalization with learned scale and offset, and an activation.
 
-    Computed in float32 at least, whatever the compute dtype. The moments are written by hand: Keras'
-    GroupNormalization(-1) adds a RESHAPE to the exported file for each of them, and reads memory more often.
+    It computes at least in float32. Keras' GroupNormalization(-1) is not used, because it adds a RESHAPE to exported
+    files for each norm and reads memory more often.
 
     Args:
-        epsilon: added to the variance.
-        negative_slope: what negative results are multiplied by: 1 (none), 0 (ReLU) or between (leaky ReLU). Inside the
-            norm, because apart from it the activation costs one more map that is written and read.
+        epsilon: number that is added to the variance.
+        negative_slope: factor of negative results: 1 (none), 0 (ReLU) or between (leaky ReLU). The activation is part
+            of the norm, because a separate one writes and reads one more map.
 
     Reference: [Instance Normalization](https://arxiv.org/abs/1607.08022).
     """
@@ -96,7 +106,7 @@ class InstanceNormalization(keras.layers.Layer):
         self.folded = False
 
     def fold(self):
-        """From now on stay within float16's range, as files of a fixed size want it; not to be trained any more."""
+        """Stay in the range of float16, for files of fixed sizes. The layer must not be trained afterwards."""
         self.folded = True
 
     def build(self, input_shape):
@@ -119,11 +129,23 @@ class InstanceNormalization(keras.layers.Layer):
 
 
 def normalization(kind: str, dtype=None, scale: bool = True) -> keras.layers.Layer:
-    """The norm of that name: instance, batch (statistics over all replicas) or none."""
+    """Make the norm of a name.
+
+    Args:
+        kind: "instance", "batch" (with statistics over all replicas) or "none".
+        dtype: dtype policy of the layer.
+        scale: whether batch norm has a learned scale.
+
+    Returns:
+        The layer.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
     if kind == "instance":
         return InstanceNormalization(dtype=dtype, name="instance_normalization")
     if kind == "batch":
-        # Momentum 0.9, not Keras' 0.99: after a run of 300 steps the latter still holds 5% of its initial values.
+        # Momentum 0.9 instead of Keras' 0.99, with which 5% of the initial values remain after 300 steps.
         return keras.layers.BatchNormalization(
             momentum=0.9, epsilon=1e-5, scale=scale, synchronized=True, dtype=dtype, name="batch_normalization"
         )
@@ -134,15 +156,21 @@ def normalization(kind: str, dtype=None, scale: bool = True) -> keras.layers.Lay
 
 @keras.saving.register_keras_serializable(package="kgan")
 class SpectralNormalization(keras.layers.Wrapper):
-    """A linear layer (no bias, no activation) divided by its largest singular value, plus a bias.
+    """A linear layer divided by its largest singular value, plus a bias.
 
-    Unlike `keras.layers.SpectralNormalization`, which in every training call writes the normalised kernel over the
-    weight that the optimizer moves and lets no gradient through sigma, this keeps the raw kernel and divides the
-    output (a linear layer's output / sigma is the output of kernel / sigma), as in the paper.
+    In each training call, `keras.layers.SpectralNormalization` replaces the weight that the optimizer updates by the
+    normalised kernel, and has no gradient through sigma. This layer keeps the raw kernel and divides the output by
+    sigma, as in the paper. For a linear layer, this is the same as dividing the kernel.
 
-    One power iteration per training call moves `u`. It is a function of `u` and the kernel alone, so that every replica
-    computes the same; the weight has no aggregation, hence each replica assigns its own copy without a merge call,
-    which also works inside XLA-compiled code.
+    Each training call updates `u` by a power iteration. It depends only on `u` and the kernel, so that all replicas
+    compute the same value. The weight has no aggregation, so that each replica assigns its own copy without a merge
+    call, which also works in code that XLA compiles.
+
+    Args:
+        layer: a linear layer without bias and activation.
+
+    Raises:
+        ValueError: if the layer has a bias.
 
     Reference: [Spectral Normalization for GANs](https://arxiv.org/abs/1802.05957).
     """
@@ -155,7 +183,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     def build(self, input_shape):
         super().build(input_shape)
         features = (self.layer.kernel.shape[-1],)
-        # As initializer, not assigned afterwards: a model that Keras builds by tracing forgets assignments.
+        # An initializer, because assignments are lost in a model that Keras builds by tracing.
         self.u = self.add_weight(shape=features, initializer=self._first_u, trainable=False, autocast=False, name="u")
         self.bias = self.add_weight(shape=features, initializer="zeros", name="bias")
 
@@ -170,7 +198,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         return self.layer.compute_output_shape(input_shape)
 
     def _first_u(self, shape, dtype=None):
-        """[features], as after 32 power iterations: from a random u, the first sigmas would come out too small."""
+        """The value [features] after 32 power iterations. With a random u, sigma would be too small at first."""
         matrix = self._matrix()
         power = ops.matmul(ops.transpose(matrix), matrix)
         for _ in range(5):
@@ -179,12 +207,12 @@ class SpectralNormalization(keras.layers.Wrapper):
         return _unit(ops.sum(power, axis=1))
 
     def _matrix(self):
-        """The kernel as [inputs, features], in the precision of norms."""
+        """The kernel as a matrix [inputs, features], in the precision of norms."""
         kernel = precise(tf.convert_to_tensor(self.layer.kernel))
         return ops.reshape(kernel, (-1, kernel.shape[-1]))
 
     def _power_iterations(self, count: int):
-        """Unit vectors u [features] and v [inputs] near the first singular pair; no gradient flows through them."""
+        """Approximations of the first singular vectors, u [features] and v [inputs], without gradients."""
         matrix, u = ops.stop_gradient(self._matrix()), ops.convert_to_tensor(self.u)
         v = _unit(ops.matmul(matrix, u[:, None])[:, 0])
         for _ in range(count):

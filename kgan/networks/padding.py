@@ -6,11 +6,18 @@ import tensorflow as tf
 
 
 def reflect(x, before: int, after: int):
-    """[N,H,W,C] with `before` rows and columns mirrored at the top and left, `after` at the bottom and right.
+    """Pad maps by reflection, without repeating the border.
 
-    The border itself is not repeated. Where H and W are known, as in training, pixels are gathered by index: XLA copies
-    the whole map once, where it concatenates twice for MirrorPad, and the gradient (below) is slices and sums instead
-    of a scatter.
+    With static H and W, as in training, pixels are gathered by index. XLA then copies the map once instead of two
+    concatenations for MirrorPad, and the gradient consists of slices and sums instead of a scatter.
+
+    Args:
+        x: [N, H, W, C].
+        before: rows and columns at the top and left.
+        after: rows and columns at the bottom and right.
+
+    Returns:
+        [N, H + before + after, W + before + after, C].
     """
     if None in x.shape[1:3]:
         return tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]], mode="REFLECT")
@@ -36,11 +43,11 @@ def _gather_reflected(before: int, after: int):
 
 
 def _fold(x, axis: int, before: int, after: int):
-    """The gradient of mirroring along one axis: what lies outside is added where it was mirrored from."""
+    """The gradient of reflection along one axis: values of the padding are added at their origin."""
     size = x.shape[axis] - before - after
     end = before + size
     folded = tf.gather(x, np.arange(before, end), axis=axis)
-    # (places outside, nearest to the other border first; where inside the first of them belongs)
+    # (positions in the padding, in the order of their origins; the first origin)
     for places, start in (
         (np.arange(before - 1, -1, -1), 1),
         (np.arange(end + after - 1, end - 1, -1), size - 1 - after),
@@ -53,10 +60,18 @@ def _fold(x, axis: int, before: int, after: int):
 
 
 def reflect_by_slices(x, before: int, after: int):
-    """The same for a known H and W, as slices and concatenation.
+    """As `reflect` for static H and W, with slices and concatenation.
 
-    LiteRT's CPU code for them is 10 times as fast as for MIRROR_PAD (128x128x64, padding 1: 0.4 instead of 4.3 ms), and
-    unlike GATHER they run on every GPU delegate.
+    In LiteRT on CPUs, this is 10 times as fast as MIRROR_PAD (128x128x64, padding 1: 0.4 instead of 4.3 ms). Unlike
+    GATHER, it runs on all GPU delegates.
+
+    Args:
+        x: [N, H, W, C].
+        before: rows and columns at the top and left.
+        after: rows and columns at the bottom and right.
+
+    Returns:
+        [N, H + before + after, W + before + after, C].
     """
     for axis in (1, 2):
         size, pixel = x.shape[axis], (slice(None),) * axis
@@ -68,9 +83,11 @@ def reflect_by_slices(x, before: int, after: int):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class ReflectionPadding2D(keras.layers.Layer):
-    """Mirrors `before` rows and columns at the top and left, `after` (default: as many) at the bottom and right.
+    """Reflection padding. H and W must be larger than the padding.
 
-    H and W must exceed both.
+    Args:
+        before: rows and columns at the top and left.
+        after: rows and columns at the bottom and right. Default: as `before`.
     """
 
     def __init__(self, before: int, after: int | None = None, **kwargs):
@@ -79,7 +96,7 @@ class ReflectionPadding2D(keras.layers.Layer):
         self.folded = False
 
     def fold(self):
-        """From now on pad as files of a fixed size want it."""
+        """Pad with slices, for files of fixed sizes."""
         self.folded = True
 
     def call(self, inputs):

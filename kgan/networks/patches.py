@@ -1,4 +1,4 @@
-"""Places of feature maps as unit vectors, for the contrastive loss: which places, and the network that embeds them."""
+"""Positions of feature maps and their embedding as unit vectors, for the contrastive loss."""
 
 import keras
 import tensorflow as tf
@@ -10,21 +10,24 @@ from kgan.precision import precise
 
 @keras.saving.register_keras_serializable(package="kgan")
 class PatchEmbedder(keras.Model):
-    """For each layer of its own: fully connected + ReLU, fully connected, length 1.
+    """Embeds positions of feature maps as unit vectors, with two fully connected layers for each map.
 
-    Called with (maps, places): a [N, h, w, c] and an int32 [P] for each layer. Gives a float32 [N, P, units] for each.
+    It is called with a list of maps [N, h, w, c] and a list of positions, int32 [P], and returns a list of float32
+    [N, P, units].
+
+    Differences to the papers: the first biases are random. Without them, the embedding of a pixel would not depend on
+    its brightness.
 
     Args:
-        channels: c of each layer's maps.
-        units: D, the length of the vectors.
+        channels: channels of each map.
+        units: length of the vectors.
 
-    Reference: the projection head of [SimCLR](https://arxiv.org/abs/2002.05709), sized as in
-    [CUT](https://arxiv.org/abs/2007.15651). Differs: the first biases are random, since a pixel's colours without them
-    would keep their hue but lose their lightness.
+    Reference: the projection head of [SimCLR](https://arxiv.org/abs/2002.05709), with the sizes of
+    [CUT](https://arxiv.org/abs/2007.15651).
     """
 
     def __init__(self, channels: list[int], units: int = 256, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # pictures come in float32
+        super().__init__(autocast=False, **kwargs)  # pictures are float32
         self.channels, self.units = list(channels), units
         self.hidden = [self._dense(index, "hidden", count) for index, count in enumerate(channels)]
         self.last = [self._dense(index, "last") for index in range(len(channels))]
@@ -49,30 +52,45 @@ class PatchEmbedder(keras.Model):
 
 
 def draw_places(seed: tf.Tensor, pixels: list[int], count: int = 256) -> list[tf.Tensor]:
-    """For maps of that many pixels each: int32 indices of `count` different pixels, or of all where there are fewer.
+    """Draw different positions in several maps.
 
-    A pure function of `seed` (two ints). The pixels, row after row, are cut into `count` runs of equal length, and one
-    is drawn in each: spread over the picture, never the same twice, and no sorting as a permutation would need.
+    The pixels of a map are divided into `count` runs of equal length, and a position is drawn in each. So positions are
+    spread over the picture, and no sorting is needed as for a permutation.
+
+    Args:
+        seed: int32 [2].
+        pixels: number of pixels of each map.
+        count: number of positions. Maps with fewer pixels use all of them.
+
+    Returns:
+        int32 [P] for each map.
     """
     shares = tf.random.stateless_uniform((len(pixels), count), seed, alg="philox")
     return [_one_of_each_run(share, size) for share, size in zip(tf.unstack(shares), pixels, strict=True)]
 
 
 def _one_of_each_run(shares: tf.Tensor, size: int) -> tf.Tensor:
-    """`shares` in [0, 1) say where in its run."""
+    """A position in each run, for random numbers in [0, 1)."""
     count = min(size, shares.shape[0])
     ends = [size * run // count for run in range(count + 1)]
     first = tf.constant(ends[:-1], tf.int32)
     length = tf.constant(ends[1:], tf.int32) - first
     within = tf.cast(shares[:count] * tf.cast(length, tf.float32), tf.int32)
-    return first + tf.minimum(within, length - 1)  # a share just below 1 can round up
+    return first + tf.minimum(within, length - 1)  # a number just below 1 can be rounded up
 
 
 def values_at(maps: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """[N, H, W, C], int32 [P] -> [N, P, C].
+    """The values of maps at positions.
 
-    The gradient of `tf.gather` would be a scatter: slow on a GPU, and summed in an order that changes from run to run.
-    Here it is a product with a matrix of ones and zeros.
+    The gradient is a product with a matrix of ones and zeros. That of `tf.gather` is a scatter, which is slow on GPUs
+    and sums in an order that varies.
+
+    Args:
+        maps: [N, H, W, C].
+        places: int32 [P].
+
+    Returns:
+        [N, P, C].
     """
     pixels = maps.shape[1] * maps.shape[2]
 
@@ -88,6 +106,6 @@ def values_at(maps: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
 
 
 def _unit(vectors):
-    """1e-6 under the root bounds the slope for a vector of zeros."""
+    """Normalize vectors to length 1. The 1e-6 limits the slope for a vector of zeros."""
     vectors = precise(vectors)
     return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + 1e-6)

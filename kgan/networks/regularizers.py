@@ -1,6 +1,6 @@
-"""Regularization networks R: pictures [N, H, W, C] in [-1, 1] -> embeddings [N, D] float32, compared by the MMD.
+"""Regularization networks R: from pictures [N, H, W, C] in [-1, 1] to float32 embeddings [N, D] for the MMD.
 
-He's initial weights keep the scale of the signal, so that a frozen random R already tells distributions apart.
+He's initializer keeps the scale of the signal, so that even a frozen random R distinguishes distributions.
 """
 
 import keras
@@ -15,7 +15,11 @@ from kgan.precision import precise
 @REGULARIZERS.add("conv", help="convolutions + ReLU")
 @keras.saving.register_keras_serializable(package="kgan")
 class ConvRegularizer(keras.Model):
-    """Strided convolutions + ReLU, averaged over H and W: D = 8 * filters statistics of colours and textures."""
+    """Strided convolutions + ReLU, averaged over H and W. The D = 8 * filters statistics describe colours and textures.
+
+    Args:
+        filters: filters of the first layer.
+    """
 
     def __init__(self, filters: int = 32, **kwargs):
         super().__init__(**kwargs)
@@ -39,9 +43,12 @@ class ConvRegularizer(keras.Model):
 @REGULARIZERS.add("dense", help="fully connected + batch norm + ReLU")
 @keras.saving.register_keras_serializable(package="kgan")
 class DenseRegularizer(keras.Model):
-    """Fully connected + batch norm + ReLU on the picture averaged to 16x16: D = 8 * filters.
+    """Fully connected + batch norm + ReLU on the picture averaged to 16x16, with D = 8 * filters.
 
-    With `training=False` (a frozen R) batch norm has its initial statistics and changes nothing.
+    With `training=False`, for a frozen R, batch norm has its initial statistics and has no effect.
+
+    Args:
+        filters: an eighth of the length of embeddings.
     """
 
     grid = 16

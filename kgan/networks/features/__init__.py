@@ -1,7 +1,7 @@
-"""Pretrained features for the perceptual terms, for the projected discriminator and for KID; frozen, in float32.
+"""Pretrained feature networks for perceptual loss terms, the projected discriminator and KID.
 
-Each network is a file: its class stands under a row of `kgan.kinds.FEATURES`. To add one, add a file. The packaged one,
-MobileNet, needs no network; others are downloaded.
+They are frozen and compute in float32. Each is a file with a class in `kgan.kinds.FEATURES`. To add a network, add a
+file. MobileNet is part of kgan, others are downloaded.
 """
 
 import tensorflow as tf
@@ -11,27 +11,48 @@ from kgan.precision import precise
 
 
 class FeatureExtractor:
-    """Pictures [N, H, W, 1|3|4] in [-1, 1] -> a list of float32 feature maps; any H and W of 16 and more.
+    """A function from pictures [N, H, W, 1|3|4] in [-1, 1], of at least 16 pixels per side, to float32 feature maps.
 
-    Deliberately no `keras.Model`: a GAN that holds one neither trains it nor writes it into checkpoints.
+    It is not a `keras.Model`, so that a GAN with one neither trains it nor writes it to checkpoints.
     """
 
     def __call__(self, pictures) -> list[tf.Tensor]:
-        """The perceptual layers, fine to coarse, each [N, h, w, c]."""
+        """The maps [N, h, w, c] of the perceptual layers, from fine to coarse."""
         raise NotImplementedError
 
     def pooled(self, pictures) -> tf.Tensor:
-        """[N, D]: the last layer averaged over H and W, of the picture resized to 224x224 (bilinear, antialiased)."""
+        """The last layer averaged over H and W, [N, D], for pictures resized to 224x224 (bilinear, antialiased)."""
         raise NotImplementedError
 
 
 def build(name: str = "mobilenet", weights: str | None = None) -> FeatureExtractor:
-    """The feature network of that name; UserError if the name or the file of weights does not fit."""
+    """Make a feature network.
+
+    Args:
+        name: name in `kgan.kinds.FEATURES`.
+        weights: a .weights.h5 file, or None for the packaged or downloaded weights.
+
+    Returns:
+        The network.
+
+    Raises:
+        UserError: if the name is unknown or the file cannot be used.
+    """
     return FEATURES.find(name, "--features").load()(weights)
 
 
 def to_rgb(pictures) -> tf.Tensor:
-    """Gray repeated, RGBA laid over white; float32 [N, H, W, 3] in [-1, 1]."""
+    """Convert pictures to RGB. RGBA is composited over white.
+
+    Args:
+        pictures: [N, H, W, 1|3|4] in [-1, 1].
+
+    Returns:
+        float32 [N, H, W, 3] in [-1, 1].
+
+    Raises:
+        ValueError: for another number of channels.
+    """
     pictures = precise(pictures)
     channels = pictures.shape[-1]
     if channels == 1:
@@ -45,5 +66,5 @@ def to_rgb(pictures) -> tf.Tensor:
 
 
 def resized(rgb):
-    """To the 224x224 of ImageNet's pictures: [N, H, W, C] -> [N, 224, 224, C]."""
+    """Resize [N, H, W, C] to the 224x224 pixels of ImageNet's pictures."""
     return tf.image.resize(rgb, (224, 224), "bilinear", antialias=True)

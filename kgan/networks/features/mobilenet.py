@@ -1,11 +1,11 @@
 """MobileNet 1.0 (Howard et al., https://arxiv.org/abs/1704.04861), trained on ImageNet: the packaged feature network.
 
-Each batch norm is folded into its convolution; `scripts/make_features.py` made the file, mobilenet.NOTICE has its
-licence.
+Each batch norm is folded into its convolution. The file is made by `scripts/make_features.py`, and its licence is in
+mobilenet.NOTICE.
 
-Its perceptual layers are the outputs of the last pointwise convolution at 1/2, 1/4, 1/8 and 1/16 of the picture: edges
-and colours, textures, parts, objects. They come before the strided layer that throws detail away, and 1/32 is left
-out: on a crop of 64 pixels it would be a map of 2x2.
+The perceptual layers are the last pointwise convolutions at 1/2, 1/4, 1/8 and 1/16 of the picture's resolution, before
+the strided layer that loses detail. They represent edges and colours, textures, parts, and objects. 1/32 is left out,
+because its map of a crop of 64 pixels would be 2x2.
 """
 
 import pathlib
@@ -24,7 +24,11 @@ PACKAGED = pathlib.Path(__file__).parents[1] / "mobilenet.npz"
 
 @FEATURES.add("mobilenet", help="packaged MobileNet")
 class MobileNetFeatures(FeatureExtractor):
-    """MobileNet 1.0; `pooled` gives D = 1024. `weights` is a file for `keras.applications.MobileNet` without top."""
+    """MobileNet 1.0. The length of `pooled` is 1024.
+
+    Args:
+        weights: a file for `keras.applications.MobileNet` without its top layers, or None for the packaged weights.
+    """
 
     perceptual = ("conv_pw_1", "conv_pw_3", "conv_pw_5", "conv_pw_11")
     widths = (64, 128, 256, 512)
@@ -45,7 +49,7 @@ class MobileNetFeatures(FeatureExtractor):
         return tf.reduce_mean(maps["conv_pw_13"], axis=(1, 2))
 
     def layers(self, rgb, last: str) -> dict[str, tf.Tensor]:
-        """The output (after ReLU6) of every layer up to and with `last`."""
+        """The outputs (after ReLU6) of all layers up to `last`, by name."""
         maps, outputs = rgb, {}
         for name, stride in mobilenet_layers():
             convolve = tf.nn.depthwise_conv2d if "_dw_" in name else tf.nn.conv2d
@@ -58,16 +62,22 @@ class MobileNetFeatures(FeatureExtractor):
 
 
 def mobilenet_layers() -> list[tuple[str, int]]:
-    """(name, stride) of the 27 convolutions, named as in keras.applications."""
+    """(name, stride) of the 27 convolutions, with the names of keras.applications."""
     strided = (2, 4, 6, 12)
     blocks = [((f"conv_dw_{n}", 2 if n in strided else 1), (f"conv_pw_{n}", 1)) for n in range(1, 14)]
     return [("conv1", 2), *(layer for block in blocks for layer in block)]
 
 
 def fold_mobilenet(model: keras.Model) -> dict[str, np.ndarray]:
-    """keras.applications.MobileNet -> {"<layer>/kernel", "<layer>/bias"}, each batch norm folded into its layer.
+    """Fold each batch norm of a MobileNet into its convolution.
 
     batch_norm(W x) = gamma (W x - mean) / sqrt(variance + epsilon) + beta = (W s) x + (beta - mean s).
+
+    Args:
+        model: a `keras.applications.MobileNet`.
+
+    Returns:
+        Arrays "<layer>/kernel" and "<layer>/bias".
     """
     folded = {}
     for name, _ in mobilenet_layers():
@@ -81,7 +91,10 @@ def fold_mobilenet(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def read_folded(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The packaged arrays: pointwise kernels in float16 (it moves pooled features by 0.2 to 0.4%), the rest float32."""
+    """Read the packaged arrays.
+
+    Pointwise kernels are float16, which changes pooled features by 0.2 to 0.4%, and the others float32.
+    """
     try:
         with np.load(path) as file:
             return dict(file)

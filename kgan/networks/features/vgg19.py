@@ -1,4 +1,4 @@
-"""VGG19 (Simonyan and Zisserman, https://arxiv.org/abs/1409.1556), trained on ImageNet; downloaded."""
+"""VGG19 (Simonyan and Zisserman, https://arxiv.org/abs/1409.1556), trained on ImageNet. It is downloaded."""
 
 import keras
 import tensorflow as tf
@@ -13,7 +13,11 @@ DEVIATION = 58.0  # of ImageNet's pixels in 0..255; dividing by it gives activat
 
 @FEATURES.add("vgg19", help="VGG19, downloaded")
 class VGG19Features(FeatureExtractor):
-    """VGG19 of keras.applications, downloaded with its hash unless `weights` is given; `pooled` gives D = 512."""
+    """VGG19 of keras.applications. The length of `pooled` is 512.
+
+    Args:
+        weights: a file for `keras.applications.VGG19` without its top layers, or None to download them.
+    """
 
     perceptual = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1")
     widths = (64, 128, 256, 512, 512)
@@ -32,5 +36,5 @@ class VGG19Features(FeatureExtractor):
 
 
 def _caffe(rgb):
-    """RGB in [-1, 1] -> BGR in 0..255 less ImageNet's mean, as VGG was trained."""
+    """Convert RGB in [-1, 1] to BGR in [0, 255] minus ImageNet's mean, the input of VGG."""
     return (rgb[..., ::-1] + 1.0) * 127.5 - tf.constant(MEAN)

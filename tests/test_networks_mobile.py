@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kgan import assembly
 from kgan.export.litert.fixed import export_fixed
-from kgan.networks.mobile import Joined, MobileBlock, MobileGenerator, SubPixelConv2D
+from kgan.networks.mobile import UpSkipBlock, MobileBlock, MobileGenerator, SubPixelConv2D
 from kgan.networks.norms import InstanceNormalization
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
@@ -51,7 +51,7 @@ def test_a_block_starts_as_the_identity_and_adds_what_it_learns():
 
 
 def test_on_the_way_up_the_finer_map_is_added():
-    layer = Joined(1, kernel=3)
+    layer = UpSkipBlock(1, kernel=3)
     layer.build((None, None, None, 2))
     layer.double.convolution.set_weights([np.zeros((1, 1, 2, 4)), np.array([0.0, 1.0, 2.0, -9.0])])
     depthwise, pointwise = layer.mix

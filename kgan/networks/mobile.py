@@ -46,7 +46,7 @@ class MobileGenerator(Generator):
             for n in range(1, self.blocks + 1)
         ]
         self.up = [
-            Joined(filters, self.kernel, dtype=dtype, name=f"up_{level}")
+            UpSkipBlock(filters, self.kernel, dtype=dtype, name=f"up_{level}")
             for level, filters in reversed(list(enumerate(self.level_filters[1:-1], 1)))
         ]
 
@@ -158,7 +158,7 @@ class MobileBlock(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kgan")
-class Joined(keras.layers.Layer):
+class UpSkipBlock(keras.layers.Layer):
     """Doubles a coarse map, adds the finer map of downsampling, and applies a depthwise and a 1x1 convolution.
 
     The inputs are [N, h, w, C] and [N, 2h, 2w, filters], the output is [N, 2h, 2w, filters].

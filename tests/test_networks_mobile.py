@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kgan import assembly
 from kgan.export.litert.fixed import export_fixed
-from kgan.networks.mobile import UpSkipBlock, MobileBlock, MobileGenerator, SubPixelConv2D
+from kgan.networks.mobile import MobileBlock, MobileGenerator, SubPixelConv2D, UpSkipBlock
 from kgan.networks.norms import InstanceNormalization
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig

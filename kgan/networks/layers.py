@@ -5,6 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
+from kgan.keras_internals import takes_training
 from kgan.networks.convolutions import ThinConv2D, UpsampledConv2D
 from kgan.networks.norms import InstanceNormalization, SpectralNormalization, normalization
 from kgan.networks.padding import ReflectionPadding2D
@@ -141,7 +142,7 @@ class ResidualBlock(keras.layers.Layer):
 def run(layers, inputs, training):
     """Apply layers in order. `training` is passed to layers that have this argument."""
     for layer in layers:
-        inputs = layer(inputs, training=training) if layer._call_has_training_arg else layer(inputs)
+        inputs = layer(inputs, training=training) if takes_training(layer) else layer(inputs)
     return inputs
 
 

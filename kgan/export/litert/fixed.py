@@ -22,6 +22,7 @@ from kgan.export.litert.convert import TOLERANCE, with_facts
 from kgan.files import expands_paths
 from kgan.inference.litert import open_interpreter
 from kgan.inference.stylist import MINIMUM_CELLS, Facts, Stylist
+from kgan.keras_internals import layers_of
 
 SIZES = (256, 384, 512)
 """Default sides of the square pictures that a file takes."""
@@ -102,7 +103,7 @@ def folded(generator: keras.Model) -> keras.Model:
     side = MINIMUM_CELLS * generator.stride
     copy(np.zeros((1, side, side, generator.input_channels), np.float32))
     copy.set_weights(generator.get_weights())
-    for layer in copy._flatten_layers():
+    for layer in layers_of(copy):
         if hasattr(layer, "fold"):
             layer.fold()
     return copy

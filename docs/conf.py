@@ -23,6 +23,7 @@ exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints"]
 
 # --- pages: Markdown that GitHub shows too, and one notebook ----------------------------------------------------------
 myst_heading_anchors = 4
+highlight_language = "text"  # of blocks that name none
 myst_enable_extensions = ["colon_fence"]
 nb_execution_mode = "cache"  # a notebook is executed again when it changes
 nb_execution_raise_on_error = True
@@ -32,7 +33,6 @@ nb_merge_streams = True
 # --- docstrings: Google style, with Markdown's links and single backticks ---------------------------------------------
 autodoc_typehints = "none"  # signatures show none; the docstrings say shapes, ranges and units
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 add_module_names = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

@@ -50,8 +50,8 @@ def _command(name: str, options: type) -> str:
     ]
     needed = [_word(option) for option in known if option.is_required or option.is_positional]
     usage = " ".join(["kgan", name, *needed, "[OPTIONS]"])
-    head = ["| option | meaning |", "| --- | --- |"]
-    return "\n".join([f"## {name}", "", _doc(options), "", "```text", usage, "```", "", *head, *rows])
+    table = ["```{table}", ":class: options", "", "| option | meaning |", "| --- | --- |", *rows, "```"]
+    return "\n".join([f"## {name}", "", _doc(options), "", "```text", usage, "```", "", *table])
 
 
 def _word(option) -> str:
@@ -187,7 +187,14 @@ def _public(module) -> list[str]:
     return [name for name in getattr(module, "__all__", ["load"]) if not inspect.ismodule(getattr(module, name))]
 
 
+ELSEWHERE = re.compile(r"kgan\.(data|losses|metrics|networks|serving)\b")
+"""Modules with a page of their own."""
+
+
 def _member(module_name: str, name: str, thing) -> str:
+    home = ELSEWHERE.match(getattr(thing, "__module__", ""))
+    if module_name == "kgan" and home and callable(thing) and name in importlib.import_module(home[0]).__all__:
+        return f"`kgan.{name}` is `{home[0]}.{name}`: see [{home[0]}]({home[1]}.md)."
     if inspect.isclass(thing):
         hidden = ", ".join(sorted(KERAS_METHODS))
         lines = [f".. autoclass:: {module_name}.{name}", "   :members:", f"   :exclude-members: {hidden}"]

@@ -222,19 +222,24 @@ def _help(value) -> str:
 
 
 LINK = re.compile(r"\[([^\]]+)\]\((https?://(?:[^()\s]|\([^()]*\))+)\)")
-COMMAND = re.compile(r"^    (kgan|python|pip) ")
 
 
 def to_rst(app, what, name, thing, options, lines: list[str]) -> None:
-    """Docstrings hold Markdown's links, indented commands and |x|, for editors; Sphinx has other marks for them."""
-    made = []
+    """Docstrings hold Markdown's links, indented code and |x|, for editors; Sphinx has other marks for them."""
+    made, flush = [], ""
     for line in lines:
-        if COMMAND.match(line) and not (made and made[-1].strip()):
-            made += [".. code-block:: text", ""]
-        is_example = line.lstrip().startswith((">>>", "..."))
-        made.append(line if is_example else LINK.sub(r"`\1 <\2>`__", line).replace("|", r"\|"))
+        starts_code = line.startswith("    ") and not (made and made[-1].strip()) and not flush.startswith((":", ".."))
+        if starts_code and not flush.startswith(CODE):
+            made += [CODE + ("text" if line.startswith("    kgan ") else "python"), ""]
+            flush = CODE
+        elif line.strip() and not line.startswith(" "):
+            flush = line
+        is_code = line.lstrip().startswith((">>>", "...")) or flush.startswith(CODE)
+        made.append(line if is_code else LINK.sub(r"`\1 <\2>`__", line).replace("|", r"\|"))
     lines[:] = made
 
+
+CODE = ".. code-block:: "
 
 PARTS = {"commands": commands, "recipes": recipe_notes, "cards": cards, "members": members}
 """Name of a mark -> what it becomes; a mark's further words are its arguments."""

@@ -179,12 +179,8 @@ CARD = re.compile(r"\]\((?:\.\./)+(?:saved_models/)?([\w-]+)/README\.md\)")
 def members(module_name: str) -> str:
     """Autodoc's directive for each public name of a module."""
     module = importlib.import_module(module_name)
-    parts = [_member(module_name, name, getattr(module, name)) for name in _public(module)]
+    parts = [_member(module_name, name, getattr(module, name)) for name in module.__all__]
     return "\n\n".join([_rst(f".. automodule:: {module_name}", "   :no-members:"), *parts])
-
-
-def _public(module) -> list[str]:
-    return [name for name in getattr(module, "__all__", ["load"]) if not inspect.ismodule(getattr(module, name))]
 
 
 ELSEWHERE = re.compile(r"kgan\.(data|losses|metrics|networks|serving)\b")
@@ -192,6 +188,8 @@ ELSEWHERE = re.compile(r"kgan\.(data|losses|metrics|networks|serving)\b")
 
 
 def _member(module_name: str, name: str, thing) -> str:
+    if inspect.ismodule(thing):
+        return f"`{module_name}.{name}`: see [{thing.__name__}]({name}.md)."
     home = ELSEWHERE.match(getattr(thing, "__module__", ""))
     if module_name == "kgan" and home and callable(thing) and name in importlib.import_module(home[0]).__all__:
         return f"`kgan.{name}` is `{home[0]}.{name}`: see [{home[0]}]({home[1]}.md)."

@@ -210,7 +210,8 @@ def test_one_picture_needs_no_list(photo, tmp_path):
     (made,) = kgan.stylize(photo, model="vangogh-mobile", output=tmp_path / "one")
     (same,) = kgan.stylize([str(photo.parent)], "vangogh-mobile", str(tmp_path / "two"))
     assert made == tmp_path / "one" / "a.png"
-    assert Image.open(made).size == (48, 40)
+    with Image.open(made) as image:
+        assert image.size == (48, 40)
     assert made.read_bytes() == same.read_bytes()
 
 

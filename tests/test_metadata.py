@@ -59,7 +59,7 @@ def written(tmp_path, name, source, lossless=False):
     """The file that kgan writes for another one."""
     read = read_picture(source)
     save_picture(read.pixels, tmp_path / name, read.profile, read.metadata, lossless or read.lossless)
-    return Image.open(tmp_path / name)
+    return Image.open(io.BytesIO((tmp_path / name).read_bytes()))
 
 
 def saved(tmp_path, name, **options):

@@ -144,7 +144,8 @@ class TestStory:
         folder, _, namespace = done
         for kind in ("stylized", "stylized-phone"):
             for path in (folder / "photos").iterdir():
-                assert Image.open(folder / kind / path.name).size == Image.open(path).size
+                with Image.open(folder / kind / path.name) as made, Image.open(path) as photo:
+                    assert made.size == photo.size
         assert namespace["photo"].shape == np.asarray(Image.open(folder / "one.png")).shape
         assert len(list((folder / "variants").iterdir())) == 3
         assert len(list((folder / "dreams").iterdir())) == 17

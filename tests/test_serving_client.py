@@ -563,7 +563,8 @@ def test_results_keep_what_their_files_say(server, tmp_path, capsys):
     assert status == 2
     assert "long.webp: a picture in this format may have 16383 pixels a side" in said
     assert is_lossless(tmp_path / "published" / "b.webp")
-    assert dict(Image.open(tmp_path / "published" / "a.webp").getexif()) == {}
+    with Image.open(tmp_path / "published" / "a.webp") as image:
+        assert dict(image.getexif()) == {}
     assert run(capsys, *words, "--output", tmp_path / "x", "--quality", "80")[0] == 2
 
 

@@ -121,7 +121,10 @@ def test_folders_keep_structure_formats_and_sizes(models, tmp_path):
     names = sorted(str(path.relative_to(tmp_path / "out")) for path in written)
     assert names == ["a.png", "deep/b.JPG", "deep/c.webp", "single.png"]
     assert sorted(written) == sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
-    formats = {path.name.lower(): (Image.open(path).format, Image.open(path).size) for path in written}
+    formats = {}
+    for path in written:
+        with Image.open(path) as image:
+            formats[path.name.lower()] = (image.format, image.size)
     assert formats["a.png"] == ("PNG", (34, 21))
     assert formats["b.jpg"] == ("JPEG", (17, 40))
     assert formats["c.webp"] == ("WEBP", (9, 9))
@@ -134,7 +137,8 @@ def test_orientation_is_applied(models, tmp_path):
     source = write(tmp_path / "turned.png", photo(20, 30), exif=exif)
     (made,) = stylize([source], models["identity"], tmp_path / "out")
     assert np.abs(read(made).astype(int) - np.rot90(photo(20, 30), -1)).max() <= 1
-    assert Image.open(made).getexif()[0x0112] == 1
+    with Image.open(made) as image:
+        assert image.getexif()[0x0112] == 1
 
 
 def test_variants_are_the_seeds(models, tmp_path):
@@ -257,7 +261,8 @@ def test_one_picture_may_be_one_file(models, tmp_path):
     source = write(tmp_path / "x.png", photo())
     (made,) = stylize([source], models["identity"], tmp_path / "new" / "result.webp")
     assert made == tmp_path / "new" / "result.webp"
-    assert Image.open(made).format == "WEBP"
+    with Image.open(made) as image:
+        assert image.format == "WEBP"
 
 
 def test_models_of_noise_alone_are_refused(models, tmp_path):

@@ -42,7 +42,9 @@ def save(path, array, **options):
 
 def restyled(source, out, **options):
     (made,) = stylize([source], "negative", out, overwrite=True, **options)
-    return Image.open(made)
+    image = Image.open(made)
+    image.load()  # and the file is closed
+    return image
 
 
 @pytest.fixture

@@ -44,10 +44,10 @@ def server():
 
 
 def ask(server, path, method="GET", **headers):
-    connection = http.client.HTTPConnection(*server.server_address, timeout=20)
-    connection.request(method, path, headers=headers)
-    answer = connection.getresponse()
-    return answer.status, dict(answer.getheaders()), answer.read()
+    with contextlib.closing(http.client.HTTPConnection(*server.server_address, timeout=20)) as connection:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
 
 
 def refusal(capsys, *args):

@@ -1,9 +1,11 @@
 """The packaged sample as ordinary files."""
 
+import contextlib
 import importlib.resources
 import os
 import pathlib
 import zipfile
+from collections.abc import Iterator
 
 from kgan import console, files
 from kgan.errors import UserError
@@ -13,9 +15,12 @@ PARTS = {"trainA": "half1/flat", "trainB": "half2/3d", "testA": "test/flat", "te
 """Maps folders of the written layout to folders of the archive. The two training folders have no glyph in common."""
 
 
-def open_archive() -> zipfile.ZipFile:
-    """Open the zip file of the package. Its licence is in sample.NOTICE in the same folder."""
-    return zipfile.ZipFile((importlib.resources.files("kgan.data") / "sample.zip").open("rb"))
+@contextlib.contextmanager
+def open_archive() -> Iterator[zipfile.ZipFile]:
+    """A context with the zip file of the package. Its licence is in sample.NOTICE in the same folder."""
+    file = importlib.resources.files("kgan.data") / "sample.zip"
+    with file.open("rb") as opened, zipfile.ZipFile(opened) as archive:
+        yield archive
 
 
 @expands_paths

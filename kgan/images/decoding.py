@@ -238,9 +238,10 @@ def _opened(source: Source) -> Iterator[tuple[Image.Image, tuple[str, ...]]]:
         raise Refused(reason)
     with pillows_limit_off():
         image = Image.open(source, formats=FORMATS)
-        _refuse_bomb(*image.size, _length(source))
-        notices = (ANIMATED,) if _is_animated(image) else ()
     with image:
+        with pillows_limit_off():
+            _refuse_bomb(*image.size, _length(source))
+            notices = (ANIMATED,) if _is_animated(image) else ()
         yield image, notices
 
 

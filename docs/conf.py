@@ -19,6 +19,7 @@ version = release = kgan.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb"]
 root_doc = "index"
+smartquotes = False  # two hyphens are an option
 exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints"]
 
 # --- pages: Markdown that GitHub shows too, and one notebook ----------------------------------------------------------

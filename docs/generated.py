@@ -135,9 +135,15 @@ def _recipe(name: str, recipe) -> str:
 
 
 def _linked(text: str) -> str:
-    """Addresses as links, commands as blocks."""
-    text = re.sub(r"(?<![<(\[])(https?://[^\s),;]+)", r"<\1>", text)
-    return re.sub(r"(?:^    .*\n?)+", lambda block: f"```text\n{inspect.cleandoc(block[0])}\n```\n", text, flags=re.M)
+    """Indented commands as blocks; addresses as links and options as code in all other lines."""
+    lines = [line if line.startswith("    ") else _marked(line) for line in text.splitlines()]
+    text = "\n".join([*lines, ""])
+    return re.sub(r"(?:^    .*\n)+", lambda block: f"```text\n{inspect.cleandoc(block[0])}\n```\n", text, flags=re.M)
+
+
+def _marked(line: str) -> str:
+    line = re.sub(r"(?<![<(\[])(https?://[^\s),;]+)", r"<\1>", line)
+    return re.sub(r"(?<![`\w-])(--[a-z][\w-]*(?: (?:True|False|[\w.=]*\d))?)", r"`\1`", line)
 
 
 def _settings(recipe) -> str:
@@ -188,8 +194,11 @@ ELSEWHERE = re.compile(r"kgan\.(data|losses|metrics|networks|serving)\b")
 
 
 def _member(module_name: str, name: str, thing) -> str:
-    if inspect.ismodule(thing):
+    if inspect.ismodule(thing) and not callable(thing):
         return f"`{module_name}.{name}`: see [{thing.__name__}]({name}.md)."
+    if inspect.ismodule(thing):  # a package that can be called
+        function = f"{module_name}.{name}.{thing.__call__.__name__}"
+        return f"`{module_name}.{name}(...)` is `{function}(...)`:\n\n" + _rst(f".. autofunction:: {function}")
     home = ELSEWHERE.match(getattr(thing, "__module__", ""))
     if module_name == "kgan" and home and callable(thing) and name in importlib.import_module(home[0]).__all__:
         return f"`kgan.{name}` is `{home[0]}.{name}`: see [{home[0]}]({home[1]}.md)."

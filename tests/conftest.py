@@ -43,7 +43,7 @@ def pytest_xdist_auto_num_workers():
     return (os.cpu_count() or 1) + 1
 
 
-LONGEST = ("readme", "gan_compiled", "gan", "resume", "multi_worker_ends", "multi_worker", "demo", "interruptions",
+LONGEST = ("pages", "gan_compiled", "gan", "resume", "multi_worker_ends", "multi_worker", "demo", "interruptions",
            "distill", "export_serving", "export", "saved_models", "compiled", "benchmark", "training", "stylize",
            "evaluation", "stylize_masks", "web")  # fmt: skip
 """Test files that take 15 seconds or more, the longest first."""

@@ -242,8 +242,13 @@ def to_rst(app, what, name, thing, options, lines: list[str]) -> None:
         elif line.strip() and not line.startswith(" "):
             flush = line
         is_code = line.lstrip().startswith((">>>", "...")) or flush.startswith(CODE)
-        made.append(line if is_code else LINK.sub(r"`\1 <\2>`__", line).replace("|", r"\|"))
+        made.append(line if is_code else _escaped(LINK.sub(r"`\1 <\2>`__", line)))
     lines[:] = made
+
+
+def _escaped(line: str) -> str:
+    """With the bars of |x| and the stars of **settings as they are."""
+    return re.sub(r"(?<![\\*\w])\*\*(?=\w+\b(?!\*\*))", r"\*\*", line.replace("|", r"\|"))
 
 
 CODE = ".. code-block:: "

@@ -82,8 +82,8 @@ def test_every_public_name_is_told(generated, module):
 
 
 def test_docstrings_become_sphinx_markup(generated):
-    lines = ["E|x|, see [CUT](https://a.org/b(c)d).", "", "    kgan train", "", "Args:", "    x: a | b."]
+    lines = ["E|x|, see [CUT](https://a.org/b(c)d).", "", "    kgan train", "", "Args:", "    x: a | b, **c."]
     generated.to_rst(None, "function", "f", None, None, lines)
     assert lines[0] == r"E\|x\|, see `CUT <https://a.org/b(c)d>`__."
     assert lines[2:5] == [".. code-block:: text", "", "    kgan train"]
-    assert lines[-1] == r"    x: a \| b."
+    assert lines[-1] == r"    x: a \| b, \*\*c."

@@ -23,6 +23,7 @@ from kgan.commands import COMMANDS
 from kgan.data.sample import write_sample
 from kgan.errors import UserError
 from kgan.export import export_saved_model
+from kgan.kinds import TERMS
 from kgan.parsing import parse
 from kgan.runs import run_folder
 
@@ -85,8 +86,9 @@ def make_run(words):
 
 def run_python(text, namespace):
     name = re.match(r"# (\w+\.py)\n", text)
-    if name:
+    if name:  # a module for the commands that follow
         pathlib.Path(name[1]).write_text(text, encoding="utf-8")
+        return
     for told, small in SMALLER.items():
         text = text.replace(told, small)
     exec(compile(text, "page", "exec"), namespace)
@@ -120,6 +122,7 @@ def done(tmp_path_factory):
                     run_command(line)
                     ran.append(line)
     sys.modules.pop("mine", None)
+    TERMS.remove("dark")  # which it added
     return folder, ran, namespace
 
 

@@ -101,3 +101,9 @@ def test_a_model_of_ones_own_trains_on_them(cache):
     model.compile("sgd")
     history = model.fit(folders(cache), steps_per_epoch=2, epochs=2, verbose=0).history
     assert len(history["loss"]) == 2
+
+
+def test_the_names_of_the_room():
+    for name in kgan.data.__all__:
+        assert getattr(kgan.data, name).__doc__, name
+    assert set(kgan.data.__all__) == set(kgan.data._LOCATIONS) <= set(dir(kgan.data))

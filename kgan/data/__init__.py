@@ -5,6 +5,7 @@ The order of the pictures is a function of the training step. Names are imported
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 _LOCATIONS = {
     "Crops": "crops",
@@ -17,10 +18,33 @@ _LOCATIONS = {
     "Shard": "training",
     "training_dataset": "training",
 }
-__all__ = sorted(_LOCATIONS)
+__all__ = [
+    "Crops",
+    "Pictures",
+    "Shard",
+    "Store",
+    "check_folders",
+    "from_folders",
+    "open_pictures",
+    "training_dataset",
+    "validation_from_folders",
+]
 
 
-def __getattr__(name: str):
+if TYPE_CHECKING:  # what type checkers and editors see
+    from kgan.data.check import check_folders
+    from kgan.data.crops import Crops
+    from kgan.data.folders import from_folders, validation_from_folders
+    from kgan.data.sources import Pictures, open_pictures
+    from kgan.data.stores import Store
+    from kgan.data.training import Shard, training_dataset
+
+
+def __getattr__(name: str) -> Any:
     if name not in _LOCATIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_LOCATIONS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -4,10 +4,12 @@ All files expect their folder at /models. models.config is updated with the vers
 written once, so that changes by the user stay. kserve.yaml gets a document for each new model.
 """
 
+import functools
 import importlib.resources
 import pathlib
 import re
 import string
+from collections.abc import Callable
 
 from kgan import files
 from kgan.export.signatures import MEMORY
@@ -51,9 +53,9 @@ def write_deployment(root: pathlib.Path, name: str) -> list[pathlib.Path]:
     Returns:
         The paths of the files that are new or changed.
     """
-    renderers = {"models.config": lambda before: models_config(models(root), before)}
+    renderers: dict[str, Callable[[str], str]] = {"models.config": lambda before: models_config(models(root), before)}
     for file in ("batching.config", "monitoring.config", "compose.yaml", "deployment.yaml"):
-        renderers[file] = lambda before, file=file: before or _filled(file, name=name)
+        renderers[file] = functools.partial(_kept_or_filled, file, name)
     renderers["kserve.yaml"] = lambda before: _with_model(before, name)
     with files.locked(root / ".lock"):  # of several exports at the same time, the last one sees all versions
         return [root / file for file, render in renderers.items() if _rewritten(root / file, render)]
@@ -87,6 +89,11 @@ def _stable(name: str, numbers: list[int], before: str) -> int:
             if label and int(label[1]) in numbers:
                 return int(label[1])
     return numbers[0]
+
+
+def _kept_or_filled(file: str, name: str, before: str) -> str:
+    """A file that exists stays as it is, because a person may have changed it."""
+    return before or _filled(file, name=name)
 
 
 def _filled(template: str, **values) -> str:

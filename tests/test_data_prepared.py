@@ -408,9 +408,10 @@ def test_style_recipe_opens_the_style_alone(root, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "content and style: missing"),
-        ({"content": "a"}, "style: missing"),
-        ({"content": "a", "data": "b"}, "data: should be given alone"),
+        ({}, "style is missing"),
+        ({"content": "a"}, "style is missing"),
+        ({"style": "a"}, "content is missing"),
+        ({"content": "a", "data": "b"}, "data names both kinds of pictures"),
         ({"data": "none"}, "data none: no such folder"),
         ({"content": "none", "style": "none"}, "none: no such folder"),
         ({"data": "tfds:no_such_set_at_all"}, "tfds:no_such_set_at_all: no such set"),

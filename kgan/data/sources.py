@@ -83,8 +83,9 @@ def open_pictures(config: TrainConfig) -> Pictures:
 
 
 def _open_pictures(config: TrainConfig) -> Pictures:
-    kind = recipes.find(config.recipe).pictures
-    _check_flags(config, kind)
+    recipe = recipes.find(config.recipe)
+    recipes.check_sources(config, recipe)  # again: settings may come from a program that did not resolve them
+    kind = recipe.pictures
     cache = pathlib.Path(expanded(config.cache)) / "pictures"
     spec = CacheSpec(max(512, 2 * config.size), config.channels, cache)
     if config.data == "sample":
@@ -99,20 +100,6 @@ def _open_pictures(config: TrainConfig) -> Pictures:
 
 def _prepared(sources: dict[str, Source | None], spec: CacheSpec) -> dict[str, Store]:
     return {part: prepare(source, spec) for part, source in sources.items() if source}
-
-
-def _check_flags(config: TrainConfig, kind: str) -> None:
-    if config.data is not None:
-        if config.content or config.style:
-            raise UserError("--data: should be given alone, or --content and --style instead. Received: both")
-        return
-    needed = {"--content": config.content, "--style": config.style}
-    needed = {f"--{kind}": needed[f"--{kind}"]} if kind in ("content", "style") else needed
-    missing = [flag for flag, value in needed.items() if not value]
-    if missing:
-        raise UserError(
-            f"{' and '.join(missing)}: missing; give {' and '.join(needed)} DIR, --data ROOT or --data sample"
-        )
 
 
 def _arranged(kind: str, stores: dict[str, Store]) -> Pictures:

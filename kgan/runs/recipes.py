@@ -152,7 +152,7 @@ _LARGEST = 2**31 - 1
 def check(config: TrainConfig, recipe: Recipe) -> None:
     """Raise UserError for settings that cannot work."""
     check_values(config, recipe)
-    _check_sources(config, recipe)
+    check_sources(config, recipe)
     _check_teacher(config, recipe)
     _check_files(config)
 
@@ -190,7 +190,8 @@ def _upper(value: float) -> str:
     return f" and at most {_LARGEST}" if value > _LARGEST else ""
 
 
-def _check_sources(config: TrainConfig, recipe: Recipe) -> None:
+def check_sources(config: TrainConfig, recipe: Recipe) -> None:
+    """Raise UserError where a recipe lacks pictures, or too many are named."""
     if config.data is not None and (config.content or config.style):
         raise UserError("--data names both kinds of pictures: give either --data or --content and --style")
     if config.data is None and not config.style and recipe.pictures != "content":

@@ -35,6 +35,7 @@ nb_merge_streams = True
 autodoc_typehints = "none"  # signatures show none; the docstrings say shapes, ranges and units
 autodoc_member_order = "bysource"
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = ["Reference"]
@@ -65,3 +66,5 @@ def setup(app):
     """Sphinx asks this file what else it brings: the parts of pages that are made from the code."""
     app.connect("source-read", generated.fill_page)
     app.connect("autodoc-process-docstring", generated.to_rst)
+    app.connect("autodoc-process-signature", generated.own_signature)
+    app.connect("doctree-read", generated.dashes)

@@ -251,6 +251,21 @@ def _escaped(line: str) -> str:
     return re.sub(r"(?<![\\*\w])\*\*(?=\w+\b(?!\*\*))", r"\*\*", line.replace("|", r"\|"))
 
 
+def own_signature(app, what, name, thing, options, signature, returned):
+    """Sphinx' `autodoc-process-signature`: the arguments of `__init__`, where Keras' `__new__` hides them."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return signature, returned
+    _, *arguments = inspect.signature(thing.__init__).parameters.values()
+    plain = [argument.replace(annotation=inspect.Parameter.empty) for argument in arguments]
+    return str(inspect.Signature(plain)), returned
+
+
+def dashes(app, tree) -> None:
+    """Sphinx' `doctree-read`: a dash between an argument and its meaning, where no other two hyphens become one."""
+    for text in list(tree.findall(lambda node: getattr(node, "tagname", "") == "#text" and str(node) == " -- ")):
+        text.parent.replace(text, type(text)(" – "))
+
+
 CODE = ".. code-block:: "
 
 PARTS = {"commands": commands, "recipes": recipe_notes, "cards": cards, "members": members}

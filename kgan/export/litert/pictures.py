@@ -43,6 +43,8 @@ def real_pictures(config: TrainConfig | None = None, count: int = COUNT) -> list
 
 
 def _folders(config: TrainConfig) -> list[pathlib.Path]:
+    # Not `Pictures.scored`, which decides what a run is scored on: that would prepare all pictures, and an export must
+    # work where the cache, or TensorFlow Datasets, are gone.
     root = pathlib.Path(config.data) if config.data else None
     content = [pathlib.Path(config.content)] if config.content else []
     return [folder for folder in ([root / "testA", root / "trainA"] if root else content) if folder.is_dir()]

@@ -119,8 +119,8 @@ class Life:
         return True, self._is_saving() or self._half_recorded()
 
     def _is_saving(self) -> bool:
-        with contextlib.suppress(FileNotFoundError):
-            return any(entry.name.endswith("_temp") for entry in os.scandir(self.checkpoints))
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.checkpoints) as entries:
+            return any(entry.name.endswith("_temp") for entry in entries)
         return False
 
     def _half_recorded(self) -> bool:

@@ -106,8 +106,8 @@ def test_it_works_from_a_folder_of_its_own(unpacked, tmp_path):
     code = (
         "import kgan, sys; from kgan import cli; assert kgan.__file__.startswith(sys.argv[1]);"
         "status = cli.main(['sample', 'sample']);"
-        "from kgan.runs.settings import TrainConfig; from kgan.assembly import build_features; import numpy as np;"
-        "print(build_features(TrainConfig()).pooled(np.zeros((1, 64, 64, 3), 'float32')).shape);"
+        "from kgan.networks.features import build; import numpy as np;"
+        "print(build('mobilenet').pooled(np.zeros((1, 64, 64, 3), 'float32')).shape);"
         "print(kgan.load('vangogh')(np.zeros((20, 30, 3), 'uint8')).shape); sys.exit(status)"
     )
     command = [sys.executable, "-c", code, str(unpacked)]

@@ -21,7 +21,8 @@ def export_stylist(
     Args:
         generator: built; see `kgan.export.Stylist`.
         path: a folder, which is made.
-        distribution, truncation: of the noise in training.
+        distribution: distribution of the noise in training, "normal" or "uniform".
+        truncation: bound of the normal noise in training, in standard deviations.
         litert: whether to write the LiteRT file too.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Train a recipe: one path for every strategy, from the settings to the exported model."""
+"""Trains a recipe, from the settings to the exported model. Every distribution strategy takes the same path."""
 
 import contextlib
 import dataclasses
@@ -35,15 +35,15 @@ from kgan.training.devices import build_strategy, choose_devices, describe, fed
 from kgan.training.record import Record
 
 TEST_PICTURES = 16
-"""Fixed test pictures that are stylized and scored while training."""
+"""Number of test pictures that are stylized and scored during training. They stay the same."""
 GENERATOR_SETTINGS = ("generator", "filters", "blocks", "stride", "kernel", "norm", "downsample", "upsample",
                       "residual", "channels", "noise_channels")  # fmt: skip
-"""What decides whether one generator's weights mean the same in another."""
+"""Settings in which two generators must agree before one can take the weights of the other."""
 _MAY_CHANGE = (*places.MOVABLE, *places.LEARNED_FROM, "steps")
-"""Settings of a run that may change when it goes on."""
+"""Settings of a run that may change when it is resumed."""
 _REHEARSED_STEPS = 3
 _MEASURED_STEPS = 12
-"""Steps of the rehearsal where the schedule depends on what they take."""
+"""Number of rehearsed steps with --minutes, where the measured time sets the length of the schedule."""
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -53,16 +53,22 @@ _LOST = (
     tf.errors.InternalError,
     tf.errors.UnknownError,
 )
-"""How TensorFlow says that another worker does not answer."""
+"""Errors that TensorFlow raises when another worker does not answer."""
 
 
 def train(config: TrainConfig) -> pathlib.Path:
-    """Train, or go on training, and export at the end of the schedule; returns the run folder.
+    """Train a recipe, or resume a run, and export the model at the end of the schedule.
+
+    Args:
+        config: the settings. With `resume`, those left at their defaults are read from the run folder.
+
+    Returns:
+        The run folder.
 
     Raises:
-        UserError: for settings or pictures that cannot work, before anything is written.
-        RunError: when the training cannot go on; the last checkpoint is whole then.
-        Interrupted: when SIGTERM or Ctrl-C came while no step was under way.
+        UserError: if settings or pictures cannot be used. Nothing has been written then.
+        RunError: if training cannot continue. The last checkpoint is complete then.
+        Interrupted: if SIGTERM or Ctrl-C came while no step was running.
     """
     with ExitGuard() as exit_guard:
         try:
@@ -88,7 +94,7 @@ def _train(config: TrainConfig, exit_guard: ExitGuard) -> pathlib.Path:
         exit_guard.reinstall()
         pictures = _opened(config, cluster)
         cluster.agree_equal("pictures", pictures.fingerprint)
-        # After the pictures: preparing them for the first time must not change what is drawn.
+        # The seed is set after the pictures are opened: their first preparation must not change the random numbers.
         keras.utils.set_random_seed(config.seed)
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
@@ -99,7 +105,7 @@ def _train(config: TrainConfig, exit_guard: ExitGuard) -> pathlib.Path:
 
 
 def _shared_settings(config: TrainConfig) -> dict:
-    """What must be equal on all workers: not the folders, which machines may have in different places."""
+    """The settings that must be equal on all workers. Folders may differ between machines."""
     own = {"content", "style", "data", "cache", "feature_weights", "init_from", "distill_from", "run"}
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in own}
     return json.loads(json.dumps(settings))
@@ -125,7 +131,7 @@ def _settings(config: TrainConfig) -> TrainConfig:
 
 
 def _going_on(asked: TrainConfig) -> TrainConfig:
-    """The settings of a run that goes on; what `asked` leaves at its default is the run's own."""
+    """The settings of a resumed run. Those that `asked` leaves at their defaults are read from the run folder."""
     saved = run_folder.saved_config(asked.run)
     usual = TrainConfig()
     given = {name: getattr(asked, name) for name in _MAY_CHANGE if getattr(asked, name) != getattr(usual, name)}
@@ -137,7 +143,15 @@ def _going_on(asked: TrainConfig) -> TrainConfig:
 
 
 def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
-    """The settings that depend on the devices: their number, XLA on GPUs, determinism on CPUs."""
+    """Fill in the settings that depend on the devices: their number, XLA on GPUs, determinism on CPUs.
+
+    Args:
+        config: the settings. `jit` and `deterministic` are only filled in where they are None.
+        devices: names of the chosen devices, such as "GPU:0".
+
+    Returns:
+        The completed settings.
+    """
     on_gpu = devices[0].startswith("GPU")
     jit = on_gpu if config.jit is None else config.jit
     # Keras does not compile with XLA where determinism is asked for.
@@ -147,7 +161,13 @@ def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:
-    """The strategy, the workers and a description of the machine (lines of text) that one call of `train` runs on."""
+    """What one call of `train` runs on.
+
+    Attributes:
+        strategy: the distribution strategy.
+        cluster: the workers.
+        machine: a description of the devices. The first line is shown as it is, further lines are warnings.
+    """
 
     strategy: tf.distribute.Strategy
     cluster: Cluster
@@ -155,12 +175,19 @@ class Runtime:
 
 
 class Session:
-    """One call of `train`, once settings, pictures and devices are known.
+    """One call of `train`, after settings, pictures and devices are known.
 
-    What can fail does so before a new run's folder is made: networks, weights to start from, the compiled step.
+    The networks, the initial weights and the compiled step are made before the folder of a new run, so that a failure
+    leaves no folder behind.
 
-    Only what all workers do alike stands inside the strategy's scope: a variable that one makes there alone, as the
-    chief does while it exports, waits for the others for ever.
+    Only operations that all workers run are inside the strategy's scope. A worker that makes a variable there alone, as
+    the chief does during export, waits for the others forever.
+
+    Args:
+        config: the complete settings.
+        pictures: the pictures to train on.
+        runtime: the strategy, the workers and the machine.
+        exit_guard: the handler of signals.
     """
 
     def __init__(self, config: TrainConfig, pictures: Pictures, runtime: Runtime, exit_guard: ExitGuard):
@@ -171,7 +198,7 @@ class Session:
             self.gan = build_gan(config, self.teacher)
 
     def start(self) -> pathlib.Path:
-        """A new run, from step 0."""
+        """Start a new run at step 0. Returns the run folder."""
         self._begin()
         seconds = self._rehearsed()
         self._keep_to_time(seconds)
@@ -181,7 +208,7 @@ class Session:
             return self._go(run, self._checkpoints(run), 0, seconds)
 
     def resume(self) -> pathlib.Path:
-        """Go on from the newest checkpoint; from step 0 where the run ended before it wrote any."""
+        """Resume from the newest checkpoint, or from step 0 if the run wrote none. Returns the run folder."""
         run = RunFolder(pathlib.Path(self.config.run))
         with self._held(run):
             over = self.cluster.agree("newest step", newest_step(run.checkpoints))[0] >= self._last()
@@ -198,7 +225,7 @@ class Session:
             return self._go(run, checkpoints, first or 0, seconds)
 
     def _keep_to_time(self, seconds: float) -> None:
-        """Shorten the schedule to --minutes, by what a step takes on the chief's machine."""
+        """Shorten the schedule to --minutes. The time of a step on the chief's machine counts."""
         whole = self.config.steps
         steps = self.cluster.agree("steps", recipes.steps_in_time(self.config, seconds))[0]
         self.config = recipes.with_intervals(self.config, steps)
@@ -209,7 +236,7 @@ class Session:
             console.say(f"steps     {steps} instead of {whole}, for {asked}: one takes {seconds:.2g} s here")
 
     def _begin(self) -> None:
-        """The weights of step 0. Every worker reads --init-from in its own place; it must be the same model."""
+        """Set the weights of step 0. Every worker reads --init-from from its own folder; the models must be equal."""
         if self.config.init_from:
             _init_from(self.gan, self.config)
             weights = b"".join(array.tobytes() for array in self.gan.stylist.get_weights())
@@ -217,7 +244,7 @@ class Session:
 
     @contextlib.contextmanager
     def _held(self, run: RunFolder) -> Iterator[None]:
-        """The run folder is the chief's while it trains there."""
+        """A context in which the chief has locked the run folder."""
         self.cluster.advice = f"start all workers again with: {_command(run.path)}"
         named = dataclasses.replace(self.config, run=str(run.path))
         with run.locked() if self.cluster.is_chief else contextlib.nullcontext(), _failures(named, self.cluster):
@@ -227,8 +254,11 @@ class Session:
             yield
 
     def _compare_pictures(self, run: RunFolder) -> None:
-        """Pictures that lie elsewhere must be those that the run began with. Those that changed in their place are only
-        noted: the run may go on with them, but repeats no other run then."""
+        """Compare the pictures with those that the run began with.
+
+        Pictures in another folder must be equal. Pictures that changed in the same folder only cause a warning: the run
+        can be resumed with them, but it no longer reproduces another run.
+        """
         now, began = self.pictures.fingerprint, run.began_with
         changed, moved = run.changed_pictures(now), self._moved(run)
         if changed and moved:
@@ -237,12 +267,12 @@ class Session:
         if changed:
             console.warn(changed)
         if moved and not began:
-            console.warn(f"whether these are the pictures that the run began with is not known: no {run.pictures_file}")
+            console.warn(f"cannot check that the run began with these pictures: there is no {run.pictures_file}")
         if not began:
             files.write_text(run.pictures_file, f"{now}\n")
 
     def _moved(self, run: RunFolder) -> str | None:
-        """A setting that names pictures in another place than the run did before it went on."""
+        """The first setting that names another folder of pictures than the saved run, or None."""
         if not self.config.resume:
             return None
         before = run_folder.saved_config(str(run.path))
@@ -250,18 +280,18 @@ class Session:
         return next((name for name in names if getattr(before, name) != getattr(self.config, name)), None)
 
     def _keep_settings(self, run: RunFolder) -> None:
-        """Write what the run goes on with: where its pictures are now, a longer schedule."""
+        """Save the settings that changed on resuming: folders of pictures, a longer schedule."""
         saved = run_folder.saved_config(str(run.path))
         changed = [name for name in _MAY_CHANGE if getattr(saved, name) != getattr(self.config, name)]
         if not (self.cluster.is_chief and changed):
             return
         for name in set(changed) & set(places.LEARNED_FROM):
             flag = f"--{name.replace('_', '-')} {getattr(self.config, name)}"
-            console.warn(f"{flag}: taken for what the run learned from before; nothing shows whether it is that")
+            console.warn(f"{flag}: cannot check that it equals what the run learned from before")
         run.keep(self.config)
 
     def _restored(self, checkpoints: Checkpoints) -> int | None:
-        """Every worker restores what the chief could read; returns its step, None where there is nothing yet."""
+        """Restore the checkpoint that the chief could read, on every worker. Returns its step, None if there is none."""
         first = checkpoints.restore() if self.cluster.is_chief else None
         first = self.cluster.agree("checkpoint", first)[0]
         if first is not None and not self.cluster.is_chief:
@@ -275,10 +305,10 @@ class Session:
         return Checkpoints(self.gan, run.checkpoints, self.config.keep_checkpoints, writes=self.cluster.is_chief)
 
     def _rehearsed(self) -> float:
-        """The seconds that a step will take, which is compiled now.
+        """Compile the training step. Returns the seconds that a step takes.
 
-        The first thing that TensorFlow is given to do, unless there are weights to start from: a compiled step is found
-        again by names that count what came before it.
+        TensorFlow runs this first, unless there are initial weights to load. The cache finds a compiled step by names
+        that contain counters, which depend on all that ran before.
         """
         count = _MEASURED_STEPS if self.config.minutes and not self.config.resume else _REHEARSED_STEPS
         with self.strategy.scope():
@@ -287,7 +317,7 @@ class Session:
             except tf.errors.OpError:
                 if not compiled.forget():
                     raise
-                self.gan.train_function = None  # TensorFlow would not try again with the same one
+                self.gan.train_function = None  # TensorFlow would not compile the same function again
                 return _rehearse(self.gan, self._dataset(0), self.strategy, count)
 
     def _dataset(self, first: int):
@@ -311,7 +341,7 @@ class Session:
         return self.cluster.members.name(self.cluster.index)
 
     def _fit(self, run: RunFolder, checkpoints: Checkpoints, first: int) -> int:
-        """Train to the last step of this call, or to a signal; returns the step reached, which is saved."""
+        """Train to the last step of this call, or until a signal. Returns the step reached, which is saved."""
         config, last = self.config, self._last()
         intervals = config.log_every, config.sample_every, config.checkpoint_every
         counter = callbacks.StepCounter(
@@ -336,7 +366,7 @@ class Session:
     def _end(self, run: RunFolder, step: int, trained: bool) -> pathlib.Path:
         if self.cluster.is_chief:
             self._finish(run, step, trained)
-        self.cluster.agree("end", step)  # workers that outlive the chief would take its end for a failure
+        self.cluster.agree("end", step)  # a worker that runs longer than the chief would report a lost chief
         return run.path
 
     def _finish(self, run: RunFolder, step: int, trained: bool) -> None:
@@ -353,7 +383,7 @@ class Session:
 
 
 def _init_from(gan, config: TrainConfig) -> None:
-    """Start from the generator that another run, or a shipped model, has at its end (its moving average)."""
+    """Set both generators to the moving average that another run or a shipped model ended with."""
     other = config.init_from
     try:
         trained, theirs = load_generator(other)
@@ -367,13 +397,15 @@ def _init_from(gan, config: TrainConfig) -> None:
     if flags:
         raise UserError(f"--init-from {other}: its generator differs from this run's; to fit, give {' '.join(flags)}")
     if trained.input_channels != gan.stylist.input_channels:
-        raise UserError(f"--init-from {other}: its generator differs from this run's: one draws from noise alone")
+        raise UserError(
+            f"--init-from {other}: its generator differs from this run's: only one of them takes content pictures"
+        )
     gan.stylist.set_weights(trained.get_weights())
     gan.generator.set_weights(gan.stylist.get_weights())
 
 
 def _rehearse(gan, dataset, strategy, count: int) -> float:
-    """Seconds per step, from a few steps that are then undone: what they cost to compile is paid only once."""
+    """Run and undo a few training steps. Returns the seconds per step. Training uses the function compiled here."""
     state = tracking.checkpoint(gan=gan)
     with tempfile.TemporaryDirectory() as folder:
         before = state.write(f"{folder}/before")
@@ -381,12 +413,12 @@ def _rehearse(gan, dataset, strategy, count: int) -> float:
         whole = isinstance(dataset, tf.data.Dataset)
         batches = iter(strategy.experimental_distribute_dataset(dataset) if whole else dataset)
         for done in range(count):
-            if done == 1:  # the first one compiles
+            if done == 1:  # the first step compiles
                 began = time.perf_counter()
             logs = gan.train_function(batches)
             np.asarray(next(iter(logs.values())))  # wait for the device
         seconds = (time.perf_counter() - began) / (count - 1)
-        gan.sync_weights()  # no step is open any more when the former weights come back
+        gan.sync_weights()  # no step may be pending when the former weights are restored
         state.read(before).assert_consumed()
     return seconds
 
@@ -407,7 +439,7 @@ def _announce(run, config, pictures: Pictures, machine, first, last, seconds) ->
 
 
 def _scored(pictures: Pictures, config: TrainConfig) -> tuple[list[Example], int]:
-    """The first pictures that the run is scored on, and how many it generates where it takes noise alone."""
+    """The first test pictures, and their number. A generator that takes noise alone has a number only."""
     scored = first_pictures(pictures, TEST_PICTURES)
     if config.distill_from:
         scored = taught(scored, load(config.distill_from), config.size)
@@ -417,7 +449,7 @@ def _scored(pictures: Pictures, config: TrainConfig) -> tuple[list[Example], int
 
 @contextlib.contextmanager
 def _failures(config: TrainConfig, cluster: Cluster):
-    """One clear line for what a machine can refuse: memory, room on the disk, writing; and for a lost worker."""
+    """A context that raises RunError for lost workers, too little memory or disk space, and failed writing."""
     try:
         yield
     except _LOST as error:
@@ -437,4 +469,4 @@ def _failures(config: TrainConfig, cluster: Cluster):
 
 def _not_written(config: TrainConfig, reason: str) -> str:
     way = _command(config.run) if config.run else "--run FOLDER --resume"
-    return f"{reason}; mend that (what was saved is whole), then go on with: {way}"
+    return f"{reason}; what was saved is complete. Remove the cause, then go on with: {way}"

@@ -1,9 +1,10 @@
 """The messages of TensorFlow Serving's gRPC protocol, for requests of clients and for warm-up requests.
 
-This module does not import TensorFlow. The classes are built at import from the table below, because generated code works only with some versions of protobuf.
-Field numbers and types are those of tensorflow_serving/apis (PredictionService, ModelService) and of TensorFlow's
-tensor.proto. The package has another name, so that both can be loaded into one process. Enums are int32, which is
-encoded in the same way. Fields that the client does not read are left out, and protobuf skips them.
+This module does not import TensorFlow. The classes are built at import from the table below, because generated code
+works only with some versions of protobuf. Field numbers and types are those of tensorflow_serving/apis
+(PredictionService, ModelService) and of TensorFlow's tensor.proto. The package has another name, so that both can be
+loaded into one process. Enums are int32, which is encoded in the same way. Fields that the client does not read are
+left out, and protobuf skips them.
 """
 
 import math

@@ -21,8 +21,8 @@ def export_stylist(
     Args:
         generator: built; see `kgan.export.Stylist`.
         path: a folder, which is made.
-        distribution: distribution of the noise in training, "normal" or "uniform".
-        truncation: bound of the normal noise in training, in standard deviations.
+        distribution: distribution of the noise in training, "normal", "uniform" or "truncated".
+        truncation: bound of truncated noise in standard deviations, above 0.
         litert: whether to write the LiteRT file too.
 
     Returns:

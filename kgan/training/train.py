@@ -291,7 +291,7 @@ class Session:
         run.keep(self.config)
 
     def _restored(self, checkpoints: Checkpoints) -> int | None:
-        """Restore the checkpoint that the chief could read, on every worker. Returns its step, None if there is none."""
+        """Restore the checkpoint that the chief could read, on every worker. Returns its step, or None without one."""
         first = checkpoints.restore() if self.cluster.is_chief else None
         first = self.cluster.agree("checkpoint", first)[0]
         if first is not None and not self.cluster.is_chief:

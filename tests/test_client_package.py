@@ -98,7 +98,9 @@ def test_its_wheel(tmp_path):
     """Built from a copy of the tree: all modules, the licence, and neither models nor sample pictures."""
     shutil.copytree(ROOT / "kgan", tmp_path / "kgan", symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "LICENSE", tmp_path)
-    shutil.copytree(ROOT / "scripts" / "client", tmp_path / "scripts" / "client")
+    shutil.copytree(
+        ROOT / "scripts" / "client", tmp_path / "scripts" / "client", ignore=shutil.ignore_patterns("build")
+    )
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist", "."]
     done = subprocess.run(build, cwd=tmp_path / "scripts" / "client", capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

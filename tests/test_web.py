@@ -113,6 +113,7 @@ def test_the_command_serves_until_interrupted(model):
         ending.callback(run.kill)
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", run.stdout.readline())[1])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        ending.callback(connection.close)
         connection.request("GET", "/models.json")
         (listed,) = json.loads(connection.getresponse().read())["models"]
         connection.request("GET", f"/{listed['file']}")

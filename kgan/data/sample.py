@@ -19,6 +19,8 @@ PARTS = {"trainA": "half1/flat", "trainB": "half2/3d", "testA": "test/flat", "te
 def open_archive() -> Iterator[zipfile.ZipFile]:
     """A context with the zip file of the package. Its licence is in sample.NOTICE in the same folder."""
     file = importlib.resources.files("kgan.data") / "sample.zip"
+    if not file.is_file():
+        raise UserError(f"{file}: the sample is not part of kgan-client: pip install kgan")
     with file.open("rb") as opened, zipfile.ZipFile(opened) as archive:
         yield archive
 

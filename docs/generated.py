@@ -1,8 +1,10 @@
-"""What pages show of the code: commands, recipes, names and the public API. A page asks by a comment on its own line,
+"""Generates parts of pages from the code: commands, recipes, names and the public API.
+
+A page contains a comment on its own line,
 
     <!-- generated: commands -->
 
-and Sphinx reads the page with the text in its place. Nothing of it is written down twice.
+and Sphinx replaces it by the generated text.
 """
 
 import ast

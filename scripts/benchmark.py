@@ -1,14 +1,16 @@
-"""How fast kgan trains and reads pictures here: python scripts/benchmark.py train|input [flags of kgan train]
+"""Measures the speed of training and of the input pipeline.
 
-`python scripts/benchmark.py litert FILE ...` times exported .tflite files instead, and `engines MODEL` a trained model
-in several engines; both have their own --help.
+    python scripts/benchmark.py train|input [flags of kgan train]
 
-`train` times whole training steps, pictures included, of kgan and of the same networks in a plain Keras step
-(scripts/plain_step.py), in windows that take turns. `input` times the input pipeline alone.
+`python scripts/benchmark.py litert FILE ...` times exported .tflite files, and `engines MODEL` a trained model in
+several engines. Both have their own --help.
 
-A row: the median over the windows and their 10th to 90th percentile; pictures a second (pairs, where two are drawn);
-the first step, which compiles; the most GPU memory that training held; and the operations in convolutions and matrix
-products (scripts/arithmetic.py) per second, also as a share of what large matrix products reach here in the same run.
+`train` times complete training steps, input included, of kgan and of the same networks in a plain Keras step
+(scripts/plain_step.py). The two alternate in windows of several steps. `input` times the input pipeline alone.
+
+A row contains the median over the windows and their 10th to 90th percentile, the pictures (or pairs) per second, the
+time of the first step, which compiles, the peak of GPU memory in training, and the operations of convolutions and
+matrix products (scripts/arithmetic.py) per second, also relative to the rate of large matrix products in the same run.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from arithmetic import operations
 from plain_step import PlainStep, missing
 
 from kgan.assembly import build_gan
-from kgan.data import open_pictures, training_dataset
+from kgan.data import Crops, open_pictures, training_dataset
 from kgan.errors import UserError
 from kgan.inference.teacher import load_teacher
 from kgan.parsing import parse
@@ -45,7 +47,16 @@ PROFILED_STEPS = 10
 
 @dataclasses.dataclass
 class Contender:
-    """A training step, ready to be timed; `step()` returns something to wait for."""
+    """A compiled training step and its measurements.
+
+    Attributes:
+        name: "kgan" or "plain".
+        step: a function that runs one step and returns tensors that depend on it.
+        compiling: seconds of the first step.
+        peak: text of the peak of GPU memory, "-" on a CPU.
+        operations: number of operations in a step.
+        seconds: seconds per step of each window.
+    """
 
     name: str
     step: Callable
@@ -59,7 +70,7 @@ class Contender:
 
 
 def matrix_rate(dtype: str, repeats: int = 20) -> float:
-    """Operations per second of a square matrix product on the first device: what this chip really reaches."""
+    """Measure the operations per second of a large square matrix product on the first device."""
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
     size = 8192 if on_gpu else 1024
     matrix = tf.cast(tf.random.normal((size, size)), dtype)
@@ -70,12 +81,12 @@ def matrix_rate(dtype: str, repeats: int = 20) -> float:
             x = tf.matmul(x, matrix) * (1.0 / size**0.5)
         return tf.reduce_sum(tf.cast(x, tf.float32))
 
-    seconds = windows_of(lambda: products(matrix), 6, 1)[1:]  # the first one compiles
+    seconds = windows_of(lambda: products(matrix), 6, 1)[1:]  # the first window compiles
     return repeats * 2 * size**3 / statistics.median(seconds)
 
 
 def windows_of(step, windows: int, window_steps: int) -> list[float]:
-    """Seconds per step of each window."""
+    """Run the step `windows` times `window_steps` times. Returns the seconds per step of each window."""
     seconds = []
     for _ in range(windows):
         began = time.perf_counter()
@@ -87,24 +98,24 @@ def windows_of(step, windows: int, window_steps: int) -> list[float]:
 
 
 def wait(logs) -> None:
-    """Until the device has finished what `logs` depends on."""
+    """Wait until the device has computed `logs`."""
     np.asarray(next(iter(logs.values())) if isinstance(logs, dict) else logs)
 
 
 def gpu_memory(what: str) -> int:
-    """Bytes on the fullest GPU, "current" or "peak"; 0 on a CPU, where TensorFlow does not count."""
+    """The "current" or "peak" bytes of the GPU with the most. 0 on a CPU, whose memory TensorFlow does not count."""
     gpus = [gpu.name.replace("/device:", "") for gpu in tf.config.list_logical_devices("GPU")]
     return max((tf.config.experimental.get_memory_info(gpu)[what] for gpu in gpus), default=0)
 
 
 def forget_peak() -> None:
-    """Begin to look for the peak anew."""
+    """Reset the peak of GPU memory."""
     for gpu in tf.config.list_logical_devices("GPU"):
         tf.config.experimental.reset_memory_stats(gpu.name.replace("/device:", ""))
 
 
 def contender(name: str, config: TrainConfig, strategy, build: Callable, window_steps: int) -> Contender:
-    """The step that `build()` gives, with the function to count in, after it has been compiled and warmed up."""
+    """Compile and warm up the step that `build()` returns together with the function whose operations are counted."""
     forget_peak()
     before = gpu_memory("current")
     step, update = build()
@@ -118,7 +129,7 @@ def contender(name: str, config: TrainConfig, strategy, build: Callable, window_
 
 
 def traced(update: Callable, config: TrainConfig, strategy):
-    """The concrete function of one update of all replicas; nothing is run."""
+    """Trace one update of all replicas without running it. Returns the concrete function."""
     rows = config.batch_size // strategy.num_replicas_in_sync
     picture = tf.TensorSpec((rows, config.size, config.size, config.channels))
     kind = recipes.find(config.recipe).pictures
@@ -131,14 +142,14 @@ def traced(update: Callable, config: TrainConfig, strategy):
 
 
 def time_training(config: TrainConfig, strategy, options: argparse.Namespace) -> None:
-    """Whole steps of the run that `config` describes, kgan's and plain ones in turns."""
+    """Time complete training steps, kgan's and plain ones alternately."""
     pictures = open_pictures(config)
     with strategy.scope():
-        batches = iter(strategy.experimental_distribute_dataset(training_dataset(pictures, config, 0)))
+        batches = iter(strategy.experimental_distribute_dataset(training_dataset(pictures, Crops.of(config))))
         builders = {"kgan": lambda: kgan_step(config, batches), "plain": lambda: plain_step(config, batches)}
         lacking = missing(config, strategy.num_replicas_in_sync)
         if lacking and options.only != "kgan":
-            print(f"no plain step beside it: it knows nothing of {lacking}", flush=True)
+            print(f"only kgan's step is timed: the plain step does not support {lacking}", flush=True)
             del builders["plain"]
         chosen = [options.only] if options.only in builders else list(builders)
         contenders = [contender(name, config, strategy, builders[name], options.window_steps) for name in chosen]
@@ -156,21 +167,21 @@ def time_training(config: TrainConfig, strategy, options: argparse.Namespace) ->
 
 
 def kgan_step(config: TrainConfig, batches) -> tuple[Callable, Callable]:
-    """(one training step as `fit` makes it, the function inside it)."""
+    """Build kgan's step. Returns a function that runs one step as `fit` does, and the update that is traced."""
     gan = build_gan(config, load_teacher(config) if config.distill_from else None)
     gan.make_train_function()
     return lambda: gan.train_function(batches), gan.train_step
 
 
 def plain_step(config: TrainConfig, batches) -> tuple[Callable, Callable]:
-    """The same of the plain Keras step."""
+    """Build the plain Keras step. Returns a function that runs one step, and the update that is traced."""
     plain = PlainStep(config)
     return lambda: plain(next(batches)), plain.make
 
 
 def time_input(config: TrainConfig, strategy, options: argparse.Namespace) -> None:
-    """Batches of the input pipeline, with nothing trained."""
-    batches = iter(training_dataset(open_pictures(config), config, 0))
+    """Time the batches of the input pipeline without training."""
+    batches = iter(training_dataset(open_pictures(config), Crops.of(config)))
     windows_of(lambda: next(batches)["style"], 1, options.window_steps)
     seconds = windows_of(lambda: next(batches)["style"], options.windows, options.window_steps)
     title(config)
@@ -178,7 +189,7 @@ def time_input(config: TrainConfig, strategy, options: argparse.Namespace) -> No
 
 
 def profile(one: Contender, folder: str) -> None:
-    """Write what TensorBoard's profiler shows of a few steps."""
+    """Write a TensorBoard profile of `PROFILED_STEPS` steps to `folder`."""
     tf.profiler.experimental.start(folder)
     for number in range(PROFILED_STEPS):
         with tf.profiler.experimental.Trace("train", step_num=number, _r=1):
@@ -188,17 +199,17 @@ def profile(one: Contender, folder: str) -> None:
     print(f"profile of {PROFILED_STEPS} steps of {one.name}: tensorboard --logdir {folder}", flush=True)
 
 
-# --- saying it --------------------------------------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------------------------------
 
 
 def title(config: TrainConfig) -> None:
-    """What the rows below it are about."""
+    """Print the recipe, the size and the precision."""
     how = f"{config.precision}{', XLA' if config.jit else ''}{', deterministic' if config.deterministic else ''}"
     print(f"{config.recipe} {config.size}x{config.size}, batch {config.batch_size}, {how}", flush=True)
 
 
 def timing(name: str, seconds: list[float], images: int) -> str:
-    """The first half of a row."""
+    """The name, the median time, its spread and the pictures per second, as text."""
     middle = statistics.median(seconds)
     low, high = np.percentile(seconds, [10, 90])
     spread = f"({low * 1e3:.1f}-{high * 1e3:.1f})"
@@ -206,7 +217,7 @@ def timing(name: str, seconds: list[float], images: int) -> str:
 
 
 def report(one: Contender, images: int, rate: float) -> None:
-    """One row of figures."""
+    """Print one row."""
     reached = one.operations / statistics.median(one.seconds)
     print(
         f"{timing(one.name, one.seconds, images)}  first step {one.compiling:.1f} s  peak {one.peak}  "
@@ -217,7 +228,7 @@ def report(one: Contender, images: int, rate: float) -> None:
 
 
 def compare(kgan: Contender, plain: Contender) -> None:
-    """The ratio of windows that stood side by side: what both lost to other work cancels."""
+    """Print the ratio of consecutive windows. The load of other processes affects both and cancels."""
     ratios = [own / other for own, other in zip(kgan.seconds, plain.seconds, strict=True)]
     low, high = np.percentile(ratios, [10, 90])
     print(f"kgan takes {statistics.median(ratios):.3f} ({low:.3f}-{high:.3f}) of the plain step's time", flush=True)
@@ -227,7 +238,7 @@ def compare(kgan: Contender, plain: Contender) -> None:
 
 
 def parsed(words: list[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
-    """This script's own options, and what is left for `kgan train`."""
+    """Parse this script's options. Returns them and the remaining arguments, which are those of `kgan train`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -236,21 +247,21 @@ def parsed(words: list[str] | None = None) -> tuple[argparse.Namespace, list[str
     parser.add_argument("--window-steps", type=positive, default=10, help="steps or batches a window (default: 10)")
     parser.add_argument("--only", choices=["kgan", "plain"], help="time one of the two steps alone")
     parser.add_argument(
-        "--profile", metavar="FOLDER", help=f"also write a TensorBoard profile of {PROFILED_STEPS} steps; to look at "
+        "--profile", metavar="FOLDER", help=f"also write a TensorBoard profile of {PROFILED_STEPS} steps; to view "
         "it: pip install tensorboard-plugin-profile, then tensorboard --logdir FOLDER",
     )  # fmt: skip
     return parser.parse_known_args(words)
 
 
 def positive(word: str) -> int:
-    """A whole number of at least 1."""
+    """Parse a whole number of at least 1."""
     if int(word) < 1:
         raise ValueError
     return int(word)
 
 
 def main(words: list[str] | None = None) -> int:
-    """Read the words, run the measurement."""
+    """Run the command. Returns its exit status."""
     words = sys.argv[1:] if words is None else words
     if words[:1] == ["litert"]:
         return litert_speed.main(words[1:])
@@ -264,7 +275,7 @@ def main(words: list[str] | None = None) -> int:
                 pathlib.Path(options.profile).mkdir(parents=True, exist_ok=True)
         devices = choose_devices(config)
         config = machine_defaults(config, devices)
-        if config.deterministic:  # as kgan train; it costs time
+        if config.deterministic:  # as in kgan train, because it takes time
             tf.config.experimental.enable_op_determinism()
             tf.random.set_seed(config.seed)
         strategy = build_strategy(config, devices)

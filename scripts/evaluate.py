@@ -1,4 +1,4 @@
-"""`kgan evaluate`, runnable from a clone: python scripts/evaluate.py --help"""
+"""Runs `kgan evaluate` from a clone (python scripts/evaluate.py --help)."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`kgan export`, runnable from a clone: python scripts/export.py --help"""
+"""Runs `kgan export` from a clone (python scripts/export.py --help)."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`kgan generate`, runnable from a clone: python scripts/generate.py --help"""
+"""Runs `kgan generate` from a clone (python scripts/generate.py --help)."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""Make tests/golden/fidelity.npz: the Frechet and kernel distances that torch-fidelity gives, to compare ours with.
+"""Make tests/golden/fidelity.npz: the Frechet and kernel distances that torch-fidelity computes. Tests compare ours.
 
-torch-fidelity needs PyTorch, hence an environment of its own, used once:
+torch-fidelity needs PyTorch, and so its own environment:
 
     python3 -m venv /tmp/fidelity
     /tmp/fidelity/bin/pip install torch-fidelity==0.4.0
@@ -18,13 +18,13 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 OUTPUT = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "fidelity.npz"
 
 CASES = {"many": (60, 50, 12), "few": (20, 24, 64)}
-"""Rows of one and of the other side, columns. With fewer rows than columns the covariances are singular."""
+"""Rows of the first and of the second set, and columns. With fewer rows than columns the covariances are singular."""
 
 SUBSET, SUBSETS, SEED = 15, 8, 2020
 
 
 def main() -> None:
-    """Features with correlated columns, two sides of different mean and spread, and their distances."""
+    """Draw two sets of features with correlated columns and different mean and spread, and compute their distances."""
     random = np.random.default_rng(0)
     values = {"subset": SUBSET, "subsets": SUBSETS, "seed": SEED}
     for name, (rows, others, columns) in CASES.items():
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def distances(real: torch.Tensor, fake: torch.Tensor) -> dict[str, float]:
-    """frechet, kernel_mean and kernel_std of features [N, D]."""
+    """The values frechet, kernel_mean and kernel_std of features [N, D]."""
     statistics = (fid_features_to_statistics(side) for side in (real, fake))
     frechet = fid_statistics_to_metric(*statistics, False)["frechet_inception_distance"]
     kernel = kid_features_to_metric(

@@ -1,6 +1,6 @@
-"""Make tests/golden/instance_norm.npz: what tensorflow-addons' InstanceNormalization gives, to compare ours with.
+"""Make tests/golden/instance_norm.npz: outputs of tensorflow-addons' InstanceNormalization. Tests compare ours.
 
-tensorflow-addons 0.23.0 imports on no TensorFlow from 2.16 on, hence an environment of its own, used once:
+tensorflow-addons 0.23.0 cannot be imported with TensorFlow 2.16 or newer. It needs its own environment:
 
     python3.11 -m venv /tmp/addons
     /tmp/addons/bin/pip install tensorflow-cpu==2.15.1 tensorflow-addons==0.23.0
@@ -17,7 +17,7 @@ OUTPUT = pathlib.Path(__file__).parents[1] / "tests" / "golden" / "instance_norm
 
 
 def main() -> None:
-    """Forward values and gradients on two maps: ordinary, and with a mean far larger than the deviation."""
+    """Outputs and gradients for two feature maps. The mean of the second is far larger than its deviation."""
     random = np.random.default_rng(0)
     scale, offset = random.uniform(0.5, 2.0, 3), random.normal(size=3)
     upstream = random.normal(size=(2, 5, 7, 3))
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def golden(inputs, scale, offset, upstream) -> dict:
-    """Outputs, and the gradients of sum(outputs * upstream), for epsilon 1e-5."""
+    """Outputs, and the gradients of sum(outputs * upstream), with an epsilon of 1e-5."""
     layer = tfa.layers.InstanceNormalization(epsilon=1e-5)
     x = tf.constant(inputs, tf.float32)
     layer.build(x.shape)

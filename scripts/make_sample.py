@@ -2,9 +2,9 @@
 
     python scripts/make_sample.py FLUENT kgan/data/sample.zip
 
-FLUENT holds pairedA (flat) and pairedB (3D) with equal file names, trainA and trainB (which glyphs belong to the first
-and to the second half; no glyph, nor a variant of one, in both), and testA and testB (pairs of other glyphs).
-In the zip: half1/flat, half1/3d, half2/flat, half2/3d, test/flat, test/3d.
+FLUENT contains pairedA (flat) and pairedB (3D) with equal file names, and trainA and trainB, whose glyphs are the first
+and the second half. No glyph or variant of a glyph is in both. testA and testB contain pairs of other glyphs. The
+folders in the zip are half1/flat, half1/3d, half2/flat, half2/3d, test/flat and test/3d.
 """
 
 import io
@@ -24,7 +24,7 @@ TEST = """1f920 1f43c 1f41e 1f5f3 1f34f 1f6c5 1f3ac 1f9ca 1f479 1f6fc 1f64a 1f9d
 
 
 def chosen(folder: pathlib.Path) -> list[str]:
-    """Stems of the base glyphs in a folder: variety counts for more than the variants of one glyph."""
+    """The stems of the base glyphs in a folder. Variants of a glyph are left out, because they add little variety."""
     return sorted(path.stem for path in folder.glob("*.webp") if not VARIANT.search(path.stem))
 
 

@@ -1,11 +1,11 @@
-"""The training step as a Keras user would write it: what scripts/benchmark.py holds kgan's own step against.
+"""A training step as a Keras user would write it. scripts/benchmark.py compares kgan's step with it.
 
-The same networks, losses, optimizers, image pools and moving average as kgan's; the step itself is that of the
-CycleGAN tutorials (https://keras.io/examples/generative/cyclegan, https://www.tensorflow.org/tutorials/generative/cyclegan):
-one persistent tape over everything, an optimizer for each network over the list of its variables, one `tf.function`.
-What the tutorials do twice is done once: one backward pass for both generators, one for both discriminators, and
-without an image pool one look of the discriminator at the stylized pictures. Neither guard nor metrics: what it returns
-are the bare losses.
+Networks, losses, optimizers, image pools and moving average are those of kgan. The step is that of the CycleGAN
+tutorials (https://keras.io/examples/generative/cyclegan, https://www.tensorflow.org/tutorials/generative/cyclegan):
+one persistent tape, an optimizer for each network over the list of its variables, and one `tf.function`. Work that the
+tutorials do twice is done once: there is one backward pass for both generators and one for both discriminators, and
+without an image pool the discriminator processes the stylized pictures once. There are no checks of the losses and no
+metrics. The step returns the losses.
 """
 
 import functools
@@ -25,7 +25,7 @@ from kgan.runs.settings import TrainConfig
 
 
 def missing(config: TrainConfig, replicas: int) -> str | None:
-    """What of these settings the plain step does not know; None where it can stand beside kgan's."""
+    """The first of these settings that the plain step does not support, as text, or None."""
     lacks = {
         "several devices": replicas > 1,
         config.precision: config.precision in ("float16", "float64"),
@@ -43,7 +43,13 @@ def _weights(config: TrainConfig) -> dict[str, float]:
 
 
 class PlainStep:
-    """Call it on {"content", "style"}, each [N, H, W, C] in [-1, 1]: makes one update, returns the losses."""
+    """A training step in plain Keras.
+
+    A call takes {"content", "style"}, each [N, H, W, C] in [-1, 1], makes one update and returns the losses.
+
+    Args:
+        config: the complete settings. `missing` must return None for them.
+    """
 
     def __init__(self, config: TrainConfig):
         self.config, self.recipe, self.weights = config, recipes.find(config.recipe), _weights(config)
@@ -82,7 +88,7 @@ class PlainStep:
         return self.compiled(batch)
 
     def make(self, batch: dict) -> dict:
-        """One update, to be traced."""
+        """Make one update of a batch. This function is traced."""
         with tf.GradientTape(persistent=True) as tape:
             play = self._two_way if self.recipe.topology == "two_way" else self._one_way
             made, judged = play(batch.get("content"), batch["style"])
@@ -103,7 +109,7 @@ class PlainStep:
         return {**made, **judged}
 
     def _one_way(self, content, style):
-        """(the generator's losses, the discriminator's)."""
+        """Returns the losses of the generator and those of the discriminator."""
         generator, discriminator = self.generators[0], self.discriminators[0] if self.discriminators else None
         fake = generator(self._noisy(content, style), training=True)
         reference = style if self.recipe.pictures == "paired" else content
@@ -162,7 +168,7 @@ class PlainStep:
         return loss(discriminator(real, training=True), fake_logits, **weights)
 
     def _noisy(self, pictures, like):
-        """The generator's input: pictures (or none), with noise beside them where the recipe has any."""
+        """The generator's input: the pictures, if any, and channels of noise if the recipe has any."""
         if not self.config.noise_channels:
             return pictures
         shape = (*like.shape[:3], self.config.noise_channels)

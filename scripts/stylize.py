@@ -1,4 +1,4 @@
-"""`kgan stylize`, runnable from a clone: python scripts/stylize.py --help"""
+"""Runs `kgan stylize` from a clone (python scripts/stylize.py --help)."""
 
 import sys
 

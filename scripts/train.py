@@ -1,4 +1,4 @@
-"""`kgan train`, runnable from a clone: python scripts/train.py --help"""
+"""Runs `kgan train` from a clone (python scripts/train.py --help)."""
 
 import sys
 

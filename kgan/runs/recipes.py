@@ -1,4 +1,4 @@
-"""A run's settings completed by its recipe (`kgan.recipes`), and checked. No TensorFlow here."""
+"""Completes the settings of a run by its recipe (`kgan.recipes`) and checks them. It does not import TensorFlow."""
 
 import dataclasses
 import importlib
@@ -15,11 +15,29 @@ from kgan.runs.settings import TrainConfig
 
 SAMPLE_DEFAULTS = {"size": 64, "filters": 16, "blocks": 4, "discriminator_filters": 16, "batch_size": 16,
                    "steps": 1150, "ema": 0.995, "learning_rate": 3e-4, "min_crop": 0.5, "flip": False}  # fmt: skip
-"""What a CPU of two cores can train in five minutes on the packaged sample, whose renders are lit from the right."""
+"""Settings for the packaged sample. A CPU of two cores trains them in five minutes.
+
+Pictures are not mirrored, because the renders of the sample are lit from the right.
+"""
 
 
 def find(name: str) -> Recipe:
-    """The recipe of that name, or the object at "module:NAME"; UserError names the nearest otherwise."""
+    """Find a recipe.
+
+    Args:
+        name: the name of a recipe, or "module:NAME" of a `kgan.Recipe` in a module.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        UserError: if there is none. The message contains the nearest name.
+
+    Example:
+
+    >>> find("paired").pictures
+    'paired'
+    """
     if name in RECIPES:
         return RECIPES[name]
     if ":" in name:
@@ -31,7 +49,7 @@ def find(name: str) -> Recipe:
 def _imported(name: str) -> Recipe:
     module_name, _, attribute = name.partition(":")
     if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # an installed command does not look into the current folder by itself
+        sys.path.append(os.getcwd())  # the path of an installed command does not contain the current folder
     try:
         recipe = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
@@ -44,13 +62,24 @@ def _imported(name: str) -> Recipe:
 
 
 SYMBOLS = {"ssim": "generator_weight", "features": "generator_weight", "mmd": "mmd_weight"}
-"""The article's symbols: which flag multiplies which term."""
+"""The setting that multiplies the weight of a loss term, by the symbols of the article."""
 
 _SMOKE_LIMITS = {"steps": 4, "size": 32, "batch_size": 4, "filters": 8, "blocks": 1, "discriminator_filters": 8}
 
 
 def term_weights(config: TrainConfig, recipe: Recipe) -> dict[str, float]:
-    """Every loss term of the generator with its weight: the recipe's, changed by --weight, times the symbols."""
+    """The loss terms of the generator and their weights.
+
+    Args:
+        config: the settings. --weight replaces weights of the recipe, and the settings in `SYMBOLS` multiply them.
+        recipe: the recipe.
+
+    Returns:
+        The weights by name, without those that are 0.
+
+    Raises:
+        UserError: if --weight is invalid or contains a term that the recipe cannot have.
+    """
     weights = {term.name: term.weight for term in recipe.terms}
     if recipe.discriminator is not None:
         weights.setdefault("adversarial", 1.0)
@@ -84,16 +113,23 @@ def _check_term(word: str, name: str, recipe: Recipe) -> None:
 
 
 def _offered(recipe: Recipe) -> set[str]:
-    """What the recipe's GAN has of the requirements of loss terms (`kgan.kinds.REQUIREMENTS`)."""
+    """The requirements of loss terms (`kgan.kinds.REQUIREMENTS`) that the recipe's GAN fulfils."""
     offered = {recipe.topology, "features", "regularizer"}
     offered |= {"discriminator"} if recipe.discriminator else set()
     return offered | (set() if recipe.pictures == "style" else {"content"})
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
-    """The settings with nothing left open: flags first, then the sample's defaults, then the recipe's.
+    """Complete the settings: given values come first, then the defaults of the sample, then those of the recipe.
 
-    Raises UserError for settings that cannot work together.
+    Args:
+        config: the settings. None stands for a default.
+
+    Returns:
+        The complete settings.
+
+    Raises:
+        UserError: if settings are invalid or cannot be combined.
     """
     on_sample = config.data == "sample" or (config.data, config.content, config.style) == (None, None, None)
     usual = "distill" if config.distill_from else "paired" if on_sample else "projected"
@@ -112,7 +148,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
 
 
 def _shortened(config: TrainConfig) -> TrainConfig:
-    """KGAN_SMOKE=1: the same way through the code in seconds, for trying commands out."""
+    """The settings with KGAN_SMOKE=1, for trying out commands: the same code runs in seconds."""
     return dataclasses.replace(
         config, log_every=2, **{name: min(getattr(config, name), limit) for name, limit in _SMOKE_LIMITS.items()}
     )
@@ -125,16 +161,31 @@ def _with_derived_defaults(config: TrainConfig) -> TrainConfig:
 
 
 def with_intervals(config: TrainConfig, steps: int) -> TrainConfig:
-    """The settings with a schedule of so many steps, and the intervals that follow from it where none are given."""
+    """Set the number of steps, and the intervals that depend on it where none are given.
+
+    Args:
+        config: the settings.
+        steps: number of training steps.
+
+    Returns:
+        The changed settings. A schedule has 20 samples, and a checkpoint at each, unless other intervals are given.
+    """
     sample_every = config.sample_every or max(1, steps // 20)
     checkpoint_every = config.checkpoint_every or sample_every
     return dataclasses.replace(config, steps=steps, sample_every=sample_every, checkpoint_every=checkpoint_every)
 
 
 def steps_in_time(config: TrainConfig, seconds: float) -> int:
-    """How many of --steps fit into --minutes where one takes `seconds`; at least a quarter of them, and all without it.
+    """The number of steps that fit into --minutes.
 
-    A schedule much shorter than its recipe's learns too little to be worth its time.
+    It is at least a quarter of --steps, because a much shorter schedule than the recipe's learns too little.
+
+    Args:
+        config: the settings.
+        seconds: time of a step.
+
+    Returns:
+        The number of steps. It is --steps if --minutes is not given.
     """
     if config.minutes is None:
         return config.steps
@@ -150,7 +201,15 @@ _LARGEST = 2**31 - 1
 
 
 def check(config: TrainConfig, recipe: Recipe) -> None:
-    """Raise UserError for settings that cannot work."""
+    """Check complete settings, including folders and files.
+
+    Args:
+        config: the settings.
+        recipe: the recipe.
+
+    Raises:
+        UserError: if they cannot be used.
+    """
     check_values(config, recipe)
     check_sources(config, recipe)
     _check_teacher(config, recipe)
@@ -158,7 +217,15 @@ def check(config: TrainConfig, recipe: Recipe) -> None:
 
 
 def check_values(config: TrainConfig, recipe: Recipe) -> None:
-    """Raise UserError for settings that cannot work, wherever pictures and models lie."""
+    """Check the settings that do not name folders or files.
+
+    Args:
+        config: the settings.
+        recipe: the recipe.
+
+    Raises:
+        UserError: if they cannot be used.
+    """
     _check_numbers(config)
     if config.size % config.stride:
         below, above = config.size // config.stride * config.stride, -(-config.size // config.stride) * config.stride
@@ -191,7 +258,15 @@ def _upper(value: float) -> str:
 
 
 def check_sources(config: TrainConfig, recipe: Recipe) -> None:
-    """Raise UserError where a recipe lacks pictures, or too many are named."""
+    """Check that the settings name the pictures that the recipe needs.
+
+    Args:
+        config: the settings.
+        recipe: the recipe.
+
+    Raises:
+        UserError: if pictures are missing, or are given twice.
+    """
     if config.data is not None and (config.content or config.style):
         raise UserError("--data names both kinds of pictures: give either --data or --content and --style")
     if config.data is None and not config.style and recipe.pictures != "content":
@@ -240,10 +315,10 @@ CHOICES = {
     "discriminator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "features": FEATURES,
 }
-"""Names that settings may have. A test compares the last three with what they name."""
+"""The allowed values of settings. A test compares the last three with the code that implements them."""
 
 SEVERAL = ("augment",)
-"""Settings that take more than one name, with commas between."""
+"""Settings that take several names, separated by commas."""
 
 
 def _check_names(config: TrainConfig, recipe: Recipe) -> None:

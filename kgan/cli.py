@@ -77,7 +77,7 @@ def _run(args: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [f"  {name:10}{told}" for _, name, told in sorted(map(_described, COMMANDS))]
+    lines = [f"  {name:10}{summary}" for _, name, summary in sorted(map(_described, COMMANDS))]
     return "\n".join(["usage: kgan COMMAND ...", "", *lines, "", *_NOTES])
 
 

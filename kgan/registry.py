@@ -149,8 +149,8 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
         """
         if name not in self:
             hint = nearest(name, self, 0.4)
-            told = f"{option} {name}".strip()
-            raise UserError(f"{told}: no such {self.kind}; {hint}There are {', '.join(self)}")
+            given = f"{option} {name}".strip()
+            raise UserError(f"{given}: no such {self.kind}; {hint}There are {', '.join(self)}")
         return self[name]
 
     # --- sources of rows ------------------------------------------------------------------------------------------
@@ -208,8 +208,8 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
         return row
 
     def _row(self, name: str, target: Any, docstring: str | None, facts: dict[str, Any]) -> Any:
-        told = facts.get("help") or (docstring or "").strip().partition("\n")[0]
-        return self.row(**{"name": name, "target": target, **facts, "help": told})
+        summary = facts.get("help") or (docstring or "").strip().partition("\n")[0]
+        return self.row(**{"name": name, "target": target, **facts, "help": summary})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

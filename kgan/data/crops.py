@@ -30,7 +30,7 @@ class Crops:
 
     @classmethod
     def of(cls, settings: Any) -> "Crops":
-        """From an object with the same fields, as the resolved settings of a run."""
+        """Read the fields of another object, such as the complete settings of a run."""
         return cls(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(cls)})
 
     def __post_init__(self) -> None:

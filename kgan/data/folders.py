@@ -76,8 +76,8 @@ def from_folders(
         raise UserError("--content and --style are missing: give at least one folder of pictures")
     if paired and (content is None or style is None):
         raise UserError("--content and --style are both needed for pairs")
-    if content is not None and style is not None and (told := places.overlap({"content": content, "style": style})):
-        console.warn(told)
+    if content is not None and style is not None and (warning := places.overlap({"content": content, "style": style})):
+        console.warn(warning)
     spec = _cache_spec(crops, cache)
     with at_most(max_megapixels):
         stores = _opened(content, spec), _opened(style, spec)

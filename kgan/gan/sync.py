@@ -19,7 +19,7 @@ class StoreWeights(keras.callbacks.Callback):
 
 
 class StoreWeightsEveryBatch(StoreWeights):
-    """As `StoreWeights`, and after each batch too."""
+    """Does what `StoreWeights` does, after each batch too."""
 
     def on_train_batch_end(self, batch, logs=None):
         self.model.sync_weights()

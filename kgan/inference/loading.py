@@ -182,7 +182,7 @@ def _from_run(path: pathlib.Path) -> Model:
 
 
 def of_generator(generator: keras.Model, distribution: str, truncation: float, name: str = "model") -> Model:
-    """A built generator as a `Model`, which reads the generator's weights as they are when it is called.
+    """Wrap a built generator as a `Model`, which reads the current weights of the generator in each call.
 
     Args:
         generator: in any precision. Of one that does not compute in float32 the model has a copy, whose weights are

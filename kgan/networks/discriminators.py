@@ -125,7 +125,7 @@ class MultiScaleDiscriminator(Discriminator):
     """
 
     former_names: ClassVar[dict[str, str]] = {"discriminators": "judges"}
-    """As `kgan.gan.base.GAN.former_names`."""
+    """See `kgan.gan.base.GAN.former_names`."""
 
     def __init__(self, filters: int = 64, norm: str = "instance", spectral: bool = False, scales: int = 3, **kwargs):
         super().__init__(filters, norm, spectral, **kwargs)

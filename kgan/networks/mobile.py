@@ -52,7 +52,7 @@ class MobileGenerator(Generator):
 
     @property
     def floats_at_peak(self) -> dict[str, float]:
-        """As `Generator.floats_at_peak`. The finest maps and those inside a block dominate."""
+        """See `Generator.floats_at_peak`. The finest maps and those inside a block dominate."""
         between = MobileBlock.expansion * self.level_filters[-1] / self.stride**2
         maps = self.filters + 2 * between
         return {"tensorflow": maps, "litert": 32 + 0.65 * maps}

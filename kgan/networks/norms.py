@@ -55,7 +55,7 @@ def normalize_instances(x, scale, offset, epsilon: float = 1e-5, negative_slope:
 
 
 def normalize_within_half(x, scale, offset, epsilon: float = 1e-5, negative_slope: float = 1.0):
-    """As `normalize_instances`, for GPUs that compute in float16, whose largest number is 65504.
+    """The same as `normalize_instances`, for GPUs that compute in float16, whose largest number is 65504.
 
     Maps are divided by 8 first, because trained networks have deviations of 400, whose squares exceed it.
     """

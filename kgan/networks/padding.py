@@ -60,7 +60,7 @@ def _fold(x, axis: int, before: int, after: int):
 
 
 def reflect_by_slices(x, before: int, after: int):
-    """As `reflect` for static H and W, with slices and concatenation.
+    """The same as `reflect`, for static H and W, with slices and concatenation.
 
     In LiteRT on CPUs, this is 10 times as fast as MIRROR_PAD (128x128x64, padding 1: 0.4 instead of 4.3 ms). Unlike
     GATHER, it runs on all GPU delegates.

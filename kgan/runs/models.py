@@ -122,7 +122,7 @@ def _kind(path: pathlib.Path) -> Kind | None:
 
 
 def _why_none(word: str, path: pathlib.Path) -> str:
-    """The error message for a word that names no model, with a similar one if there is any."""
+    """The error message for a name without a model. It contains a similar name, if there is any."""
     if not word:
         return f"the model's name is empty; give {KINDS}, or one of {', '.join(shipped())}"
     if path.exists() and not path.is_file() and not path.is_dir():

@@ -46,8 +46,8 @@ class PicturesRefused(ServingError):
     """
 
     def __init__(self, reasons: dict[int, str], results: list[bytes | None]):
-        told = "; ".join(f"picture {index}: {reason}" for index, reason in sorted(reasons.items()))
-        super().__init__(f"{len(reasons)} of {counted(len(results), 'picture')} were refused: {told}")
+        listed = "; ".join(f"picture {index}: {reason}" for index, reason in sorted(reasons.items()))
+        super().__init__(f"{len(reasons)} of {counted(len(results), 'picture')} were refused: {listed}")
         self.reasons, self.results = reasons, results
 
 

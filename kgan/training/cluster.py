@@ -295,13 +295,13 @@ def _accept_workers(members: Members, settings: dict) -> dict[int, socket.socket
     """On the chief: wait for all workers. Returns the connection of each by its number."""
     joined, end = {}, time.monotonic() + PATIENCE
     with _listening(members) as server:
-        told = None
+        shown = None
         while missing := [index for index in range(1, len(members.addresses)) if index not in joined]:
-            if missing != told:
+            if missing != shown:
                 console.say(
                     f"kgan: waiting for {len(missing)} of {len(members.addresses)} workers: {_names(members, missing)}"
                 )
-                told = missing
+                shown = missing
             ready = select.select([server, *joined.values()], [], [], max(0.0, end - time.monotonic()))[0]
             if not ready:
                 raise RunError(f"{_names(members, missing)} did not come within {PATIENCE / 60:.0f} min; "
@@ -363,7 +363,7 @@ def _difference(members: Members, index: int, addresses: tuple, ours: dict, thei
 def _connect_to_chief(members: Members, settings: dict) -> dict[int, socket.socket]:
     """On the other workers: connect to the chief, whose number is 0. Returns when all workers have connected."""
     _listening(members).close()  # raises UserError if the port is in use
-    chief, end, told = members.name(0), time.monotonic() + PATIENCE, False
+    chief, end, shown = members.name(0), time.monotonic() + PATIENCE, False
     while True:
         try:
             return {0: _connection_attempt(members, settings, max(HELLO_TIMEOUT, end - time.monotonic()))}
@@ -375,9 +375,9 @@ def _connect_to_chief(members: Members, settings: dict) -> dict[int, socket.sock
             raise RunError(
                 f"{chief} cannot be reached within {PATIENCE / 60:.0f} min ({reason}); start all workers again"
             )
-        if not told:
+        if not shown:
             console.say(f"kgan: worker {members.index} of {len(members.addresses)} is waiting for {chief}")
-            told = True
+            shown = True
         time.sleep(0.5)
 
 

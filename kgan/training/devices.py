@@ -108,7 +108,7 @@ def fed(strategy: tf.distribute.Strategy, cluster: Cluster, make: Callable[[Shar
         make: a function from a shard to its data set.
 
     Returns:
-        The data set. With several workers it repeats for ever.
+        The data set. With several workers it repeats forever.
     """
     if cluster.size == 1:
         return make(Shard())

@@ -90,7 +90,7 @@ def test_what_is_no_run_is_not_gone_on_with(tmp_path, monkeypatch):
     shipped = str(models.FOLDER / "vangogh")
     saved = run_folder.saved_config(shipped)
     with pytest.raises(UserError, match=r"no checkpoint to go on from; .*init_from=.*vangogh"):
-        run_folder.check_can_go_on(dataclasses.replace(saved, run=shipped, resume=True))
+        run_folder.check_resumable(dataclasses.replace(saved, run=shipped, resume=True))
     for changes, said in (
         ({"learning_rate": None, "steps": None}, "its config.json lacks learning_rate, steps; "),
         ({"recipe": None}, "lacks recipe;"),
@@ -99,7 +99,7 @@ def test_what_is_no_run_is_not_gone_on_with(tmp_path, monkeypatch):
         ({"steps": 2**31}, "steps should be above 0 and at most"),
     ):
         with pytest.raises(UserError, match=said):
-            run_folder.check_can_go_on(dataclasses.replace(config(run="folder"), **changes))
+            run_folder.check_resumable(dataclasses.replace(config(run="folder"), **changes))
 
 
 # --- where things lie -------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_a_run_keeps_absolute_paths(tmp_path, monkeypatch):
     assert (saved.content, saved.style) == (f"{here}/photos", f"{tmp_path}/paintings")
 
 
-def going_on(run, *words):
+def resumed(run, *words):
     return train.read(["--run", str(run), "--resume", *words])
 
 
@@ -149,20 +149,20 @@ def test_where_the_pictures_lie_may_be_given_anew(tmp_path, monkeypatch):
     run = run_folder.create(config(run="run")).path.absolute()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert going_on(run).content == f"{tmp_path}/photos"
-    assert going_on(run, "--content", "../photos", "--steps", "50000") == going_on(run)
-    moved = going_on(run, "--content", "new", "--cache", "c")
+    assert resumed(run).content == f"{tmp_path}/photos"
+    assert resumed(run, "--content", "../photos", "--steps", "50000") == resumed(run)
+    moved = resumed(run, "--content", "new", "--cache", "c")
     here = pathlib.Path.cwd()
     assert (moved.content, moved.style, moved.cache) == (f"{here}/new", f"{tmp_path}/paintings", f"{here}/c")
-    moved = going_on(run, "--data", "root")
+    moved = resumed(run, "--data", "root")
     assert (moved.content, moved.style, moved.data) == (None, None, f"{here}/root")
     RunFolder(run).keep(moved)
-    moved = going_on(run, "--content", "a", "--style", "b")
+    moved = resumed(run, "--content", "a", "--style", "b")
     assert (moved.content, moved.style, moved.data) == (f"{here}/a", f"{here}/b", None)
     with pytest.raises(UserError, match="either data or content and style"):
-        going_on(run, "--content", "a", "--data", "b")
+        resumed(run, "--content", "a", "--data", "b")
     with pytest.raises(UserError, match="seed 3: this run was started with 0"):
-        going_on(run, "--seed", "3")
+        resumed(run, "--seed", "3")
 
 
 def test_a_teacher_may_be_given_anew_once_it_is_gone(tmp_path, monkeypatch):
@@ -172,13 +172,13 @@ def test_a_teacher_may_be_given_anew_once_it_is_gone(tmp_path, monkeypatch):
         pathlib.Path(name, "saved_model.pb").touch()
     run = run_folder.create(config(recipe="distill", style=None, distill_from="teacher")).path
     with pytest.raises(UserError, match=r"distill_from other: this run was started with .*/teacher"):
-        going_on(run, "--distill-from", "other")
+        resumed(run, "--distill-from", "other")
     pathlib.Path("teacher").rename("moved")
     with pytest.raises(UserError, match=r"/teacher: not there; say by distill_from where"):
-        run_folder.check_can_go_on(dataclasses.replace(run_folder.saved_config(run), run=str(run)))
-    assert going_on(run, "--distill-from", "moved").distill_from == f"{tmp_path}/moved"
+        run_folder.check_resumable(dataclasses.replace(run_folder.saved_config(run), run=str(run)))
+    assert resumed(run, "--distill-from", "moved").distill_from == f"{tmp_path}/moved"
     with pytest.raises(UserError, match=r"feature_weights w.h5: this run was started with None"):
-        going_on(run, "--feature-weights", "w.h5")
+        resumed(run, "--feature-weights", "w.h5")
 
 
 def test_pictures_that_are_gone_or_overlap(tmp_path, monkeypatch):
@@ -210,25 +210,25 @@ def test_pictures_that_are_gone_or_overlap(tmp_path, monkeypatch):
 def test_a_longer_schedule():
     run = config(steps=10)
     for reached in (0, 5):  # the decay begins with the update after the fifth
-        assert run_folder.longer(run, 20, reached) == config(steps=20, sample_every=1)
-    begun = run_folder.longer(run, 20, 6)
+        assert run_folder.extended(run, 20, reached) == config(steps=20, sample_every=1)
+    begun = run_folder.extended(run, 20, 6)
     assert (begun.steps, begun.extended_at) == (20, 6)
-    assert run_folder.longer(config(steps=10, decay="constant"), 20, 10).extended_at == 0
+    assert run_folder.extended(config(steps=10, decay="constant"), 20, 10).extended_at == 0
     # From step 6 to 20: constant up to step 13, then falling.
-    assert run_folder.longer(begun, 30, 13).extended_at == 6
-    assert run_folder.longer(begun, 30, 14).extended_at == 14
-    assert run_folder.longer(begun, 20, 14) == begun
+    assert run_folder.extended(begun, 30, 13).extended_at == 6
+    assert run_folder.extended(begun, 30, 14).extended_at == 14
+    assert run_folder.extended(begun, 20, 14) == begun
 
 
 def test_a_schedule_becomes_no_shorter(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = run_folder.create(config(steps=10)).path
-    assert going_on(run, "--steps", "11").steps == 11
+    assert resumed(run, "--steps", "11").steps == 11
     for steps in ("9", "0", "-1"):
         with pytest.raises(UserError, match=rf"steps {steps}: this run has 10, and can only be made longer"):
-            going_on(run, "--steps", steps)
+            resumed(run, "--steps", steps)
     with pytest.raises(UserError, match="extended_at"):
-        going_on(run, "--extended-at", "3")
+        resumed(run, "--extended-at", "3")
 
 
 def test_the_lock_outlives_a_change_of_the_settings(tmp_path):

@@ -13,7 +13,7 @@ def read(args: list[str]) -> TrainConfig:
     if not config.resume:
         return recipes.resolve(config)
     saved = run_folder.saved_config(config.run)
-    return run_folder.going_on(saved, parse(TrainConfig, args, "kgan train", default=saved))
+    return run_folder.resumed_config(saved, parse(TrainConfig, args, "kgan train", default=saved))
 
 
 def run(config: TrainConfig) -> None:

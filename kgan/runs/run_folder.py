@@ -200,7 +200,7 @@ def _start_from(model: str) -> str:
     return f"; to start a new run from its generator: {call('train', init_from=model)}"
 
 
-def going_on(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
+def resumed_config(saved: TrainConfig, asked: TrainConfig) -> TrainConfig:
     """The settings with which a run is resumed.
 
     Args:
@@ -250,7 +250,7 @@ def refuse_changes(saved: TrainConfig, asked: TrainConfig) -> None:
             )
 
 
-def check_can_go_on(config: TrainConfig) -> None:
+def check_resumable(config: TrainConfig) -> None:
     """Raise UserError for a folder that cannot be resumed.
 
     This is an export without checkpoints, such as a shipped model, or a run whose settings are incomplete or invalid.
@@ -272,7 +272,7 @@ def check_can_go_on(config: TrainConfig) -> None:
             raise UserError(f"{flag} {getattr(config, name)}: not there; say by {flag} where it is now")
 
 
-def longer(saved: TrainConfig, steps: int, reached: int) -> TrainConfig:
+def extended(saved: TrainConfig, steps: int, reached: int) -> TrainConfig:
     """The settings of a run with a longer schedule.
 
     If the decay of the learning rate has not begun, the schedule becomes that of a run of `steps` steps. Otherwise the

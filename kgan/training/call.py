@@ -56,7 +56,7 @@ def train(
     # Errors in the settings are raised before TensorFlow is imported.
     if config.resume:
         saved = run_folder.saved_config(config.run)
-        config = run_folder.going_on(saved, settings_from(given, saved))
+        config = run_folder.resumed_config(saved, settings_from(given, saved))
     else:
         recipes.resolve(config)
     xla_cache.keep(config.cache)

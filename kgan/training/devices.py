@@ -99,7 +99,7 @@ def _over_workers(cluster: Cluster, count: int, on_gpus: bool) -> tf.distribute.
     return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
 
 
-def fed(strategy: tf.distribute.Strategy, cluster: Cluster, make: Callable[[Shard], tf.data.Dataset]):
+def distributed_dataset(strategy: tf.distribute.Strategy, cluster: Cluster, make: Callable[[Shard], tf.data.Dataset]):
     """A data set for `fit` and `evaluate`, of which each worker reads its own shard.
 
     Args:

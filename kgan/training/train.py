@@ -31,7 +31,7 @@ from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
 from kgan.training import callbacks
 from kgan.training.cluster import Cluster, from_environment
-from kgan.training.devices import build_strategy, choose_devices, describe, fed
+from kgan.training.devices import build_strategy, choose_devices, describe, distributed_dataset
 from kgan.training.record import Record
 
 TEST_PICTURES = 16
@@ -127,18 +127,18 @@ def _settings(config: TrainConfig) -> TrainConfig:
                 f"--size should be at least {metrics.SSIM_WINDOW}, the window of SSIM. Received: {config.size}"
             )
         return config
-    return _going_on(config)
+    return _resumed_config(config)
 
 
-def _going_on(asked: TrainConfig) -> TrainConfig:
+def _resumed_config(asked: TrainConfig) -> TrainConfig:
     """The settings of a resumed run. Those that `asked` leaves at their defaults are read from the run folder."""
     saved = run_folder.saved_config(asked.run)
     usual = TrainConfig()
     given = {name: getattr(asked, name) for name in _MAY_CHANGE if getattr(asked, name) != getattr(usual, name)}
     given |= {name: getattr(asked, name) for name in run_folder.PER_CALL}
-    config = run_folder.going_on(saved, dataclasses.replace(saved, **given))
-    run_folder.check_can_go_on(config)
-    extended = run_folder.longer(saved, config.steps, newest_step(pathlib.Path(config.run) / "checkpoints"))
+    config = run_folder.resumed_config(saved, dataclasses.replace(saved, **given))
+    run_folder.check_resumable(config)
+    extended = run_folder.extended(saved, config.steps, newest_step(pathlib.Path(config.run) / "checkpoints"))
     return dataclasses.replace(config, extended_at=extended.extended_at)
 
 
@@ -322,10 +322,10 @@ class Session:
 
     def _dataset(self, first: int):
         """The pictures from step `first` on."""
-        return self._fed(functools.partial(training_dataset, self.pictures, Crops.of(self.config), first))
+        return self._distributed(functools.partial(training_dataset, self.pictures, Crops.of(self.config), first))
 
-    def _fed(self, make):
-        return fed(self.strategy, self.cluster, make)
+    def _distributed(self, make):
+        return distributed_dataset(self.strategy, self.cluster, make)
 
     def _go(self, run: RunFolder, checkpoints: Checkpoints, first: int, seconds: float) -> pathlib.Path:
         try:
@@ -347,7 +347,7 @@ class Session:
         counter = callbacks.StepCounter(
             first, last, intervals, callbacks.SignalAgreement(self.exit_guard, self.cluster)
         )
-        samples = callbacks.Samples(self.gan, *_scored(self.pictures, config), config.size, self._fed)
+        samples = callbacks.Samples(self.gan, *_scored(self.pictures, config), config.size, self._distributed)
         record = Record(run, first) if self.cluster.is_chief else None
         logger = callbacks.MetricsLogger(counter, samples, config.sample_every, record)
         saving = callbacks.EveryNSteps(counter, config.checkpoint_every, checkpoints.save)

@@ -1,4 +1,4 @@
-"""Prints results to stdout, and messages and progress to stderr. This module imports no TensorFlow.
+"""Prints results to stdout, and messages and progress to stderr. This module does not import TensorFlow.
 
 Results are pictures, tables and lists that the user asks for. Progress is a bar on a terminal and a line from time to
 time in a pipe. With --quiet, only results, warnings and errors are printed.

@@ -1,6 +1,6 @@
 """Atomic writing of files and folders, locks between processes, and paths with "~" for the home folder.
 
-This module imports no TensorFlow.
+This module does not import TensorFlow.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Memory: how much is available, how much a picture needs, and a guard that ends a command before the kernel does.
 
-The guard prints an error message, which the kernel does not. This module imports no TensorFlow.
+The guard prints an error message, which the kernel does not. This module does not import TensorFlow.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """The commands of `kgan`. Each is a file with its options, their help and its function.
 
-This package imports no TensorFlow. To add a command, add a file with a `COMMAND`. Another package adds a command by an
-entry point of the group `kgan.commands`.
+This package does not import TensorFlow. To add a command, add a file with a `COMMAND`. Another package adds a command
+by an entry point of the group `kgan.commands`.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Training pictures: finding them, checking them, preparing them once, and batching them with tf.data.
 
 The order of the pictures is a function of the training step. Names are imported when they are first used, so that
-`kgan.data.check` imports no TensorFlow.
+`kgan.data.check` does not import TensorFlow.
 """
 
 import importlib

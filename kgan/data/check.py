@@ -1,4 +1,4 @@
-"""`kgan check DIR...` lists every picture that cannot be used, with the reason. This module imports no TensorFlow."""
+"""`kgan check DIR...` lists every picture that cannot be used, with the reason. It does not import TensorFlow."""
 
 import os
 import pathlib

@@ -1,6 +1,6 @@
 """Converts a picture of the user to the bytes that training reads: JPEG or PNG, sRGB, upright, no larger than needed.
 
-This module runs in worker processes and imports no TensorFlow.
+This module runs in worker processes and does not import TensorFlow.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Blends a picture with its stylized version. This module imports no TensorFlow.
+"""Blends a picture with its stylized version. This module does not import TensorFlow.
 
 Pictures are float32 [H, W, C] in [0, 1], where C is 1 (gray), 3 (RGB) or 4 (RGBA with straight alpha). Weights are
 numbers or float32 [H, W, 1] in [0, 1].

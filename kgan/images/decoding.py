@@ -1,4 +1,4 @@
-"""Decodes picture files safely with Pillow to upright 8-bit sRGB pictures. This module imports no TensorFlow.
+"""Decodes picture files safely with Pillow to upright 8-bit sRGB pictures. This module does not import TensorFlow.
 
 A picture that cannot be decoded raises a `PictureError` with the reason. There are four safeguards, because a picture
 may come from anywhere: pipes and devices are never opened, only the decoders of JPEG, PNG, WebP and GIF are used, the

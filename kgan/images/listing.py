@@ -1,4 +1,4 @@
-"""Lists the pictures in a folder, for all commands. This module imports no TensorFlow.
+"""Lists the pictures in a folder, for all commands. This module does not import TensorFlow.
 
 All files at any depth with the suffix of a picture are listed. Links to folders are followed, and each real folder is
 read once. Hidden files and folders are skipped, and so are folders that kgan wrote: the output of the command, runs,

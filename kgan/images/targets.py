@@ -1,4 +1,4 @@
-"""Decides to which files stylize, request and generate write. This module imports no TensorFlow.
+"""Decides to which files stylize, request and generate write. This module does not import TensorFlow.
 
 A result keeps the name and the subfolder of its picture below `--output`. For one picture, `--output result.png` is a
 file and `--output -` standard output. The picture `-` is read from standard input.

@@ -1,4 +1,4 @@
-"""Recipes: the networks, losses and defaults of known methods, as plain data. This package imports no TensorFlow.
+"""Recipes: the networks, losses and defaults of known methods, as plain data. This package does not import TensorFlow.
 
 Each file is a recipe. Its docstring gives the paper, the command and measured results. To add a recipe, add a file with
 a `RECIPE`. Another package adds a recipe by an entry point of the group `kgan.recipes`.

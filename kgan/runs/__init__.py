@@ -1,1 +1,1 @@
-"""Settings, recipes, run folders and trained models by name, as plain data. This package imports no TensorFlow."""
+"""Settings, recipes, run folders and trained models by name, as plain data. This package does not import TensorFlow."""

@@ -1,4 +1,4 @@
-"""Finds a model by its path or by the name of a shipped model. This module imports no TensorFlow.
+"""Finds a model by its path or by the name of a shipped model. This module does not import TensorFlow.
 
 A shipped model is a run folder without checkpoints: config.json, saved_model/ with float16 weights, a .tflite file and
 a model card.

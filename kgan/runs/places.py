@@ -1,6 +1,6 @@
 """The locations of the pictures, the cache and the models in the settings of a run.
 
-This module imports no TensorFlow.
+This module does not import TensorFlow.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""The folder of a training run. This module imports no TensorFlow."""
+"""The folder of a training run. This module does not import TensorFlow."""
 
 import contextlib
 import dataclasses

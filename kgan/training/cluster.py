@@ -1,4 +1,4 @@
-"""Connections between the workers of `--strategy multi_worker`. This module imports no TensorFlow.
+"""Connections between the workers of `--strategy multi_worker`. This module does not import TensorFlow.
 
 TensorFlow adds gradients over the workers and notices within seconds that a worker is lost. It does not report which
 workers are missing at the start, whose settings differ, or why a worker ended. So each worker also keeps a TCP

@@ -6,9 +6,11 @@ import pytest
 import tensorflow as tf
 
 import kgan
-from kgan import networks
+from kgan import assembly, networks
 from kgan.gan import OneWay, TwoWay
-from kgan.kinds import REQUIREMENTS, TERMS
+from kgan.kinds import DISCRIMINATORS, REQUIREMENTS, TERMS
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
 
 
 def pictures(count=2, seed=0, size=16):
@@ -128,6 +130,28 @@ def test_a_term_is_added_by_its_decorator_alone():
     finally:
         TERMS.remove("darkness")
     assert 0 < logs["darkness_loss"] < 6
+
+
+def test_a_discriminator_is_added_by_its_decorator_alone():
+    @DISCRIMINATORS.add("tiny", help="one convolution")
+    class Tiny(networks.Discriminator):
+        def __init__(self, filters=64, norm="none", spectral=True, kernel=3, **kwargs):
+            super().__init__(filters, norm, spectral, **kwargs)
+            self.convolution = keras.layers.Conv2D(1, kernel)
+
+        def build(self, input_shape):
+            self.convolution.build(input_shape)
+
+        def call(self, pictures, training=False):
+            return [self.convolution(pictures)]
+
+    try:
+        config = recipes.resolve(TrainConfig(content="photos", style="paintings", discriminator="tiny", kernel=5))
+        built = assembly.build_discriminator(config)
+    finally:
+        DISCRIMINATORS.remove("tiny")
+    assert isinstance(built, Tiny)
+    assert built.convolution.kernel.shape == (5, 5, 3, 1)  # an argument that is a setting is given
 
 
 def test_paired_pictures_are_compared_with_their_truth():

@@ -57,6 +57,15 @@ def test_validation_data_of_fit_gives_what_evaluate_gives_afterwards():
     assert history["val_content_mse"][0] != history["val_content_mse"][1]
 
 
+def test_a_truth_in_validation_data_is_compared_though_the_training_has_none():
+    gan, content = one_way(), pictures(4, 1)
+    data = tf.data.Dataset.from_tensor_slices({"content": content, "truth": gan(content)}).batch(2)
+    measured = gan.evaluate(data, return_dict=True, verbose=0)
+    assert measured["truth_mse"] == pytest.approx(0.0, abs=1e-12)
+    assert measured["truth_psnr"] == 100.0
+    assert measured["content_mse"] > 0
+
+
 def test_logs_hold_only_what_was_computed():
     gan = one_way()
     history = gan.fit(dataset(), verbose=0).history

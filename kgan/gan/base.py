@@ -17,6 +17,7 @@ from kgan.gan.random_crop import random_crop
 from kgan.gan.serialization import deserialized, serialized
 from kgan.gan.tally import Tally
 from kgan.gan.trainer import Losses, PlayersModel
+from kgan.keras_internals import layers_of
 from kgan.networks import ConvRegularizer, FeatureExtractor, features
 
 GRADIENT_PENALTY = 10.0
@@ -116,6 +117,9 @@ class GAN(PlayersModel):
         self.loss_means = {name: keras.metrics.Mean(name) for name in self.loss_names}
         names = [f"{what}_{metric}" for what in tested for metric in ("ssim", "psnr", "mse")]
         self.test_means = {name: keras.metrics.Mean(name) for name in names}
+        # Of batches with a truth though the training has none. No part of checkpoints, which name `test_means`.
+        extra = {f"truth_{metric}" for metric in ("ssim", "psnr", "mse")} - set(names)
+        self._extra_means = {name: keras.metrics.Mean(name) for name in sorted(extra)}
         self.bad_steps = Tally(len(self.loss_names))
         if self._can_be_built():
             self.build(None)
@@ -320,10 +324,15 @@ class GAN(PlayersModel):
     def _book_test(self, what: str, expected: tf.Tensor, got: tf.Tensor) -> dict:
         """Update the streaming metrics `what`_ssim, _psnr and _mse of pictures in [-1, 1]. Returns their results."""
         expected, got = (tf.clip_by_value((x + 1.0) / 2.0, 0.0, 1.0) for x in (expected, got))
+        means = self.test_means | self._extra_means
         for name in ("ssim", "psnr", "mse"):
             # Equal pictures have an infinite PSNR, which JSON and curves cannot represent. It is limited to 100 dB.
-            self.test_means[f"{what}_{name}"].update_state(tf.minimum(getattr(metrics, name)(expected, got), 100.0))
-        return {f"{what}_{name}": self.test_means[f"{what}_{name}"].result() for name in ("ssim", "psnr", "mse")}
+            means[f"{what}_{name}"].update_state(tf.minimum(getattr(metrics, name)(expected, got), 100.0))
+        return {f"{what}_{name}": means[f"{what}_{name}"].result() for name in ("ssim", "psnr", "mse")}
+
+    def _book_truth(self, batch: dict, fake: tf.Tensor) -> dict:
+        """As `_book_test`, to "truth" where the batch has one."""
+        return self._book_test("truth", batch["truth"], fake) if "truth" in batch else {}
 
 
 def _build(network: keras.Model, channels: int, shape: tuple | None) -> None:
@@ -373,7 +382,7 @@ def apply_together(network, pictures: list[tf.Tensor], use: Callable | None = No
 
 def mixes_pictures(network) -> bool:
     """Whether the output for a picture depends on the others in its batch, as with batch normalization."""
-    return any(isinstance(layer, keras.layers.BatchNormalization) for layer in network._flatten_layers())
+    return any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers_of(network))
 
 
 def _as_list(outputs) -> list[tf.Tensor]:

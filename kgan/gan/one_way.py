@@ -125,13 +125,16 @@ class OneWay(GAN):
         return self._finish_step({**of_discriminator, **of_generator})
 
     def test_step(self, batch: dict) -> dict:
-        """SSIM, PSNR and MSE of the stylist's results to "content", or to "truth" (or "style") for pairs."""
+        """SSIM, PSNR and MSE of the stylist's results to "content" and, where there is one, to "truth".
+
+        Pairs are compared with "truth" or "style" alone.
+        """
         if not self.test_means:
             return {}
         content = batch["content"]
         fake = self.stylist(self._with_noise(content, content, Draw.TEST_NOISE), training=False)
         if "content_ssim" in self.test_means:
-            return self._book_test("content", content, fake)
+            return self._book_test("content", content, fake) | self._book_truth(batch, fake)
         truth = batch.get("truth", batch.get("style"))
         if truth is None and self.teacher is not None:
             truth = self._taught(content)

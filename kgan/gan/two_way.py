@@ -112,11 +112,12 @@ class TwoWay(GAN):
         return self._finish_step({**of_discriminators, **of_generators})
 
     def test_step(self, batch: dict) -> dict:
-        """SSIM, PSNR and MSE of the stylist's results and of the cycled pictures to "content"."""
+        """SSIM, PSNR and MSE of the stylist's results and of the cycled pictures to "content", and to any "truth"."""
         content = batch["content"]
         fake = self.stylist(self._with_noise(content, content, Draw.TEST_NOISE), training=False)
         back = self.backward_generator(self._with_noise(fake, fake, Draw.BACKWARD_TEST_NOISE), training=False)
-        return self._book_test("content", content, fake) | self._book_test("cycle", content, back)
+        of_content = self._book_test("content", content, fake) | self._book_test("cycle", content, back)
+        return of_content | self._book_truth(batch, fake)
 
     def _of_generators(self, content, style):
         to_style, to_content = self._translate(content, style)

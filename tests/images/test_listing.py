@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+from odd_names import odd_name
 from PIL import Image
 
 from kgan.data import check
@@ -29,14 +30,6 @@ def picture(path):
 
 def names(folder, outputs=()):
     return [path.relative_to(folder).as_posix() for path in find_pictures(folder, outputs)]
-
-
-def odd_name(folder, name=b"caf\xe9.png"):
-    """A picture whose name is not valid UTF-8."""
-    try:
-        return picture(folder / os.fsdecode(name))
-    except OSError as error:
-        pytest.skip(f"this file system refuses such names: {error}")
 
 
 # --- links ------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from icc_profiles import ADOBE
 from PIL import Image
 from serving_models import HalfPlusThree, Xor, publish
 from serving_server import Code, Failure, Models, Server, wait_until
-from test_data_decoding import profile_with_red_and_blue_swapped
+from swapped_profile import profile_with_red_and_blue_swapped
 
 from kgan import cli
 from kgan.errors import UserError

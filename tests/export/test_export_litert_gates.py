@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_export import make_generator
+from small_models import make_generator
 
 from kgan.errors import RunError
 from kgan.export import export_fixed

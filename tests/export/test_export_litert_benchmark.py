@@ -5,11 +5,11 @@ import re
 import sys
 
 import pytest
-from test_export import make_generator
+from small_models import make_generator
 
 from kgan.export import export_fixed, export_litert
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scripts"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts"))
 
 import benchmark
 import litert_speed

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from icc_profiles import P3
+from odd_names import odd_name
 from PIL import ExifTags, Image, ImageCms
-from test_listing import odd_name
 
 import kgan.data
 from kgan.data import builder, normalising, open_pictures, prepared, sources, stores, training_dataset

@@ -10,8 +10,8 @@ import re
 import numpy as np
 import pytest
 import small_runs
+from odd_names import odd_name
 from PIL import Image
-from test_listing import odd_name
 
 from kgan import cli
 from kgan.assembly import build_generator

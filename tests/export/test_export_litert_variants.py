@@ -10,7 +10,7 @@ import pytest
 import small_runs
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
-from test_export import make_generator, make_run
+from small_models import make_generator, make_run
 
 import kgan
 from kgan import cli

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from test_export import GENERATORS, make_generator
+from small_models import GENERATORS, make_generator
 
 from kgan.errors import UserError
 from kgan.export import export_fixed

@@ -25,7 +25,9 @@ from kgan import protocol
 from kgan.protocol import message
 from kgan.serving import Client, errors
 
-EXCHANGES = json.loads((pathlib.Path(__file__).parent / "golden" / "rest_exchanges.json").read_text(encoding="utf-8"))
+EXCHANGES = json.loads(
+    (pathlib.Path(__file__).parents[1] / "golden" / "rest_exchanges.json").read_text(encoding="utf-8")
+)
 
 
 def told(exchange):

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from small_models import make_generator
 from tensorflow.core.protobuf import saved_model_pb2
-from test_export import make_generator
 
 from kgan.export import export_saved_model, load, picture_ops
 from kgan.export.signatures import affordable_size
@@ -352,7 +352,7 @@ def test_the_servers_loader_runs_it(served, tmp_path):
     for name in names:
         (tmp_path / name).write_bytes((GOOD.get(name) or BAD[name])[0])
     library = pathlib.Path(tf.__file__).with_name("libtensorflow_cc.so.2")
-    script = pathlib.Path(__file__).with_name("cpp_loader.py")
+    script = pathlib.Path(__file__).parents[1] / "cpp_loader.py"
     command = [sys.executable, script, library, folder, *tensors, *(tmp_path / name for name in names)]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]

@@ -14,7 +14,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from chromium import PHONE, PROGRAM, Browser
 from PIL import Image
-from test_export import make_generator
+from small_models import make_generator
 
 from kgan.assembly import build_generator
 from kgan.export import export_fixed, export_saved_model

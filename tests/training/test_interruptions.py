@@ -14,7 +14,7 @@ import pytest
 import small_runs
 from small_runs import newest, wait_for
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "scripts"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts"))
 
 import soak
 

@@ -7,7 +7,7 @@ import pytest
 
 from kgan.metrics import fidelity
 
-GOLDEN = np.load(pathlib.Path(__file__).with_name("golden") / "fidelity.npz")  # scripts/make_fidelity_golden.py
+GOLDEN = np.load(pathlib.Path(__file__).parents[1] / "golden" / "fidelity.npz")  # scripts/make_fidelity_golden.py
 
 
 @pytest.fixture(params=["many", "few"])

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from icc_profiles import ADOBE, GRAY
 from PIL import Image, ImageCms
+from swapped_profile import profile_with_red_and_blue_swapped
 
 from kgan.errors import UserError
 from kgan.images.decoding import PictureError, at_most, decode_image, decode_picture, is_lossless, read_picture
@@ -31,13 +32,6 @@ def gradient(height=24, width=40):
     """Smooth RGB, so that lossy formats stay close."""
     y, x = np.mgrid[:height, :width]
     return np.stack([x * 255 // width, y * 255 // height, 128 + 0 * x], -1).astype(np.uint8)
-
-
-def profile_with_red_and_blue_swapped():
-    """An sRGB profile with swapped red and blue primaries: red in the file is shown as blue."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    profile = profile.replace("sRGB".encode("utf-16-be"), "kgan".encode("utf-16-be"))
-    return profile.replace(b"rXYZ", b"tmp_").replace(b"bXYZ", b"rXYZ").replace(b"tmp_", b"bXYZ")
 
 
 def png_claiming(width, height):

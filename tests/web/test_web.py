@@ -14,7 +14,7 @@ import threading
 
 import numpy as np
 import pytest
-from test_export import make_generator
+from small_models import make_generator
 
 from kgan import cli
 from kgan.errors import UserError

@@ -38,7 +38,8 @@ PAGES = {name: path.read_text(encoding="utf-8") for name, path in FILES.items()}
 ELSEWHERE = ("make", "pip", "docker", "curl", "tensorboard", "git")
 """First arguments of commands that need the network, a server or another installation."""
 TRAINED = "--run runs/first"
-"""Only the command with these arguments trains. tests/test_resume.py trains all recipes, also on two devices."""
+"""Only the command with these arguments trains. tests/training/test_resume.py trains all recipes, also on two
+devices."""
 SMALLER = {
     "size=256, batch_size=8": "size=32, batch_size=2",
     "steps_per_epoch=1000, epochs=3": "steps_per_epoch=1, epochs=1",

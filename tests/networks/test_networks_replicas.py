@@ -76,7 +76,7 @@ def test_two_replicas_train_as_one_and_hold_equal_weights(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["spectral patch", "spectral and batch norm"]
-)  # generators: tests/test_gan_compiled.py
+)  # generators: tests/gan/test_gan_compiled.py
 def test_a_compiled_step_trains_as_an_uncompiled_one(name):
     for weight, expected in zip(trained(name, jit=True).weights, trained(name).weights, strict=True):
         np.testing.assert_allclose(weight.numpy(), expected.numpy(), rtol=0, atol=PARITY, err_msg=weight.path)

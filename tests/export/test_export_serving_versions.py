@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from small_models import make_run
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
-from test_export import make_run
 
 from kgan import cli, parsing
 from kgan.assembly import build_generator

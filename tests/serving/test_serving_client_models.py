@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from serving_server import Models, Server
-from test_export import make_generator
+from small_models import make_generator
 
 import kgan
 from kgan import cli

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from odd_names import odd_name
 from PIL import Image
-from test_listing import odd_name
 
 from kgan import load
 from kgan.errors import UserError

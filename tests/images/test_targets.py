@@ -5,8 +5,8 @@ import os
 import types
 
 import pytest
+from odd_names import odd_name
 from PIL import Image
-from test_listing import odd_name
 
 from kgan.errors import UserError
 from kgan.images import targets

@@ -8,39 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from small_models import GENERATORS, make_generator, make_run
 
 import kgan
 from kgan import cli
 from kgan.errors import RunError, UserError
 from kgan.export import export_litert, export_run, export_saved_model, load, load_generator
 from kgan.export.litert import convert as litert
-from kgan.gan import tracking
 from kgan.inference.stylist import Stylist, from_noise, in_float32, reflected_indices
 from kgan.kinds import FORMATS
-from kgan.networks.generators import ArticleGenerator, ResNetGenerator
 from kgan.runs.settings import TrainConfig
 
 SIZES = [(64, 64), (37, 51), (33, 20)]
 LEVEL = 1.0 / 255.0
-
-GENERATORS = {
-    "content": (ResNetGenerator, {"residual": True}),
-    "content_noise": (ArticleGenerator, {"noise_channels": 2, "norm": "batch", "upsample": "transpose"}),
-    "noise": (ArticleGenerator, {"noise_channels": 4, "takes_content": False, "norm": "batch", "downsample": "pool"}),
-    "gray_pool": (ResNetGenerator, {"channels": 1, "downsample": "pool", "kernel": 5}),
-    "rgba": (ResNetGenerator, {"channels": 4, "stride": 2, "norm": "none"}),
-}
-
-
-def make_generator(kind, **more):
-    cls, arguments = GENERATORS[kind]
-    generator = cls(filters=8, blocks=1, **arguments, **more)
-    generator(np.zeros((1, 32, 32, generator.input_channels), np.float32))
-    for variable in generator.trainable_variables:  # away from zero heads and N(0, 0.02), so that weights matter
-        if len(variable.shape) > 1:
-            fan_in = np.prod(variable.shape[:-1])
-            variable.assign_add(tf.random.normal(variable.shape, stddev=fan_in**-0.5))
-    return generator
 
 
 def make_inputs(generator, count, height, width):
@@ -195,17 +175,6 @@ def test_a_conversion_that_differs_is_an_error_and_leaves_nothing(tmp_path, monk
     with pytest.raises(RunError, match="differs from Keras"):
         export_litert(make_generator("content"), tmp_path / "m.tflite")
     assert not list(tmp_path.iterdir())
-
-
-def make_run(folder, generator, config):
-    """A run folder with settings and a checkpoint of an object with `stylist` and other attributes."""
-    folder.mkdir()
-    config.save(folder / "config.json")
-    gan = tf.Module()
-    gan.stylist, gan.other = generator, tf.Variable(1.0)
-    manager = tf.train.CheckpointManager(tracking.checkpoint(gan=gan), str(folder / "checkpoints"), 2)
-    manager.save(3)
-    return folder
 
 
 @pytest.fixture

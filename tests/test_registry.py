@@ -163,8 +163,8 @@ class TestOtherPackages:
         assert shapes["square"].corners == 4
 
 
-def test_another_package_reaches_the_command_line(tmp_path):
-    """Its command runs; its recipe and its feature network are choices, and nothing of TensorFlow is imported."""
+def write_their_package(tmp_path):
+    """A package with a command, a recipe and a feature network."""
     write(tmp_path / "theirs-1.dist-info" / "METADATA", "Name: theirs\nVersion: 1\n")
     write(
         tmp_path / "theirs-1.dist-info" / "entry_points.txt",
@@ -209,6 +209,11 @@ def test_another_package_reaches_the_command_line(tmp_path):
         class Edges: ...
         """,
     )
+
+
+def test_another_package_reaches_the_command_line(tmp_path):
+    """Its command runs; its recipe and its feature network are choices, and nothing of TensorFlow is imported."""
+    write_their_package(tmp_path)
     code = """
 import sys
 from kgan import cli

@@ -226,10 +226,15 @@ class GAN(PlayersModel):
 
         Returns:
             Stylized pictures, float32 [N, H, W, C] in [-1, 1].
+
+        Raises:
+            ValueError: for pictures with another number of channels.
         """
         inputs = inputs["content"] if isinstance(inputs, dict) else inputs
         wanted = getattr(self.stylist, "input_channels", inputs.shape[-1])
         if inputs.shape[-1] != wanted:
+            if wanted - inputs.shape[-1] != getattr(self.stylist, "noise_channels", 0):
+                raise ValueError(f"The stylist should get {wanted} channels. Received: pictures of {inputs.shape}")
             count, height, width = sizes(inputs)
             shape = (count, height, width, wanted - inputs.shape[-1])
             drawn = noise.sample((self.seed, 1), shape, self.noise, self.truncation)

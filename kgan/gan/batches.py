@@ -27,6 +27,13 @@ def as_batch(data, dtype: str) -> dict[str, tf.Tensor]:
     return {name: tf.cast(pictures, dtype) for name, pictures in batch.items()}
 
 
+def required(batch: dict, name: str) -> tf.Tensor:
+    """The pictures of that name in a batch; ValueError if there are none."""
+    if name not in batch:
+        raise ValueError(f"A batch should have pictures called {name}. Received: {', '.join(batch)}")
+    return batch[name]
+
+
 def batch_shape(data) -> tuple | None:
     """The shape of the pictures in the data of `fit`.
 

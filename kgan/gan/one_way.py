@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from kgan.gan.base import GAN, Draw, apply_together
+from kgan.gan.batches import required
 from kgan.gan.terms import Terms
 from kgan.losses import AdversarialLoss
 from kgan.networks import FeatureExtractor, PatchEmbedder
@@ -96,7 +97,7 @@ class OneWay(GAN):
         )  # fmt: skip
         self.generator, self.discriminator = generator, discriminator
         self.paired, self.teacher, self.fresh_noise = paired, teacher, fresh_noise
-        takes_content = getattr(generator, "takes_content", True)
+        takes_content = self._takes_content = getattr(generator, "takes_content", True)
         has_layers = hasattr(generator, "layer_features")
         provided = {"content"} if takes_content else set()
         self.terms.check(provided | ({"one_way"} if has_layers else set()) | self._always_provided(discriminator))
@@ -112,8 +113,8 @@ class OneWay(GAN):
 
     def train_step(self, batch: dict) -> dict:
         """Update both players once. Returns the mean losses since the last reset."""
-        content = batch.get("content")
-        style = batch["style"] if self.teacher is None else self._taught(content)
+        content = required(batch, "content") if self._takes_content else None
+        style = required(batch, "style") if self.teacher is None else self._taught(content)
         if self.fresh_noise:
             # The article's order: the discriminator, then new noise, then the generator.
             of_discriminator = self._discriminator_step(lambda: self._stylized(content, style, Draw.NOISE), style)
@@ -131,14 +132,14 @@ class OneWay(GAN):
         """
         if not self.test_means:
             return {}
-        content = batch["content"]
+        content = required(batch, "content")
         fake = self.stylist(self._with_noise(content, content, Draw.TEST_NOISE), training=False)
         if "content_ssim" in self.test_means:
             return self._book_test("content", content, fake) | self._book_truth(batch, fake)
         truth = batch.get("truth", batch.get("style"))
         if truth is None and self.teacher is not None:
             truth = self._taught(content)
-        return self._book_test("truth", truth, fake)
+        return self._book_test("truth", required(batch, "truth") if truth is None else truth, fake)
 
     def _taught(self, content):
         """The teacher's translation of the content."""

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from kgan.gan.base import GAN, Draw, apply_together, new_like
+from kgan.gan.batches import required
 from kgan.gan.image_pool import ImagePool
 from kgan.gan.terms import Terms
 from kgan.losses import AdversarialLoss
@@ -103,7 +104,7 @@ class TwoWay(GAN):
 
     def train_step(self, batch: dict) -> dict:
         """Update both players once. Returns the mean losses since the last reset."""
-        content, style = batch["content"], batch["style"]
+        content, style = required(batch, "content"), required(batch, "style")
         of_generators, fakes = self._update(self.generator_player, lambda: self._of_generators(content, style))
         shown = self._from_pools(*(tf.stop_gradient(fake) for fake in fakes))
         of_discriminators, _ = self._update(
@@ -113,7 +114,7 @@ class TwoWay(GAN):
 
     def test_step(self, batch: dict) -> dict:
         """SSIM, PSNR and MSE of the stylist's results and of the cycled pictures to "content", and to any "truth"."""
-        content = batch["content"]
+        content = required(batch, "content")
         fake = self.stylist(self._with_noise(content, content, Draw.TEST_NOISE), training=False)
         back = self.backward_generator(self._with_noise(fake, fake, Draw.BACKWARD_TEST_NOISE), training=False)
         of_content = self._book_test("content", content, fake) | self._book_test("cycle", content, back)

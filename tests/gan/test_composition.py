@@ -201,6 +201,19 @@ def test_what_does_not_fit_together_is_refused_by_name(changes, message):
         OneWay(functional_generator(), **changes)
 
 
+def test_batches_and_pictures_that_do_not_fit_are_named():
+    gan = OneWay(networks.ResNetGenerator(filters=4, blocks=1), None, terms={"pixel": 1.0}, paired=True)
+    gan.compile(run_eagerly=True)
+    with pytest.raises(ValueError, match="pictures called style"):
+        gan.train_on_batch({"content": pictures()})
+    with pytest.raises(ValueError, match="pictures called content"):
+        gan.train_on_batch({"style": pictures()})
+    with pytest.raises(ValueError, match="pictures called truth"):
+        gan.test_on_batch({"content": pictures()})
+    with pytest.raises(ValueError, match="should get 3 channels"):
+        gan(pictures()[..., :1])
+
+
 def test_a_generator_that_cannot_be_copied_is_named():
     class Uncopied(keras.Model):
         def __init__(self, depth):

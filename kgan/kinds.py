@@ -26,6 +26,10 @@ REQUIREMENTS = {
     "keys": ("content", "one_way"),
     "identity_queries": ("content", "one_way"),
     "identity_keys": ("content", "one_way"),
+    "shift_of_fake": ("content",),
+    "fake_of_shift": ("content",),
+    "warp_of_fake": ("content",),
+    "fake_of_warp": ("content",),
 }
 """The inputs of loss terms (`kgan.gan.loss_inputs.LossInputs`), and the requirements of each on the GAN."""
 

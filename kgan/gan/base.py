@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from kgan import losses, metrics
-from kgan.gan import diffaugment, noise, replicas, terms
+from kgan.gan import diffaugment, disturbances, noise, replicas, terms
 from kgan.gan.batches import sizes
 from kgan.gan.loss_inputs import LossInputs
 from kgan.gan.random_crop import random_crop
@@ -45,6 +45,8 @@ class Draw(enum.IntEnum):
     STYLE_AUGMENT = 18  # and 19
     CONTENT_AUGMENT = 20  # and 21
     CROP = 22
+    DISTURBANCE = 23
+    BACKWARD_DISTURBANCE = 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,6 +294,14 @@ class GAN(PlayersModel):
         crop = functools.partial(random_crop, seed=self._seed(Draw.CROP))
         return LossInputs(fake, style, reference, **pair, features=self.extractor, regularizer=self.regularizer,
                           crop=crop, **more)  # fmt: skip
+
+    def _disturbed(self, generator, given, fake, draw: int) -> dict:
+        """The argument `disturbed` of the loss inputs, for the generator's input and its stylized pictures."""
+        seed = self._seed(draw)
+        return {
+            "shift": functools.partial(disturbances.shifted, generator, given, fake, seed),
+            "warp": functools.partial(disturbances.warped, generator, given, fake, seed),
+        }
 
     def _discriminator_parts(self, discriminator, real: tf.Tensor, fake: tf.Tensor, draw: int) -> Losses:
         """The discriminator's losses on real and stylized pictures."""

@@ -1,6 +1,6 @@
 """The inputs of the terms of a generator's loss."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -27,10 +27,12 @@ class LossInputs:
         identity_keys: the same positions of the style pictures.
         fake_logits: the discriminator's logits of `fake`, a list by scale.
         adversarial: the generator's adversarial loss, a function of the logits of one scale.
+        disturbed: functions that return the pair of `kgan.gan.disturbances` by its name, "shift" or "warp".
     """
 
     def __init__(self, fake, style, reference=None, *, content=None, cycled=None, identity=None, patches=None,
                  identity_patches=None, fake_logits=None, adversarial=None, features=None, regularizer=None,
+                 disturbed: Mapping[str, Callable] | None = None,
                  crop: Callable = lambda pictures: pictures):  # fmt: skip
         self.fake, self.style, self.reference = fake, style, reference
         self.content, self.cycled, self.identity = content, cycled, identity
@@ -38,7 +40,8 @@ class LossInputs:
         self.identity_queries, self.identity_keys = identity_patches or (None, None)
         self.fake_logits, self.adversarial = fake_logits, adversarial
         self._features, self._regularizer, self._crop = features, regularizer, crop
-        self._maps, self._embedded = {}, None
+        self._disturbed = disturbed or {}
+        self._maps, self._embedded, self._pairs = {}, None, {}
 
     @property
     def fake_crop(self) -> tf.Tensor:
@@ -79,6 +82,31 @@ class LossInputs:
     def style_embeddings(self) -> tf.Tensor:
         """The embeddings of `style`, as `fake_embeddings`."""
         return self._embeddings()[1]
+
+    @property
+    def shift_of_fake(self) -> tf.Tensor:
+        """A part of `fake`, shifted by whole pixels."""
+        return self._pair("shift")[0]
+
+    @property
+    def fake_of_shift(self) -> tf.Tensor:
+        """The same part of the stylized picture of the shifted content with noise."""
+        return self._pair("shift")[1]
+
+    @property
+    def warp_of_fake(self) -> tf.Tensor:
+        """A part of `fake`, warped, without gradient."""
+        return self._pair("warp")[0]
+
+    @property
+    def fake_of_warp(self) -> tf.Tensor:
+        """The same part of the stylized picture of the warped content in another light and with noise."""
+        return self._pair("warp")[1]
+
+    def _pair(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
+        if name not in self._pairs:
+            self._pairs[name] = self._disturbed[name]()
+        return self._pairs[name]
 
     def _embeddings(self) -> tuple[tf.Tensor, tf.Tensor]:
         # Not functools.cached_property: in Python 3.11 it has a lock, and threads of replicas would block each other.

@@ -168,8 +168,9 @@ class OneWay(GAN):
         passes = apply_together(self.generator, inputs, self._drawn)
         fake, identity = passes[0][0], passes[1][0] if len(passes) > 1 else None
         reference = style if self.paired or self.teacher is not None else content
-        found = self._loss_inputs(fake, style, reference, self.discriminator, Draw.FAKE_AUGMENT,
-                                  content=content, identity=identity, **self._contrasts(passes))  # fmt: skip
+        disturbed = self._disturbed(self.generator, inputs[0], fake, Draw.DISTURBANCE)
+        found = self._loss_inputs(fake, style, reference, self.discriminator, Draw.FAKE_AUGMENT, content=content,
+                                  identity=identity, disturbed=disturbed, **self._contrasts(passes))  # fmt: skip
         return self.terms(found), fake
 
     def _drawn(self, inputs):

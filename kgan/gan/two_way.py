@@ -125,10 +125,15 @@ class TwoWay(GAN):
         (fake_style, same_style), (fake_content, same_content) = to_style, to_content
         cycled_content = self.backward_generator(self._noisy(fake_style, Draw.CYCLE_NOISE), training=True)
         cycled_style = self.generator(self._noisy(fake_content, Draw.BACKWARD_CYCLE_NOISE), training=True)
+        given = self._noisy(content, Draw.NOISE), self._noisy(style, Draw.SECOND_NOISE)
+        disturbed_style = self._disturbed(self.generator, given[0], fake_style, Draw.DISTURBANCE)
+        disturbed_content = self._disturbed(self.backward_generator, given[1], fake_content, Draw.BACKWARD_DISTURBANCE)
         there = self._loss_inputs(fake_style, style, content, self.discriminator, Draw.FAKE_STYLE_AUGMENT,
-                                  content=content, cycled=cycled_content, identity=same_style)  # fmt: skip
+                                  content=content, cycled=cycled_content, identity=same_style,
+                                  disturbed=disturbed_style)  # fmt: skip
         back = self._loss_inputs(fake_content, content, style, self.content_discriminator, Draw.FAKE_CONTENT_AUGMENT,
-                                 content=style, cycled=cycled_style, identity=same_content)  # fmt: skip
+                                 content=style, cycled=cycled_style, identity=same_content,
+                                 disturbed=disturbed_content)  # fmt: skip
         there, back = self.terms(there), self.terms(back)
         return {name: there[name] + back[name] for name in there}, (fake_style, fake_content)
 

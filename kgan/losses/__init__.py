@@ -7,7 +7,15 @@ import dataclasses
 
 from kgan import kinds
 from kgan.losses.adversarial import AdversarialLoss, gradient_penalty, over_scales
-from kgan.losses.consistency import cycle_loss, identity_loss, pixel_loss, smoothness_loss, total_variation_loss
+from kgan.losses.consistency import (
+    cycle_loss,
+    equivariance_loss,
+    identity_loss,
+    pixel_loss,
+    smoothness_loss,
+    stability_loss,
+    total_variation_loss,
+)
 from kgan.losses.contrastive import contrastive_loss, identity_contrastive_loss, patch_nce
 from kgan.losses.mmd import mmd
 from kgan.losses.perceptual import feature_loss, gram_loss, gram_matrix, mean_gram, ssim_loss
@@ -17,6 +25,7 @@ __all__ = [
     "adversarial_loss",
     "contrastive_loss",
     "cycle_loss",
+    "equivariance_loss",
     "feature_loss",
     "gradient_penalty",
     "gram_loss",
@@ -30,6 +39,7 @@ __all__ = [
     "pixel_loss",
     "smoothness_loss",
     "ssim_loss",
+    "stability_loss",
     "total_variation_loss",
 ]
 

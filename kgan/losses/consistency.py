@@ -54,6 +54,53 @@ def identity_loss(style, identity):
     return pixel_loss(style, identity)
 
 
+@TERMS.add(
+    "equivariance",
+    help="L1 distance of a shifted result to the result of the shifted content",
+    inputs=("shift_of_fake", "fake_of_shift"),
+)
+def equivariance_loss(expected, got):
+    """L1 distance of T(G(x)) to G(T(x)), where T shifts by 1 to 3 whole pixels and adds noise to the content.
+
+    A generator with strides draws another picture for each phase of its grid, so that stylized films flicker. This term
+    makes the phases equal. It is not squared, so that its gradient does not vanish with the difference.
+
+    Args:
+        expected: shifted stylized pictures [N, H, W, C].
+        got: stylized pictures of the shifted content [N, H, W, C].
+
+    Returns:
+        A float32 scalar.
+
+    Reference: compound regularization, [Wang et al.](https://daooshee.github.io/CompoundVST/).
+    """
+    return pixel_loss(expected, got)
+
+
+@TERMS.add(
+    "stability",
+    help="the same under smooth warps, shifts, light changes and noise",
+    inputs=("warp_of_fake", "fake_of_warp"),
+)
+def stability_loss(expected, got):
+    """L1 distance of W(G(x)) to G(T(x)), where T is the warp W with another light and noise.
+
+    It makes films steady without films to train on.
+
+    Args:
+        expected: warped stylized pictures [N, H, W, C].
+        got: stylized pictures of the disturbed content [N, H, W, C].
+
+    Returns:
+        A float32 scalar.
+
+    References:
+        - Compound regularization, [Wang et al.](https://daooshee.github.io/CompoundVST/).
+        - Temporal consistency, [Ruder et al.](https://arxiv.org/abs/1604.08610).
+    """
+    return pixel_loss(expected, got)
+
+
 @TERMS.add("total_variation", help="differences between neighbouring pixels", inputs=("fake",))
 def total_variation_loss(pictures):
     """E|difference to the pixel below| + E|difference to the pixel to the right|.

@@ -28,6 +28,16 @@ VARIANTS = {
         "weight": ("identity=1", "nce_identity=1"),
         "noise_channels": 2,
     },
+    "steady": {
+        "recipe": "distill",
+        "weight": ("equivariance=5", "stability=5"),
+        "noise_channels": 2,
+    },
+    "steady in both directions": {
+        "recipe": "cyclegan",
+        "weight": ("equivariance=5", "stability=5"),
+        "residual": True,
+    },
     "multiscale": {
         "recipe": "paired",
         "discriminator": "multiscale",

@@ -2,17 +2,23 @@
 
 Results are pictures, tables and lists that the user asks for. Progress is a bar on a terminal and a line from time to
 time in a pipe. With --quiet, only results, warnings and errors are printed.
+
+In a Python program, messages, warnings and lines of progress are also records of the logger "kgan". They are printed
+too, until the program sets up that logger, or logs to the terminal (`uses_logging`).
 """
 
 import contextlib
 import functools
+import logging
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 
-from kgan.errors import shown, worded
+from kgan.errors import is_command_line, shown, worded
+
+logger = logging.getLogger("kgan")
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -25,25 +31,45 @@ def be_quiet(quiet: bool = True) -> None:
     _quiet = quiet
 
 
-def is_quiet() -> bool:
-    """Whether --quiet was given."""
-    return _quiet
-
-
 def result(text: str) -> None:
     """Print a result of the command to stdout."""
     print("\n".join(map(shown, text.split("\n"))), flush=True)
 
 
 def say(text: str) -> None:
-    """Print a message to stderr, unless --quiet is given."""
-    if not _quiet:
+    """Print a message to stderr, unless --quiet is given. Its level in `logging` is INFO."""
+    _log(logging.INFO, text)
+    if not _quiet and not uses_logging():
         _print(text)
 
 
 def warn(text: str) -> None:
-    """Print a warning to stderr."""
-    _print(f"kgan: {text}")
+    """Print a warning to stderr. Its level in `logging` is WARNING."""
+    _log(logging.WARNING, text)
+    if not uses_logging():
+        _print(f"kgan: {text}")
+
+
+def uses_logging() -> bool:
+    """Whether messages go to `logging` alone.
+
+    That is so in a Python program that gives the logger "kgan" a handler or a level, or whose root logger writes to the
+    terminal, as after `logging.basicConfig()`. Then kgan shows no progress bars either.
+    """
+    if is_command_line():
+        return False
+    return bool(logger.handlers or logger.level) or any(map(_is_on_terminal, logging.root.handlers))
+
+
+def _is_on_terminal(handler: logging.Handler) -> bool:
+    stream = getattr(handler, "stream", None) or getattr(getattr(handler, "console", None), "file", None)  # or rich's
+    return stream is not None and stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+
+
+def _log(level: int, text: str) -> None:
+    text = text.removeprefix("kgan: ")  # the name of the logger says it
+    if text and not is_command_line() and (uses_logging() or logger.hasHandlers()):
+        logger.log(level, "%s", shown(worded(text)), stacklevel=3)  # the place of the record is the caller of `say`
 
 
 def _print(text: str) -> None:
@@ -67,11 +93,16 @@ def is_terminal() -> bool:
     return sys.stderr.isatty() and terminal().is_terminal
 
 
+def shows_bars() -> bool:
+    """Whether progress is shown as a bar: on a terminal, without --quiet, and if messages do not go to `logging`."""
+    return is_terminal() and not _quiet and not uses_logging()
+
+
 def bar(*columns):
-    """A rich Progress with these columns, or None in a pipe and with --quiet."""
+    """A rich Progress with these columns, or None if no bars are shown."""
     from rich.progress import Progress
 
-    return Progress(*columns, console=terminal()) if is_terminal() and not _quiet else None
+    return Progress(*columns, console=terminal()) if shows_bars() else None
 
 
 class Pace:
@@ -131,7 +162,7 @@ class Progress:
         say(", ".join(filter(None, [f"{self._what} {self.count}", self._pace.left])))
 
     def notice(self, line: str) -> None:
-        """Print a whole line, unless --quiet is given."""
+        """Print a line of its own, as `say`."""
         say(line)
 
 

@@ -80,6 +80,11 @@ def for_command_line() -> Iterator[None]:
         _for_command_line = before
 
 
+def is_command_line() -> bool:
+    """Whether the command line is running. Otherwise, kgan is used from Python."""
+    return _for_command_line
+
+
 def worded(text: str) -> str:
     """Replace the options of the command line in a message by arguments, unless the command line is running.
 

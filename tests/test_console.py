@@ -1,13 +1,16 @@
 """Output to stdout and stderr, --quiet, and texts that a terminal cannot show."""
 
 import io
+import logging
 import os
 import pathlib
 import subprocess
 import sys
 
+import PIL.Image
 import pytest
 
+import kgan
 from kgan import cli, console
 
 ROOT = pathlib.Path(cli.__file__).parents[1]
@@ -55,6 +58,81 @@ def test_a_line_stays_a_line(capsys):
     console.warn("a\nb\x1b[2J")
     console.result("a\x1b\nb")
     assert capsys.readouterr() == ("a\\x1b\nb\n", "kgan: a\\nb\\x1b[2J\n")
+
+
+# --- in a Python program: logging -------------------------------------------------------------------------------------
+
+
+def test_a_program_that_logs_gets_messages_as_records_and_nothing_is_printed(caplog, capsys):
+    with caplog.at_level(logging.INFO, "kgan"):
+        speak()
+        console.warn("--batch-size 0%: too\nsmall")
+        console.say("kgan: waiting")
+    assert capsys.readouterr() == ("a result\n", "")
+    assert caplog.record_tuples == [
+        ("kgan", logging.INFO, "a notice"),
+        ("kgan", logging.WARNING, "a warning"),
+        ("kgan", logging.INFO, "told"),
+        ("kgan", logging.INFO, "work 2/2"),
+        ("kgan", logging.WARNING, "batch_size 0%: too\\nsmall"),
+        ("kgan", logging.INFO, "waiting"),
+    ]
+
+
+def test_levels_and_filters_of_the_program_apply(caplog):
+    with caplog.at_level(logging.WARNING, "kgan"):
+        speak()
+    assert [record.getMessage() for record in caplog.records] == ["a warning"]
+
+
+def test_a_null_handler_silences_messages(monkeypatch, capsys):
+    monkeypatch.setattr(console.logger, "handlers", [logging.NullHandler()])
+    speak()
+    assert capsys.readouterr() == ("a result\n", "")
+
+
+def test_a_level_without_a_handler_leaves_warnings():
+    """Python prints records of WARNING and above where nobody has a handler."""
+    assert printed_by("logging.getLogger('kgan').setLevel(logging.INFO)") == "a warning\n"
+
+
+def test_a_program_without_logging_prints_messages():
+    assert printed_by("") == "a notice\nkgan: a warning\n"
+
+
+def test_a_program_that_logs_to_the_terminal_prints_each_message_once():
+    assert printed_by("logging.basicConfig(level=logging.INFO)") == "INFO:kgan:a notice\nWARNING:kgan:a warning\n"
+
+
+def test_a_program_that_logs_to_a_file_has_messages_there_too(tmp_path):
+    shown = printed_by(f"logging.basicConfig(level=logging.INFO, filename={str(tmp_path / 'log')!r})")
+    assert shown == "a notice\nkgan: a warning\n"
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "INFO:kgan:a notice\nWARNING:kgan:a warning\n"
+
+
+def printed_by(setting):
+    """What a program without TensorFlow prints to stderr that sets up `logging` so."""
+    program = f"import logging\nfrom kgan import console\n{setting}\nconsole.say('a notice')\nconsole.warn('a warning')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stderr
+
+
+def test_the_command_line_prints_also_where_logging_is_set_up(tmp_path, caplog, capsys):
+    with caplog.at_level(logging.DEBUG):
+        assert cli.main(["sample", str(tmp_path / "a")]) == 0
+    assert capsys.readouterr() == ("", f"wrote     989 pictures to {tmp_path}/a\n")
+    assert not [record for record in caplog.records if record.name == "kgan"]
+
+
+def test_a_call_in_python_logs_its_warnings(tmp_path, caplog):
+    (tmp_path / "content").mkdir()
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "content" / "good.png")
+    (tmp_path / "content" / "bad.png").write_bytes(b"not a picture")
+    with pytest.raises(kgan.UserError, match="1 of 2"):
+        kgan.stylize(tmp_path / "content", model="vangogh", output=tmp_path / "out")
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert (record.name, record.filename) == ("kgan", "stylize.py")
+    assert "bad.png" in record.getMessage()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -174,9 +174,8 @@ def _outcomes(source: Source, spec: CacheSpec, previous: _Previous | None) -> It
 
 def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
     """The same outcomes. Shows a progress bar on a terminal, otherwise one line."""
-    if not console.is_terminal():
+    if not console.shows_bars():
         console.say(f"kgan: preparing {counted(total, 'picture')} of {label}")
-    if console.is_quiet() or not console.is_terminal():
         return outcomes
     what = f"preparing {rich.markup.escape(shown(label))}"
     return rich.progress.track(outcomes, what, total, console=console.terminal(), transient=True)

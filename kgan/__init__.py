@@ -86,8 +86,11 @@ if TYPE_CHECKING:  # what type checkers and editors see
 def __getattr__(name: str) -> Any:
     if name not in _LOCATIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from kgan.errors import needing_all_of_kgan
+
     module, _, attribute = _LOCATIONS[name].partition(":")
-    found = importlib.import_module(module)
+    with needing_all_of_kgan(f"kgan.{name}"):
+        found = importlib.import_module(module)
     return getattr(found, attribute) if attribute else found
 
 

@@ -6,12 +6,9 @@ import sys
 
 from kgan import __version__, console, memory
 from kgan.commands import COMMANDS
-from kgan.errors import UserError, for_command_line, nearest
+from kgan.errors import UserError, for_command_line, nearest, needing_all_of_kgan
 from kgan.images.decoding import at_most
 from kgan.parsing import wants_quiet
-
-NOT_IN_THE_CLIENT = ("ai_edge_litert", "array_record", "keras", "tensorboard", "tensorflow", "tensorflow_datasets")
-"""Modules that kgan requires and kgan-client (scripts/client) does not."""
 
 
 def main(args: list[str] | None = None) -> int:
@@ -31,7 +28,8 @@ def _main(args: list[str]) -> int:
     console.accept_any_text()
     try:
         try:
-            return _run(args)
+            with needing_all_of_kgan("this command"):
+                return _run(args)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of stdout has ended, as in: kgan train --help | head
@@ -40,11 +38,6 @@ def _main(args: list[str]) -> int:
     except UserError as error:
         console.warn(f"error: {error}")
         return error.status
-    except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] not in NOT_IN_THE_CLIENT:
-            raise
-        console.warn(f"error: this command needs {error.name}, which is not installed: pip install kgan")
-        return 2
     except OSError as error:  # of a path that was not checked before
         console.warn(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
         return 1

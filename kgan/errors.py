@@ -153,3 +153,29 @@ class RunError(UserError):
     """The machine or the training failed, such as a full disk, NaN or too little memory. The exit status is 1."""
 
     status = 1
+
+
+NOT_IN_THE_CLIENT = ("ai_edge_litert", "array_record", "keras", "tensorboard", "tensorflow", "tensorflow_datasets")
+"""Modules that kgan requires and kgan-client (scripts/client) does not."""
+
+
+class NotInstalledError(UserError, ImportError):
+    """Something needs a module that kgan-client does not install."""
+
+
+@contextlib.contextmanager
+def needing_all_of_kgan(what: str) -> Iterator[None]:
+    """A context in which a missing module that kgan requires is a clear error.
+
+    Args:
+        what: what needs the module, as the subject of the message.
+
+    Raises:
+        NotInstalledError: if such a module is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in NOT_IN_THE_CLIENT:
+            raise
+        raise NotInstalledError(f"{what} needs {error.name}, which is not installed: pip install kgan") from None

@@ -26,11 +26,29 @@ class Guard:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Guard())
+import kgan
 from kgan import cli
 from kgan.serving import Client
 
+CALLS = {
+    "train": lambda: kgan.train(content=".", style="."),
+    "stylize": lambda: kgan.stylize(".", model="vangogh", output="out"),
+    "evaluate": lambda: kgan.evaluate("run"),
+    "load": lambda: kgan.load("vangogh"),
+    "OneWay": lambda: kgan.OneWay,
+    "networks": lambda: kgan.networks,
+}
+
+def check_calls():
+    for name, call in CALLS.items():
+        try:
+            call()
+        except kgan.UserError as error:
+            print(isinstance(error, ImportError), error)
+
 for server in ("http://127.0.0.1:9", "grpc://127.0.0.1:9"):
     Client(server, "vangogh").close()
+check_calls()
 statuses = [cli.main(sys.argv[k].split()) for k in range(2, len(sys.argv))]
 sys.exit(repr(statuses))
 """
@@ -88,6 +106,8 @@ def test_its_requirements_are_enough(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     lines = done.stderr.splitlines()
     assert lines[-1] == "[0, 2, 2]", done.stderr
+    for name in ("train", "stylize", "evaluate", "load", "OneWay", "networks"):
+        assert re.search(rf"^True kgan\.{name} needs \w+, which is not installed: pip install kgan$", done.stdout, re.M)
     assert "1 picture checked" in done.stdout
     assert "not installed: pip install kgan" in lines[-2]
     assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kgan.errors import UserError, nearest
+from kgan.errors import UserError, nearest, needing_all_of_kgan
 from kgan.parsing import Option, assignments, options_of
 from kgan.runs import recipes, run_folder, xla_cache
 from kgan.runs.settings import TrainConfig
@@ -60,8 +60,8 @@ def train(
     else:
         recipes.resolve(config)
     xla_cache.keep(config.cache)
-    from kgan.training.train import train as train_by
-
+    with needing_all_of_kgan("kgan.train"):
+        from kgan.training.train import train as train_by
     return train_by(config)
 
 

@@ -94,8 +94,8 @@ def build_generator(config: TrainConfig, name: str = "generator") -> Generator:
 
 def build_discriminator(config: TrainConfig, name: str = "discriminator") -> Discriminator:
     """Make the discriminator of a run, with norms that fit the adversarial loss."""
-    cls = kinds.DISCRIMINATORS.find(config.discriminator, "--discriminator").load()
-    suited = cls.arguments_for(kinds.ADVERSARIAL[config.adversarial], config.size)
+    cls = kinds.DISCRIMINATORS.find(config.discriminator or "", "--discriminator").load()
+    suited = cls.arguments_for(kinds.ADVERSARIAL[config.adversarial or ""], config.size)
     arguments = _arguments_of(cls, config) | {"filters": config.discriminator_filters, **suited}
     return _built(cls(**arguments, dtype=POLICIES[config.precision], name=name), config.channels)
 

@@ -11,7 +11,7 @@ from kgan.errors import shown
 Encoded = tuple[str, bytes]
 
 
-class PreparedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class PreparedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Pictures with the relative paths of their source files, in the order in which they are given."""
 
     VERSION = tfds.core.Version("1.0.0")

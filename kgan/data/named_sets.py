@@ -5,6 +5,7 @@ a set of the catalog is downloaded, and only once.
 """
 
 import pathlib
+from typing import TypeAlias
 
 import tensorflow_datasets as tfds
 
@@ -13,7 +14,7 @@ from kgan.data.stores import File
 from kgan.errors import RunError, UserError
 from kgan.files import expanded
 
-Builder = tfds.core.DatasetBuilder
+Builder: TypeAlias = tfds.core.DatasetBuilder
 NAMES = ("name", "file_name", "filename", "image/filename", "image_id", "id")
 """Features that hold the name of a picture. The first that a set has is used."""
 
@@ -108,9 +109,8 @@ class _Rows:
         return tfds.as_numpy(self._found.as_dataset(self._split, decoders=decoders, read_config=options)).__iter__()
 
     def read(self, name: str) -> bytes:
-        if self._next is None:
-            self._next = self._examples()
-        return next(self._next)[self._image]
+        examples = self._next = self._next or self._examples()
+        return next(examples)[self._image]
 
 
 def _text(value: bytes | str) -> str:

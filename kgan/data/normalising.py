@@ -86,10 +86,10 @@ def _capped(image: Image.Image, cap: int) -> Image.Image:
     short = min(image.size)
     if short <= cap:
         return image
-    size = tuple(max(1, round(side * cap / short)) for side in image.size)
+    width, height = (max(1, round(side * cap / short)) for side in image.size)
     # The reducing gap, which `kgan.images.resizing` does not use, makes this faster for large photos. Without it the
     # pixels of prepared sets would change, and so would what is trained on them.
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def _encode(image: Image.Image, lossless: bool) -> bytes:

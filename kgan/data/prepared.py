@@ -16,7 +16,8 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import rich.markup
 import rich.progress
@@ -129,7 +130,10 @@ def _write(source: Source, spec: CacheSpec, folder: pathlib.Path) -> None:
 
     previous = [path for path in folder.parent.iterdir() if path.is_dir()]
     outcomes = _tracked(_outcomes(source, spec, _Previous.best(previous)), len(source.files), source.label)
-    good, shapes, bad, remarks = [], [], [], []
+    good: list[File] = []
+    shapes: list[tuple] = []
+    bad: list[tuple] = []
+    remarks: list[tuple] = []
     pictures = _not_empty(_usable(outcomes, good, shapes, bad, remarks), source, bad)
     with files.beside(folder) as partial:
         written = builder.write(pictures, len(source.files), spec.channels, partial)
@@ -165,14 +169,14 @@ class _Previous:
 
 
 def _outcomes(source: Source, spec: CacheSpec, previous: _Previous | None) -> Iterator[tuple[File, Outcome]]:
-    known = previous or {}
+    known: Any = previous or {}
     jobs = (Job(source.read(file.name), spec.cap, spec.channels) for file in source.files if file not in known)
     fresh = map_in_processes(normalise, jobs)
     for file in source.files:
         yield file, known[file] if file in known else next(fresh)
 
 
-def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
+def _tracked(outcomes: Iterator, total: int, label: str) -> Iterable:
     """The same outcomes. Shows a progress bar on a terminal, otherwise one line."""
     if not console.shows_bars():
         console.say(f"kgan: preparing {counted(total, 'picture')} of {label}")
@@ -181,7 +185,7 @@ def _tracked(outcomes: Iterator, total: int, label: str) -> Iterator:
     return rich.progress.track(outcomes, what, total, console=console.terminal(), transient=True)
 
 
-def _usable(outcomes: Iterator, good: list, shapes: list, bad: list, remarks: list) -> Iterator[tuple[str, bytes]]:
+def _usable(outcomes: Iterable, good: list, shapes: list, bad: list, remarks: list) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) of the usable pictures. The outcomes are recorded in the four lists."""
     for file, outcome in outcomes:
         if outcome.encoded is None:

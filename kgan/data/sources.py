@@ -91,7 +91,7 @@ def _open_pictures(config: TrainConfig) -> Pictures:
     if config.data == "sample":
         return _sample(spec, kind)
     if config.data is None:
-        sources = (name and named_source(name, cache.parent) for name in (config.content, config.style))
+        sources = (named_source(name, cache.parent) if name else None for name in (config.content, config.style))
         return _arranged(kind, _prepared(dict(zip(TRAINING, sources, strict=True)), spec))
     root = _named_root(config.data) if config.data.startswith("tfds:") else _folder_root(config.data, cache.parent)
     alone = {"style": ["trainB"], "content": ["trainA", "testA"]}
@@ -109,7 +109,7 @@ def _arranged(kind: str, stores: dict[str, Store]) -> Pictures:
         return Pictures(None, style, None, None, paired=False)
     if kind == "content":
         return Pictures(content, None, test_content, None, paired=False)
-    if kind == "paired":
+    if kind == "paired" and content is not None and style is not None:
         content, style = matched(content, style)
     return Pictures(content, style, *_tests(test_content, test_truth, kind == "paired"), kind == "paired")
 
@@ -126,14 +126,14 @@ def matched(content: Store, style: Store) -> tuple[Store, Store]:
             f"Received: {content.names[0]} and {style.names[0]}, ...; rename them or use an unpaired recipe"
         )
     both, odd = split_by_shape(pairs.both, content.shapes, style.shapes)
-    odd = [describe_shapes(content.names[i], content.shapes[i], style.shapes[j]) for i, j in odd]
+    unequal = [describe_shapes(content.names[i], content.shapes[i], style.shapes[j]) for i, j in odd]
     if not both:
         raise UserError(
-            f"paired pictures should have the same shape, up to 2%. Received: {some(odd)}; cut them alike or use an "
-            "unpaired recipe"
+            f"paired pictures should have the same shape, up to 2%. Received: {some(unequal)}; "
+            "cut them alike or use an unpaired recipe"
         )
-    if odd:
-        console.warn(describe_unequal(odd))
+    if unequal:
+        console.warn(describe_unequal(unequal))
     if pairs.unsure:
         console.warn(describe_ambiguous(pairs.unsure))
     if alone := sum(pairs.alone):

@@ -70,7 +70,7 @@ class Store:
         """Bytes of the whole prepared set on disk."""
         return self._records.size
 
-    def encoded(self, indices: np.ndarray) -> list[bytes]:
+    def encoded(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
         """The pictures at those indices, as JPEG or PNG bytes."""
         examples = self._records.read(self._rows[np.asarray(indices, np.int64)])
         return [_picture(example) for example in examples]
@@ -79,7 +79,7 @@ class Store:
         """The picture at that index as it is shown and scored, uint8 [H, W, channels]."""
         return decode_picture(io.BytesIO(self.encoded(np.array([index]))[0]), channels)
 
-    def subset(self, indices: np.ndarray) -> "Store":
+    def subset(self, indices: Sequence[int] | np.ndarray) -> "Store":
         """A store of the pictures at those indices, in that order."""
         return Store(self._records, self._files, self._rows[np.asarray(indices, np.int64)], self._shapes)
 

@@ -100,7 +100,7 @@ def evaluate(
     source = resolve_model(model)
     options = _completed(options, source)
     report, thumbnails = _scored(options, source)
-    failures = missed(report, bounds)
+    failures = missed(report, list(bounds))
     console.result(table(report))
     if options.output:
         _write(report, thumbnails, pathlib.Path(options.output))
@@ -115,7 +115,7 @@ def _completed(options: Options, source: ModelSource) -> Options:
     if own_pictures and (source.is_shipped or not source.is_run):
         what = "came with kgan, without pictures" if source.is_shipped else "is no run folder"
         raise UserError(f"--content is missing: {source.path.name} {what}, so that it has no test pictures of its own")
-    size = options.size or (source.config.size if own_pictures else None)
+    size = options.size or (source.run_config.size if own_pictures else None)
     if options.crops and size is None:
         raise UserError("--crops needs --size, the side to which the crops are resized")
     own_output = source.path / "evaluation.json" if source.is_run and not source.is_shipped else None
@@ -150,7 +150,7 @@ def _pictures(options: Options, source: ModelSource) -> tuple[Scored, list[str]]
     scored, notes = run_pictures(source) if options.content is None else _of_folders(options)
     if options.crops:
         scored = in_crops(scored, options.crops)
-    if options.content is None and source.config.distill_from:
+    if options.content is None and source.run_config.distill_from:
         scored = taught(scored, _teacher(source), options.size, options.seed)
     return scored, notes
 
@@ -158,7 +158,9 @@ def _pictures(options: Options, source: ModelSource) -> tuple[Scored, list[str]]
 def _of_folders(options: Options) -> tuple[Scored, list[str]]:
     """The pictures of the given folders. Without a size, each must be large enough for SSIM."""
     others = {"truth": options.truth, "style": options.style}
-    notes = [places.overlap({"content": options.content, name: folder}) for name, folder in others.items() if folder]
+    notes = [
+        places.overlap({"content": options.content or "", name: folder}) for name, folder in others.items() if folder
+    ]
     least = SSIM_WINDOW if options.size is None else 1
     scored = folder_pictures(options.content, options.truth, options.style, least)
     return scored, [note for note in notes if note]
@@ -166,7 +168,7 @@ def _of_folders(options: Options) -> tuple[Scored, list[str]]:
 
 def _teacher(run: ModelSource) -> Model:
     try:
-        return load(run.config.distill_from)
+        return load(str(run.run_config.distill_from))
     except UserError as error:
         raise UserError(
             f"{run.path}: its teacher, which makes the truth: {error}; give --content and --truth"

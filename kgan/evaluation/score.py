@@ -61,7 +61,8 @@ def score(models: Models, scored: Scored, size: int | None, seed: int = 0) -> tu
     for shot in (_restyled if scored.content else _generated)(models, scored, size, seed):
         gathered.add(shot)
     report: Report = {"pictures": len(gathered.names), "warnings": _few_pairs(len(gathered.names))}
-    rows, gains = {}, {}
+    rows: dict = {}
+    gains: dict = {}
     if min(len(scored.reference.items), len(gathered.names)) >= 2:
         gathered.add_real(scored, models["model"].facts.channels, size)
         report |= _compared_with(scored, gathered.features["reference"])

@@ -101,13 +101,10 @@ def folder_pictures(content, truth=None, style=None, least: int = 1) -> Scored:
     Raises:
         UserError: if a folder contains no usable pictures, or there are no pairs of the same shape.
     """
-    if truth is None:
-        items, truths = _in_folder(content, least), []
-    else:
-        items, truths = _pairs(Folder(content), Folder(truth), least)
     styled = Named("style pictures", _in_folder(style) if style else [])
     if truth is None:
-        return Scored(items, [], styled, None)
+        return Scored(_in_folder(content, least), [], styled, None)
+    items, truths = _pairs(Folder(content), Folder(truth), least)
     return Scored(items, truths, *_beside(Named("truths", truths), styled))
 
 
@@ -123,7 +120,7 @@ def run_pictures(model: ModelSource) -> tuple[Scored, list[str]]:
     Raises:
         UserError: if the pictures do not exist any more.
     """
-    config, run = model.config, RunFolder(model.path)
+    config, run = model.run_config, RunFolder(model.path)
     if name := places.missing(config):
         other = f", or {places.found_again(name, run.path)}" if run.checkpoints.is_dir() else ""
         raise UserError(

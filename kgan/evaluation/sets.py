@@ -35,7 +35,7 @@ def distances(features: Features, paired: bool, seed: int) -> tuple[Rows, Rows]:
         each other row.
     """
     drawn = _Drawn(features, paired, seed)
-    made = [row for row in ("model", "baseline", "identity") if row in features]
+    made: list[str] = [row for row in ("model", "baseline", "identity") if row in features]
     rows: Rows = {row: {} for row in (*made, "truth")}
     gains: Rows = {row: {} for row in made if row != "model"}
     for metric in set_metrics():

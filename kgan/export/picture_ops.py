@@ -132,7 +132,10 @@ def _problem(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor], li
     cases = [
         (length == 0, EMPTY),
         (length > MAX_BYTES, TOO_LONG),
-        *((_starts(head, *at), f"{name} is not read; convert it to JPEG or PNG first") for *at, name in FOREIGN),
+        *(
+            (_starts(head, first, at), f"{name} is not read; convert it to JPEG or PNG first")
+            for first, at, name in FOREIGN
+        ),
         (~tf.reduce_any(list(formats.values())), UNKNOWN),
         (animated, ANIMATED),
         (height * width > limit, too_large),

@@ -80,6 +80,7 @@ class GAN(PlayersModel):
         "regularizer": "embedder",
     }
     """Names of attributes in checkpoints before kgan 0.1, which are still read."""
+    stylist: keras.Model
     own_arguments: ClassVar[tuple[str, ...]] = ()
     """Constructor arguments of a subclass that are attributes of the same name."""
 
@@ -124,7 +125,7 @@ class GAN(PlayersModel):
         self._extra_means = {name: keras.metrics.Mean(name) for name in sorted(extra)}
         self.bad_steps = Tally(len(self.loss_names))
         if self._can_be_built():
-            self.build(None)
+            self._build_players(None)
 
     def _always_provided(self, discriminator: keras.Model | None) -> set[str]:
         """The requirements in `kgan.kinds.REQUIREMENTS` that any topology meets."""
@@ -164,11 +165,14 @@ class GAN(PlayersModel):
             input_shape: shape (N, H, W, C) of a batch of pictures. It may be None if all networks are built, or are
                 kgan's, whose number of channels is known.
         """
+        self._build_players(input_shape)
+
+    def _build_players(self, shape: tuple | None) -> None:
         if self.average is not None:
             return
         generator = self._roles.generators[0]
-        self._build_networks(input_shape)
-        self.stylist = self._roles.stylist or _copy(generator, input_shape)
+        self._build_networks(shape)
+        self.stylist = self._roles.stylist or _copy(generator, shape)
         self.stylist.trainable = False
         self.stylist.set_weights(generator.get_weights())
         self._set_networks(self._roles.generators, self._roles.discriminators, self.stylist, self.ema)
@@ -199,23 +203,63 @@ class GAN(PlayersModel):
     def save(self, filepath, *args, **kwargs) -> None:
         """Save as `keras.Model.save`. Raises ValueError first if a part could not be loaded again."""
         self.get_config()
+        if not self.built and GAN._can_be_built(self):  # Keras would write no weights
+            self._build_players(None)
         super().save(filepath, *args, **kwargs)
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects: Mapping | None = None) -> Self:
-        """Make a GAN with new weights from the result of `get_config()`."""
+    def from_config(cls, config, custom_objects: Mapping | None = None, **kwargs) -> Self:
+        """Make a GAN with new weights.
+
+        Args:
+            config: the result of `get_config()`, or the settings of a training, a `kgan.runs.settings.TrainConfig`.
+                With settings, those that are None get their values from the recipe, and the GAN is compiled, as by
+                `kgan train`. Settings of pictures, of the machine and of the run folder have no effect.
+            custom_objects: functions and classes by the names in the result of `get_config()`.
+            **kwargs: with a `TrainConfig`, `teacher` for a recipe that has one.
+
+        Returns:
+            The GAN.
+
+        Raises:
+            UserError: if the settings are invalid.
+            ValueError: if the recipe needs another class.
+
+        Example:
+
+        >>> from kgan.runs.settings import TrainConfig
+        >>> gan = OneWay.from_config(TrainConfig(recipe="cut", size=64, filters=16))  # doctest: +SKIP
+        """
+        if not isinstance(config, Mapping):
+            from kgan.assembly import build_gan  # a module above this one, the only reader of settings
+            from kgan.runs.recipes import completed
+
+            return cls._of_this_class(build_gan(completed(config), **kwargs))
         with keras.saving.custom_object_scope(dict(custom_objects or {})):
             given = {name: deserialized(value) for name, value in config.items() if name != "terms"}
             return cls(**given, terms=terms.from_config(config["terms"]))
+
+    @classmethod
+    def _of_this_class(cls, gan: "GAN") -> Self:
+        if not isinstance(gan, cls):
+            raise ValueError(f"Recipe {gan.name} is a {type(gan).__name__}. Call {type(gan).__name__}.from_config.")
+        return gan
 
     def get_build_config(self) -> dict:
         return {"input_shape": None}
 
     def build_from_config(self, config: dict) -> None:
         if not self.built:
-            self.build(config["input_shape"])
+            self._build_players(config["input_shape"])
 
     # --- use ------------------------------------------------------------------------------------------------------
+
+    def __call__(self, inputs, *args, **kwargs):
+        """Stylize pictures as `call`. Missing networks are built first, but nothing that depends on the training."""
+        if not self.built:
+            content = inputs["content"] if isinstance(inputs, dict) else inputs
+            self._build_players(tuple(content.shape))
+        return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs, training: bool = False):
         """Stylize pictures with the stylist.

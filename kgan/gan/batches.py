@@ -52,5 +52,7 @@ def batch_shape(data) -> tuple | None:
 
 def sizes(pictures: tf.Tensor) -> tuple:
     """(N, H, W) of pictures [N, H, W, C]: numbers if they are static, otherwise tensors."""
-    dynamic = None if pictures.shape[:3].is_fully_defined() else tf.shape(pictures)
+    if pictures.shape[:3].is_fully_defined():
+        return tuple(pictures.shape[:3])
+    dynamic = tf.shape(pictures)
     return tuple(dynamic[axis] if side is None else side for axis, side in enumerate(pictures.shape[:3]))

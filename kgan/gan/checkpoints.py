@@ -29,7 +29,7 @@ class Checkpoints:
     def __init__(self, gan, folder: pathlib.Path, keep: int, writes: bool = True):
         self.step = gan.step
         self.folder = folder
-        self.saved_step = None
+        self.saved_step: int | None = None
         self.state = tracking.checkpoint(gan=gan)
         _ = self.state.save_counter  # created here on all workers, because one worker alone cannot create a variable
         self.writes = writes
@@ -131,8 +131,8 @@ def found_in(folder: pathlib.Path) -> list[pathlib.Path]:
     They are found by the names of files. TensorFlow's own list lacks some if the clock of the machine was set back, or
     a machine with a slower clock resumed the run.
     """
-    names = {re.sub(r"\.(index|data-.*)$", "", path.name) for path in folder.glob("ckpt-*.*")}
-    names = [name for name in names if re.fullmatch(r"ckpt-\d+", name)]
+    found = {re.sub(r"\.(index|data-.*)$", "", path.name) for path in folder.glob("ckpt-*.*")}
+    names = [name for name in found if re.fullmatch(r"ckpt-\d+", name)]
     return [folder / name for name in sorted(names, key=lambda name: -int(name[5:]))]
 
 

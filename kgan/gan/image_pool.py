@@ -11,19 +11,19 @@ class ImagePool(keras.layers.Layer):
 
     The pool of the authors processes the pictures of a batch one by one. Here, a whole global batch is exchanged, with
     a different slot for each picture, and random numbers are a function of (seed, step). Each replica has the whole
-    pool, so that the result does not depend on the number of replicas.
+    pool, so that the result does not depend on the number of replicas. Batches of another size are exchanged too.
 
     Args:
         size: number of pictures in the pool. It is rounded up to a multiple of the global batch.
         picture_shape: (H, W, C).
-        batch_size: number of pictures per step on all replicas.
+        batch_size: number of pictures per step on all replicas, or None if it is unknown.
 
     Reference: [Learning from simulated and unsupervised images](https://arxiv.org/abs/1612.07828).
     """
 
-    def __init__(self, size: int, picture_shape: tuple[int, int, int], batch_size: int, **kwargs):
+    def __init__(self, size: int, picture_shape: tuple[int, int, int], batch_size: int | None, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        self.size = -(-size // batch_size) * batch_size
+        self.size = -(-size // (batch_size or 1)) * (batch_size or 1)
         self.pictures = self.add_weight(
             shape=(self.size, *picture_shape),
             initializer="zeros",
@@ -43,16 +43,24 @@ class ImagePool(keras.layers.Layer):
 
         Returns:
             New or old pictures, [N, H, W, C].
+
+        Raises:
+            ValueError: for pictures of another size than those in the pool.
         """
+        if not new.shape[1:].is_compatible_with(self.pictures.shape[1:]):
+            raise ValueError(f"An image pool holds pictures of one size. Received: {tuple(new.shape[1:])} after "
+                             f"{tuple(self.pictures.shape[1:])}. Use `image_pool=0` for several sizes.")  # fmt: skip
         batch = gathered(new)
         total = batch.shape[0] or tf.shape(batch)[0]
         filled = tf.cast(step, tf.int32) * total
         filling = filled < self.size
-        order = tf.argsort(tf.random.stateless_uniform([self.size], seed, alg="philox"))
+        places = tf.maximum(self.size, total)  # those beyond the pool are for batches that are larger than it
+        order = tf.argsort(tf.random.stateless_uniform([places], seed, alg="philox"))
         slots = tf.where(filling, filled + tf.range(total), order[:total])
         swap = tf.random.stateless_uniform([total, 1, 1, 1], seed + 1, alg="philox") < 0.5
-        old = tf.gather(self.pictures.value, slots)
-        shown = tf.where(swap & ~filling, old, batch)
+        old = tf.gather(self.pictures.value, tf.minimum(slots, self.size - 1))
+        is_inside = (slots < self.size)[:, None, None, None]
+        shown = tf.where(swap & ~filling & is_inside, old, batch)
         kept = tf.where(swap | filling, batch, old)
         self.pictures.assign(_placed(self.pictures.value, kept, slots))
         return own_share(shown, new.shape[0] or total // count())

@@ -1,5 +1,7 @@
 """The players of a GAN, which are networks that are updated together, and the moving average."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -25,7 +27,7 @@ class Player:
         self.weights = [weight for network in networks for weight in network.trainable_variables]
         self.sizes = [weight.shape.num_elements() for weight in self.weights]
         self.flat = keras.Variable(tf.zeros(sum(self.sizes), self.weights[0].dtype), name="flat_weights")
-        self.optimizer = None
+        self.optimizer: Any = None
 
     def attach(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Use an optimizer, and create its state."""

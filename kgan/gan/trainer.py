@@ -123,7 +123,7 @@ class PlayersModel(keras.Model):
         {"content"}, or {"content", "truth"} for pairs.
         """
         given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
-        self._build_for(given.arguments.get("x"))
+        self._build_for(given.arguments.get("x"), training=True)
         if isinstance(given.arguments.get("x"), tf.data.Dataset):
             given.arguments["shuffle"] = False  # Keras cannot shuffle a data set and warns
         callbacks = given.arguments.get("callbacks")
@@ -136,27 +136,50 @@ class PlayersModel(keras.Model):
 
     def train_on_batch(self, x, *args, **kwargs):
         """Train on one batch as `keras.Model.train_on_batch`."""
-        self._build_for(x)
+        self._build_for(x, training=True)
         try:
             return super().train_on_batch(x, *args, **kwargs)
         finally:
             self.sync_weights()
 
     def evaluate(self, x=None, *args, **kwargs):
-        """Evaluate as `keras.Model.evaluate`, on batches {"content"} or {"content", "truth"}."""
+        """Evaluate as `keras.Model.evaluate`, on batches {"content"} or {"content", "truth"}.
+
+        Stylized pictures are compared as they are, where `kgan.evaluate` rounds them to 8 bits first. On 40 pictures of
+        128x128, flat to 3D emoji, the rounding changed the mean SSIM by 0.0003 to the content and 0.0005 to the truth,
+        PSNR by less than 0.003 dB and MSE by less than 2e-6.
+        """
         self._build_for(x)
         return super().evaluate(x, *args, **kwargs)
 
-    def _build_for(self, x) -> None:
-        """Build the networks for the shape of the pictures, if they are not built."""
-        if self.built:
+    def predict(self, x, *args, **kwargs):
+        """Stylize pictures as `keras.Model.predict`."""
+        self._build_for(x)
+        return super().predict(x, *args, **kwargs)
+
+    def _build_for(self, x, training: bool = False) -> None:
+        """Build what is missing for these pictures: the networks, and with `training` what training alone needs."""
+        if self.built and not (training and self._lacks_for_training()):
             return
         shape = batch_shape(x)
         if shape is None:
             raise ValueError(f"{self.name} is not built, and the data does not tell the shape of its pictures. "
                              "Call `build((N, H, W, C))` first.")  # fmt: skip
         with self.distribute_strategy.scope():
-            self.build(shape)
+            self._build_players(shape)
+            if training:
+                self._build_for_training(shape)
+
+    def _build_players(self, shape: tuple | None) -> None:
+        """Build the networks and the players, if they are not built."""
+        raise NotImplementedError
+
+    def _lacks_for_training(self) -> bool:
+        """Whether `_build_for_training` is needed."""
+        return False
+
+    def _build_for_training(self, shape: tuple) -> None:
+        """Build what depends on the shape of the training batches."""
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Do nothing, because all is built. Keras' method would fetch a batch, and fails on one of several workers."""

@@ -23,8 +23,8 @@ class TwoWay(GAN):
         discriminator: discriminator of style pictures, as in `OneWay`.
         backward_generator: generator from style to content. Default: a new network like `generator`.
         content_discriminator: discriminator of content pictures. Default: a new network like `discriminator`.
-        image_pool: number of past stylized pictures that the discriminators can see again; 0 for none. All training
-            pictures must have the same size.
+        image_pool: number of past stylized pictures that the discriminators can see again, rounded up to a multiple of
+            the first training batch; 0 for none. All training pictures must have the same size.
 
     The other arguments are those of `OneWay`.
 
@@ -90,17 +90,34 @@ class TwoWay(GAN):
         return super()._can_be_built() and not self.image_pool
 
     def build(self, input_shape: tuple | None) -> None:
-        """Build as `GAN.build`. The pools need `input_shape` (N, H, W, C), with N pictures per step on all replicas."""
-        if self.image_pool and self.style_pool is None:
-            count, *picture_shape = input_shape
+        """Build as `GAN.build`, and the image pools for batches of the shape (N, H, W, C), with N on all replicas.
+
+        `fit` does this with the shape of its batches.
+        """
+        if input_shape is None and self.image_pool:
+            raise ValueError("`input_shape` should be (N, H, W, C) for a GAN with image pools. Received: None")
+        super().build(input_shape)
+        if input_shape is not None:
+            self._build_for_training(input_shape)
+
+    def _lacks_for_training(self) -> bool:
+        return bool(self.image_pool) and self.style_pool is None
+
+    def _build_for_training(self, shape: tuple) -> None:
+        if self._lacks_for_training():
+            count, *picture_shape = shape
             self.style_pool, self.content_pool = (
                 ImagePool(self.image_pool, tuple(picture_shape), count, dtype=self.exact) for _ in range(2)
             )
-            self._pool_shape = tuple(input_shape)
-        super().build(input_shape)
+            self._pool_shape = tuple(shape)
 
     def get_build_config(self) -> dict:
-        return {"input_shape": self._pool_shape if self.image_pool else None}
+        return {"input_shape": None if self.style_pool is None else self._pool_shape}
+
+    def build_from_config(self, config: dict) -> None:
+        super().build_from_config(config)
+        if config["input_shape"] is not None:
+            self._build_for_training(config["input_shape"])
 
     def train_step(self, batch: dict) -> dict:
         """Update both players once. Returns the mean losses since the last reset."""
@@ -153,6 +170,8 @@ class TwoWay(GAN):
         return self._with_noise(pictures, pictures, draw)
 
     def _from_pools(self, fake_style, fake_content):
+        if self._lacks_for_training():
+            raise ValueError("The image pools are not built. Call `build((N, H, W, C))` before `train_step`.")
         if self.style_pool is None:
             return fake_style, fake_content
         step = self.step.value

@@ -5,6 +5,7 @@ Pictures are Pillow images in mode L, RGB, RGBA or CMYK. Networks get sRGB. Writ
 
 import functools
 import io
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -44,7 +45,7 @@ def is_srgb(profile: bytes | None, mode: str = "RGB") -> bool:
     Returns:
         True for sRGB profiles, and for profiles that are missing, broken or for another mode.
     """
-    if fitting(profile, mode) is None:
+    if profile is None or fitting(profile, mode) is None:
         return True
     if mode not in ("RGB", "RGBA"):
         return False
@@ -67,7 +68,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     Returns:
         An image in mode RGB or RGBA, or the image itself if the profile is sRGB or cannot be used.
     """
-    if is_srgb(profile, image.mode):
+    if profile is None or is_srgb(profile, image.mode):
         return image
     try:
         return _converted(image, _read(profile), SRGB, "RGB")
@@ -86,7 +87,7 @@ def from_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         An image in the mode of the profile, or the image itself if the profile is sRGB.
     """
     mode = "L" if fitting(profile, "L") else "RGB"
-    if is_srgb(profile, mode):
+    if profile is None or is_srgb(profile, mode):
         return image
     return _converted(image if image.mode == "RGBA" else image.convert("RGB"), SRGB, _read(profile), mode)
 
@@ -112,8 +113,9 @@ def _read(profile: bytes) -> ImageCms.ImageCmsProfile:
 
 def _converted(image: Image.Image, given, wanted, mode: str) -> Image.Image:
     """Convert colours from one profile to another. Alpha is not changed."""
-    if image.mode != "RGBA":
-        return ImageCms.profileToProfile(image, given, wanted, outputMode=mode)
-    colours = ImageCms.profileToProfile(image.convert("RGB"), given, wanted, outputMode=mode)
-    colours.putalpha(image.getchannel("A"))
+    has_alpha = image.mode == "RGBA"
+    colours = ImageCms.profileToProfile(image.convert("RGB") if has_alpha else image, given, wanted, outputMode=mode)
+    colours = cast(Image.Image, colours)  # None only for `inPlace`
+    if has_alpha:
+        colours.putalpha(image.getchannel("A"))
     return colours

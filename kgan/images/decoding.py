@@ -15,10 +15,10 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, ParamSpec, TypeVar
+from typing import BinaryIO, ParamSpec, TypeVar, cast
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin
 
 from kgan.errors import UserError
 from kgan.images import colour
@@ -44,7 +44,7 @@ pixel or more."""
 LIMIT = "KGAN_MAX_MEGAPIXELS"
 """The environment variable with the largest number of megapixels."""
 
-ANIMATED = "animated: the first frame is taken; a film is another matter"
+ANIMATED = "animated: only the first frame is used"
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -270,8 +270,8 @@ def _loaded(image: Image.Image, animated: bool) -> Image.Image:
         image.load()
         image.paste(0, (0, 0, *image.size))  # otherwise it would remain around and behind the first frame
         image.seek(1)
-        image.blend_op = PngImagePlugin.Blend.OP_SOURCE
-    covered = image.tile[0][1] if image.format == "GIF" else None
+        cast(PngImagePlugin.PngImageFile, image).blend_op = PngImagePlugin.Blend.OP_SOURCE
+    covered = cast(ImageFile.ImageFile, image).tile[0][1] if image.format == "GIF" else None
     image.load()
     if image.format == "WEBP":
         return image.copy()  # the original keeps its decoder, which holds two more pictures
@@ -302,7 +302,8 @@ def _plain(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, byte
 def _draft_size(size: tuple[int, int], enough: int) -> tuple[int, int]:
     """The smallest size with the same aspect ratio and a short side of at least `enough`."""
     short = min(size)
-    return tuple(-(-side * min(enough, short) // short) for side in size)
+    width, height = (-(-side * min(enough, short) // short) for side in size)
+    return width, height
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
@@ -424,8 +425,7 @@ def _length(source: Source) -> int:
 def is_lossless(source: Source) -> bool:
     """Whether a file has a lossless format: PNG, GIF, or WebP with a VP8L chunk as its first frame."""
     with contextlib.ExitStack() as stack:
-        is_path = isinstance(source, str | os.PathLike)
-        file = stack.enter_context(open(source, "rb")) if is_path else source
+        file = stack.enter_context(open(source, "rb")) if isinstance(source, str | os.PathLike) else source
         file.seek(0)
         head = file.read(12)
         if head[8:] == b"WEBP":

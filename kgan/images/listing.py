@@ -82,7 +82,7 @@ def _kind(path: str | os.PathLike) -> str | None:
 def _unreadable(folder: str | os.PathLike) -> str | None:
     """The reason why a folder cannot be read, or None."""
     try:
-        os.scandir(folder).close()
+        os.scandir(os.fspath(folder)).close()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return None

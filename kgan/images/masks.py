@@ -41,18 +41,19 @@ class Masks:
         Raises:
             UserError: if a readable picture has no mask or more than one.
         """
-        if self._found is None:
+        found = self._found
+        if found is None:
             return [self._path] * len(destinations)
-        names, masks = list(dict.fromkeys(destination.relative for destination in destinations)), list(self._found)
+        names, masks = list(dict.fromkeys(destination.relative for destination in destinations)), list(found)
         pairs = pair(names, masks)
-        files = {names[index]: self._found[masks[other]] for index, other in pairs.both}
+        files = {names[index]: found[masks[other]] for index, other in pairs.both}
         for destination in destinations:
             if destination.relative not in files and is_readable(destination.source):
-                raise UserError(self._why_none(destination.relative))
+                raise UserError(self._why_none(destination.relative, found))
         return [files.get(destination.relative) for destination in destinations]
 
-    def _why_none(self, picture: pathlib.Path) -> str:
-        near = [file for name, file in self._found.items() if stem(name) == stem(picture)]
+    def _why_none(self, picture: pathlib.Path, found: dict[pathlib.Path, pathlib.Path]) -> str:
+        near = [file for name, file in found.items() if stem(name) == stem(picture)]
         if len(near) > 1:
             return f"{near[0]} and {near[1]} could both be the mask of {picture}; keep one"
         if near:

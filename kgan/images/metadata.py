@@ -90,7 +90,7 @@ def options(metadata: Metadata, file_format: str) -> dict[str, Any]:
     Returns:
         Keyword arguments.
     """
-    given = {"exif": metadata.exif and _EXIF + metadata.exif, "xmp": metadata.xmp, "dpi": metadata.dpi}
+    given: dict[str, Any] = {"exif": metadata.exif and _EXIF + metadata.exif, "xmp": metadata.xmp, "dpi": metadata.dpi}
     if file_format == "PNG":
         given["pnginfo"] = _pnginfo(metadata)
         del given["xmp"]
@@ -199,7 +199,7 @@ def _texts(image: Image.Image) -> tuple[tuple[str, str], ...]:
     """The texts of a PNG, without those that hold XMP or raw profiles."""
     if image.format != "PNG":
         return ()
-    texts = ((key, text) for key, text in image.info.items() if isinstance(text, str))
+    texts = ((str(key), text) for key, text in image.info.items() if isinstance(text, str))
     return tuple((key, text) for key, text in texts if key != _XMP_KEY and not key.startswith(_RAW))
 
 

@@ -48,7 +48,7 @@ def pair(names: Sequence[str | os.PathLike], others: Sequence[str | os.PathLike]
     >>> pair(["a.jpg"], ["a.png", "a.webp"])
     Pairs(both=[], unsure=['a'], alone=(1, 2))
     """
-    names, others = list(map(os.fspath, names)), list(map(os.fspath, others))
+    names, others = [os.fspath(name) for name in names], [os.fspath(name) for name in others]
     exact = {name: place for place, name in enumerate(others)}
     both = {place: exact.pop(name) for place, name in enumerate(names) if name in exact}
     taken = set(both.values())
@@ -61,7 +61,7 @@ def pair(names: Sequence[str | os.PathLike], others: Sequence[str | os.PathLike]
     return Pairs(sorted(both.items()), unsure, (len(names) - len(both), len(others) - len(both)))
 
 
-def _by_stem(names: Sequence[str], places: Iterable[int]) -> dict[str, list[int]]:
+def _by_stem(names: Sequence[str | os.PathLike], places: Iterable[int]) -> dict[str, list[int]]:
     found = collections.defaultdict(list)
     for place in places:
         found[stem(names[place])].append(place)

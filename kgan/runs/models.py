@@ -51,6 +51,13 @@ class ModelSource:
         """The settings of a run folder, or None for other kinds. Raises UserError if they cannot be read."""
         return _read_config(self.path / "config.json") if self.is_run else None
 
+    @property
+    def run_config(self) -> TrainConfig:
+        """The settings of a run folder. Raises UserError for other kinds, too."""
+        if self.config is None:
+            raise UserError(f"{self.path}: no run folder")
+        return self.config
+
 
 def resolve_model(word: str | os.PathLike) -> ModelSource:
     """Find a model by its path, or else a shipped model by its name.

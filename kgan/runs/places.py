@@ -6,6 +6,8 @@ This module does not import TensorFlow.
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from kgan.errors import UserError, call
 from kgan.runs import models
@@ -32,7 +34,7 @@ def absolute(config: TrainConfig) -> TrainConfig:
     Names that are not paths stay as they are: tfds:NAME, "sample" and the names of shipped models. A "~" at the start
     of the cache stays too, because it stands for another folder for another user.
     """
-    named = {name: _absolute_pictures(value) for name in PICTURES if (value := getattr(config, name))}
+    named: dict[str, Any] = {name: _absolute_pictures(value) for name in PICTURES if (value := getattr(config, name))}
     named |= {name: _absolute_model(value) for name in MODELS if (value := getattr(config, name))}
     if config.data == "sample":
         del named["data"]
@@ -104,13 +106,14 @@ def found_again(name: str, run: str | os.PathLike) -> str:
 
 def training_overlap(config: TrainConfig) -> str | None:
     """A warning if content and style have pictures in common, or None."""
-    folders = {"content": config.content, "style": config.style}
+    folders: dict[str, str | None] = {"content": config.content, "style": config.style}
     if config.data and config.data != "sample" and not config.data.startswith(_TFDS):
         folders = {"content": os.path.join(config.data, "trainA"), "style": os.path.join(config.data, "trainB")}
-    return overlap(folders) if all(folders.values()) else None
+    named = {name: folder for name, folder in folders.items() if folder}
+    return overlap(named) if len(named) == 2 else None
 
 
-def overlap(folders: dict[str, str | os.PathLike]) -> str | None:
+def overlap(folders: Mapping[str, str | os.PathLike]) -> str | None:
     """A warning if two folders are the same or one contains the other, or None. Links are resolved.
 
     Args:

@@ -6,6 +6,7 @@ import math
 import os
 import pathlib
 import sys
+from collections.abc import Collection
 
 from kgan.errors import UserError, nearest
 from kgan.kinds import ADVERSARIAL, DISCRIMINATORS, FEATURES, GENERATORS, REGULARIZERS, TERMS
@@ -134,17 +135,40 @@ def resolve(config: TrainConfig) -> TrainConfig:
     on_sample = config.data == "sample" or (config.data, config.content, config.style) == (None, None, None)
     usual = "distill" if config.distill_from else "paired" if on_sample else "projected"
     recipe = find(config.recipe or usual)
-    filled = {"recipe": config.recipe or recipe.name, "data": "sample" if on_sample else config.data}
-    defaults = dataclasses.asdict(recipe) | (SAMPLE_DEFAULTS if on_sample else {})
-    for field in dataclasses.fields(config):
-        if getattr(config, field.name) is None and defaults.get(field.name) is not None:
-            filled[field.name] = defaults[field.name]
-    config = dataclasses.replace(config, **filled)
+    config = dataclasses.replace(
+        config, recipe=config.recipe or recipe.name, data="sample" if on_sample else config.data
+    )
+    config = _filled(config, dataclasses.asdict(recipe) | (SAMPLE_DEFAULTS if on_sample else {}))
     if os.environ.get("KGAN_SMOKE"):
         config = _shortened(config)
     config = _with_derived_defaults(config)
     check(config, recipe)
     return config
+
+
+def completed(config: TrainConfig) -> TrainConfig:
+    """Complete the settings by their recipe, without pictures.
+
+    Args:
+        config: the settings. None stands for the default of the recipe. The default recipe is "projected".
+
+    Returns:
+        The complete settings. What names pictures, models or the run is left as it is, and not checked.
+
+    Raises:
+        UserError: if other settings are invalid or cannot be combined.
+    """
+    recipe = find(config.recipe or "projected")
+    config = dataclasses.replace(config, recipe=config.recipe or recipe.name)
+    config = _with_derived_defaults(_filled(config, dataclasses.asdict(recipe)))
+    check_values(config, recipe)
+    return config
+
+
+def _filled(config: TrainConfig, defaults: dict) -> TrainConfig:
+    """The settings with these defaults for those that are None."""
+    missing = [field.name for field in dataclasses.fields(config) if getattr(config, field.name) is None]
+    return dataclasses.replace(config, **{name: defaults[name] for name in missing if defaults.get(name) is not None})
 
 
 def _shortened(config: TrainConfig) -> TrainConfig:
@@ -305,7 +329,7 @@ def _resolved(flag: str, model: str) -> ModelSource:
         raise UserError(f"{flag} {error}") from None
 
 
-CHOICES = {
+CHOICES: dict[str, Collection[str]] = {
     "generator": GENERATORS,
     "discriminator": DISCRIMINATORS,
     "adversarial": ADVERSARIAL,

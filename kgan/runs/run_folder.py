@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from kgan import files
 from kgan.errors import RunError, UserError, call
 from kgan.runs import models, places, recipes
-from kgan.runs.settings import TrainConfig
+from kgan.runs.settings import LATER, TrainConfig
 
 PER_CALL = ("run", "resume", "stop_after", "max_megapixels")
 """Settings of one call, which may differ when a run is resumed."""
@@ -74,7 +74,7 @@ class RunFolder:
 
     def keep(self, config: TrainConfig) -> None:
         """Write config.json atomically, without the settings of a single call."""
-        dataclasses.replace(config, run=None, resume=False, stop_after=None).save(self.config_file)
+        dataclasses.replace(config, run=LATER, resume=False, stop_after=None).save(self.config_file)
 
     def is_exported(self) -> bool:
         """Whether all exports exist and none is older than the newest checkpoint."""
@@ -265,7 +265,7 @@ def check_resumable(config: TrainConfig) -> None:
     if lacking:
         listed = ", ".join(sorted(lacking))
         raise UserError(f"--run {run.path}: its config.json lacks {listed}; it should be what a training wrote")
-    recipes.check_values(config, recipe)
+    recipes.check_values(config, recipes.find(config.recipe))
     for name in places.LEARNED_FROM:
         if places.is_gone(config, name):
             flag = f"--{name.replace('_', '-')}"

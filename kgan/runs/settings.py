@@ -9,7 +9,7 @@ import json
 import pathlib
 import types
 import typing
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Fixed, Suppress, arg
 
@@ -23,6 +23,18 @@ OptionalText = Annotated[str | None, arg(metavar="TEXT")]
 OptionalInt = Annotated[int | None, arg(metavar="N")]
 OptionalFloat = Annotated[float | None, arg(metavar="X")]
 OptionalPath = Annotated[str | None, arg(metavar="PATH")]
+
+# Types of settings that are None until the run begins. Type checkers see those of a resolved run.
+LATER: Any = None
+if TYPE_CHECKING:
+    LaterText = str
+    LaterPath = str
+    LaterInt = int
+    LaterFloat = float
+    Stride = Literal[2, 4, 8]
+else:
+    LaterText, LaterInt, LaterFloat, LaterPath = OptionalText, OptionalInt, OptionalFloat, OptionalPath
+    Stride = Annotated[Literal[2, 4, 8] | None, arg(metavar="{2,4,8}")]
 
 PLACES = ("content", "style", "data", "distill_from", "feature_weights", "init_from", "run")
 """Settings that can be paths, in which "~" at the start is replaced by the home folder. --cache is expanded when it is
@@ -51,42 +63,42 @@ class TrainConfig:
     """Folder in which prepared pictures are stored between runs."""
     max_megapixels: OptionalFloat = None
     """Largest picture that is read. Default: 400, or 100 if the file is too short for the pixels that it claims."""
-    size: OptionalInt = None
+    size: LaterInt = LATER
     """Side of the square training crop in pixels (Nx)."""
     channels: Literal[1, 3, 4] = 3
     """Channels of a picture (C): 1 gray, 3 RGB, 4 RGBA."""
-    min_crop: OptionalFloat = None
+    min_crop: LaterFloat = LATER
     """Smallest side of a training crop, as a fraction of the picture's short side. The largest is --max-crop."""
-    max_crop: OptionalFloat = None
+    max_crop: LaterFloat = LATER
     """Largest side of a training crop, as such a fraction. Smaller crops give broader strokes."""
     flip: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Mirror half of the training pictures. Give False if the style has a direction, such as light from one side or
     writing."""
 
     # --- method ---------------------------------------------------------------------------------------------------
-    recipe: Annotated[OptionalText, Choice(RECIPES, f"{{names}}, or your own as module:RECIPE. {_USUAL_RECIPE}")] = None
+    recipe: Annotated[LaterText, Choice(RECIPES, f"{{names}}, or your own as module:RECIPE. {_USUAL_RECIPE}")] = LATER
     distill_from: OptionalPath = None
     """Train a small network to imitate this model: a run folder or a SavedModel folder."""
     adversarial: Annotated[OptionalText, Choice(ADVERSARIAL, "Adversarial loss: {choices}.")] = None
     weight: Annotated[tuple[str, ...], Choice(TERMS, f"{_WEIGHT} Terms: {{choices}}.")] = ()
-    generator_weight: OptionalFloat = None
+    generator_weight: LaterFloat = LATER
     """The article's G_weight: multiplies the perceptual terms (SSIM and features)."""
-    discriminator_weight: OptionalFloat = None
+    discriminator_weight: LaterFloat = LATER
     """The article's D_weight: cross entropy on real pictures."""
-    wasserstein_weight: OptionalFloat = None
+    wasserstein_weight: LaterFloat = LATER
     """The article's LAMBDA: Wasserstein term of the discriminator (with --adversarial wasserstein: the weight of
     the gradient penalty)."""
-    mmd_weight: OptionalFloat = None
+    mmd_weight: LaterFloat = LATER
     """The article's alpha: maximum mean discrepancy between stylized and real pictures."""
 
     # --- networks -------------------------------------------------------------------------------------------------
-    generator: Annotated[OptionalText, Choice(GENERATORS, "Generator network: {choices}.")] = None
+    generator: Annotated[LaterText, Choice(GENERATORS, "Generator network: {choices}.")] = LATER
     discriminator: Annotated[OptionalText, Choice(DISCRIMINATORS, "Discriminator network: {choices}.")] = None
-    filters: OptionalInt = None
+    filters: LaterInt = LATER
     """Filters of the generator's first layer."""
-    blocks: OptionalInt = None
+    blocks: LaterInt = LATER
     """Residual blocks (resnet, mobile) or convolutions at the coarsest resolution (article)."""
-    stride: Annotated[Literal[2, 4, 8] | None, arg(metavar="{2,4,8}")] = None
+    stride: Stride = LATER
     """Downsampling factor of the generator. A larger one invents more and keeps less detail."""
     kernel: Annotated[Literal[3, 5] | None, arg(metavar="{3,5}")] = None
     """Kernel size of the generator's inner convolutions."""
@@ -94,16 +106,16 @@ class TrainConfig:
     """How the generator downsamples: strided convolution or pooling."""
     upsample: Annotated[Literal["resize", "transpose"] | None, arg(metavar="{resize,transpose}")] = None
     """How the generator upsamples: resize + convolution (no checkerboard) or transposed convolution (the article's)."""
-    augment: OptionalText = None
+    augment: LaterText = LATER
     """Augment the discriminator's pictures by colour, translation or cutout, or by several separated by commas; "" for
     none. Augmentation helps when there are few pictures."""
     norm: Annotated[Literal["instance", "batch", "none"] | None, arg(metavar="{instance,batch,none}")] = None
     """Normalization in the generator."""
     residual: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Start from the identity: output = content + correction. The last layer of the correction is zero at first."""
-    discriminator_filters: OptionalInt = None
+    discriminator_filters: LaterInt = LATER
     """Filters of the discriminator's first layer."""
-    noise_channels: OptionalInt = None
+    noise_channels: LaterInt = LATER
     """Channels of the noise map (Nz); 0 for none."""
     noise: Literal["normal", "uniform", "truncated"] = "normal"
     """Distribution of the noise."""
@@ -119,30 +131,30 @@ class TrainConfig:
     """A .weights.h5 file for --features instead of the packaged or downloaded one."""
 
     # --- optimization ---------------------------------------------------------------------------------------------
-    steps: OptionalInt = None
+    steps: LaterInt = LATER
     """Length of the schedule in updates (Iteration). With --resume: train the run longer, to this many in all."""
     minutes: OptionalFloat = None
     """Train for about this time. The first steps are timed, and a schedule that would take longer is shortened, but not
     below a quarter of --steps."""
     stop_after: OptionalInt = None
     """End after this many updates in all, with a full checkpoint. The schedule is still that of --steps."""
-    batch_size: OptionalInt = None
+    batch_size: LaterInt = LATER
     """Pictures per update over all devices together (BatchSize)."""
-    learning_rate: OptionalFloat = None
+    learning_rate: LaterFloat = LATER
     """Learning rate of the generator (LearningRate)."""
-    discriminator_learning_rate: OptionalFloat = None
+    discriminator_learning_rate: LaterFloat = LATER
     """Learning rate of the discriminator; default: the generator's."""
     decay: Annotated[Literal["linear", "constant"] | None, arg(metavar="{linear,constant}")] = None
     """linear: constant for the first half of the steps, then linearly to zero."""
     extended_at: Suppress[Fixed[int]] = 0
     """The step at which --resume --steps replaced a schedule whose decay had begun by a longer one."""
-    generator_optimizer: OptionalText = None
+    generator_optimizer: LaterText = LATER
     """adam, adamw, rmsprop or sgd."""
-    discriminator_optimizer: OptionalText = None
+    discriminator_optimizer: LaterText = LATER
     """adam, adamw, rmsprop or sgd."""
-    ema: OptionalFloat = None
+    ema: LaterFloat = LATER
     """Decay of the generator's exponential moving average, which is exported; 0 for none."""
-    image_pool: OptionalInt = None
+    image_pool: LaterInt = LATER
     """Number of past stylized pictures that the discriminator can see again; 0 for none."""
     seed: int = 0
     """Seed of all random numbers."""
@@ -165,16 +177,16 @@ class TrainConfig:
     """Equal runs give equal bytes. Default: on a CPU without --jit."""
 
     # --- run folder -----------------------------------------------------------------------------------------------
-    run: OptionalPath = None
+    run: LaterPath = LATER
     """Run folder. Default: runs/<recipe>-<number>."""
     resume: bool = False
     """Resume from the last checkpoint of --run, whose config.json holds all other settings. --steps MORE trains it
     longer. --content, --style, --data and --cache can give a new location of the same pictures."""
     log_every: int = 50
     """Steps between logged metrics."""
-    sample_every: OptionalInt = None
+    sample_every: LaterInt = LATER
     """Steps between sample grids. Default: a twentieth of --steps."""
-    checkpoint_every: OptionalInt = None
+    checkpoint_every: LaterInt = LATER
     """Steps between checkpoints. Default: as --sample-every."""
     keep_checkpoints: int = 3
     """Number of checkpoints that are kept."""
@@ -208,7 +220,7 @@ class TrainConfig:
         read = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(read, dict):
             raise ValueError("should be a JSON object with settings by name")
-        values = EARLIER | read
+        values: dict[str, Any] = EARLIER | read
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"unknown settings {', '.join(unknown)}")

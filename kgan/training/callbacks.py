@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import keras
 import numpy as np
@@ -161,7 +162,7 @@ class Samples:
         return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
 
     def _beside(self, stylized: list[np.ndarray]) -> Iterator[tuple[np.ndarray, Example]]:
-        return zip(stylized, self.examples or [(None, None)] * len(stylized), strict=True)
+        return zip(stylized, self.examples or cast(list[Example], [(None, None)]) * len(stylized), strict=True)
 
     def cycle_metrics(self) -> dict[str, float]:
         """The metrics of the way back from the style. All workers must call it. Empty for a GAN of one generator."""
@@ -196,7 +197,7 @@ class MetricsLogger(keras.callbacks.Callback):
     def __init__(self, counter: StepCounter, samples: Samples, sample_every: int, record: Record | None):
         super().__init__()
         self.counter, self.samples, self.sample_every, self.record = counter, samples, sample_every, record
-        self.means = {}
+        self.means: dict[str, float] = {}
 
     def on_train_begin(self, logs=None):
         if self.counter.step == 0:

@@ -208,7 +208,7 @@ class Cluster:
         message = self._connections[index].inbox.get()
         if message is None:
             self._connections[index].inbox.put(None)
-            raise self.loss
+            raise self.loss or RunError(f"the connection for {what} was lost")
         if message["what"] != what:
             raise RunError(f"{self.members.name(index)} is at {message['what']!r}, this one at {what!r}; {self.advice}")
         return message["value"]
@@ -247,7 +247,8 @@ class _Connection:
     def __init__(self, connection: socket.socket):
         connection.settimeout(None)
         _keep_alive(connection)
-        self.connection, self.inbox, self._sending = connection, queue.Queue(), threading.Lock()
+        self.connection, self._sending = connection, threading.Lock()
+        self.inbox: queue.Queue[dict | None] = queue.Queue()
 
     def send(self, message: dict) -> None:
         with self._sending, contextlib.suppress(OSError):  # the thread that receives notices it
@@ -293,7 +294,8 @@ def _listening(members: Members) -> socket.socket:
 
 def _accept_workers(members: Members, settings: dict) -> dict[int, socket.socket]:
     """On the chief: wait for all workers. Returns the connection of each by its number."""
-    joined, end = {}, time.monotonic() + PATIENCE
+    joined: dict[int, socket.socket] = {}
+    end = time.monotonic() + PATIENCE
     with _listening(members) as server:
         shown = None
         while missing := [index for index in range(1, len(members.addresses)) if index not in joined]:

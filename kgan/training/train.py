@@ -220,7 +220,7 @@ class Session:
             self._keep_settings(run)
             if first is None:
                 self._begin()
-            if over and first >= self._last():
+            if over and first is not None and first >= self._last():
                 return self._end(run, first, trained=False)
             return self._go(run, checkpoints, first or 0, seconds)
 
@@ -386,7 +386,7 @@ def _init_from(gan, config: TrainConfig) -> None:
     """Set both generators to the moving average that another run or a shipped model ended with."""
     other = config.init_from
     try:
-        trained, theirs = load_generator(other)
+        trained, theirs = load_generator(str(other))
     except UserError as error:
         raise UserError(f"--init-from {other}: {error}") from None
     flags = [
@@ -444,7 +444,7 @@ def _scored(pictures: Pictures, config: TrainConfig) -> tuple[list[Example], int
     if config.distill_from:
         scored = taught(scored, load(config.distill_from), config.size)
     examples = [scored.example(place, config.channels, config.size) for place in range(len(scored.content))]
-    return examples, len(examples) or min(TEST_PICTURES, len(pictures.style))
+    return examples, len(examples) or min(TEST_PICTURES, len(pictures.style or ()))
 
 
 @contextlib.contextmanager
@@ -459,7 +459,7 @@ def _failures(config: TrainConfig, cluster: Cluster):
     except tf.errors.ResourceExhaustedError as error:
         if "space" in error.message.lower() or "quota" in error.message.lower():
             raise RunError(_not_written(config, first_line(error))) from None
-        less = memory.smaller_batch(config.batch_size, config.size, config.devices * cluster.size)
+        less = memory.smaller_batch(config.batch_size, config.size, (config.devices or 1) * cluster.size)
         raise RunError(f"out of memory with --batch-size {config.batch_size} at --size {config.size}; {less}") from None
     except tf.errors.PermissionDeniedError as error:
         raise RunError(_not_written(config, first_line(error))) from None

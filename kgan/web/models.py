@@ -53,7 +53,7 @@ def read_models(words: Sequence[str | os.PathLike]) -> list[PageModel]:
     Raises:
         UserError: if there is no such model, or the page cannot run it.
     """
-    models = []
+    models: list[PageModel] = []
     for source in map(resolve_model, words):
         content, name = _content(source), _free_name(source.path, {model.name for model in models})
         models.append(PageModel(name, content, _signatures(source.path, content)))
@@ -100,8 +100,8 @@ def _signatures(path: pathlib.Path, content: bytes) -> dict[int, str]:
         runners = {key: interpreter.get_signature_runner(key) for key in interpreter.get_signature_list()}
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be read as a LiteRT model ({str(error).splitlines()[0]})") from None
-    sides = {_side(runner): key for key, runner in runners.items()}
-    if not sides or None in sides:
+    sides = {side: key for key, runner in runners.items() if (side := _side(runner))}
+    if not sides or len(sides) < len(runners):
         raise UserError(
             f"{path}: {WANTED}; give its run folder, or the *_fixed.tflite of {call('export', litert='float16')}"
         )

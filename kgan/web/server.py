@@ -66,11 +66,12 @@ class Server(http.server.ThreadingHTTPServer):
     @property
     def address(self) -> str:
         """The URL of the page."""
-        host, port = self.server_address[:2]
+        host, port = str(self.server_address[0]), self.server_port
         return f"http://{host}:{port}/"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
     protocol_version = "HTTP/1.1"
     server_version = "kgan"
     sys_version = ""

@@ -38,7 +38,7 @@ def test_animations_are_remarked_on_and_good(folder, capsys):
     frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
     frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
     assert check.main([folder]) == 0
-    remark = "animated: the first frame is taken; a film is another matter"
+    remark = "animated: only the first frame is used"
     assert capsys.readouterr().out == f"{folder}/moving.gif: {remark}\n5 pictures checked, all good\n"
     assert check.check_folders([folder]) == []
 

@@ -130,7 +130,7 @@ def test_animations_are_told_of_in_one_line(folder, spec, capsys):
     frames = [Image.new("RGB", (32, 24), colour) for colour in ("red", "blue")]
     for name in ("a.gif", "b.webp", "c.png"):
         frames[0].save(folder / name, save_all=True, append_images=frames[1:])
-    line = "a.gif and 2 more: animated: the first frame is taken; a film is another matter"
+    line = "a.gif and 2 more: animated: only the first frame is used"
     for _ in range(2):
         store = prepare(folder, spec)
         assert capsys.readouterr().err.splitlines()[-1] == f"kgan: {folder}: {line}"

@@ -230,7 +230,7 @@ def test_animations_are_told_of_once(identity, tmp_path, capsys):
         frames[0].save(content / name, save_all=True, append_images=frames[1:])
     assert evaluate(identity, content)["pictures"] == 3
     said = capsys.readouterr().err
-    assert f"{content}: b.webp and 1 more: animated: the first frame is taken; a film is another matter\n" in said
+    assert f"{content}: b.webp and 1 more: animated: only the first frame is used\n" in said
     assert said.count("animated") == 1
 
 

@@ -7,8 +7,10 @@ import tensorflow as tf
 
 import kgan
 from kgan import assembly, networks
+from kgan.errors import UserError
 from kgan.gan import OneWay, TwoWay
 from kgan.kinds import DISCRIMINATORS, REQUIREMENTS, TERMS
+from kgan.recipes import RECIPES
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
@@ -250,3 +252,32 @@ def test_a_gan_exports_what_kgan_loads(generator, tmp_path):
     for name in ("saved_model", "model.tflite"):
         made = kgan.load(folder / name)(np.rint(given[0] * 255).astype("uint8"))
         np.testing.assert_allclose(made / 255, expected[0], rtol=0, atol=2.5 / 255)
+
+
+# --- from the settings of a recipe ------------------------------------------------------------------------------------
+
+SMALL = {"size": 16, "filters": 4, "blocks": 1, "discriminator_filters": 4, "batch_size": 2, "steps": 8}
+
+
+def test_the_settings_of_a_recipe_make_its_compiled_gan():
+    config = TrainConfig(recipe="cut", adversarial="hinge", weight=("ssim=5",), learning_rate=1e-3, **SMALL)
+    gan = OneWay.from_config(config)
+    assert gan.terms.weights == {**recipes.term_weights(config, RECIPES["cut"]), "ssim": 5.0}
+    assert float(gan.generator_optimizer.learning_rate) == pytest.approx(1e-3)
+    assert set(once(gan)) == {"nce_loss", "nce_identity_loss", "ssim_loss", "adversarial_loss", "discriminator_loss"}
+    again = OneWay.from_config(gan.get_config())
+    assert again.get_config() == gan.get_config()
+
+
+def test_a_recipe_of_two_generators_is_a_two_way():
+    config = TrainConfig(recipe="cyclegan", **SMALL)
+    assert isinstance(TwoWay.from_config(config), TwoWay)
+    with pytest.raises(ValueError, match=r"TwoWay\.from_config"):
+        OneWay.from_config(config)
+
+
+def test_settings_that_cannot_be_are_errors():
+    with pytest.raises(UserError, match="multiple of stride"):
+        OneWay.from_config(TrainConfig(recipe="cut", **{**SMALL, "size": 18}))
+    with pytest.raises(ValueError, match="teacher"):
+        OneWay.from_config(TrainConfig(recipe="distill", **SMALL))

@@ -34,6 +34,20 @@ def test_invents_nothing_and_shows_no_picture_a_third_time(size, batch_size):
     assert max(np.bincount(seen)) <= 2
 
 
+@pytest.mark.parametrize(("size", "batch_size", "first"), [(4, 3, 1), (6, 4, 5), (2, 5, 2), (3, 3, None)])
+def test_takes_batches_of_another_size_than_the_first(size, batch_size, first):
+    shown = exchange_many(ImagePool(size, (2, 2, 3), first), batch_size, 60)
+    seen = [number for step in shown for number in step]
+    assert len(seen) == 60 * batch_size
+    assert min(seen) > 0
+    assert max(np.bincount(seen)) == 2
+
+
+def test_pictures_of_another_size_are_an_error():
+    with pytest.raises(ValueError, match="one size"):
+        ImagePool(4, (4, 2, 3), 2).exchange(numbered(1, 2), tf.constant(0, tf.int64), tf.constant([0, 0]))
+
+
 def test_shows_new_pictures_while_it_fills_then_about_half_old_ones():
     shown = exchange_many(ImagePool(8, (2, 2, 3), 2), 2, 300)
     assert [number for step in shown[:4] for number in step] == list(range(1, 9))

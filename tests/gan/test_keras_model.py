@@ -283,6 +283,19 @@ def two_way(**changes):
     return gan
 
 
+def test_a_call_before_fit_does_not_size_the_image_pools(tmp_path):
+    direct, called = two_way(), two_way()
+    called(pictures(1, 32))
+    called.predict(pictures(1, 32), verbose=0)
+    called.save(tmp_path / "called.keras")
+    loaded = keras.models.load_model(tmp_path / "called.keras")
+    for gan in (direct, called, loaded):
+        gan.fit(dataset(), verbose=0)
+    assert called.style_pool.pictures.shape == direct.style_pool.pictures.shape == (2, 16, 16, 3)
+    assert same(weights(called), weights(direct))
+    assert loaded.style_pool.pictures.shape == (2, 16, 16, 3)
+
+
 def contrastive():
     gan = one_way(terms={"nce": 1.0, "mmd": 0.5, brightness: 2.0}, train_regularizer=True, adversarial="hinge")
     gan.compile(keras.optimizers.Adam(1e-3), "rmsprop")

@@ -168,7 +168,7 @@ def test_first_frame_of_an_animation(file_format, colours):
     assert read.pixels[0, 0, :3].tolist() == [255, 0, 0]
     if len(colours[0]) == 4 and file_format != "GIF":
         assert read.pixels[0, 0, 3] == 128
-    assert read.notices == ("animated: the first frame is taken; a film is another matter",)
+    assert read.notices == ("animated: only the first frame is used",)
     assert read.lossless
 
 

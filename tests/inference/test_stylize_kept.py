@@ -228,7 +228,7 @@ def test_animations_are_told_of_and_still_gifs_are_not(tmp_path, capsys):
     for path in made:
         assert np.asarray(Image.open(path).convert("RGB")).max() == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "animated" in line]
-    expected = "animated: the first frame is taken; a film is another matter"
+    expected = "animated: only the first frame is used"
     assert said == [f"{tmp_path / 'in' / name}: {expected}" for name in ("a.gif", "b.webp", "c.png")]
 
 

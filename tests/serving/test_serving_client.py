@@ -549,7 +549,7 @@ def test_results_keep_what_their_files_say(server, tmp_path, capsys):
     words = [tmp_path / "a.png", tmp_path / "b.gif", "--server", server.rest, "--name", "sky", "--version", "1"]
     status, said = run(capsys, *words, "--output", tmp_path / "out")
     assert status == 0
-    notice = "animated: the first frame is taken; a film is another matter"
+    notice = "animated: only the first frame is used"
     assert [line for line in said.splitlines() if "request" not in line] == [f"{tmp_path / 'b.gif'}: {notice}"]
     made = Image.open(tmp_path / "out" / "a.png")
     assert (made.size, made.getexif()[0x0112], made.getexif()[0x8298]) == ((6, 9), 1, "Ann")

@@ -1,6 +1,7 @@
 """The real pictures that calibrate and test exported files."""
 
 import contextlib
+import io
 import pathlib
 
 import numpy as np
@@ -32,14 +33,15 @@ def real_pictures(config: TrainConfig | None = None, count: int = COUNT) -> list
     """
     if config and (name := places.missing(config)):
         console.warn(f"{places.lost(config, name)}; pictures of the packaged sample are used instead")
+    most = config.max_megapixels if config else None
     for folder in _folders(config) if config else []:
-        with contextlib.suppress(UserError), at_most(config.max_megapixels):
+        with contextlib.suppress(UserError), at_most(most):
             pictures = [_decoded(path) for path in _spread(scan_folder(folder).pictures, count)]
             if any(picture is not None for picture in pictures):
                 return [picture for picture in pictures if picture is not None]
     with open_archive() as archive:
         names = sorted(name for name in archive.namelist() if name.startswith(PARTS["testA"]))
-        return [decode_picture(archive.open(name), 3) for name in _spread(names, count)]
+        return [decode_picture(io.BytesIO(archive.read(name)), 3) for name in _spread(names, count)]
 
 
 def _folders(config: TrainConfig) -> list[pathlib.Path]:

@@ -161,5 +161,5 @@ def check_litert(model: str | os.PathLike) -> str:
 
 
 def _tensor(raw: bytes, place: dict) -> np.ndarray:
-    dtype = {"uint8": np.uint8, "float32": "<f4"}[place["dtype"]]
+    dtype = np.dtype({"uint8": "u1", "float32": "<f4"}[place["dtype"]])
     return np.frombuffer(raw[place["offset"] : place["offset"] + place["bytes"]], dtype).reshape(place["shape"])

@@ -143,7 +143,7 @@ def _file_name(variant: str, fixed: bool) -> str:
 
 def _fixed_source(reference: _KerasReference, sizes: tuple[int, ...]) -> Source:
     functions = litert_fixed.fixed_functions(reference.stylist, sizes)
-    signatures = {litert_fixed.signature_name(size): (size,) for size in sizes}
+    signatures: dict[str, tuple[int, ...]] = {litert_fixed.signature_name(size): (size,) for size in sizes}
     half = functools.partial(litert_fixed.convert, functions, half=True)
     return _source(litert_fixed.convert(functions, half=False), half, signatures, reference)
 

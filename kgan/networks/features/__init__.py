@@ -16,6 +16,9 @@ class FeatureExtractor:
     It is not a `keras.Model`, so that a GAN with one neither trains it nor writes it to checkpoints.
     """
 
+    widths: tuple[int, ...]
+    """The numbers of channels of the maps."""
+
     def __call__(self, pictures) -> list[tf.Tensor]:
         """The maps [N, h, w, c] of the perceptual layers, from fine to coarse."""
         raise NotImplementedError

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from kgan.keras_internals import is_trackable, track
+
 
 def checkpoint(**roots: keras.Model | tf.Module | tf.Variable) -> tf.train.Checkpoint:
     """Make a `tf.train.Checkpoint` that includes layers in lists and dicts.
@@ -46,10 +48,10 @@ def track_collections(root: object, seen: set[int] | None = None) -> None:
     former = getattr(root, "former_names", {})
     for name, value, in_collection in list(_trackables(root)):
         if in_collection:
-            root._track_trackable(value, name, overwrite=True)
+            track(root, value, name)
         attribute, separator, key = name.partition("_") if in_collection else (name, "", "")
         if attribute in former:  # a second name for the object, so that older checkpoints can be read
-            root._track_trackable(value, former[attribute] + separator + key, overwrite=True)
+            track(root, value, former[attribute] + separator + key)
         if isinstance(value, keras.Layer | tf.Module):
             track_collections(value, seen)
 
@@ -59,11 +61,10 @@ def _trackables(root: object) -> Iterator[tuple[str, object, bool]]:
     for name, value in vars(root).items():
         if name.startswith("_"):
             continue
-        inside = enumerate(value) if isinstance(value, list | tuple) else ()
-        inside = value.items() if isinstance(value, dict) else inside
-        found = [(f"{name}_{key}", item, True) for key, item in inside]
+        inside = dict(enumerate(value)) if isinstance(value, list | tuple) else value if isinstance(value, dict) else {}
+        found = [(f"{name}_{key}", item, True) for key, item in inside.items()]
         found += [(name, value, False)]
-        yield from (each for each in found if isinstance(each[1], tf.__internal__.tracking.Trackable))
+        yield from (each for each in found if is_trackable(each[1]))
 
 
 def untracked(root: object) -> list[str]:

@@ -101,10 +101,14 @@ def folder_pictures(content, truth=None, style=None, least: int = 1) -> Scored:
     Raises:
         UserError: if a folder contains no usable pictures, or there are no pairs of the same shape.
     """
+    truths: list = []
+    if truth is None:
+        items = _in_folder(content, least)
+    else:
+        items, truths = _pairs(Folder(content), Folder(truth), least)
     styled = Named("style pictures", _in_folder(style) if style else [])
     if truth is None:
-        return Scored(_in_folder(content, least), [], styled, None)
-    items, truths = _pairs(Folder(content), Folder(truth), least)
+        return Scored(items, [], styled, None)
     return Scored(items, truths, *_beside(Named("truths", truths), styled))
 
 

@@ -76,6 +76,11 @@ def budget() -> float:
     return SHARE * available()
 
 
+def in_use() -> float:
+    """The memory that this process uses, in bytes; 0 if the system does not report it."""
+    return _table(ROOT / "proc/self/status", 1024).get("VmRSS", 0.0)
+
+
 def _without_proc() -> float:
     """Half of the machine's memory, if the system does not report the available memory, as on macOS."""
     try:

@@ -9,8 +9,6 @@ from kgan.inference.stylist import Stylist
 class HalfStylist(Stylist):
     """A `Stylist` that stores its weights in float16 variables and computes in float32.
 
-    All signatures of a SavedModel call the same function for the network, so that the file contains its graph once.
-
     Args:
         generator: a built generator.
         distribution: distribution of the noise in training: "normal", "uniform" or "truncated".
@@ -23,19 +21,13 @@ class HalfStylist(Stylist):
             tf.Variable(tf.cast(value, tf.float16), trainable=False) if value.dtype.is_floating else value
             for value in (variable.value for variable in self.generator.variables)
         ]
-        shape = (None, None, None, self.generator.input_channels)
-        self._body = tf.function(self._with_stored, input_signature=[tf.TensorSpec(shape)], autograph=False)
 
     @property
     def weights(self) -> list[tf.Variable]:
         """The stored weights, in the order of the generator's variables."""
         return self.stored
 
-    def network(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Apply the generator with the stored weights, as `Stylist.network`."""
-        return self._body(inputs)
-
-    def _with_stored(self, inputs: tf.Tensor) -> tf.Tensor:
+    def _generate(self, inputs: tf.Tensor) -> tf.Tensor:
         pairs = zip(self.generator.variables, self.stored, strict=True)
         values = [(variable, tf.cast(stored, variable.dtype)) for variable, stored in pairs]
         with keras.StatelessScope(state_mapping=values):

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kgan.export import picture_ops
 from kgan.images.decoding import MAX_UNPROVEN
-from kgan.inference.stylist import MINIMUM_CELLS, Stylist, from_noise, traced
+from kgan.inference.stylist import MINIMUM_CELLS, Stylist, from_noise, of_parts, traced
 
 MEMORY = 2e9
 """Default of the memory in bytes that one picture of `serving_bytes` may use."""
@@ -40,7 +40,8 @@ def signatures(stylist: Stylist, memory: float = MEMORY) -> dict[str, Function]:
     """
     make = _from_pictures if stylist.facts.takes_content else _from_numbers
     functions = make(stylist, memory)
-    return functions | ({"from_noise": from_noise(stylist)} if stylist.facts.noise_channels else {})
+    functions |= {"from_noise": from_noise(stylist)} if stylist.facts.noise_channels else {}
+    return functions | of_parts(stylist)
 
 
 def _from_pictures(stylist: Stylist, memory: float) -> dict[str, Function]:

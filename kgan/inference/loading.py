@@ -1,9 +1,8 @@
 """Loads a trained model from a run folder, a SavedModel or a .tflite file."""
 
-import math
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import keras
@@ -12,149 +11,15 @@ import tensorflow as tf
 
 from kgan import console
 from kgan.errors import UserError, call
-from kgan.gan import noise as noises
 from kgan.gan import tracking
 from kgan.gan.checkpoints import first_line, found_in
-from kgan.images import pictures as arrays
 from kgan.inference import litert, saved_model
-from kgan.inference.stylist import Facts, Stylist, from_noise
+from kgan.inference.model import Model, Run
+from kgan.inference.stylist import STATISTICS, TILE, Facts, Stylist, from_noise, of_parts
+from kgan.inference.tiles import Functions
 from kgan.runs.models import resolve_model, resolve_run
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
-
-Run = Callable[[dict[str, np.ndarray]], np.ndarray]
-"""A function from inputs by name (image, noise: float32 NHWC) to stylized pictures, float32 NHWC in [0, 1]."""
-
-
-class Model:
-    """A trained model as a function of pictures. `load` makes one from any kind of file.
-
-    Args:
-        name: name of the model in error messages.
-        run: the function that computes the result.
-        facts: channels, noise and memory of the model.
-        engine: the library that `run` uses, "tensorflow" or "litert".
-
-    Example:
-
-    >>> model = load("runs/cyclegan-1")  # doctest: +SKIP
-    >>> stylized = model(picture, seed=3)  # doctest: +SKIP
-    """
-
-    def __init__(self, name: str, run: Run, facts: Facts, engine: str = "tensorflow"):
-        self.name = name
-        self.facts = facts
-        self.bytes_per_pixel = facts.bytes_per_pixel(engine)
-        self._run = run
-
-    def __call__(self, pictures: np.ndarray, seed: int = 0, strokes: float = 1.0) -> np.ndarray:
-        """Stylize one picture or a batch of pictures.
-
-        Args:
-            pictures: [H, W, C], [N, H, W, C] or gray [H, W], uint8 or float in [0, 1]. Gray, RGB and RGBA pictures are
-                converted to the channels of the model.
-            seed: seed of the noise, if the model takes noise.
-            strokes: the factor by which brush strokes become broader, at least 1. The picture is restyled at a reduced
-                size, enlarged to twice that size and restyled again, until it has its own size.
-
-        Returns:
-            Pictures of the same dtype and size, with the channels of the model.
-
-        Raises:
-            UserError: if the model takes no content, or the shape or the range of the pictures is wrong.
-
-        Reference: strokes from coarse to fine, [Gatys et al.](https://arxiv.org/abs/1611.07865).
-        """
-        if not self.facts.takes_content:
-            raise UserError(f"{self.name}: makes pictures from noise alone; use {call('generate')}")
-        pictures = np.asarray(pictures)
-        if pictures.ndim not in (2, 3, 4) or 0 in pictures.shape:
-            raise UserError(f"a picture should have the shape [H, W, C] or [N, H, W, C]. Received: {pictures.shape}")
-        batch = pictures[..., None] if pictures.ndim == 2 else pictures
-        batch = batch if batch.ndim == 4 else batch[None]
-        made = arrays.with_channels(arrays.to_float(batch), self.facts.channels)
-        for share in shares_of_size(strokes):
-            made = self._restyled(_resized(made, share, batch.shape[1:3]), seed)
-        made = _as_dtype(made, pictures.dtype)
-        return made if pictures.ndim == 4 else made[0]
-
-    def _restyled(self, image: np.ndarray, seed: int) -> np.ndarray:
-        inputs = {"image": np.ascontiguousarray(image)}
-        if self.facts.noise_channels:
-            inputs["noise"] = self.noise(seed, *image.shape[:3])
-        return self._run(inputs)
-
-    def noise(self, seed: int, count: int, height: int, width: int, truncation: float | None = None) -> np.ndarray:
-        """Noise maps with the distribution of the training.
-
-        Args:
-            seed: seed of the noise.
-            count: number of maps.
-            height: height in pixels.
-            width: width in pixels.
-            truncation: bound of normal or truncated noise in standard deviations. Default: that of the training.
-
-        Returns:
-            float32 [count, height, width, Nz].
-        """
-        distribution, bound = self.facts.distribution, self.facts.truncation
-        if truncation is not None:
-            distribution, bound = "truncated", truncation
-        return noises.sample(seed, (count, height, width, self.facts.noise_channels), distribution, bound).numpy()
-
-    def from_noise(self, noise: np.ndarray) -> np.ndarray:
-        """Generate pictures from noise alone.
-
-        Args:
-            noise: noise maps, float32 [N, H, W, Nz].
-
-        Returns:
-            Pictures, float32 [N, H, W, C] in [0, 1].
-
-        Raises:
-            UserError: if the model takes content.
-        """
-        if self.facts.takes_content:
-            raise UserError(f"{self.name}: needs pictures to restyle; use {call('stylize')}")
-        return self._run({"noise": noise})
-
-
-def shares_of_size(strokes: float) -> list[float]:
-    """The scales at which a picture is restyled, one after the other, to get broader strokes.
-
-    Args:
-        strokes: the factor by which strokes become broader, at least 1.
-
-    Returns:
-        Fractions of the picture's sides; the last is 1.
-
-    Raises:
-        UserError: if `strokes` is less than 1.
-
-    Example:
-
-    >>> shares_of_size(1), shares_of_size(4)
-    ([1.0], [0.25, 0.5, 1.0])
-    """
-    if not 1 <= strokes < math.inf:
-        raise UserError(f"--strokes should be at least 1. Received: {strokes:g}")
-    shares = [1.0 / strokes]
-    while shares[-1] < 1:
-        shares.append(min(1.0, 2.0 * shares[-1]))
-    return shares
-
-
-def _resized(image: np.ndarray, share: float, whole: tuple[int, int]) -> np.ndarray:
-    """Float32 [N, H, W, C] in [0, 1], with sides that are a fraction of those of `whole`, but at least one pixel."""
-    size = tuple(max(1, round(share * side)) for side in whole)
-    if image.shape[1:3] == size:
-        return image
-    return np.clip(tf.image.resize(image, size, "lanczos3", antialias=True).numpy(), 0.0, 1.0)
-
-
-def _as_dtype(made: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    return arrays.to_uint8(made) if dtype == np.uint8 else made.astype(dtype)
-
 
 def load(model: str | os.PathLike) -> Model:
     """Load a trained model. A run folder is loaded from its SavedModel, or from the newest checkpoint if that is newer.
@@ -192,12 +57,27 @@ def of_generator(generator: keras.Model, distribution: str, truncation: float, n
         name: what messages call it.
     """
     stylist = Stylist(generator, distribution, truncation)
-    return Model(name, _graph(from_noise(stylist)), stylist.facts)
+    return Model(name, _graph(from_noise(stylist)), stylist.facts, functions=_functions(of_parts(stylist), stylist.facts))
 
 
 def _from_saved_model(path: pathlib.Path) -> Model:
     function, facts = float_function(path)
-    return Model(str(path), _graph(function), facts)
+    return Model(str(path), _graph(function), facts, functions=_functions(function.owner.signatures, facts))
+
+
+def _functions(signatures: Mapping[str, Callable], facts: Facts) -> Functions | None:
+    """What tiles need, if a model has these signatures. Files of older versions have not."""
+    if TILE not in signatures:
+        return None
+
+    def tile(inputs):
+        made = signatures[TILE](**_tensors(inputs))
+        return made["stylized"].numpy(), made[STATISTICS].numpy()
+
+    def statistics(inputs):
+        return signatures[STATISTICS](**_tensors(inputs))[STATISTICS].numpy()
+
+    return Functions(statistics, tile, facts.stride, facts.reach)
 
 
 def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFunction, Facts]:
@@ -224,7 +104,11 @@ def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFu
 
 
 def _graph(function: Callable[..., dict[str, tf.Tensor]]) -> Run:
-    return lambda inputs: function(**{k: tf.constant(v) for k, v in inputs.items()})["stylized"].numpy()
+    return lambda inputs: function(**_tensors(inputs))["stylized"].numpy()
+
+
+def _tensors(inputs: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(value) for name, value in inputs.items()}
 
 
 def _from_litert(path: pathlib.Path) -> Model:

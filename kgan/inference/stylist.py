@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kgan.gan import noise as noises
 from kgan.networks.generators import floats_of_resnet
+from kgan.networks.statistics import Given, Part, Recorded, using
 
 MINIMUM_CELLS = 4
 """Smallest side of a generator's input, in multiples of its stride. With fewer pixels, inner layers cannot pad by
@@ -29,6 +30,9 @@ class Facts:
         distribution: distribution of the noise: "normal", "uniform" or "truncated".
         truncation: bound of truncated noise in standard deviations.
         filters: filters of its first layer.
+        stride: the sides of its input are padded to multiples of this number.
+        reach: the largest distance in pixels at which an input changes an output, if statistics are given
+            (`kgan.networks.statistics`). 0 if it is unknown: then pictures cannot be restyled in tiles.
         floats_at_peak: by engine, the largest number of float32 values per pixel that it holds at the same time
             (`floats_at_peak` of `kgan.networks.generators`). Older files lack it; the value of a ResNet, which is the
             largest, is used then.
@@ -40,6 +44,8 @@ class Facts:
     distribution: str = "normal"
     truncation: float = 2.0
     filters: int = 64
+    stride: int = 4
+    reach: int = 0
     floats_at_peak: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def bytes_per_pixel(self, engine: str) -> float:
@@ -71,31 +77,94 @@ class Stylist(tf.Module):
             distribution=distribution,
             truncation=truncation,
             filters=getattr(generator, "filters", Facts.filters),
+            stride=self.stride,
+            reach=getattr(generator, "reach", 0),
             floats_at_peak=getattr(generator, "floats_at_peak", {}),
         )
+        # Every signature of an exported file calls one of these two, so that it contains the network twice at most.
+        inputs = tf.TensorSpec((None, None, None, self.facts.channels * self.facts.takes_content + self.facts.noise_channels))
+        place = tf.TensorSpec((4,), tf.int32)
+        self._recorded = tf.function(self._run_recorded, [inputs], autograph=False)
+        given = [inputs, tf.TensorSpec((None, 2, None)), place, place]
+        self._given = tf.function(self._run_given, given, autograph=False)
 
-    def __call__(self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None) -> tf.Tensor:
+    def __call__(
+        self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None, statistics: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Stylize pictures.
 
         Args:
             image: content, float32 [N, H, W, C] in [0, 1]. None if the generator takes no content.
             noise: noise maps, float32 [N, H, W, Nz]. None if the generator takes no noise.
+            statistics: use these statistics instead of the pictures' own, float32 [N, 2, M].
 
         Returns:
             Stylized pictures, float32 [N, H, W, C] in [0, 1].
         """
-        content = [] if image is None else [image * 2.0 - 1.0]
-        inputs = tf.concat(content + ([] if noise is None else [noise]), axis=-1)
+        inputs = _joined(image, noise)
         height, width = tf.shape(inputs)[1], tf.shape(inputs)[2]
-        rows, top = reflected_indices(height, self.stride)
-        columns, left = reflected_indices(width, self.stride)
-        padded = tf.gather(tf.gather(inputs, rows, axis=1), columns, axis=2)
-        made = self.network(padded)[:, top : top + height, left : left + width]
-        return tf.clip_by_value(made * 0.5 + 0.5, 0.0, 1.0)
+        padded, top, left = self._padded(inputs)
+        if statistics is None:
+            made = self.network(padded)
+        else:
+            sides = tf.shape(padded)[1:3]
+            whole = Part(tf.concat([[0, 0], sides], 0), tf.stack([0, sides[0], 0, sides[1]]))
+            made, _ = self.network_by(padded, statistics, whole)
+        return _in_unit(made[:, top : top + height, left : left + width])
+
+    def statistics(self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None) -> tf.Tensor:
+        """The statistics of whole pictures, float32 [N, 2, M] (`kgan.networks.statistics`).
+
+        Args:
+            image: content, as in a call.
+            noise: noise maps, as in a call.
+        """
+        padded, _, _ = self._padded(_joined(image, noise))
+        return self._recorded(padded)[1]
+
+    def tile(
+        self, image: tf.Tensor | None, noise: tf.Tensor | None, statistics: tf.Tensor, part: Part
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Stylize a part of a picture, whose sides are multiples of the stride, with statistics of the whole.
+
+        Args:
+            image: content, as in a call.
+            noise: noise maps, as in a call.
+            statistics: float32 [N, 2, M].
+            part: where the part lies in the padded picture.
+
+        Returns:
+            The stylized part, and the statistics of its inner area, float32 [N, 2, M].
+        """
+        made, measured = self.network_by(_joined(image, noise), statistics, part)
+        return _in_unit(made), measured
 
     def network(self, inputs: tf.Tensor) -> tf.Tensor:
         """Apply the generator to pictures in [-1, 1], with noise if it takes any. Sides are multiples of the stride."""
+        return self._recorded(inputs)[0]
+
+    def network_by(self, inputs: tf.Tensor, statistics: tf.Tensor, part: Part) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `network`, with given statistics. Returns the statistics of the part's inner area too."""
+        return self._given(inputs, statistics, part.place, part.inner)
+
+    def _run_recorded(self, inputs):
+        with using(Recorded()) as recorded:
+            made = self._generate(inputs)
+        return made, recorded.statistics(tf.shape(inputs)[0])
+
+    def _run_given(self, inputs, statistics, place, inner):
+        with using(Given(statistics, Part(place, inner), tf.shape(inputs)[1])) as given:
+            made = self._generate(inputs)
+        return made, given.statistics(tf.shape(inputs)[0])
+
+    def _generate(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.generator(inputs, training=False)
+
+    def _padded(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Inputs padded by reflection to multiples of the stride, and the place of their first pixel."""
+        rows, top = reflected_indices(tf.shape(inputs)[1], self.stride)
+        columns, left = reflected_indices(tf.shape(inputs)[2], self.stride)
+        return tf.gather(tf.gather(inputs, rows, axis=1), columns, axis=2), top, left
 
     @property
     def weights(self) -> list[tf.Variable]:
@@ -106,6 +175,16 @@ class Stylist(tf.Module):
         """Noise maps, float32 [count, height, width, Nz]. The first k maps do not depend on `count`."""
         shape = tf.stack([count, height, width, self.facts.noise_channels])
         return noises.sample(seed, shape, self.facts.distribution, self.facts.truncation)
+
+
+def _joined(image: tf.Tensor | None, noise: tf.Tensor | None) -> tf.Tensor:
+    """The input of the generator: pictures in [-1, 1] and noise."""
+    content = [] if image is None else [image * 2.0 - 1.0]
+    return tf.concat(content + ([] if noise is None else [noise]), axis=-1)
+
+
+def _in_unit(made: tf.Tensor) -> tf.Tensor:
+    return tf.clip_by_value(made * 0.5 + 0.5, 0.0, 1.0)
 
 
 def reflected_indices(length: tf.Tensor, stride: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -166,6 +245,41 @@ def from_noise(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
         return traced(lambda noise: {"stylized": stylist(None, noise)}, noise)
     image = _pictures(facts.channels, "image")
     return traced(lambda image, noise: {"stylized": stylist(image, noise)}, image, noise)
+
+
+STATISTICS, TILE = "statistics", "tile"
+"""Names of the signatures that restyle a picture in parts."""
+
+
+def of_parts(stylist: Stylist) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """The signatures that restyle a picture in parts (`Stylist.statistics` and `Stylist.tile`).
+
+    Args:
+        stylist: the stylist.
+
+    Returns:
+        Concrete functions by name. `statistics` takes the inputs of `from_noise` and returns "statistics". `tile` takes
+        also statistics, place and inner, and returns "stylized" and "statistics". There are none if the stylist
+        takes no content or its reach is unknown.
+    """
+    facts = stylist.facts
+    if not (facts.takes_content and facts.reach):
+        return {}
+    inputs = [_pictures(facts.channels, "image")]
+    inputs += [_pictures(facts.noise_channels, "noise")] if facts.noise_channels else []
+    part = [tf.TensorSpec((None, 2, None), tf.float32, STATISTICS)]
+    part += [tf.TensorSpec((4,), tf.int32, name) for name in ("place", "inner")]
+
+    def tile(image, *others):
+        noise = others[0] if facts.noise_channels else None
+        statistics, place, inner = others[-3:]
+        made, measured = stylist.tile(image, noise, statistics, Part(place, inner))
+        return {"stylized": made, STATISTICS: measured}
+
+    return {
+        STATISTICS: traced(lambda *inputs: {STATISTICS: stylist.statistics(*inputs)}, *inputs),
+        TILE: traced(tile, *inputs, *part),
+    }
 
 
 def _from_content(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from kgan.kinds import GENERATORS
-from kgan.networks import layers
+from kgan.networks import layers, statistics
 from kgan.networks.convolutions import ThinConv2D
 from kgan.networks.layers import ConvBlock, ResidualBlock
 from kgan.networks.norms import normalization
@@ -90,6 +90,21 @@ class Generator(keras.Model):
         It includes the pictures, and was measured as the growth of a new process at 0.3 to 7 megapixels and rounded up.
         """
         return floats_of_resnet(self.filters, pools=self.downsample == "pool")
+
+    @property
+    def reach(self) -> int:
+        """The largest distance in pixels at which an input changes an output, if the norms' statistics are given.
+
+        Each convolution adds half its kernel in pixels of the picture, and each change of resolution one of its pixels.
+        """
+        sizes = [2**level for level in range(len(self.level_filters))]  # in pixels, from the finest to the coarsest
+        one = self.kernel // 2 + 1
+        return 3 + self.head_kernel // 2 + 2 * one * sum(sizes) + self._body_reach * self.stride
+
+    @property
+    def _body_reach(self) -> int:
+        """The part of `reach` of the body, in pixels of the coarsest resolution."""
+        return 2 * (self.kernel // 2) * self.blocks
 
     @property
     def layer_channels(self) -> list[int]:
@@ -303,12 +318,11 @@ class NoiseCode(keras.layers.Layer):
         self.folded = True
 
     def call(self, noise, size, training=False):
-        noise = precise(noise)
-        pixels = ops.cast(tf.reduce_prod(tf.shape(noise)[1:3]), noise.dtype)
-        pooled = ops.mean(noise, axis=(1, 2)) * ops.sqrt(pixels)  # [N, Nz]
+        source = statistics.active() or statistics.Recorded()
+        pooled = source.pooled(precise(noise))[:, 0, 0]  # [N, Nz]
         code = ops.relu(precise(self.normalize(self.dense(pooled), training=training)))
         code = ops.reshape(code, (-1, self.grid, self.grid, self.filters))
-        return ops.cast(self._resized(code, size), self.compute_dtype)
+        return ops.cast(source.spread(code, size, self._resized), self.compute_dtype)
 
     def _resized(self, code, size):
         if not self.folded and code.dtype == tf.float32:  # `tf.image.resize` gives no other

@@ -57,6 +57,10 @@ class MobileGenerator(Generator):
         maps = self.filters + 2 * between
         return {"tensorflow": maps, "litert": 32 + 0.65 * maps}
 
+    @property
+    def _body_reach(self) -> int:
+        return (self.kernel // 2) * self.blocks
+
     def _norm_at(self, level: int) -> str:
         return self.norm if level == len(self.level_filters) - 1 else "none"
 

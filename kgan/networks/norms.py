@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kgan.networks import statistics
 from kgan.precision import precise
 
 HALF_UNIT = 0.125
@@ -31,9 +32,7 @@ def normalize_instances(x, scale, offset, epsilon: float = 1e-5, negative_slope:
 
     @tf.custom_gradient
     def normalize(x, scale, offset):
-        row_mean, row_variance = _moments_of_rows(precise(x))
-        mean = tf.reduce_mean(row_mean, axis=1, keepdims=True)  # [N11C]
-        variance = tf.reduce_mean(row_variance + tf.square(row_mean - mean), axis=1, keepdims=True)
+        mean, variance = moments(precise(x))
         inverse = tf.math.rsqrt(variance + epsilon)
         outputs = (precise(x) - mean) * (inverse * scale) + offset
         outputs = tf.cast(_activated(outputs, negative_slope), x.dtype)
@@ -63,6 +62,19 @@ def normalize_within_half(x, scale, offset, epsilon: float = 1e-5, negative_slop
     x = x - _mean_over_rows(x)
     inverse = tf.math.rsqrt(_mean_over_rows(tf.square(x)) + epsilon * HALF_UNIT**2)
     return _activated(x * (inverse * scale) + offset, negative_slope)
+
+
+def normalize_by(x, mean, variance, scale, offset, epsilon: float = 1e-5, negative_slope: float = 1.0):
+    """The same as `normalize_instances`, with a given mean and variance, each [N, 1, 1, C]."""
+    outputs = (precise(x) - mean) * (tf.math.rsqrt(variance + epsilon) * scale) + offset
+    return tf.cast(_activated(outputs, negative_slope), x.dtype)
+
+
+def moments(x):
+    """Mean and variance over H and W, each [N, 1, 1, C]."""
+    row_mean, row_variance = _moments_of_rows(x)
+    mean = tf.reduce_mean(row_mean, axis=1, keepdims=True)
+    return mean, tf.reduce_mean(row_variance + tf.square(row_mean - mean), axis=1, keepdims=True)
 
 
 def _moments_of_rows(x):
@@ -116,9 +128,12 @@ class InstanceNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         scale, offset = tf.identity(self.scale.value), tf.identity(self.offset.value)  # tensors, not variables
-        inputs = tf.convert_to_tensor(inputs)
-        normalize = normalize_within_half if self.folded else normalize_instances
-        outputs = normalize(inputs, scale, offset, self.epsilon, self.negative_slope)
+        settings = (scale, offset, self.epsilon, self.negative_slope)
+        inputs, source = tf.convert_to_tensor(inputs), statistics.active()
+        if source:
+            outputs = normalize_by(inputs, *source.moments(precise(inputs), moments), *settings)
+        else:
+            outputs = (normalize_within_half if self.folded else normalize_instances)(inputs, *settings)
         return ops.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):

@@ -1,0 +1,219 @@
+"""A trained model as a function of pictures of any size."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from kgan import memory as memories
+from kgan.errors import UserError, call
+from kgan.gan import noise as noises
+from kgan.images import pictures as arrays
+from kgan.inference.stylist import Facts
+from kgan.inference.tiles import Functions, Source, Tiled
+
+Run = Callable[[dict[str, np.ndarray]], np.ndarray]
+"""A function from inputs by name (image, noise: float32 NHWC) to stylized pictures, float32 NHWC in [0, 1]."""
+
+ALWAYS_THERE = 256e6
+"""Memory in bytes that is used without a look at how much there is."""
+
+
+class Model:
+    """A trained model as a function of pictures. `load` makes one from any kind of file.
+
+    Args:
+        name: name of the model in error messages.
+        run: the function that computes the result.
+        facts: channels, noise and memory of the model.
+        engine: the library that `run` uses, "tensorflow" or "litert".
+        functions: what tiles need, or None if the model is a file without it.
+
+    Example:
+
+    >>> model = load("runs/cyclegan-1")  # doctest: +SKIP
+    >>> stylized = model(picture, seed=3)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, name: str, run: Run, facts: Facts, engine: str = "tensorflow", functions: Functions | None = None
+    ):
+        self.name = name
+        self.facts = facts
+        self.bytes_per_pixel = facts.bytes_per_pixel(engine)
+        self._run, self._functions = run, functions
+
+    @property
+    def has_tiles(self) -> bool:
+        """Whether pictures of any size can be restyled in fixed memory."""
+        return self._functions is not None
+
+    def __call__(
+        self,
+        pictures: np.ndarray,
+        seed: int = 0,
+        strokes: float = 1.0,
+        memory: float | None = None,
+        exact: bool = False,
+        progress: Callable[[float], None] | None = None,
+    ) -> np.ndarray:
+        """Stylize one picture or a batch of pictures.
+
+        A picture for which the memory is too small is restyled in tiles, whose size does not depend on that of the
+        picture (`kgan.inference.tiles`).
+
+        Args:
+            pictures: [H, W, C], [N, H, W, C] or gray [H, W], uint8 or float in [0, 1]. Gray, RGB and RGBA pictures are
+                converted to the channels of the model.
+            seed: seed of the noise, if the model takes noise.
+            strokes: the factor by which brush strokes become broader, at least 1. The picture is restyled at a reduced
+                size, enlarged to twice that size and restyled again, until it has its own size.
+            memory: the memory in GB that may be used. Default: a fraction of the free memory (`kgan.memory`).
+            exact: whether tiles use the exact statistics of the picture instead of those of a thumbnail. Then they give
+                the same result as the whole picture, in several times the time.
+            progress: called with the number of pixels that were restyled, after each tile.
+
+        Returns:
+            Pictures of the same dtype and size, with the channels of the model.
+
+        Raises:
+            UserError: if the model takes no content, or the shape or the range of the pictures is wrong.
+
+        Reference: strokes from coarse to fine, [Gatys et al.](https://arxiv.org/abs/1611.07865).
+        """
+        if not self.facts.takes_content:
+            raise UserError(f"{self.name}: makes pictures from noise alone; use {call('generate')}")
+        pictures = np.asarray(pictures)
+        if pictures.ndim not in (2, 3, 4) or 0 in pictures.shape:
+            raise UserError(f"a picture should have the shape [H, W, C] or [N, H, W, C]. Received: {pictures.shape}")
+        batch = pictures[..., None] if pictures.ndim == 2 else pictures
+        batch = batch if batch.ndim == 4 else batch[None]
+        if self._fits(batch.shape[:3], memory):
+            made = self._whole(batch, seed, strokes)
+        else:
+            rows = range(len(batch))
+            tick = progress or (lambda pixels: None)
+            made = np.concatenate([self._alone(batch, row, seed, strokes, memory, exact, tick) for row in rows])
+        return made if pictures.ndim == 4 else made[0]
+
+    def _alone(
+        self, batch: np.ndarray, row: int, seed: int, strokes: float, memory: float | None, exact: bool, tick: Callable
+    ) -> np.ndarray:
+        """Stylize one picture of a batch, [1, H, W, C], whose noise depends on its row."""
+        if self._fits((1, *batch.shape[1:3]), memory):
+            return self._whole(batch[row : row + 1], seed, strokes, row)
+        return self._in_tiles(batch[row], row, seed, strokes, memory, exact, tick)[None]
+
+    def _fits(self, shape: tuple[int, int, int], memory: float | None) -> bool:
+        need = math.prod(shape) * (memories.HELD + self.bytes_per_pixel)
+        if not self.has_tiles or (memory is None and need < ALWAYS_THERE):
+            return True
+        return need <= (memories.budget() if memory is None else memory * 1e9)
+
+    def _whole(self, batch: np.ndarray, seed: int, strokes: float, row: int = 0) -> np.ndarray:
+        """Stylize pictures [N, H, W, C] at once. The first has the noise of a row."""
+        made = arrays.with_channels(arrays.to_float(batch), self.facts.channels)
+        for share in shares_of_size(strokes):
+            made = self._restyled(_resized(made, share, batch.shape[1:3]), seed, row)
+        return _as_dtype(made, batch.dtype)
+
+    def _in_tiles(
+        self, picture: np.ndarray, row: int, seed: int, strokes: float, memory: float | None, exact: bool, tick: Callable
+    ) -> np.ndarray:
+        """Stylize a picture [H, W, C] in tiles. `tiles.Source` resizes it for each pass as `_resized` does."""
+        room = memories.budget() if memory is None else memory * 1e9
+        side = int(math.sqrt(max(room - memories.in_use(), room / 4) / self.bytes_per_pixel))
+        made, dtype = picture, np.uint8 if picture.dtype == np.uint8 else np.float32
+        for share in shares_of_size(strokes):
+            size = _size_at(share, picture.shape[:2])
+            noise = self.noise(seed, row + 1, *size)[row] if self.facts.noise_channels else None
+            tiled = Tiled(self._functions, Source(made, size, self.facts.channels), noise, side)
+            statistics = tiled.thumbnail_statistics()
+            if exact:
+                statistics = tiled.exact_statistics(statistics)
+            pixels = math.prod(size) / len(tiled)
+            made = tiled.restyle(statistics, dtype if share == 1 else np.float32, lambda n=pixels: tick(n))
+        return made.astype(picture.dtype, copy=False)
+
+    def _restyled(self, image: np.ndarray, seed: int, row: int) -> np.ndarray:
+        inputs = {"image": np.ascontiguousarray(image)}
+        if self.facts.noise_channels:
+            inputs["noise"] = self.noise(seed, row + len(image), *image.shape[1:3])[row:]
+        return self._run(inputs)
+
+    def noise(self, seed: int, count: int, height: int, width: int, truncation: float | None = None) -> np.ndarray:
+        """Noise maps with the distribution of the training.
+
+        Args:
+            seed: seed of the noise.
+            count: number of maps.
+            height: height in pixels.
+            width: width in pixels.
+            truncation: bound of normal or truncated noise in standard deviations. Default: that of the training.
+
+        Returns:
+            float32 [count, height, width, Nz].
+        """
+        distribution, bound = self.facts.distribution, self.facts.truncation
+        if truncation is not None:
+            distribution, bound = "truncated", truncation
+        return noises.sample(seed, (count, height, width, self.facts.noise_channels), distribution, bound).numpy()
+
+    def from_noise(self, noise: np.ndarray) -> np.ndarray:
+        """Generate pictures from noise alone.
+
+        Args:
+            noise: noise maps, float32 [N, H, W, Nz].
+
+        Returns:
+            Pictures, float32 [N, H, W, C] in [0, 1].
+
+        Raises:
+            UserError: if the model takes content.
+        """
+        if self.facts.takes_content:
+            raise UserError(f"{self.name}: needs pictures to restyle; use {call('stylize')}")
+        return self._run({"noise": noise})
+
+
+def shares_of_size(strokes: float) -> list[float]:
+    """The scales at which a picture is restyled, one after the other, to get broader strokes.
+
+    Args:
+        strokes: the factor by which strokes become broader, at least 1.
+
+    Returns:
+        Fractions of the picture's sides; the last is 1.
+
+    Raises:
+        UserError: if `strokes` is less than 1.
+
+    Example:
+
+    >>> shares_of_size(1), shares_of_size(4)
+    ([1.0], [0.25, 0.5, 1.0])
+    """
+    if not 1 <= strokes < math.inf:
+        raise UserError(f"--strokes should be at least 1. Received: {strokes:g}")
+    shares = [1.0 / strokes]
+    while shares[-1] < 1:
+        shares.append(min(1.0, 2.0 * shares[-1]))
+    return shares
+
+
+def _resized(image: np.ndarray, share: float, whole: tuple[int, int]) -> np.ndarray:
+    """Float32 [N, H, W, C] in [0, 1], with sides that are a fraction of those of `whole`, but at least one pixel."""
+    size = _size_at(share, whole)
+    if image.shape[1:3] == size:
+        return image
+    return np.clip(tf.image.resize(image, size, "lanczos3", antialias=True).numpy(), 0.0, 1.0)
+
+
+def _size_at(share: float, whole: tuple[int, int]) -> tuple[int, int]:
+    height, width = (max(1, round(share * side)) for side in whole)
+    return height, width
+
+
+def _as_dtype(made: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return arrays.to_uint8(made) if dtype == np.uint8 else made.astype(dtype)

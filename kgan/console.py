@@ -144,12 +144,12 @@ class Progress:
         self._total, self._what, self._done, self._pace = total, what, 0, pace
         self._last = time.monotonic()
 
-    def advance(self, amount: float = 1) -> None:
-        """Count one more item, which was this amount of the work."""
-        self._done += 1
+    def advance(self, amount: float = 1, items: int = 1) -> None:
+        """Count this amount of the work, and the items that are done with it: 0 within an item."""
+        self._done += items
         self._pace.advance(amount)
         now = time.monotonic()
-        if self._done == self._total or now - self._last > SECONDS_BETWEEN_LINES:
+        if (items and self._done == self._total) or now - self._last > SECONDS_BETWEEN_LINES:
             self._last = now
             self._show()
 
@@ -173,9 +173,9 @@ class Bar(Progress):
         super().__init__(total, what, pace)
         self._bar, self._task = shown, shown.add_task(what, total=pace.work, count=self.count, pace=pace)
 
-    def advance(self, amount: float = 1) -> None:
-        """Count one more item, which was this amount of the work."""
-        self._done += 1
+    def advance(self, amount: float = 1, items: int = 1) -> None:
+        """Count this amount of the work, and the items that are done with it: 0 within an item."""
+        self._done += items
         self._pace.advance(amount)
         self._bar.update(self._task, advance=amount, count=self.count)
 

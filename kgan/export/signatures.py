@@ -5,17 +5,20 @@
 - `serving_float`: the same with float32 in [0, 1].
 - `serving_bytes`: takes `image_bytes`, N files (JPEG, PNG, WebP) of any sizes. It returns `stylized_bytes`, N PNG files
   of the same sizes, and `error`, N strings that are empty for success. Each row is independent of the others.
+- `statistics` and `tile` restyle parts of a picture (`kgan.inference.stylist.of_parts`).
 - `from_noise`, only for models with noise: takes float32 `image` and `noise` [N, H, W, Nz].
 
 Models with noise also take `seed`, int32 [N]. The noise of a row depends only on its seed. Models without content take
 `seed`, `height` and `width`, int32 [N], instead of pictures. So each input has one entry per row, which batching needs.
 """
 
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from kgan.export import picture_ops
+from kgan.export.tiles import tiled
 from kgan.images.decoding import MAX_UNPROVEN
 from kgan.inference.stylist import MINIMUM_CELLS, Stylist, from_noise, of_parts, traced
 
@@ -28,8 +31,8 @@ Function = tf.types.experimental.ConcreteFunction
 def signatures(stylist: Stylist, memory: float = MEMORY) -> dict[str, Function]:
     """Trace the signatures of a stylist.
 
-    `serving_bytes` restyles a picture at a smaller size and enlarges the result if the network would need more than
-    `memory` bytes. It refuses a picture that needs more than `memory` bytes even without the network.
+    `serving_bytes` restyles a picture in tiles if the network would need more than `memory` bytes. It refuses a picture
+    that needs more than `memory` bytes even without the network.
 
     Args:
         stylist: the stylist.
@@ -130,15 +133,37 @@ def _stylized_file(
 
 
 def _at_affordable_size(stylist: Stylist, picture: tf.Tensor, seed: tf.Tensor, pixels: int) -> tf.Tensor:
-    """Stylize uint8 [H, W, C]. A larger picture is restyled at `pixels` pixels, with padding, and enlarged."""
+    """Stylize uint8 [H, W, C]. The network processes at most `pixels` pixels at once, with padding.
+
+    A larger picture is restyled in tiles. If the reach of the network is unknown, it is restyled smaller and enlarged.
+    """
     size = tf.shape(picture)[:2]
     height, width = affordable_size(size[0], size[1], pixels, _least(stylist))
     fits = tf.reduce_all(tf.stack([height, width]) == size)
-    small = tf.cond(fits, lambda: picture, lambda: picture_ops.resized(picture, height, width))
-    image = tf.cast(small[tf.newaxis], tf.float32) / 255.0
+
+    def whole():
+        return _stylized(stylist, picture, seed)
+
+    def smaller():
+        small = picture_ops.resized(picture, height, width)
+        return picture_ops.resized(_stylized(stylist, small, seed), size[0], size[1])
+
+    def in_tiles():
+        return tiled(stylist, picture, picture_ops.resized(picture, height, width), seed, math.isqrt(pixels))
+
+    return tf.cond(fits, whole, in_tiles if stylist.facts.reach else smaller)
+
+
+def _stylized(stylist: Stylist, picture: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Stylize uint8 [H, W, C] whole."""
+    image = _as_image(picture)
+    height, width = tf.shape(picture)[0], tf.shape(picture)[1]
     noise = stylist.noise(seed, 1, height, width) if stylist.facts.noise_channels else None
-    made = picture_ops.to_uint8(stylist(image, noise)[0] * 255.0)
-    return tf.cond(fits, lambda: made, lambda: picture_ops.resized(made, size[0], size[1]))
+    return picture_ops.to_uint8(stylist(image, noise)[0] * 255.0)
+
+
+def _as_image(picture: tf.Tensor) -> tf.Tensor:
+    return tf.cast(picture[tf.newaxis], tf.float32) / 255.0
 
 
 def affordable_size(height: tf.Tensor, width: tf.Tensor, pixels: int, least: int) -> tuple[tf.Tensor, tf.Tensor]:

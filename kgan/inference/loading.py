@@ -21,6 +21,7 @@ from kgan.runs.models import resolve_model, resolve_run
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
 
+
 def load(model: str | os.PathLike) -> Model:
     """Load a trained model. A run folder is loaded from its SavedModel, or from the newest checkpoint if that is newer.
 
@@ -57,7 +58,9 @@ def of_generator(generator: keras.Model, distribution: str, truncation: float, n
         name: what messages call it.
     """
     stylist = Stylist(generator, distribution, truncation)
-    return Model(name, _graph(from_noise(stylist)), stylist.facts, functions=_functions(of_parts(stylist), stylist.facts))
+    return Model(
+        name, _graph(from_noise(stylist)), stylist.facts, functions=_functions(of_parts(stylist), stylist.facts)
+    )
 
 
 def _from_saved_model(path: pathlib.Path) -> Model:

@@ -1,5 +1,7 @@
 """A trained model as a function of pictures of any size."""
 
+import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -15,6 +17,9 @@ from kgan.inference.tiles import Functions, Source, Tiled
 
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 """A function from inputs by name (image, noise: float32 NHWC) to stylized pictures, float32 NHWC in [0, 1]."""
+
+EXACT_PASSES = 5
+"""Passes that exact statistics usually take, with the last one."""
 
 ALWAYS_THERE = 256e6
 """Memory in bytes that is used without a look at how much there is."""
@@ -89,52 +94,59 @@ class Model:
             raise UserError(f"a picture should have the shape [H, W, C] or [N, H, W, C]. Received: {pictures.shape}")
         batch = pictures[..., None] if pictures.ndim == 2 else pictures
         batch = batch if batch.ndim == 4 else batch[None]
-        if self._fits(batch.shape[:3], memory):
-            made = self._whole(batch, seed, strokes)
+        how = _How(seed, strokes, memory and memory * 1e9, exact, progress or (lambda pixels: None))
+        if self._fits(batch.shape[:3], how.memory):
+            made = self._whole(batch, how)
         else:
-            rows = range(len(batch))
-            tick = progress or (lambda pixels: None)
-            made = np.concatenate([self._alone(batch, row, seed, strokes, memory, exact, tick) for row in rows])
+            made = np.concatenate([self._alone(batch, row, how) for row in range(len(batch))])
         return made if pictures.ndim == 4 else made[0]
 
-    def _alone(
-        self, batch: np.ndarray, row: int, seed: int, strokes: float, memory: float | None, exact: bool, tick: Callable
-    ) -> np.ndarray:
-        """Stylize one picture of a batch, [1, H, W, C], whose noise depends on its row."""
-        if self._fits((1, *batch.shape[1:3]), memory):
-            return self._whole(batch[row : row + 1], seed, strokes, row)
-        return self._in_tiles(batch[row], row, seed, strokes, memory, exact, tick)[None]
+    def work_per_pixel(self, pixels: int, memory: float, exact: bool) -> float:
+        """How much a pixel takes in tiles, which overlap, if a whole picture takes 1.
+
+        Args:
+            pixels: number of pixels of the picture.
+            memory: the memory in bytes.
+            exact: as in `__call__`.
+        """
+        if self._functions is None or self._fits((1, pixels, 1), memory):
+            return 1.0
+        side = self._side(self._functions, memory)
+        return (side / (side - 2 * self._functions.margin)) ** 2 * (EXACT_PASSES if exact else 1)
+
+    def _side(self, functions: Functions, memory: float) -> int:
+        """The side of tiles, in pixels."""
+        room = max(memory - memories.in_use(), memory / 4)
+        return functions.side(int(math.sqrt(room / self.bytes_per_pixel)))
 
     def _fits(self, shape: tuple[int, int, int], memory: float | None) -> bool:
         need = math.prod(shape) * (memories.HELD + self.bytes_per_pixel)
         if not self.has_tiles or (memory is None and need < ALWAYS_THERE):
             return True
-        return need <= (memories.budget() if memory is None else memory * 1e9)
+        return need <= (memories.budget() if memory is None else memory)
 
-    def _whole(self, batch: np.ndarray, seed: int, strokes: float, row: int = 0) -> np.ndarray:
+    def _whole(self, batch: np.ndarray, how: "_How", row: int = 0) -> np.ndarray:
         """Stylize pictures [N, H, W, C] at once. The first has the noise of a row."""
         made = arrays.with_channels(arrays.to_float(batch), self.facts.channels)
-        for share in shares_of_size(strokes):
-            made = self._restyled(_resized(made, share, batch.shape[1:3]), seed, row)
+        for share in shares_of_size(how.strokes):
+            made = self._restyled(_resized(made, share, batch.shape[1:3]), how.seed, row)
         return _as_dtype(made, batch.dtype)
 
-    def _in_tiles(
-        self, picture: np.ndarray, row: int, seed: int, strokes: float, memory: float | None, exact: bool, tick: Callable
-    ) -> np.ndarray:
-        """Stylize a picture [H, W, C] in tiles. `tiles.Source` resizes it for each pass as `_resized` does."""
-        room = memories.budget() if memory is None else memory * 1e9
-        side = int(math.sqrt(max(room - memories.in_use(), room / 4) / self.bytes_per_pixel))
-        made, dtype = picture, np.uint8 if picture.dtype == np.uint8 else np.float32
-        for share in shares_of_size(strokes):
+    def _alone(self, batch: np.ndarray, row: int, how: "_How") -> np.ndarray:
+        """Stylize one picture of a batch, [1, H, W, C], whose noise depends on its row."""
+        if self._functions is None or self._fits((1, *batch.shape[1:3]), how.memory):
+            return self._whole(batch[row : row + 1], how, row)
+        side = self._side(self._functions, memories.budget() if how.memory is None else how.memory)
+        made = picture = batch[row]
+        for share in shares_of_size(how.strokes):  # `Source` resizes the picture for each pass as `_resized` does
             size = _size_at(share, picture.shape[:2])
-            noise = self.noise(seed, row + 1, *size)[row] if self.facts.noise_channels else None
+            noise = self.noise(how.seed, row + 1, *size)[row] if self.facts.noise_channels else None
             tiled = Tiled(self._functions, Source(made, size, self.facts.channels), noise, side)
-            statistics = tiled.thumbnail_statistics()
-            if exact:
-                statistics = tiled.exact_statistics(statistics)
-            pixels = math.prod(size) / len(tiled)
-            made = tiled.restyle(statistics, dtype if share == 1 else np.float32, lambda n=pixels: tick(n))
-        return made.astype(picture.dtype, copy=False)
+            statistics = tiled.exact_statistics() if how.exact else tiled.thumbnail_statistics()
+            dtype = np.uint8 if share == 1 and picture.dtype == np.uint8 else np.float32
+            tick = functools.partial(how.progress, math.prod(size) / len(tiled))
+            made = tiled.restyle(statistics, dtype, tick)
+        return made.astype(picture.dtype, copy=False)[np.newaxis]
 
     def _restyled(self, image: np.ndarray, seed: int, row: int) -> np.ndarray:
         inputs = {"image": np.ascontiguousarray(image)}
@@ -175,6 +187,17 @@ class Model:
         if self.facts.takes_content:
             raise UserError(f"{self.name}: needs pictures to restyle; use {call('stylize')}")
         return self._run({"noise": noise})
+
+
+@dataclasses.dataclass(frozen=True)
+class _How:
+    """The arguments of a `Model`, with the memory in bytes."""
+
+    seed: int
+    strokes: float
+    memory: float | None
+    exact: bool
+    progress: Callable[[float], None]
 
 
 def shares_of_size(strokes: float) -> list[float]:

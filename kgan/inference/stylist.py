@@ -82,7 +82,9 @@ class Stylist(tf.Module):
             floats_at_peak=getattr(generator, "floats_at_peak", {}),
         )
         # Every signature of an exported file calls one of these two, so that it contains the network twice at most.
-        inputs = tf.TensorSpec((None, None, None, self.facts.channels * self.facts.takes_content + self.facts.noise_channels))
+        inputs = tf.TensorSpec(
+            (None, None, None, self.facts.channels * self.facts.takes_content + self.facts.noise_channels)
+        )
         place = tf.TensorSpec((4,), tf.int32)
         self._recorded = tf.function(self._run_recorded, [inputs], autograph=False)
         given = [inputs, tf.TensorSpec((None, 2, None)), place, place]

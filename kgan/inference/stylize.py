@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import tensorflow as tf
 
-from kgan.console import duration, progress, say, warn
+from kgan.console import Progress, duration, progress, say, warn
 from kgan.errors import RunError, UserError, call, counted
 from kgan.exit_guard import interruptible
 from kgan.files import expands_paths, several
@@ -21,7 +21,8 @@ from kgan.images.decoding import Picture, PictureError, limits_pictures, read_pi
 from kgan.images.masks import Masks, fits, scaled
 from kgan.images.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
 from kgan.images.resizing import resized
-from kgan.inference.loading import Model, load, shares_of_size
+from kgan.inference.loading import Model, load
+from kgan.inference.model import shares_of_size
 from kgan.memory import OPENED, OPENED_WITH_MASK, PictureMemory, budget
 
 __all__ = ["load", "stylize"]
@@ -101,6 +102,7 @@ class Restyler:
         seed: seed of the first variant.
         strokes: the factor by which strokes become broader, at least 1.
         memory: the memory that one picture may use, in bytes.
+        exact: whether tiles use exact statistics.
         finish: how stylized pictures are blended with their originals.
         writing: how files are written.
         largest: number of pixels of the largest picture.
@@ -110,6 +112,7 @@ class Restyler:
     seed: int
     strokes: float
     memory: float
+    exact: bool
     finish: Finish
     writing: Writing
     largest: int
@@ -117,6 +120,8 @@ class Restyler:
     def scale(self, job: Job) -> float:
         """The fraction of its sides at which a picture is restyled to fit into the memory. 0 if it cannot fit."""
         pixels = math.prod(job.size)
+        if self.model.has_tiles:
+            return float(pixels * self.need(job).opened <= self.memory)
         beside = self.need(job).opened * self.largest if pixels < self.largest else 0
         return self.need(job).affordable_scale(pixels, self.memory, beside)
 
@@ -126,8 +131,13 @@ class Restyler:
 
     def effort(self, job: Job) -> float:
         """The number of pixels that the network will process for a picture."""
+        variants = len(job.targets) - len(job.there)
+        return self.pixels(job) * self.model.work_per_pixel(math.prod(job.size), self.memory, self.exact) * variants
+
+    def pixels(self, job: Job) -> float:
+        """The number of pixels of all passes over a picture."""
         passes = sum(share**2 for share in shares_of_size(self.strokes))
-        return math.prod(job.size) * self.scale(job) ** 2 * passes * (len(job.targets) - len(job.there))
+        return math.prod(job.size) * self.scale(job) ** 2 * passes
 
     def seconds_a_pixel(self) -> float | None:
         """The time per pixel in seconds, measured on a small picture. None if the model takes other sizes only."""
@@ -161,6 +171,7 @@ def stylize(
     strip_metadata: bool = False,
     skip_existing: bool = False,
     max_megapixels: float | None = None,
+    exact: bool = False,
 ) -> list[pathlib.Path]:
     """Restyle files and folders. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
 
@@ -175,9 +186,11 @@ def stylize(
         variants: number of files for each picture, at least 1. Variants name-1, name-2, ... have the seeds `seed`,
             `seed` + 1, ...
         overwrite: replace existing files.
-        strokes: the factor by which brush strokes become broader, at least 1 (`kgan.inference.loading.Model`).
-        memory: the memory in GB that one picture may use. A picture that needs more is restyled at a smaller size and
-            enlarged, with a notice. Default: a fraction of the free memory (`kgan.memory`).
+        strokes: the factor by which brush strokes become broader, at least 1 (`kgan.inference.model.Model`).
+        memory: the memory in GB that one picture may use. A picture that needs more is restyled in tiles, with the
+            statistics of a thumbnail (`kgan.inference.tiles`). A model that is a .tflite file, or that an older version
+            exported, restyles it at a smaller size instead, and the result is enlarged, with a notice. Default: a
+            fraction of the free memory (`kgan.memory`).
         mask: a picture for all, or a folder with a picture of the same name for each. Only white areas are restyled.
         feather: width of the soft edge of the mask in percent of the picture's shorter side, 0 to 100. Default: 1.
         strength: weight of the stylized picture in [0, 1]; the rest is the original.
@@ -188,6 +201,8 @@ def stylize(
         skip_existing: keep existing files and write the others.
         max_megapixels: the largest picture that is read. Default: 400, and 100 where a short file claims more than it
             can contain.
+        exact: restyle in tiles with the exact statistics of the picture. The result is that of the whole picture, in
+            several times the time.
 
     Returns:
         The paths of the written files.
@@ -209,7 +224,7 @@ def stylize(
     with targets.output_folder(output):
         room = budget() if memory is None else memory * 1e9
         largest = max(math.prod(job.size) for job in jobs)
-        written, failed = _stylize_all(jobs, Restyler(loaded, seed, strokes, room, finish, writing, largest))
+        written, failed = _stylize_all(jobs, Restyler(loaded, seed, strokes, room, exact, finish, writing, largest))
     if failed:
         raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
     return written
@@ -226,7 +241,7 @@ def _stylize_all(jobs: list[Job], restyler: Restyler) -> tuple[list[pathlib.Path
         # Ordered by size, so that no small picture waits for a large one.
         for job, effort in sorted(zip(jobs, efforts, strict=True), key=lambda pair: math.prod(pair[0].size)):
             try:
-                written.update(_stylize_one(job, restyler, bar.notice))
+                written.update(_stylize_one(job, restyler, bar, effort))
                 counter.advance()
             except RunError:  # such as a full disk, which would fail for all others too
                 raise
@@ -235,7 +250,7 @@ def _stylize_all(jobs: list[Job], restyler: Restyler) -> tuple[list[pathlib.Path
                     raise UserError(_one_line(job.source, error)) from None
                 failed += 1
                 warn(_one_line(job.source, error))
-            bar.advance(effort)
+                bar.advance(effort)
     return [target for job in jobs for target in job.targets if target in written], failed
 
 
@@ -307,8 +322,8 @@ def _check_model(model: Model, variants: int) -> None:
         raise UserError(f"--variants {variants}: {model.name} takes no noise, so that all would be equal; leave it out")
 
 
-def _stylize_one(job: Job, restyler: Restyler, notice) -> list[pathlib.Path]:
-    model, scale = restyler.model, restyler.scale(job)
+def _stylize_one(job: Job, restyler: Restyler, bar: Progress, effort: float) -> list[pathlib.Path]:
+    model, scale, notice = restyler.model, restyler.scale(job), bar.notice
     if not scale:
         raise UserError(_too_large(job, restyler))
     picture = _read(job, notice)
@@ -317,14 +332,36 @@ def _stylize_one(job: Job, restyler: Restyler, notice) -> list[pathlib.Path]:
         notice(f"{_too_large(job, restyler)}; restyled at {math.floor(scale * 100)}% of its size and enlarged")
     # A model without alpha gets the colours without alpha. Composited over white, they would have white edges.
     seen = picture.seen() if model.facts.channels == 4 else picture.seen()[..., :3]
+    part = _Part(bar, effort / (restyler.pixels(job) * (len(job.targets) - len(job.there)) or 1))
     for k, target in enumerate(job.targets):
         if target in job.there:
             continue
-        made, scale = _restyled(seen, restyler, restyler.seed + k, scale, lambda line: notice(f"{job.source}: {line}"))
+        seed = restyler.seed + k
+        made, scale = _restyled(seen, restyler, seed, scale, lambda line: notice(f"{job.source}: {line}"), part)
         targets.make_folder(target.parent)
         pixels, profile = _finished(picture, made, weight, restyler.finish)
         restyler.writing.save(pixels, target, profile, picture.metadata, picture.lossless)
+    bar.advance(effort - part.done)
     return [target for target in job.targets if target not in job.there]
+
+
+@dataclasses.dataclass
+class _Part:
+    """Shows the progress within a picture.
+
+    Attributes:
+        bar: shows it.
+        share: the amount of work per pixel.
+        done: the amount of work that was shown.
+    """
+
+    bar: Progress
+    share: float
+    done: float = 0.0
+
+    def __call__(self, pixels: float) -> None:
+        self.done += pixels * self.share
+        self.bar.advance(pixels * self.share, items=0)
 
 
 def _too_large(job: Job, restyler: Restyler) -> str:
@@ -333,16 +370,25 @@ def _too_large(job: Job, restyler: Restyler) -> str:
     return f"{job.source}: {size} would take about {need:.2g} GB of memory ({allowed})"
 
 
-def _restyled(picture: np.ndarray, restyler: Restyler, seed: int, scale: float, notice) -> tuple[np.ndarray, float]:
-    """The restyled picture and its scale, which is smaller than `scale` if memory, such as a GPU's, is exhausted."""
+def _restyled(
+    picture: np.ndarray, restyler: Restyler, seed: int, scale: float, notice, tick
+) -> tuple[np.ndarray, float]:
+    """The restyled picture and its scale. If memory, such as a GPU's, is exhausted, smaller tiles or scales follow."""
+    memory = restyler.memory
     while True:
         try:
-            return _at_scale(restyler.model, picture, seed, restyler.strokes, scale), scale
+            return _at_scale(picture, restyler, seed, scale, memory, tick), scale
         except OUT_OF_MEMORY:
-            scale *= 0.7
-            if scale < SMALLEST:
-                raise
-        notice(f"does not fit into memory; tried again at {scale:.0%} of its size")
+            if restyler.model.has_tiles:
+                memory /= 2
+                if memory < SMALLEST * restyler.memory:
+                    raise
+                notice("does not fit into memory; tried again in smaller parts")
+            else:
+                scale *= 0.7
+                if scale < SMALLEST:
+                    raise
+                notice(f"does not fit into memory; tried again at {scale:.0%} of its size")
 
 
 def _read(job: Job, notice) -> Picture:
@@ -400,10 +446,11 @@ def _blended(content: np.ndarray, made: np.ndarray, weight: float | np.ndarray, 
     return result
 
 
-def _at_scale(model: Model, picture: np.ndarray, seed: int, strokes: float, scale: float) -> np.ndarray:
+def _at_scale(picture: np.ndarray, restyler: Restyler, seed: int, scale: float, memory: float, tick) -> np.ndarray:
     """Restyle a picture, uint8 [H, W, C], at `scale` times its sides. The result has the size of the picture."""
+    model, strokes = restyler.model, restyler.strokes
     if scale == 1:
-        return model(picture, seed, strokes)
+        return model(picture, seed, strokes, memory / 1e9, restyler.exact, tick)
     height, width = picture.shape[:2]
     small = resized(picture, (max(1, int(height * scale)), max(1, int(width * scale))))
     return resized(model(small, seed, max(1.0, strokes * scale)), (height, width))

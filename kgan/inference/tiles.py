@@ -50,12 +50,27 @@ class Functions:
     @property
     def margin(self) -> int:
         """The number of pixels that tiles have around their inner area."""
-        return -(-self.reach // self.stride) * self.stride
+        return margin(self.reach, self.stride)
 
-    @property
-    def smallest(self) -> int:
-        """The smallest side of a tile, of which a third is inner area."""
-        return 3 * self.margin + self.stride
+    def side(self, affordable: int) -> int:
+        """The side of tiles if the memory allows `affordable` x `affordable` pixels."""
+        return side_of_tiles(min(affordable, LARGEST), self.margin, self.stride)
+
+
+def margin(reach: int, stride: int) -> int:
+    """The number of pixels that tiles have around their inner area: the reach, as a multiple of the stride."""
+    return -(-reach // stride) * stride
+
+
+def side_of_tiles(largest: int, margin: int, stride: int) -> int:
+    """The side of tiles in pixels, of which at least a third is inner area.
+
+    Args:
+        largest: their largest side.
+        margin: what they have around their inner area.
+        stride: their side is a multiple of it.
+    """
+    return max(3 * margin, largest // stride * stride)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +99,13 @@ class Source:
         shift = [read[axis].start * scales[axis] - window.start for window, axis in windows]
         size = [window.stop - window.start for window, _ in windows]
         resize = tf.raw_ops.ScaleAndTranslate(
-            images=part[np.newaxis], size=size, scale=np.float32(scales), translation=np.float32(shift),
-            kernel_type="lanczos3", antialias=True,
-        )  # fmt: skip
+            images=part[np.newaxis],
+            size=size,
+            scale=np.array(scales, np.float32),
+            translation=np.array(shift, np.float32),
+            kernel_type="lanczos3",
+            antialias=True,
+        )
         return np.clip(resize[0].numpy(), 0.0, 1.0)
 
     def whole(self) -> np.ndarray:
@@ -133,11 +152,11 @@ def spans(length: int, side: int, margin: int, stride: int) -> list[Span]:
 
     Example:
 
-    >>> spans(20, 12, 2, 2)
-    [Span(start=0, stop=8, inner_start=0, inner_stop=6), Span(start=4, stop=16, inner_start=6, inner_stop=14), Span(start=12, stop=20, inner_start=14, inner_stop=20)]
+    >>> [(one.start, one.stop, one.inner_start, one.inner_stop) for one in spans(20, 12, 2, 2)]
+    [(0, 8, 0, 6), (4, 16, 6, 14), (12, 20, 14, 20)]
     """
     count = 1 if length <= side else math.ceil(length / (side - 2 * margin))
-    cuts = [stride * round(k * length / (count * stride)) for k in range(count + 1)]
+    cuts = [stride * (k * (length // stride) // count) for k in range(count + 1)]
     return [
         Span(max(0, begin - margin), min(length, end + margin), begin, end) for begin, end in itertools.pairwise(cuts)
     ]
@@ -150,7 +169,7 @@ class Tiled:
         functions: the model.
         source: the picture.
         noise: float32 [H, W, Nz], or None if the model takes none.
-        side: largest side of a tile in pixels.
+        side: largest side of a tile in pixels (`Functions.side`).
     """
 
     def __init__(self, functions: Functions, source: Source, noise: np.ndarray | None, side: int):
@@ -158,11 +177,20 @@ class Tiled:
         padded = [reflected_indices(tf.constant(length), functions.stride) for length in source.size]
         self._indices = [indices.numpy() for indices, _ in padded]
         self._first = [int(first) for _, first in padded]
-        self.side = max(functions.smallest, min(side, LARGEST) // functions.stride * functions.stride)
+        self.side = side
         self._spans = [spans(len(indices), self.side, functions.margin, functions.stride) for indices in self._indices]
 
     def __len__(self) -> int:
         return len(self._spans[0]) * len(self._spans[1])
+
+    @property
+    def lines(self) -> tuple[list[int], list[int]]:
+        """The rows and columns of the picture at which a tile begins."""
+        rows, columns = (
+            [span.inner_start - first for span in axis[1:]]
+            for axis, first in zip(self._spans, self._first, strict=True)
+        )
+        return rows, columns
 
     def thumbnail_statistics(self) -> np.ndarray:
         """The statistics of the picture, reduced so that it has as many pixels as a tile."""
@@ -174,16 +202,13 @@ class Tiled:
             inputs["noise"] = np.resize(self.noise, (1, *size, self.noise.shape[-1]))  # the first values will do
         return self.functions.statistics(inputs)
 
-    def exact_statistics(self, start: np.ndarray) -> np.ndarray:
+    def exact_statistics(self) -> np.ndarray:
         """The statistics of the picture.
 
         Each pass over all tiles measures every layer with the former statistics of the layers before it. So pass k
         gives the exact values of layer k, and deep layers are close after a few passes.
-
-        Args:
-            start: statistics that are near.
         """
-        statistics = start
+        statistics = self.thumbnail_statistics()
         for _ in range(statistics.shape[-1] + 1):
             measured = self._measured(statistics)
             done = _are_close(statistics, measured)
@@ -204,7 +229,7 @@ class Tiled:
             [H, W, C].
         """
         height, width = self.source.size
-        made = np.empty((height, width, self.source.channels), dtype)
+        made: np.ndarray = np.empty((height, width, self.source.channels), dtype)
         for rows, columns in self._tiles():
             part, _ = self._run(rows, columns, statistics)
             place, cut = zip(*(self._target(axis, span) for axis, span in enumerate((rows, columns))), strict=True)
@@ -213,7 +238,8 @@ class Tiled:
         return made
 
     def _tiles(self) -> Iterator[tuple[Span, Span]]:
-        return itertools.product(*self._spans)
+        rows, columns = self._spans
+        return itertools.product(rows, columns)
 
     def _target(self, axis: int, span: Span) -> tuple[slice, slice]:
         """Where the inner area of a tile goes in the picture, and where it is in the tile."""

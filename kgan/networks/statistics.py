@@ -128,7 +128,7 @@ def using(source: Recorded) -> Iterator[Recorded]:
 
 
 def _interpolated(code: tf.Tensor, first: tf.Tensor, count: tf.Tensor, whole: tf.Tensor, axis: int) -> tf.Tensor:
-    """The elements `first` to `first + count` of an axis that is resized to `whole`, as by bilinear `tf.image.resize`."""
+    """The elements `first` to `first + count` of an axis that a bilinear `tf.image.resize` makes `whole` long."""
     cells = code.shape[axis]
     middle = (tf.cast(first + tf.range(count), code.dtype) + 0.5) * (cells / tf.cast(whole, code.dtype)) - 0.5
     lower = tf.floor(middle)

@@ -19,7 +19,8 @@ from kgan.runs.settings import TrainConfig
 
 SIGNATURES = {
     "stylize": ("pictures", "model", "output", "seed", "variants", "overwrite", "strokes", "memory", "mask", "feather",
-                "strength", "keep_colour", "format", "quality", "strip_metadata", "skip_existing", "max_megapixels"),
+                "strength", "keep_colour", "format", "quality", "strip_metadata", "skip_existing", "max_megapixels",
+                "exact"),
     "generate": ("model", "output", "count", "seed", "size", "truncation", "between", "overwrite", "format", "quality",
                  "skip_existing"),
     "evaluate": ("model", "content", "truth", "style", "size", "crops", "baseline", "output", "seed", "fail_under",

@@ -5,7 +5,8 @@
 - `serving_float`: the same with float32 in [0, 1].
 - `serving_bytes`: takes `image_bytes`, N files (JPEG, PNG, WebP) of any sizes. It returns `stylized_bytes`, N PNG files
   of the same sizes, and `error`, N strings that are empty for success. Each row is independent of the others.
-- `statistics` and `tile` restyle parts of a picture (`kgan.inference.stylist.of_parts`).
+- `statistics`, `with_statistics` and `tile` measure and take the statistics of pictures, for parts of large pictures
+  and for films (`kgan.inference.stylist.by_statistics`).
 - `from_noise`, only for models with noise: takes float32 `image` and `noise` [N, H, W, Nz].
 
 Models with noise also take `seed`, int32 [N]. The noise of a row depends only on its seed. Models without content take
@@ -20,7 +21,7 @@ import tensorflow as tf
 from kgan.export import picture_ops
 from kgan.export.tiles import tiled
 from kgan.images.decoding import MAX_UNPROVEN
-from kgan.inference.stylist import MINIMUM_CELLS, Stylist, from_noise, of_parts, traced
+from kgan.inference.stylist import MINIMUM_CELLS, Stylist, by_statistics, from_noise, traced
 
 MEMORY = 2e9
 """Default of the memory in bytes that one picture of `serving_bytes` may use."""
@@ -44,7 +45,7 @@ def signatures(stylist: Stylist, memory: float = MEMORY) -> dict[str, Function]:
     make = _from_pictures if stylist.facts.takes_content else _from_numbers
     functions = make(stylist, memory)
     functions |= {"from_noise": from_noise(stylist)} if stylist.facts.noise_channels else {}
-    return functions | of_parts(stylist)
+    return functions | by_statistics(stylist)
 
 
 def _from_pictures(stylist: Stylist, memory: float) -> dict[str, Function]:

@@ -15,7 +15,7 @@ from kgan.gan import tracking
 from kgan.gan.checkpoints import first_line, found_in
 from kgan.inference import litert, saved_model
 from kgan.inference.model import Model, Run
-from kgan.inference.stylist import STATISTICS, TILE, Facts, Stylist, from_noise, of_parts
+from kgan.inference.stylist import STATISTICS, TILE, WITH_STATISTICS, Facts, Stylist, by_statistics, from_noise
 from kgan.inference.tiles import Functions
 from kgan.runs.models import resolve_model, resolve_run
 from kgan.runs.run_folder import RunFolder
@@ -59,7 +59,7 @@ def of_generator(generator: keras.Model, distribution: str, truncation: float, n
     """
     stylist = Stylist(generator, distribution, truncation)
     return Model(
-        name, _graph(from_noise(stylist)), stylist.facts, functions=_functions(of_parts(stylist), stylist.facts)
+        name, _graph(from_noise(stylist)), stylist.facts, functions=_functions(by_statistics(stylist), stylist.facts)
     )
 
 
@@ -80,7 +80,7 @@ def _functions(signatures: Mapping[str, Callable], facts: Facts) -> Functions | 
     def statistics(inputs):
         return signatures[STATISTICS](**_tensors(inputs))[STATISTICS].numpy()
 
-    return Functions(statistics, tile, facts.stride, facts.reach)
+    return Functions(statistics, _graph(signatures[WITH_STATISTICS]), tile, facts.stride, facts.reach)
 
 
 def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFunction, Facts]:

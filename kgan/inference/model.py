@@ -101,6 +101,51 @@ class Model:
             made = np.concatenate([self._alone(batch, row, how) for row in range(len(batch))])
         return made if pictures.ndim == 4 else made[0]
 
+    def statistics(self, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
+        """The statistics of pictures, by which other pictures can be restyled with `with_statistics`.
+
+        Args:
+            pictures: [N, H, W, C], uint8 or float in [0, 1].
+            seed: seed of the noise.
+
+        Returns:
+            Mean and variance of each channel that the network normalizes, float32 [N, 2, M].
+
+        Raises:
+            UserError: if the model has none: it is a .tflite file or was exported by an older version.
+        """
+        return self._known().statistics(self._inputs(pictures, seed))
+
+    def with_statistics(self, pictures: np.ndarray, statistics: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Stylize pictures with given statistics, such as those of the frames before, so that a film does not flicker.
+
+        Args:
+            pictures: [N, H, W, C], uint8 or float in [0, 1].
+            statistics: float32 [N, 2, M].
+            seed: seed of the noise.
+
+        Returns:
+            Pictures of the same dtype and size, with the channels of the model.
+
+        Raises:
+            UserError: as `statistics`.
+        """
+        made = self._known().stylized(self._inputs(pictures, seed) | {"statistics": statistics})
+        return _as_dtype(made, pictures.dtype)
+
+    def _known(self) -> Functions:
+        if self._functions is None:
+            raise UserError(f"{self.name}: has no signatures with statistics; export the run again, as a SavedModel")
+        return self._functions
+
+    def _inputs(self, pictures: np.ndarray, seed: int, row: int = 0) -> dict[str, np.ndarray]:
+        """The inputs of the network for a batch of pictures. The first has the noise of a row."""
+        image = arrays.with_channels(arrays.to_float(pictures), self.facts.channels)
+        inputs = {"image": np.ascontiguousarray(image)}
+        if self.facts.noise_channels:
+            inputs["noise"] = self.noise(seed, row + len(image), *image.shape[1:3])[row:]
+        return inputs
+
     def work_per_pixel(self, pixels: int, memory: float, exact: bool) -> float:
         """How much a pixel takes in tiles, which overlap, if a whole picture takes 1.
 
@@ -129,7 +174,7 @@ class Model:
         """Stylize pictures [N, H, W, C] at once. The first has the noise of a row."""
         made = arrays.with_channels(arrays.to_float(batch), self.facts.channels)
         for share in shares_of_size(how.strokes):
-            made = self._restyled(_resized(made, share, batch.shape[1:3]), how.seed, row)
+            made = self._run(self._inputs(_resized(made, share, batch.shape[1:3]), how.seed, row))
         return _as_dtype(made, batch.dtype)
 
     def _alone(self, batch: np.ndarray, row: int, how: "_How") -> np.ndarray:
@@ -147,12 +192,6 @@ class Model:
             tick = functools.partial(how.progress, math.prod(size) / len(tiled))
             made = tiled.restyle(statistics, dtype, tick)
         return made.astype(picture.dtype, copy=False)[np.newaxis]
-
-    def _restyled(self, image: np.ndarray, seed: int, row: int) -> np.ndarray:
-        inputs = {"image": np.ascontiguousarray(image)}
-        if self.facts.noise_channels:
-            inputs["noise"] = self.noise(seed, row + len(image), *image.shape[1:3])[row:]
-        return self._run(inputs)
 
     def noise(self, seed: int, count: int, height: int, width: int, truncation: float | None = None) -> np.ndarray:
         """Noise maps with the distribution of the training.

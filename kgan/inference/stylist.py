@@ -249,38 +249,50 @@ def from_noise(stylist: Stylist) -> tf.types.experimental.ConcreteFunction:
     return traced(lambda image, noise: {"stylized": stylist(image, noise)}, image, noise)
 
 
-STATISTICS, TILE = "statistics", "tile"
-"""Names of the signatures that restyle a picture in parts."""
+BY_STATISTICS = STATISTICS, WITH_STATISTICS, TILE = "statistics", "with_statistics", "tile"
+"""Names of the signatures that measure and take the statistics of pictures."""
 
 
-def of_parts(stylist: Stylist) -> dict[str, tf.types.experimental.ConcreteFunction]:
-    """The signatures that restyle a picture in parts (`Stylist.statistics` and `Stylist.tile`).
+def by_statistics(stylist: Stylist) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """The signatures with statistics, float32 [N, 2, M] (`kgan.networks.statistics`).
+
+    - `statistics`: takes the inputs of `from_noise` and returns "statistics".
+    - `with_statistics`: takes statistics too and returns "stylized", such as frames of a film.
+    - `tile`: takes statistics, place and inner, int32 [N, 4], and returns "stylized" and "statistics" (`Stylist.tile`).
 
     Args:
         stylist: the stylist.
 
     Returns:
-        Concrete functions by name. `statistics` takes the inputs of `from_noise` and returns "statistics". `tile` takes
-        also statistics, place and inner, and returns "stylized" and "statistics". There are none if the stylist
-        takes no content or its reach is unknown.
+        Concrete functions by name. There are none if the stylist takes no content or its reach is unknown.
     """
     facts = stylist.facts
     if not (facts.takes_content and facts.reach):
         return {}
     inputs = [_pictures(facts.channels, "image")]
     inputs += [_pictures(facts.noise_channels, "noise")] if facts.noise_channels else []
-    part = [tf.TensorSpec((None, 2, None), tf.float32, STATISTICS)]
-    part += [tf.TensorSpec((4,), tf.int32, name) for name in ("place", "inner")]
+    given = tf.TensorSpec((None, 2, None), tf.float32, STATISTICS)
+    window = [tf.TensorSpec((None, 4), tf.int32, name) for name in ("place", "inner")]
 
-    def tile(image, *others):
-        noise = others[0] if facts.noise_channels else None
-        statistics, place, inner = others[-3:]
-        made, measured = stylist.tile(image, noise, statistics, Part(place, inner))
+    def with_statistics(image, *others):
+        return {"stylized": stylist(image, *others[:-1], statistics=others[-1])}
+
+    def tile(*columns):
+        """Each row has its own place, as batching of requests needs."""
+        types = (tf.TensorSpec((None, None, facts.channels)), tf.TensorSpec((2, None)))
+        made, measured = tf.map_fn(one_tile, columns, parallel_iterations=1, fn_output_signature=types)
         return {"stylized": made, STATISTICS: measured}
+
+    def one_tile(row):
+        image, *noise = (part[tf.newaxis] for part in row[:-3])
+        statistics, place, inner = row[-3:]
+        made, measured = stylist.tile(image, noise[0] if noise else None, statistics[tf.newaxis], Part(place, inner))
+        return made[0], measured[0]
 
     return {
         STATISTICS: traced(lambda *inputs: {STATISTICS: stylist.statistics(*inputs)}, *inputs),
-        TILE: traced(tile, *inputs, *part),
+        WITH_STATISTICS: traced(with_statistics, *inputs, given),
+        TILE: traced(tile, *inputs, given, *window),
     }
 
 

@@ -32,17 +32,19 @@ LANCZOS_RADIUS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Functions:
-    """The two functions of a model that tiles need. Arguments and results are arrays by name.
+    """The functions of a model with the statistics of pictures. Arguments are arrays by name.
 
     Attributes:
-        statistics: from image and noise, float32 [1, H, W, ...], to the statistics of the picture, float32 [1, 2, M].
-        tile: from image, noise, statistics, place and inner (`kgan.networks.statistics.Part`) to the stylized part
-            [1, h, w, C] and the statistics of its inner area.
+        statistics: from image and noise, float32 [N, H, W, ...], to the statistics of each picture, float32 [N, 2, M].
+        stylized: from image, noise and statistics to stylized pictures, float32 [N, H, W, C].
+        tile: from image, noise, statistics, place and inner (`kgan.networks.statistics.Part`) to the stylized
+            part [1, h, w, C] and the statistics of its inner area.
         stride: sides of tiles are multiples of this number.
         reach: the largest distance in pixels at which an input changes an output.
     """
 
     statistics: Callable[[dict[str, np.ndarray]], np.ndarray]
+    stylized: Callable[[dict[str, np.ndarray]], np.ndarray]
     tile: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
     stride: int
     reach: int
@@ -153,7 +155,7 @@ def spans(length: int, side: int, margin: int, stride: int) -> list[Span]:
     Example:
 
     >>> [(one.start, one.stop, one.inner_start, one.inner_stop) for one in spans(20, 12, 2, 2)]
-    [(0, 8, 0, 6), (4, 16, 6, 14), (12, 20, 14, 20)]
+    [(0, 8, 0, 6), (4, 14, 6, 12), (10, 20, 12, 20)]
     """
     count = 1 if length <= side else math.ceil(length / (side - 2 * margin))
     cuts = [stride * (k * (length // stride) // count) for k in range(count + 1)]
@@ -267,9 +269,9 @@ class Tiled:
         if self.noise is not None:
             inputs["noise"] = self.noise[np.ix_(*at)][np.newaxis]
         whole = [len(indices) for indices in self._indices]
-        inputs["place"] = np.array([rows.start, columns.start, *whole], np.int32)
+        inputs["place"] = np.array([[rows.start, columns.start, *whole]], np.int32)
         inner = [at - span.start for span in (rows, columns) for at in (span.inner_start, span.inner_stop)]
-        return self.functions.tile(inputs | {"inner": np.array(inner, np.int32)})
+        return self.functions.tile(inputs | {"inner": np.array([inner], np.int32)})
 
 
 def _are_close(before: np.ndarray, after: np.ndarray) -> bool:

@@ -276,13 +276,23 @@ def for_half(model, pixels):
     return pixels * (HELD + load(model).bytes_per_pixel / 4) / 1e9
 
 
-def test_little_memory_means_smaller_and_enlarged(models, tmp_path, capsys):
+def test_a_file_without_tiles_is_restyled_smaller_and_enlarged(models, tmp_path, capsys):
     ramp = np.repeat(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], 150, axis=0).repeat(3, axis=-1)
     source = write(tmp_path / "x.png", ramp)
-    (made,) = stylize([source], models["identity"], tmp_path / "out", memory=for_half(models["identity"], 150 * 200))
+    little = for_half(models["identity.tflite"], 150 * 200)
+    (made,) = stylize([source], models["identity.tflite"], tmp_path / "out", memory=little)
     assert read(made).shape == ramp.shape
     assert np.abs(read(made).astype(int) - ramp).max() <= 4
     assert "restyled at 50% of its size" in capsys.readouterr().err
+
+
+def test_little_memory_means_tiles(models, tmp_path, capsys):
+    source = write(tmp_path / "x.png", photo(300, 400))
+    little = for_half(models["identity"], 300 * 400)
+    (made,) = stylize([source], models["identity"], tmp_path / "out", memory=little, strokes=2, exact=True)
+    whole = load(models["identity"])(photo(300, 400), strokes=2)
+    assert np.abs(read(made).astype(int) - whole).max() <= 1
+    assert "of its size" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["noisy", "identity.tflite"])
@@ -308,13 +318,13 @@ def test_shares_of_size_by_hand(strokes, shares):
 
 def test_strokes_of_files_count_from_the_size_they_are_restyled_at(models, tmp_path, capsys):
     source = write(tmp_path / "in.png", photo(300, 400))
-    stylize([source], models["identity"], tmp_path / "broad", strokes=4)
-    expected = load(models["identity"])(photo(300, 400), strokes=4)
+    stylize([source], models["identity.tflite"], tmp_path / "broad", strokes=4)
+    expected = load(models["identity.tflite"])(photo(300, 400), strokes=4)
     assert (read(tmp_path / "broad/in.png") == expected).all()
-    half = for_half(models["identity"], 300 * 400)
-    stylize([source], models["identity"], tmp_path / "small", strokes=2, memory=half)
+    half = for_half(models["identity.tflite"], 300 * 400)
+    stylize([source], models["identity.tflite"], tmp_path / "small", strokes=2, memory=half)
     small = np.asarray(Image.fromarray(photo(300, 400)).resize((200, 150), Image.Resampling.LANCZOS))
-    small = Image.fromarray(load(models["identity"])(small))  # half the size already: no broader than that
+    small = Image.fromarray(load(models["identity.tflite"])(small))  # half the size already: no broader than that
     assert (read(tmp_path / "small/in.png") == small.resize((400, 300), Image.Resampling.LANCZOS)).all()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from kgan.inference.stylist import BY_STATISTICS
 from kgan.protocol import message, predict_request
 
 WARMUP = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
@@ -42,8 +43,13 @@ def write_warmup(folder: pathlib.Path, signatures: Signatures, name: str, side: 
 
 
 def requests(signatures: Signatures, side: int) -> Iterator[tuple[str, Inputs]]:
-    """Yield (signature, inputs) with one row for each signature, and for each file format of `serving_bytes`."""
+    """Yield (signature, inputs) with one row for each signature, and for each file format of `serving_bytes`.
+
+    Signatures with statistics are left out: programs that use them call `statistics` themselves first.
+    """
     for name, function in sorted(signatures.items()):
+        if name in BY_STATISTICS:
+            continue
         specs = {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature) if spec is not None}
         one = {key: _value(key, spec, side) for key, spec in specs.items()}
         if "image_bytes" not in specs:

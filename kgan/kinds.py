@@ -74,6 +74,8 @@ class Metric(Row):
     The `inputs` decide the arguments and the result of the function:
 
     - "picture", "content", "truth": float32 [H, W, C] in [0, 1], all of one size. The function returns a number.
+    - "shifted": the results for `kgan.metrics.shifts.shifted_crops` of the content, a list of float32 [H, W, C] in
+      [0, 1]. The function returns a number.
     - "features", "reference_features": float32 [N, D] and [M, D], features of two sets by the packaged network. The
       function takes two more arguments, how often each row counts (None: once), and returns a number.
     - "styles", "content_styles", "reference_styles": float32 [N, S], [N, S] and [M, S], style features of the pictures
@@ -102,6 +104,11 @@ class Metric(Row):
     least: float = float("-inf")
     most: float = float("inf")
     place: int = 1000
+
+    @property
+    def content_is_perfect(self) -> bool:
+        """Whether the content itself has the best number, so that differences to it say nothing."""
+        return self.name.startswith("content_") or "shifted" in self.inputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

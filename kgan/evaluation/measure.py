@@ -1,24 +1,34 @@
 """Measures a single picture. `kgan evaluate` and training use the same numbers."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from kgan.errors import UserError
 from kgan.images.pictures import to_float
 from kgan.kinds import Metric, metrics_in_order
 from kgan.metrics import SSIM_WINDOW
+from kgan.metrics.shifts import shifted_crops
 
 Numbers = dict[str, float]
 """Numbers by the name of the metric."""
 
 
-def measured(picture: np.ndarray, content: np.ndarray | None, truth: np.ndarray | None, name: str) -> Numbers:
-    """All metrics of a picture that need only the picture, its content and its truth.
+def measured(
+    picture: np.ndarray,
+    content: np.ndarray | None,
+    truth: np.ndarray | None,
+    name: str,
+    restyle: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Numbers:
+    """All metrics of a picture that need only the picture, its content, its truth and its model.
 
     Args:
         picture: uint8 or float in [0, 1], [H, W, C].
         content: the content picture. None for a real picture or one that was generated from noise.
         truth: the picture that it should become, or None if unknown.
         name: name of the picture in messages.
+        restyle: the function that made the picture from the content, or None. It is called for shifted content.
 
     Returns:
         The numbers.
@@ -29,6 +39,8 @@ def measured(picture: np.ndarray, content: np.ndarray | None, truth: np.ndarray 
     pictures = {"picture": picture, "content": content, "truth": truth}
     given = {key: to_float(value) for key, value in pictures.items() if value is not None}
     _check(given, name)
+    if restyle is not None and content is not None:
+        given["shifted"] = [to_float(restyle(crop)) for crop in shifted_crops(content)]
     return {metric.name: _number(metric, given) for metric in metrics_in_order() if given.keys() >= set(metric.inputs)}
 
 
@@ -42,6 +54,6 @@ def _check(given: dict[str, np.ndarray], name: str) -> None:
         raise UserError(f"{name}: should be at least {SSIM_WINDOW} pixels wide and high for SSIM; leave it out")
 
 
-def _number(metric: Metric, given: dict[str, np.ndarray]) -> float:
+def _number(metric: Metric, given: dict) -> float:
     inputs = [given[each] for each in metric.inputs] + [given.get(each) for each in metric.optional]
     return min(float(metric.load()(*inputs)), metric.most)

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,7 +16,7 @@ from kgan.evaluation.scored import Named, Scored
 from kgan.evaluation.sets import distances
 from kgan.images.resizing import for_scores
 from kgan.inference.loading import Model
-from kgan.kinds import metrics_in_order
+from kgan.kinds import METRICS, metrics_in_order
 from kgan.metrics import picture_features
 from kgan.metrics.bootstrap import Interval, mean_interval
 from kgan.metrics.picture_features import PictureFeatures
@@ -139,11 +140,11 @@ class Gathered:
     def gains(self, over: str, seed: int) -> dict[str, Interval]:
         """The mean and the interval of the paired differences between the model and another row.
 
-        There are no differences of content_* to the content itself, which is perfect in these metrics.
+        There are no differences to the content itself in metrics in which it is perfect.
         """
         before, after = self._columns(over), self._columns("model")
-        perfect = "content_" if over == "identity" else ()
-        names = [name for name in after if name in before and not name.startswith(perfect)]
+        perfect = {name for name, metric in METRICS.items() if metric.content_is_perfect and over == "identity"}
+        names = [name for name in after if name in before and name not in perfect]
         return {name: mean_interval(after[name] - before[name], seed) for name in names}
 
     def each(self) -> list[dict]:
@@ -164,7 +165,11 @@ def _restyled(models: Models, scored: Scored, size: int | None, seed: int) -> It
             pictures = {row: model(content, seed + place) for row, model in models.items()} | {"identity": content}
             if truth is not None:
                 pictures["truth"] = truth
-            numbers = {row: measured(picture, content, truth, item.name) for row, picture in pictures.items()}
+            restyle = {row: functools.partial(model, seed=seed + place) for row, model in models.items()}
+            restyle["identity"] = lambda crop: crop
+            numbers = {
+                row: measured(picture, content, truth, item.name, restyle.get(row)) for row, picture in pictures.items()
+            }
             yield Shot(item.name, pictures, numbers)
             bar.advance()
 

@@ -1,5 +1,6 @@
 """Callbacks of training: steps and signals, losses that are not finite, metrics, pictures, checkpoints, progress."""
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -158,7 +159,10 @@ class Samples:
 
     def metrics(self, stylized: list[np.ndarray]) -> dict[str, float]:
         """The mean over the pictures of every metric of a single picture."""
-        each = [measured(made, content, truth, "") for made, (content, truth) in self._beside(stylized)]
+        each = [
+            measured(made, content, truth, "", functools.partial(self.model, seed=seed))
+            for seed, (made, (content, truth)) in enumerate(self._beside(stylized))
+        ]
         return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
 
     def _beside(self, stylized: list[np.ndarray]) -> Iterator[tuple[np.ndarray, Example]]:

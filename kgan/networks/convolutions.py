@@ -1,9 +1,12 @@
 """Convolutions with the results and weights of Keras' layers that train faster. Maps are NHWC."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kgan.networks.padding import reflect, reflect_by_slices
 from kgan.precision import precise
 
 FEW = 8
@@ -79,21 +82,35 @@ class UpsampledConv2D(keras.layers.Conv2D):
     multiplications of a 3x3 kernel, and does not store the doubled map. Exports for any size use resize and
     convolution, and those for fixed sizes (after `fold`) the transposed convolution.
 
+    Args:
+        *args: as those of `keras.layers.Conv2D`.
+        reflects: whether the map is reflected at its border. Otherwise it is continued by zeros.
+        **kwargs: as those of `keras.layers.Conv2D`.
+
     Reference: [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard).
     """
 
     folded: np.ndarray | None = None
     """The blurred kernel, which `fold` computes once."""
 
+    def __init__(self, *args, reflects: bool = False, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.reflects = reflects
+        self.pad = reflect
+
     def fold(self):
         """Use the transposed convolution for inference too. The kernel must not change afterwards."""
+        self.pad = reflect_by_slices
         if self._is_odd():
             self.folded = blurred_kernel(tf.convert_to_tensor(self.kernel)).numpy()
 
     def call(self, inputs, training=False):
+        inputs, double = tf.convert_to_tensor(inputs), functools.partial(self._doubled, training=training)
+        return doubled_inside(inputs, double, self.pad) if self.reflects else double(inputs)
+
+    def _doubled(self, inputs, training):
         if not (training or self.folded is not None) or not self._is_odd():
             return super().call(double_nearest(inputs))
-        inputs = tf.convert_to_tensor(inputs)
         count, height, width, _ = (known or tf.shape(inputs)[axis] for axis, known in enumerate(inputs.shape))
         shape = [count, 2 * height, 2 * width, self.filters]
         kernel = self.folded if self.folded is not None else blurred_kernel(tf.convert_to_tensor(self.kernel))
@@ -107,6 +124,37 @@ class UpsampledConv2D(keras.layers.Conv2D):
     def compute_output_shape(self, input_shape):
         count, *sides, _ = input_shape
         return (count, *(side and 2 * side for side in sides), self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "reflects": self.reflects}
+
+
+def doubled_inside(x, double, pad):
+    """Double a map that is reflected at its border.
+
+    Args:
+        x: [N, H, W, C].
+        double: a function that doubles H and W. It reads at most one more pixel on each side.
+        pad: `reflect` or `reflect_by_slices`.
+
+    Returns:
+        [N, 2H, 2W, C].
+    """
+    return double(pad(x, 1, 1))[:, 2:-2, 2:-2]
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class TransposedConv2D(keras.layers.Conv2DTranspose):
+    """A `Conv2DTranspose` that doubles a map, which is reflected at its border instead of continued by zeros."""
+
+    pad = staticmethod(reflect)
+
+    def fold(self):
+        """Reflect by slices, for files of fixed sizes."""
+        self.pad = reflect_by_slices
+
+    def call(self, inputs):
+        return doubled_inside(tf.convert_to_tensor(inputs), super().call, self.pad)
 
 
 def blurred_kernel(kernel):

@@ -40,14 +40,13 @@ class Generator(keras.Model):
         downsample: "conv" (strided convolution) or "pool" (average pooling).
         upsample: "resize" (resize + convolution) or "transpose" (transposed convolution).
         residual: whether the output is content + correction.
+        padding: "reflect" or "zeros", with which networks draw a frame around even grounds. The weights are the same.
 
     Raises:
         ValueError: if a generator without content has no noise or is residual.
     """
 
     head_kernel = 7
-    reflects = True
-    """Whether the last layer and downsampling use reflection padding instead of zeros."""
 
     def __init__(
         self,
@@ -62,6 +61,7 @@ class Generator(keras.Model):
         downsample: str = "conv",
         upsample: str = "resize",
         residual: bool = False,
+        padding: str = "reflect",
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # content stays float32 in mixed precision, for `residual`
@@ -70,6 +70,7 @@ class Generator(keras.Model):
         self.channels, self.noise_channels, self.takes_content = channels, noise_channels, takes_content
         self.filters, self.blocks, self.stride, self.kernel = filters, blocks, stride, kernel
         self.norm, self.downsample, self.upsample, self.residual = norm, downsample, upsample, residual
+        self.padding = padding
         self.level_filters = [min(filters * 2**level, 4 * filters) for level in range(layers.levels(stride) + 1)]
         self.head = self._make_head()
         self._make_layers()
@@ -79,9 +80,14 @@ class Generator(keras.Model):
         return self.channels * self.takes_content + self.noise_channels
 
     @property
+    def reflects(self) -> bool:
+        """Whether all layers but those of upsampling use reflection padding. Those do with `padding` "reflect"."""
+        return self.padding == "reflect"
+
+    @property
     def minimum_size(self) -> int:
-        """The smallest H and W that work."""
-        return self.stride
+        """The smallest H and W that work. Reflection needs more pixels than the padding at the coarsest level."""
+        return self.stride * (self.kernel // 2 + 1 if self.reflects else 1)
 
     @property
     def floats_at_peak(self) -> dict[str, float]:
@@ -175,7 +181,7 @@ class Generator(keras.Model):
 
     def get_config(self):
         names = ("channels", "noise_channels", "takes_content", "filters", "blocks", "stride", "kernel", "norm",
-                 "downsample", "upsample", "residual")  # fmt: skip
+                 "downsample", "upsample", "residual", "padding")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def _make_layers(self) -> None:
@@ -202,7 +208,8 @@ class Generator(keras.Model):
         ]
 
     def _up_blocks(self):
-        shared = {"norm": self.norm, "up": self.upsample, "dtype": self.dtype_policy}
+        reflect = self.padding == "reflect"
+        shared = {"norm": self.norm, "up": self.upsample, "reflect": reflect, "dtype": self.dtype_policy}
         reversed_filters = list(enumerate(self.level_filters[:-1], 1))[::-1]
         return [ConvBlock(filters, self.kernel, name=f"up_{level}", **shared) for level, filters in reversed_filters]
 
@@ -227,6 +234,8 @@ class ResNetGenerator(Generator):
     Reference: [Johnson et al.](https://arxiv.org/abs/1603.08155), as in [CycleGAN](https://arxiv.org/abs/1703.10593).
     """
 
+    reflects = True
+
     def _make_layers(self):
         self.stem = ConvBlock(self.filters, 7, norm=self.norm, reflect=True, dtype=self.dtype_policy, name="stem")
         self.down = self._down_blocks()
@@ -238,8 +247,8 @@ class ResNetGenerator(Generator):
 
     @property
     def minimum_size(self) -> int:
-        """Reflection needs more pixels than the padding: kernel // 2 at the coarsest level and 3 at the finest."""
-        return max(self.stride * (self.kernel // 2 + 1), 4)
+        """As of other generators, and at least 4 for the padding of 3 pixels at the finest level."""
+        return max(super().minimum_size, 4)
 
     def build(self, input_shape):
         features_shape = layers.build_in_order([self.stem, *self.down, *self.body, *self.up], input_shape)
@@ -252,14 +261,13 @@ class ArticleGenerator(Generator):
     """The generator of the source article: convolution + norm + ReLU, pooling or strides, transposed convolution.
 
     The noise is used twice: as channels of the input, and as a code from a fully connected layer + norm + ReLU, which
-    is added at the coarsest resolution (`NoiseCode`). With zero padding, any multiple of the stride works.
+    is added at the coarsest resolution (`NoiseCode`).
     """
 
     head_kernel = 3
-    reflects = False
 
     def _make_layers(self):
-        shared = {"kernel": self.kernel, "norm": self.norm, "dtype": self.dtype_policy}
+        shared = {"kernel": self.kernel, "norm": self.norm, "reflect": self.reflects, "dtype": self.dtype_policy}
         self.stem = ConvBlock(self.filters, name="stem", **shared)
         self.down = self._down_blocks()
         coarse = self.level_filters[-1]

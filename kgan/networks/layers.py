@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from kgan.keras_internals import takes_training
-from kgan.networks.convolutions import ThinConv2D, UpsampledConv2D
+from kgan.networks.convolutions import ThinConv2D, TransposedConv2D, UpsampledConv2D
 from kgan.networks.norms import InstanceNormalization, SpectralNormalization, normalization
-from kgan.networks.padding import ReflectionPadding2D
+from kgan.networks.padding import ReflectionPadding2D, same_margins
 
 NEGATIVE_SLOPES = {"linear": 1.0, "relu": 0.0, "leaky_relu": 0.2}
 """Activations by their slope for negative values."""
@@ -23,9 +23,10 @@ def _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype):
     """The convolution of a block. It has a bias only if no norm would cancel it."""
     settings = {"use_bias": norm == "none" and not spectral, "kernel_initializer": weights_init(norm), "dtype": dtype}
     if up == "transpose":
-        return keras.layers.Conv2DTranspose(filters, 4, 2, "same", name="convolution", **settings)
+        transposed = TransposedConv2D if reflect else keras.layers.Conv2DTranspose
+        return transposed(filters, 4, 2, "same", name="convolution", **settings)
     if up == "resize":
-        return UpsampledConv2D(filters, kernel, padding="same", name="convolution", **settings)
+        return UpsampledConv2D(filters, kernel, padding="same", reflects=reflect, name="convolution", **settings)
     if reflect and stride == 1:
         layer = ThinConv2D(filters, kernel, padding="valid", name="convolution", **settings)
     else:
@@ -33,15 +34,6 @@ def _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype):
             filters, kernel, stride, "valid" if reflect else "same", name="convolution", **settings
         )
     return SpectralNormalization(layer) if spectral else layer
-
-
-def _margins(kernel: int, stride: int) -> tuple[int, int]:
-    """The padding of "same" before and after a side that is a multiple of the stride.
-
-    >>> _margins(7, 1), _margins(3, 2)
-    ((3, 3), (0, 1))
-    """
-    return (kernel - stride) // 2, (kernel - stride + 1) // 2
 
 
 def _norm_and_activation(norm, activation, spectral, dtype) -> list:
@@ -88,7 +80,7 @@ class ConvBlock(keras.layers.Layer):
         self.norm, self.activation, self.spectral = norm, activation, spectral
         self.reflect, self.pool, self.up = reflect, pool, up
         dtype = self.dtype_policy
-        padding = [ReflectionPadding2D(*_margins(kernel, stride), dtype=dtype)] if reflect else []
+        padding = [] if up or not reflect else [ReflectionPadding2D(*same_margins(kernel, stride), dtype=dtype)]
         convolution = _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype)
         after = _norm_and_activation(norm, activation, spectral, dtype)
         if pool:
@@ -139,7 +131,7 @@ class ResidualBlock(keras.layers.Layer):
         return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "norm": self.norm}
 
 
-def run(layers, inputs, training):
+def run(layers, inputs, training=False):
     """Apply layers in order. `training` is passed to layers that have this argument."""
     for layer in layers:
         inputs = layer(inputs, training=training) if takes_training(layer) else layer(inputs)

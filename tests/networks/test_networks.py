@@ -303,6 +303,36 @@ def test_generator_converts_to_tflite_with_free_height_and_width(name, tmp_path)
         np.testing.assert_allclose(outputs, model(inputs), atol=1e-4)
 
 
+def frame(model, colour, stride):
+    """How much the output for an even ground differs, at the border and elsewhere, from itself `stride` pixels away."""
+    ground = np.full((1, 12 * stride, 15 * stride, model.input_channels), colour)
+    made = model(ground).numpy()
+    reference = np.tile(made[:, 4 * stride : 5 * stride, 4 * stride : 5 * stride], (1, 12, 15, 1))
+    return np.abs(made - reference).max()
+
+
+@pytest.mark.parametrize(
+    ("stride", "arguments"),
+    # Two transposed convolutions draw a pattern with a period of 4 pixels, whose mirror image is another pattern.
+    [(4, {}), (2, {"kernel": 5, "norm": "batch"}), (2, {"upsample": "transpose", "norm": "none"})],
+    ids=str,
+)
+@pytest.mark.parametrize("name", sorted(kinds.GENERATORS))
+def test_an_even_ground_gets_no_frame(name, stride, arguments):
+    model, old = (
+        awake(generator(name, stride=stride, padding=padding, dtype="float64", **arguments))
+        for padding in ("reflect", "zeros")
+    )
+    for colour in (-0.9, 0.3):
+        assert frame(model, colour, stride) < 1e-6  # rounding, which norms enlarge
+        assert frame(old, colour, stride) > 1e-3
+    assert model.get_config()["padding"] == "reflect"
+    restored = type(old).from_config(old.get_config())
+    restored.build((None, None, None, 3))
+    restored.set_weights(model.get_weights())
+    assert frame(restored, 0.3, stride) > 1e-3
+
+
 def test_generator_survives_a_keras_file(tmp_path):
     model = awake(generator("article", noise_channels=2))
     model.save(tmp_path / "generator.keras")

@@ -43,10 +43,10 @@ def test_thin_forms_are_the_convolution_and_have_its_gradients(form, channels, f
 
 @pytest.mark.parametrize("kernel", [2, 3, 4, 5])
 @pytest.mark.parametrize("bias", [False, True])
-def test_training_convolves_the_doubled_map_as_inference_does(kernel, bias):
-    layer = convolutions.UpsampledConv2D(
-        4, kernel, padding="same", use_bias=bias, bias_initializer="ones", dtype="float64"
-    )
+@pytest.mark.parametrize("reflects", [False, True])
+def test_training_convolves_the_doubled_map_as_inference_does(kernel, bias, reflects):
+    settings = {"use_bias": bias, "bias_initializer": "ones", "dtype": "float64"}
+    layer = convolutions.UpsampledConv2D(4, kernel, padding="same", reflects=reflects, **settings)
     x = tf.random.stateless_normal([2, 5, 6, 3], [1, 2], dtype=tf.float64)
     layer.build(x.shape)
     upstream = tf.random.stateless_normal([2, 10, 12, 4], [3, 4], dtype=tf.float64)
@@ -57,7 +57,9 @@ def test_training_convolves_the_doubled_map_as_inference_does(kernel, bias):
     stock = keras.layers.Conv2D(4, kernel, padding="same", use_bias=bias, dtype="float64")
     stock.build(x.shape)
     stock.set_weights(layer.get_weights())
-    np.testing.assert_allclose(slow[0], stock(np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)), rtol=0, atol=EXACT)
+    mirrored = np.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "reflect") if reflects else x
+    whole = stock(np.repeat(np.repeat(mirrored, 2, axis=1), 2, axis=2))
+    np.testing.assert_allclose(slow[0], whole[:, 2:-2, 2:-2] if reflects else whole, rtol=0, atol=EXACT)
 
 
 def test_doubling_takes_any_height_and_width_while_training():

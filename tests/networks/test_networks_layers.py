@@ -113,6 +113,30 @@ def test_reflection_padding_by_hand():
     np.testing.assert_array_equal(after[0, 0, :, 0], [1, 2, 3, 2, 1])
 
 
+@pytest.mark.parametrize("shape", [(5, 6), (4, 9)])
+def test_mirroring_of_an_unknown_size_is_that_of_tf_pad(shape):
+    pad = tf.function(
+        lambda x: padding.reflect(x, 1, 3), input_signature=[tf.TensorSpec([None, None, None, 2], tf.float32)]
+    )
+    maps = tf.random.normal([2, *shape, 2])
+    expected = tf.pad(maps, [[0, 0], [1, 3], [1, 3], [0, 0]], mode="REFLECT")
+    np.testing.assert_array_equal(pad(maps), expected)
+
+
+@pytest.mark.parametrize("up", ["resize", "transpose"])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_doubled_map_is_continued_by_its_mirror_image(up, training):
+    maps = tf.random.normal([1, 6, 7, 2], dtype=tf.float64)
+    shared = {"norm": "none", "activation": "linear", "up": up, "dtype": "float64"}
+    zeros, mirrored = (layers.ConvBlock(3, reflect=reflect, **shared) for reflect in (False, True))
+    expected = zeros(np.pad(maps, [[0, 0], [1, 1], [1, 1], [0, 0]], "reflect"))[:, 2:-2, 2:-2]
+    mirrored.build(maps.shape)
+    mirrored.set_weights(zeros.get_weights())
+    np.testing.assert_allclose(mirrored(maps, training=training), expected, rtol=0, atol=EXACT)
+    assert mirrored.compute_output_shape(maps.shape) == expected.shape
+    np.testing.assert_allclose(expected[:, 1:-1, 1:-1], zeros(maps)[:, 1:-1, 1:-1], rtol=0, atol=EXACT)
+
+
 @pytest.mark.parametrize(("before", "after"), [(1, 1), (3, 3), (0, 1), (1, 2)])
 def test_mirroring_of_a_known_size_has_the_gradient_of_tf_pad(before, after):
     maps = tf.random.normal([2, 5, 6, 3], dtype=tf.float64)

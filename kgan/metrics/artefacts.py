@@ -216,3 +216,62 @@ def inversion(picture: np.ndarray, content: np.ndarray) -> float:
         return 0.5
     correlation = np.mean(before * after) / (before.std() * after.std())
     return float(np.clip((1.0 - correlation) / 2.0, 0.0, 1.0))
+
+
+# --- frame ------------------------------------------------------------------------------------------------------------
+
+RIM = 16
+"""Width in pixels of the border in which a frame is sought, and of the area further in with which it is compared. It is
+a sixteenth of the shorter side of smaller pictures."""
+
+EVEN = 0.01
+"""Standard deviation of the content below which a part of the border is an even ground, for values in [0, 1]."""
+
+FEWEST = 3
+"""The fewest parts of a side that are measured. In fewer, strokes do not cancel."""
+
+
+@METRICS.add(label="Frame (levels)", inputs=("picture", "content"), better="less", scale=255.0, digits=1, place=240)
+def frame(picture: np.ndarray, content: np.ndarray) -> float:
+    """A frame around the picture, which padding by zeros leaves on even grounds. Clean pictures: below 0.02.
+
+    Each side is cut into squares of RIM pixels, each with the next one further in. Pairs whose content is even count,
+    if there are FEWEST of them. The colours of each line of pixels parallel to the side are averaged over these pairs,
+    so that strokes cancel. The frame is how much a line of the outer squares differs from the mean of the inner ones,
+    less the largest such difference of a line of the inner ones, and less the same number of the content.
+
+    Args:
+        picture: uint8 or float in [0, 1], [H, W, 1|3|4].
+        content: the content picture of the same size.
+
+    Returns:
+        A number in [0, 1], of the worst side and colour; in levels, it is 255 times as large. A picture without even
+        grounds at its border, or with a side below 64 pixels, gives 0.
+    """
+    after, before = (with_channels(to_float(each), 3).astype(np.float64) for each in (picture, content))
+    rim = min(RIM, min(after.shape[:2]) // 16)
+    if rim < RIM // 4:
+        return 0.0
+    return max(_upper(*(_pairs(np.rot90(each, turns), rim) for each in (after, before))) for turns in range(4))
+
+
+def _upper(after: np.ndarray, before: np.ndarray) -> float:
+    """The frame at the upper side, from the pairs of the picture and of the content."""
+    even = before.std(axis=(1, 2)).max(axis=-1) < EVEN
+    if even.sum() < FEWEST:
+        return 0.0
+    return max(0.0, _step(after[even]) - _step(before[even]))
+
+
+def _step(pairs: np.ndarray) -> float:
+    """How much the lines of the outer squares stand out, at least 0."""
+    lines = pairs.mean(axis=(0, 2))
+    rim = len(lines) // 2
+    differences = np.abs(lines - lines[rim:].mean(axis=0)).max(axis=-1)
+    return max(0.0, float(differences[:rim].max() - differences[rim:].max()))
+
+
+def _pairs(picture: np.ndarray, rim: int) -> np.ndarray:
+    """The outer and inner squares along the upper side, [pairs, 2 rim, rim, C]."""
+    count = picture.shape[1] // rim
+    return picture[: 2 * rim, : count * rim].reshape(2 * rim, count, rim, -1).swapaxes(0, 1)

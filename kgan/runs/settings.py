@@ -107,7 +107,7 @@ class TrainConfig:
     upsample: Annotated[Literal["resize", "transpose"] | None, arg(metavar="{resize,transpose}")] = None
     """How the generator upsamples: resize + convolution (no checkerboard) or transposed convolution (the article's)."""
     padding: Literal["reflect", "zeros"] = "reflect"
-    """Padding in the generator. With zeros, it draws a frame around even grounds."""
+    """Padding in the generator. With zeros, which earlier runs have, it draws a frame around even grounds."""
     augment: LaterText = LATER
     """Augment the discriminator's pictures by colour, translation or cutout, or by several separated by commas; "" for
     none. Augmentation helps when there are few pictures."""

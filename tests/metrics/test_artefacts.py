@@ -11,7 +11,7 @@ from kgan.data import sources
 from kgan.evaluation.measure import measured
 from kgan.metrics import artefacts
 
-CLEAN = {"checkerboard": 1.0, "droplets": 0.5, "haloes": 0.03, "inversion": 0.02}
+CLEAN = {"checkerboard": 1.0, "droplets": 0.5, "haloes": 0.03, "inversion": 0.02, "frame": 0.02}
 """Upper limits for clean pictures."""
 
 
@@ -130,6 +130,38 @@ def test_haloes_by_hand():
     assert artefacts.haloes(2 * content - picture, content) == 0  # dim towards the edge: shading
 
 
+def with_frame(picture, amount, width=3):
+    made = picture.copy()
+    made[:width] += amount
+    made[-width:] += amount
+    made[:, :width] += amount
+    made[:, -width:] += amount
+    return np.clip(made, 0, 1)
+
+
+def test_frames_are_found(sample):
+    for picture in (
+        np.pad(each, ((8, 8), (8, 8), (0, 0)), constant_values=1) for each in sample["flat"] + sample["3d"]
+    ):
+        amounts = [artefacts.frame(with_frame(picture, amount), picture) for amount in (0.0, -0.05, -0.3)]
+        assert amounts == pytest.approx([0.0, 0.05, 0.3], abs=0.01)
+        restyled = np.clip(0.8 * picture**1.5 + 0.03 * np.pad(waves(7.1), ((8, 8), (8, 8), (0, 0)), "wrap"), 0, 1)
+        assert artefacts.frame(restyled, picture) < CLEAN["frame"]
+        assert artefacts.frame(with_frame(picture, -0.3), with_frame(picture, -0.3)) == 0  # the content has it
+
+
+def test_frames_by_hand():
+    """Of one side only, in one colour, and of no picture with too few even parts or too small for them."""
+    content = np.full((96, 64, 3), 0.5)
+    picture = content.copy()
+    picture[:, 60:62, 2] = 0.7  # a stripe at the right
+    assert artefacts.frame(picture, content) == pytest.approx(0.2)
+    assert artefacts.frame(np.uint8(picture * 255), np.uint8(content * 255)) == pytest.approx(0.2, abs=0.01)
+    content[::2] += 0.1  # no side is even
+    assert artefacts.frame(picture, content) == 0
+    assert artefacts.frame(picture[:63], np.full((63, 64, 3), 0.5)) == 0
+
+
 def test_inversion_is_found(sample):
     for picture in sample["flat"]:
         assert artefacts.inversion(1 - picture, picture) == pytest.approx(1, abs=1e-6)
@@ -138,7 +170,7 @@ def test_inversion_is_found(sample):
 
 def test_flat_pictures_are_numbers():
     flat, other = np.full((32, 32, 3), 0.5), np.random.default_rng(0).random((32, 32, 3))
-    assert meters(flat, flat) == {"checkerboard": 0, "droplets": 0, "haloes": 0, "inversion": 0}
+    assert meters(flat, flat) == dict.fromkeys(CLEAN, 0)
     assert artefacts.inversion(flat, other) == 0.5
 
 

@@ -176,5 +176,25 @@ def test_seam_ratio_by_hand():
     assert seam_ratio([slope], [[20]], [[]]) == pytest.approx(1)
     slope[20:] += 3
     assert seam_ratio([slope], [[20]], [[]]) == pytest.approx(4)
-    with pytest.raises(ValueError, match="away from the border"):
+    with pytest.raises(ValueError, match="far enough"):
         seam_ratio([slope], [[4]], [[]])
+
+
+def test_the_grid_of_a_network_is_no_seam():
+    grid = np.zeros((80, 80, 1))
+    grid[np.arange(80) // 4 % 2 == 1] = 1  # a step at every fourth row
+    assert seam_ratio([grid], [[40]], [[]]) == pytest.approx(4)
+    assert seam_ratio([grid], [[40]], [[]], stride=4) == pytest.approx(1)
+
+
+def test_tiles_alone_have_seams_and_tiles_of_one_picture_have_none():
+    """The planted fault: every tile is restyled with its own statistics."""
+    model = of_generator(generator("content"), "normal", 2.0)
+    picture = np.clip(np.linspace(0, 255, 256)[:, None, None] + blocks(256, 320) / 4.0, 0, 255).astype(np.uint8)
+    tiled = model(picture, memory=smallest_tiles(model), exact=True)
+    alone = np.concatenate([model(part, memory=100.0) for part in np.split(picture, 4)])
+    rows = [[64, 128, 192]]
+    assert seam_ratio([alone], rows, [[]], stride=4) > 1.3
+    assert seam_ratio([tiled], rows, [[]], stride=4) == pytest.approx(
+        seam_ratio([model(picture, memory=100.0)], rows, [[]], stride=4), abs=0.02
+    )

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import json
 import re
 import subprocess
 import sys
@@ -203,6 +204,34 @@ def test_the_camera(browser, address):
     assert max(shot.shape) == SIDE
     assert shot[..., 1].mean() > 2 * shot[..., 0].mean()  # Chromium's camera without a camera sees green
     assert browser.run("document.querySelector('video').srcObject") is None
+
+
+def test_the_live_camera(browser, address):
+    """Chromium's camera without a camera shows a moving picture, which is stylized frame by frame."""
+    opened(browser, address)
+    browser.run(f"document.querySelector('input[name=size][value=\"{SIDE}\"]').click()")
+    browser.run("document.getElementById('open-camera').click()")
+    browser.wait("document.querySelector('video').videoWidth > 0")
+    browser.run("document.getElementById('go-live').click()")
+    browser.wait(
+        "!document.getElementById('live').hidden && /frames.s/.test(document.getElementById('status').innerText)"
+    )
+    size = browser.run("[document.getElementById('live').width, document.getElementById('live').height]")
+    assert max(size) == SIDE
+    first = browser.run("document.getElementById('live').toDataURL()")
+    browser.wait(f"document.getElementById('live').toDataURL() !== {json.dumps(first)}")  # it goes on
+    browser.run("document.getElementById('record').click()")
+    time.sleep(1.5)
+    film = browser.downloads / "film-van_gogh.webm"
+    film.unlink(missing_ok=True)
+    browser.run("document.getElementById('close').click()")  # ends the recording too
+    end = time.monotonic() + 20
+    while not film.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert film.read_bytes()[:4] == b"\x1a\x45\xdf\xa3"  # EBML, of which WebM is a kind
+    assert film.stat().st_size > 1000
+    assert browser.run("document.getElementById('live').hidden && document.querySelector('video').srcObject === null")
+    assert browser.faults == []
 
 
 # --- network ----------------------------------------------------------------------------------------------------------

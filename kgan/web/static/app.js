@@ -1,6 +1,7 @@
 // The user interface of the page.
 
 import { Camera } from "./camera.js";
+import { Live } from "./live.js";
 import { keep, workOffline } from "./offline.js";
 import { fitted, mixed } from "./picture.js";
 import { Stylizer } from "./stylizer.js";
@@ -9,6 +10,7 @@ const USUAL_SIZE = 384; // default for the longer side; if the model does not ha
 
 const part = (id) => document.getElementById(id);
 const camera = new Camera(document.querySelector("video"));
+const live = new Live(part("live"), frame);
 
 let stylizer = null;
 let models = [];
@@ -69,15 +71,15 @@ function offerSizes() {
 
 // --- painting --------------------------------------------------------------------------------------------------------
 
-/** The photo at the size of the model's input, on white, as ImageData. */
-function content() {
-  const { width, height } = fitted(photo.bitmap.width, photo.bitmap.height, Number(chosen("size")));
+/** A picture at the size of the model's input, on white, as ImageData. */
+function content(source, sourceWidth, sourceHeight) {
+  const { width, height } = fitted(sourceWidth, sourceHeight, Number(chosen("size")));
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
-  context.drawImage(photo.bitmap, 0, 0, width, height);
+  context.drawImage(source, 0, 0, width, height);
   return context.getImageData(0, 0, width, height);
 }
 
@@ -90,7 +92,7 @@ async function paint() {
   try {
     while (stale) {
       stale = false;
-      const picture = content();
+      const picture = content(photo.bitmap, photo.bitmap.width, photo.bitmap.height);
       const side = Number(chosen("size"));
       say("Painting …");
       const made = await stylizer.stylize(picture, style(), side);
@@ -110,10 +112,15 @@ async function paint() {
   }
 }
 
+/** The stylized picture at the chosen strength, as ImageData. */
+function blended(before, stylized) {
+  const strength = Number(part("strength").value) / 100;
+  return new ImageData(mixed(before.data, stylized.data, strength), before.width, before.height);
+}
+
 function draw() {
   const { content: before, stylized } = shown;
-  const strength = Number(part("strength").value) / 100;
-  const after = new ImageData(mixed(before.data, stylized.data, strength), before.width, before.height);
+  const after = blended(before, stylized);
   for (const [id, picture] of [["before", before], ["after", after]]) {
     const canvas = part(id);
     Object.assign(canvas, { width: picture.width, height: picture.height });
@@ -123,13 +130,15 @@ function draw() {
 }
 
 function save() {
-  part("after").toBlob((blob) => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${photo.name}-${style().name}.png`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  }, "image/png");
+  part("after").toBlob((blob) => download(blob, `${photo.name}-${style().name}.png`), "image/png");
+}
+
+function download(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
 // --- input -----------------------------------------------------------------------------------------------------------
@@ -170,15 +179,66 @@ async function openCamera() {
 }
 
 function closeCamera() {
+  stopLive();
   camera.close();
   show(shown ? "compare" : "empty");
 }
 
 async function shoot() {
+  stopLive();
   const bitmap = await camera.shoot();
   closeCamera();
   part("open-camera").focus();
   await take(bitmap, "photo");
+}
+
+// --- live camera -----------------------------------------------------------------------------------------------------
+
+/** The camera's newest picture, stylized with the current options. */
+async function frame() {
+  const video = document.querySelector("video");
+  if (!video.videoWidth || !stylizer) return null;
+  const picture = content(video, video.videoWidth, video.videoHeight);
+  const made = await stylizer.stylize(picture, style(), Number(chosen("size")));
+  return blended(picture, made.picture);
+}
+
+async function goLive() {
+  if (live.running) {
+    stopLive();
+    return;
+  }
+  press("go-live", true);
+  part("record").hidden = !Live.recordable;
+  complain("");
+  try {
+    await live.start((frames) => say(`${frames.toFixed(frames < 9.5 ? 1 : 0)} frames/s`));
+  } catch (error) {
+    stopLive();
+    complain(`The camera could not be painted: ${error.message}`);
+  }
+}
+
+function stopLive() {
+  live.stop();
+  press("go-live", false);
+  press("record", false);
+  part("record").hidden = true;
+}
+
+function record() {
+  if (live.recording) {
+    live.endRecording();
+    press("record", false);
+  } else {
+    const name = `film-${style().name}.webm`;
+    live.record((blob) => download(blob, name));
+    press("record", true);
+  }
+}
+
+function press(id, yes) {
+  part(id).setAttribute("aria-pressed", yes);
 }
 
 // --- start -----------------------------------------------------------------------------------------------------------
@@ -190,6 +250,8 @@ function listen() {
   part("capture").onchange = takeFile;
   part("shoot").onclick = shoot;
   part("close").onclick = closeCamera;
+  part("go-live").onclick = goLive;
+  part("record").onclick = record;
   part("turn").onclick = () => camera.turn().catch(openCamera);
   part("save").onclick = save;
   part("split").oninput = (event) => part("compare").style.setProperty("--split", event.target.value);

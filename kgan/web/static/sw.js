@@ -9,6 +9,7 @@ const SHELL = [
   "icon-192.png",
   "icon-512.png",
   "icon.svg",
+  "live.js",
   "manifest.webmanifest",
   "models.json",
   "offline.js",

@@ -97,12 +97,20 @@ def _read(
 
 def _decoder(stores: dict[str, tuple[Store, int]], crops: Crops) -> Callable:
     keys = {name: _key(crops.seed, domain) for name, (_, domain) in stores.items()}
+    crop = _traced(crops)
 
     def decode(sample: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         seeds = {name: tf.stack([tf.constant(key, tf.int64), sample["sample"]]) for name, key in keys.items()}
-        return {name: augment(sample[name], seeds[name], crops) for name in stores}
+        return {name: crop(sample[name], seeds[name]) for name in stores}
 
     return decode
+
+
+@functools.lru_cache(maxsize=1)
+def _traced(crops: Crops) -> Callable:
+    """`augment` with these settings, traced once for both domains and for the next data set. A trace takes 0.3 s."""
+    crop = functools.partial(augment, crops=crops)
+    return tf.function(crop, [tf.TensorSpec((), tf.string), tf.TensorSpec((2,), tf.int64)], autograph=False)
 
 
 def augment(encoded: tf.Tensor, seed: tf.Tensor, crops: Crops) -> tf.Tensor:

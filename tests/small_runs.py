@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import functools
+import gc
 import io
 import json
 import multiprocessing
@@ -174,6 +175,7 @@ def newest(run: pathlib.Path) -> int:
 
 def _run(words: list[str], log: str, before) -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # as in conftest
+    gc.freeze()
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

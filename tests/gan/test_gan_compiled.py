@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_step_compiled_by_xla_is_the_same_step():
     disable_op_determinism()  # another test's training may have asked for it, and Keras then compiles nothing
-    config = settings(recipe="fastcut", **SGD, **EXACT)  # cut compiles below, and its replicas meet in test_gan
+    config = settings(recipe="fastcut", **SGD, **EXACT)  # cut compiles below
     plain, compiled = make(config), make(dataclasses.replace(config, jit=True))
     mirrored = make(dataclasses.replace(config, jit=True), 2)
     assert compiled.jit_compile

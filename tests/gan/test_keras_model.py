@@ -183,10 +183,9 @@ def test_train_on_batch_moves_the_networks_and_test_on_batch_sees_it():
     assert gan.test_on_batch(batch, return_dict=True) != first
 
 
-@pytest.mark.parametrize("steps", [2, 3])
-def test_steps_per_execution_make_the_same_updates(steps):
+def test_steps_per_execution_make_the_same_updates():
     one, many = one_way(), one_way(compiled=False)
-    many.compile(steps_per_execution=steps)
+    many.compile(steps_per_execution=3)
     for gan in (one, many):
         gan.fit(dataset(12), verbose=0)
     assert int(many.step) == 6

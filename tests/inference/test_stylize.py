@@ -1,5 +1,6 @@
 """Restyling of arrays and files: sizes, types, orientation, names, refusals and bad pictures."""
 
+import functools
 import io
 import os
 import re
@@ -46,6 +47,10 @@ def models(tmp_path_factory):
     }
 
 
+loaded = functools.cache(load)
+"""Reading a model takes as long as all else in most tests."""
+
+
 def photo(height=21, width=34, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
 
@@ -67,7 +72,7 @@ def read(path):
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (64, 64), (37, 51)])
 def test_any_size_comes_back_unchanged_by_the_identity(models, name, size):
     picture = photo(*size)
-    made = load(models[name])(picture)
+    made = loaded(models[name])(picture)
     assert made.dtype == np.uint8
     assert np.abs(made.astype(int) - picture).max() <= 1
 
@@ -75,13 +80,13 @@ def test_any_size_comes_back_unchanged_by_the_identity(models, name, size):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_floats_come_back_as_they_came(models, dtype):
     picture = (photo() / 255).astype(dtype)
-    made = load(models["identity"])(picture)
+    made = loaded(models["identity"])(picture)
     assert made.dtype == dtype
     assert np.abs(made - picture).max() < 2e-3
 
 
 def test_gray_and_rgba_become_the_models_channels(models):
-    model = load(models["identity"])
+    model = loaded(models["identity"])
     gray = photo(channels=1)
     assert (model(gray) == np.repeat(gray, 3, axis=-1)).all()
     assert (model(gray[..., 0]) == model(gray)).all()
@@ -92,11 +97,11 @@ def test_gray_and_rgba_become_the_models_channels(models):
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)])
 def test_other_shapes_are_refused(models, wrong):
     with pytest.raises(UserError, match="should have"):
-        load(models["identity"])(wrong)
+        loaded(models["identity"])(wrong)
 
 
 def test_a_batch_is_its_pictures(models):
-    model = load(models["noisy"])
+    model = loaded(models["noisy"])
     batch = np.stack([photo(seed=1), photo(seed=2)])
     made = model(batch, seed=5)
     assert made.shape == batch.shape
@@ -104,7 +109,7 @@ def test_a_batch_is_its_pictures(models):
 
 
 def test_seeds(models):
-    model, picture = load(models["noisy"]), photo()
+    model, picture = loaded(models["noisy"]), photo()
     assert (model(picture, seed=5) == model(picture, seed=5)).all()
     assert (model(picture, seed=5) != model(picture, seed=6)).any()
 
@@ -145,7 +150,7 @@ def test_variants_are_the_seeds(models, tmp_path):
     source = write(tmp_path / "x.png", photo())
     first, second = stylize([source], models["noisy"], tmp_path / "out", seed=7, variants=2)
     assert (first.name, second.name) == ("x-1.png", "x-2.png")
-    model = load(models["noisy"])
+    model = loaded(models["noisy"])
     assert (read(first) == model(photo(), seed=7)).all()
     assert (read(second) == model(photo(), seed=8)).all()
 
@@ -273,7 +278,7 @@ def test_models_of_noise_alone_are_refused(models, tmp_path):
 
 def for_half(model, pixels):
     """The memory in GB with which a picture of this number of pixels is restyled at half its sides."""
-    return pixels * (HELD + load(model).bytes_per_pixel / 4) / 1e9
+    return pixels * (HELD + loaded(model).bytes_per_pixel / 4) / 1e9
 
 
 def test_a_file_without_tiles_is_restyled_smaller_and_enlarged(models, tmp_path, capsys):
@@ -290,14 +295,14 @@ def test_little_memory_means_tiles(models, tmp_path, capsys):
     source = write(tmp_path / "x.png", photo(300, 400))
     little = for_half(models["identity"], 300 * 400)
     (made,) = stylize([source], models["identity"], tmp_path / "out", memory=little, strokes=2, exact=True)
-    whole = load(models["identity"])(photo(300, 400), strokes=2)
+    whole = loaded(models["identity"])(photo(300, 400), strokes=2)
     assert np.abs(read(made).astype(int) - whole).max() <= 1
     assert "of its size" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["noisy", "identity.tflite"])
 def test_broad_strokes_are_drawn_small_enlarged_and_drawn_over(models, name):
-    model, picture = load(models[name]), photo(40, 64) / np.float32(255)
+    model, picture = loaded(models[name]), photo(40, 64) / np.float32(255)
 
     def resized(image, height, width):
         return np.clip(tf.image.resize(image, (height, width), "lanczos3", antialias=True), 0, 1)
@@ -319,12 +324,12 @@ def test_shares_of_size_by_hand(strokes, shares):
 def test_strokes_of_files_count_from_the_size_they_are_restyled_at(models, tmp_path, capsys):
     source = write(tmp_path / "in.png", photo(300, 400))
     stylize([source], models["identity.tflite"], tmp_path / "broad", strokes=4)
-    expected = load(models["identity.tflite"])(photo(300, 400), strokes=4)
+    expected = loaded(models["identity.tflite"])(photo(300, 400), strokes=4)
     assert (read(tmp_path / "broad/in.png") == expected).all()
     half = for_half(models["identity.tflite"], 300 * 400)
     stylize([source], models["identity.tflite"], tmp_path / "small", strokes=2, memory=half)
     small = np.asarray(Image.fromarray(photo(300, 400)).resize((200, 150), Image.Resampling.LANCZOS))
-    small = Image.fromarray(load(models["identity.tflite"])(small))  # half the size already: no broader than that
+    small = Image.fromarray(loaded(models["identity.tflite"])(small))  # half the size already: no broader than that
     assert (read(tmp_path / "small/in.png") == small.resize((400, 300), Image.Resampling.LANCZOS)).all()
 
 

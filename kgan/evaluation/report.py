@@ -97,7 +97,7 @@ def _weights(report: Report) -> list[str]:
     if "weights" not in report:
         return []
     step, steps, ema = (report["weights"][name] for name in ("step", "steps", "ema"))
-    average = f"the moving average (EMA {ema:g}) of the generator's" if ema else "the generator's"
+    average = f"the moving average of the generator (EMA {ema:g})" if ema else "the generator"
     return [f"Weights: {average} at step {step} of {steps}, the last checkpoint; none was chosen by its scores."]
 
 

@@ -334,7 +334,7 @@ def test_a_run_is_scored_on_its_own_test_pictures(tmp_path, capsys):
     assert report["real"] == {"what": "style pictures of the training", "pictures": 3}
     assert json.loads((run / "evaluation.json").read_text(encoding="utf-8")) == report
     assert report["weights"] == {"step": 6, "steps": 6, "ema": 0.999}
-    said = "Weights: the moving average (EMA 0.999) of the generator's at step 6 of 6, the last checkpoint; none was"
+    said = "Weights: the moving average of the generator (EMA 0.999) at step 6 of 6, the last checkpoint; none was"
     assert said in capsys.readouterr().out
 
 

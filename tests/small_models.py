@@ -8,6 +8,7 @@ from kgan.networks.generators import ArticleGenerator, ResNetGenerator
 
 GENERATORS = {
     "content": (ResNetGenerator, {"residual": True}),
+    "antialias": (ResNetGenerator, {"residual": True, "antialias": True}),
     "content_noise": (ArticleGenerator, {"noise_channels": 2, "norm": "batch", "upsample": "transpose"}),
     "noise": (ArticleGenerator, {"noise_channels": 4, "takes_content": False, "norm": "batch", "downsample": "pool"}),
     "gray_pool": (ResNetGenerator, {"channels": 1, "downsample": "pool", "kernel": 5}),

@@ -9,6 +9,12 @@ import tensorflow as tf
 from kgan.networks.padding import reflect, reflect_by_slices
 from kgan.precision import precise
 
+REPEATED, INTERPOLATED = (1.0, 1.0), (0.25, 0.75, 0.75, 0.25)
+"""How one pixel is spread over a map of twice the resolution."""
+
+BLURRED, HALVED = (0.25, 0.5, 0.25), (0.125, 0.375, 0.375, 0.125)
+"""Weights of the pixels around one of the same, and of half the resolution."""
+
 FEW = 8
 """Matrix units process channels in groups of eight. With fewer channels, they are mostly idle."""
 
@@ -85,6 +91,8 @@ class UpsampledConv2D(keras.layers.Conv2D):
     Args:
         *args: as those of `keras.layers.Conv2D`.
         reflects: whether the map is reflected at its border. Otherwise it is continued by zeros.
+        blur: whether pixels are interpolated instead of repeated, so that a shifted map gives a shifted result. The
+            border is reflected then.
         **kwargs: as those of `keras.layers.Conv2D`.
 
     Reference: [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard).
@@ -93,27 +101,32 @@ class UpsampledConv2D(keras.layers.Conv2D):
     folded: np.ndarray | None = None
     """The blurred kernel, which `fold` computes once."""
 
-    def __init__(self, *args, reflects: bool = False, **kwargs):
+    def __init__(self, *args, reflects: bool = False, blur: bool = False, **kwargs):
         super().__init__(*args, **kwargs)
-        self.reflects = reflects
+        self.reflects, self.blur = reflects or blur, blur
+        self.taps = INTERPOLATED if blur else REPEATED
         self.pad = reflect
 
     def fold(self):
         """Use the transposed convolution for inference too. The kernel must not change afterwards."""
         self.pad = reflect_by_slices
         if self._is_odd():
-            self.folded = blurred_kernel(tf.convert_to_tensor(self.kernel)).numpy()
+            self.folded = blurred_kernel(tf.convert_to_tensor(self.kernel), self.taps).numpy()
 
     def call(self, inputs, training=False):
         inputs, double = tf.convert_to_tensor(inputs), functools.partial(self._doubled, training=training)
-        return doubled_inside(inputs, double, self.pad) if self.reflects else double(inputs)
+        reach = 2 if self.blur and self.kernel_size[0] > 3 else 1
+        return doubled_inside(inputs, double, self.pad, reach) if self.reflects else double(inputs)
 
     def _doubled(self, inputs, training):
         if not (training or self.folded is not None) or not self._is_odd():
-            return super().call(double_nearest(inputs))
+            doubled = double_nearest(inputs)
+            return super().call(_filtered(doubled, BLURRED, 1, "SAME") if self.blur else doubled)
         count, height, width, _ = (known or tf.shape(inputs)[axis] for axis, known in enumerate(inputs.shape))
         shape = [count, 2 * height, 2 * width, self.filters]
-        kernel = self.folded if self.folded is not None else blurred_kernel(tf.convert_to_tensor(self.kernel))
+        kernel = (
+            self.folded if self.folded is not None else blurred_kernel(tf.convert_to_tensor(self.kernel), self.taps)
+        )
         outputs = tf.nn.conv2d_transpose(inputs, tf.cast(kernel, inputs.dtype), shape, 2, "SAME")
         return outputs + tf.cast(self.bias, outputs.dtype) if self.use_bias else outputs
 
@@ -126,21 +139,23 @@ class UpsampledConv2D(keras.layers.Conv2D):
         return (count, *(side and 2 * side for side in sides), self.filters)
 
     def get_config(self):
-        return {**super().get_config(), "reflects": self.reflects}
+        return {**super().get_config(), "reflects": self.reflects, "blur": self.blur}
 
 
-def doubled_inside(x, double, pad):
+def doubled_inside(x, double, pad, reach: int = 1):
     """Double a map that is reflected at its border.
 
     Args:
         x: [N, H, W, C].
-        double: a function that doubles H and W. It reads at most one more pixel on each side.
+        double: a function that doubles H and W.
         pad: `reflect` or `reflect_by_slices`.
+        reach: how many more pixels `double` reads on each side.
 
     Returns:
         [N, 2H, 2W, C].
     """
-    return double(pad(x, 1, 1))[:, 2:-2, 2:-2]
+    inside = slice(2 * reach, -2 * reach)
+    return double(pad(x, reach, reach))[:, inside, inside]
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -157,18 +172,72 @@ class TransposedConv2D(keras.layers.Conv2DTranspose):
         return doubled_inside(tf.convert_to_tensor(inputs), super().call, self.pad)
 
 
-def blurred_kernel(kernel):
+def blurred_kernel(kernel, taps=(1.0, 1.0)):
     """The kernel of a transposed convolution with stride 2 that doubles a map and convolves it.
 
     Args:
         kernel: [h, w, in, out].
+        taps: how a pixel is spread over the doubled map: REPEATED or INTERPOLATED, t numbers.
 
     Returns:
-        [h + 1, w + 1, out, in].
+        [h + t - 1, w + t - 1, out, in].
     """
-    padded = tf.pad(kernel, [[1, 1], [1, 1], [0, 0], [0, 0]])
-    blurred = padded[:-1, :-1] + padded[1:, :-1] + padded[:-1, 1:] + padded[1:, 1:]
-    return tf.transpose(blurred[::-1, ::-1], [0, 1, 3, 2])
+    more = len(taps) - 1
+    for axis in (0, 1):
+        edges = [[more, more] if other == axis else [0, 0] for other in range(4)]
+        padded, size = tf.pad(kernel, edges), kernel.shape[axis] + more
+        kernel = tf.add_n([tap * tf.gather(padded, np.arange(at, at + size), axis=axis) for at, tap in enumerate(taps)])
+    return tf.transpose(kernel[::-1, ::-1], [0, 1, 3, 2])
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class Blur2D(keras.layers.Layer):
+    """Blurs maps, and takes every second pixel of the result if the stride is 2. The border is reflected.
+
+    Without a blur, a shift by one pixel changes which pixels are taken, and so more than the place of the result.
+
+    Args:
+        stride: 1 or 2. Blurred pixels are weighted 1, 2, 1, or 1, 3, 3, 1 before those of half the resolution.
+
+    Reference: [Zhang, Making Convolutional Networks Shift-Invariant Again](https://arxiv.org/abs/1904.11486).
+    """
+
+    def __init__(self, stride: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.stride = stride
+        self.pad = reflect
+
+    def fold(self):
+        """Reflect by slices, for files of fixed sizes."""
+        self.pad = reflect_by_slices
+
+    def call(self, inputs, training=False):
+        padded = self.pad(tf.convert_to_tensor(inputs), 1, 1)
+        taps = HALVED if self.stride == 2 else BLURRED
+        return _summed(padded, taps, self.stride) if training else _filtered(padded, taps, self.stride, "VALID")
+
+    def compute_output_shape(self, input_shape):
+        count, *sides, channels = input_shape
+        return (count, *(side and side // self.stride for side in sides), channels)
+
+    def get_config(self):
+        return {**super().get_config(), "stride": self.stride}
+
+
+def _filtered(x, taps, stride: int, padding: str):
+    """Maps filtered along both axes, as one depthwise convolution."""
+    kernel = np.tile(np.outer(taps, taps)[..., np.newaxis, np.newaxis], (1, 1, x.shape[-1], 1))
+    return tf.nn.depthwise_conv2d(x, tf.constant(kernel, x.dtype), [1, stride, stride, 1], padding)
+
+
+def _summed(x, taps, stride: int):
+    """The same as a sum of slices, which XLA fuses on GPUs, also in the gradient. Padding is "valid"."""
+    for axis in (1, 2):
+        size = x.shape[axis] if x.shape[axis] is not None else tf.shape(x)[axis]
+        end = size - len(taps) + 1
+        pixel = (slice(None),) * axis
+        x = tf.add_n([tap * x[(*pixel, slice(at, end + at, stride))] for at, tap in enumerate(taps)])
+    return x
 
 
 @tf.custom_gradient

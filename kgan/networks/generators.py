@@ -41,6 +41,8 @@ class Generator(keras.Model):
         upsample: "resize" (resize + convolution) or "transpose" (transposed convolution).
         residual: whether the output is content + correction.
         padding: "reflect" or "zeros", with which networks draw a frame around even grounds. The weights are the same.
+        antialias: whether maps are blurred where their resolution changes, so that a shifted picture gives a shifted
+            result. It replaces `downsample`. Transposed convolutions are not blurred.
 
     Raises:
         ValueError: if a generator without content has no noise or is residual.
@@ -62,6 +64,7 @@ class Generator(keras.Model):
         upsample: str = "resize",
         residual: bool = False,
         padding: str = "reflect",
+        antialias: bool = False,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # content stays float32 in mixed precision, for `residual`
@@ -70,7 +73,7 @@ class Generator(keras.Model):
         self.channels, self.noise_channels, self.takes_content = channels, noise_channels, takes_content
         self.filters, self.blocks, self.stride, self.kernel = filters, blocks, stride, kernel
         self.norm, self.downsample, self.upsample, self.residual = norm, downsample, upsample, residual
-        self.padding = padding
+        self.padding, self.antialias = padding, antialias
         self.level_filters = [min(filters * 2**level, 4 * filters) for level in range(layers.levels(stride) + 1)]
         self.head = self._make_head()
         self._make_layers()
@@ -95,7 +98,7 @@ class Generator(keras.Model):
 
         It includes the pictures, and was measured as the growth of a new process at 0.3 to 7 megapixels and rounded up.
         """
-        return floats_of_resnet(self.filters, pools=self.downsample == "pool")
+        return floats_of_resnet(self.filters, pools=self.antialias or self.downsample == "pool")
 
     @property
     def reach(self) -> int:
@@ -105,7 +108,8 @@ class Generator(keras.Model):
         """
         sizes = [2**level for level in range(len(self.level_filters))]  # in pixels, from the finest to the coarsest
         one = self.kernel // 2 + 1
-        return 3 + self.head_kernel // 2 + 2 * one * sum(sizes) + self._body_reach * self.stride
+        blurs = 3 * sum(sizes) if self.antialias else 0
+        return 3 + self.head_kernel // 2 + 2 * one * sum(sizes) + blurs + self._body_reach * self.stride
 
     @property
     def _body_reach(self) -> int:
@@ -181,7 +185,7 @@ class Generator(keras.Model):
 
     def get_config(self):
         names = ("channels", "noise_channels", "takes_content", "filters", "blocks", "stride", "kernel", "norm",
-                 "downsample", "upsample", "residual", "padding")  # fmt: skip
+                 "downsample", "upsample", "residual", "padding", "antialias")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def _make_layers(self) -> None:
@@ -201,7 +205,7 @@ class Generator(keras.Model):
     def _down_blocks(self):
         """A block per level, with a stride or with 2x2 average pooling."""
         shared = {"norm": self.norm, "reflect": self.reflects, "dtype": self.dtype_policy}
-        shared |= {"pool": True} if self.downsample == "pool" else {"stride": 2}
+        shared |= {"blur": True} if self.antialias else {"pool": True} if self.downsample == "pool" else {"stride": 2}
         return [
             ConvBlock(filters, self.kernel, name=f"down_{level}", **shared)
             for level, filters in enumerate(self.level_filters[1:], 1)
@@ -209,7 +213,8 @@ class Generator(keras.Model):
 
     def _up_blocks(self):
         reflect = self.padding == "reflect"
-        shared = {"norm": self.norm, "up": self.upsample, "reflect": reflect, "dtype": self.dtype_policy}
+        shared = {"norm": self.norm, "up": self.upsample, "reflect": reflect, "blur": self.antialias}
+        shared |= {"dtype": self.dtype_policy}
         reversed_filters = list(enumerate(self.level_filters[:-1], 1))[::-1]
         return [ConvBlock(filters, self.kernel, name=f"up_{level}", **shared) for level, filters in reversed_filters]
 
@@ -277,7 +282,7 @@ class ArticleGenerator(Generator):
 
     @property
     def floats_at_peak(self) -> dict[str, float]:
-        kept = 8.0 if self.downsample == "pool" else 5.6
+        kept = 8.0 if self.antialias or self.downsample == "pool" else 5.6
         return {"tensorflow": 7.0 * self.filters, "litert": 80.0 + kept * self.filters}
 
     def build(self, input_shape):

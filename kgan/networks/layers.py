@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kgan.keras_internals import takes_training
-from kgan.networks.convolutions import ThinConv2D, TransposedConv2D, UpsampledConv2D
+from kgan.networks.convolutions import Blur2D, ThinConv2D, TransposedConv2D, UpsampledConv2D
 from kgan.networks.norms import InstanceNormalization, SpectralNormalization, normalization
 from kgan.networks.padding import ReflectionPadding2D, same_margins
 
@@ -19,14 +19,15 @@ def weights_init(norm: str) -> keras.Initializer:
     return keras.initializers.HeNormal() if norm == "none" else keras.initializers.RandomNormal(stddev=0.02)
 
 
-def _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype):
+def _convolution(filters, kernel, stride, norm, reflect, up, blur, spectral, dtype):
     """The convolution of a block. It has a bias only if no norm would cancel it."""
     settings = {"use_bias": norm == "none" and not spectral, "kernel_initializer": weights_init(norm), "dtype": dtype}
     if up == "transpose":
         transposed = TransposedConv2D if reflect else keras.layers.Conv2DTranspose
         return transposed(filters, 4, 2, "same", name="convolution", **settings)
     if up == "resize":
-        return UpsampledConv2D(filters, kernel, padding="same", reflects=reflect, name="convolution", **settings)
+        options = {"padding": "same", "reflects": reflect, "blur": blur, "name": "convolution"}
+        return UpsampledConv2D(filters, kernel, **options, **settings)
     if reflect and stride == 1:
         layer = ThinConv2D(filters, kernel, padding="valid", name="convolution", **settings)
     else:
@@ -60,6 +61,8 @@ class ConvBlock(keras.layers.Layer):
         up: "" for the same size, "resize" to repeat pixels and convolve, or "transpose" for a transposed convolution
             of 4x4, whose kernel is a multiple of the stride, so that all output pixels have the same number of inputs.
         spectral: whether to use spectral norm.
+        blur: whether to blur where the resolution changes: after the activation, to half the resolution, if the stride
+            is 1 (as CUT's authors do); before a convolution with a stride; in `up` "resize".
     """
 
     def __init__(
@@ -73,18 +76,23 @@ class ConvBlock(keras.layers.Layer):
         pool: bool = False,
         up: str = "",
         spectral: bool = False,
+        blur: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters, self.kernel, self.stride = filters, kernel, stride
         self.norm, self.activation, self.spectral = norm, activation, spectral
-        self.reflect, self.pool, self.up = reflect, pool, up
+        self.reflect, self.pool, self.up, self.blur = reflect, pool, up, blur
         dtype = self.dtype_policy
         padding = [] if up or not reflect else [ReflectionPadding2D(*same_margins(kernel, stride), dtype=dtype)]
-        convolution = _convolution(filters, kernel, stride, norm, reflect, up, spectral, dtype)
+        if blur and stride > 1:
+            padding = [Blur2D(dtype=dtype), *padding]
+        convolution = _convolution(filters, kernel, stride, norm, reflect, up, blur, spectral, dtype)
         after = _norm_and_activation(norm, activation, spectral, dtype)
         if pool:
             after.append(keras.layers.AveragePooling2D(2, dtype=dtype))
+        if blur and stride == 1 and not up:
+            after.append(Blur2D(2, dtype=dtype))
         self.sequence = [*padding, convolution, *after]
 
     def build(self, input_shape):
@@ -97,7 +105,7 @@ class ConvBlock(keras.layers.Layer):
         return shape_after(self.sequence, input_shape)
 
     def get_config(self):
-        names = ("filters", "kernel", "stride", "norm", "activation", "reflect", "pool", "up", "spectral")
+        names = ("filters", "kernel", "stride", "norm", "activation", "reflect", "pool", "up", "spectral", "blur")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

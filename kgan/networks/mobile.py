@@ -8,6 +8,7 @@ from keras import ops
 
 from kgan.kinds import GENERATORS
 from kgan.networks import layers
+from kgan.networks.convolutions import Blur2D
 from kgan.networks.generators import Generator
 from kgan.networks.layers import ConvBlock
 from kgan.networks.norms import normalization
@@ -39,7 +40,16 @@ class MobileGenerator(Generator):
         dtype = self.dtype_policy
         self.stem = keras.layers.Identity(dtype=dtype, name="stem")
         self.down = [
-            ConvBlock(filters, 3, 2, self._norm_at(level), reflect=self.reflects, dtype=dtype, name=f"down_{level}")
+            ConvBlock(
+                filters,
+                3,
+                2,
+                self._norm_at(level),
+                reflect=self.reflects,
+                blur=self.antialias and level > 1,
+                dtype=dtype,
+                name=f"down_{level}",
+            )
             for level, filters in enumerate(self.level_filters[1:], 1)
         ]
         self.body = [
@@ -47,7 +57,7 @@ class MobileGenerator(Generator):
             for n in range(1, self.blocks + 1)
         ]
         self.up = [
-            UpSkipBlock(filters, self.kernel, self.reflects, dtype=dtype, name=f"up_{level}")
+            UpSkipBlock(filters, self.kernel, self.reflects, self.antialias, dtype=dtype, name=f"up_{level}")
             for level, filters in reversed(list(enumerate(self.level_filters[1:-1], 1)))
         ]
 
@@ -177,13 +187,15 @@ class UpSkipBlock(keras.layers.Layer):
         filters: output channels.
         kernel: side of the depthwise kernel.
         reflect: whether to pad by reflection instead of zeros.
+        blur: whether the doubled map is blurred.
     """
 
-    def __init__(self, filters: int, kernel: int = 3, reflect: bool = False, **kwargs):
+    def __init__(self, filters: int, kernel: int = 3, reflect: bool = False, blur: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.filters, self.kernel, self.reflect = filters, kernel, reflect
+        self.filters, self.kernel, self.reflect, self.blur = filters, kernel, reflect, blur
         dtype = self.dtype_policy
         self.double = SubPixelConv2D(filters, 1, dtype=dtype, name="double")
+        self.after = [Blur2D(dtype=dtype)] if blur else []
         self.mix = [
             *_depthwise(kernel, "depthwise", reflect, dtype, activation="relu"),
             _pointwise(filters, "pointwise", dtype, activation="relu"),
@@ -193,13 +205,15 @@ class UpSkipBlock(keras.layers.Layer):
         layers.build_in_order([self.double, *self.mix], input_shape)
 
     def call(self, coarse, skipped, training=False):
-        return layers.run(self.mix, ops.relu(self.double(coarse) + skipped), training)
+        doubled = layers.run([self.double, *self.after], coarse, training)
+        return layers.run(self.mix, ops.relu(doubled + skipped), training)
 
     def compute_output_shape(self, input_shape):
         return self.double.compute_output_shape(input_shape)
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "kernel": self.kernel, "reflect": self.reflect}
+        names = ("filters", "kernel", "reflect", "blur")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def _pointwise(filters: int, name: str, dtype, kernel_initializer="he_normal", **options) -> keras.layers.Conv2D:

@@ -108,6 +108,8 @@ class TrainConfig:
     """How the generator upsamples: resize + convolution (no checkerboard) or transposed convolution (the article's)."""
     padding: Literal["reflect", "zeros"] = "reflect"
     """Padding in the generator. With zeros, which earlier runs have, it draws a frame around even grounds."""
+    antialias: bool = False
+    """Blur the generator's maps where their resolution changes, for steadier films. It replaces --downsample."""
     augment: LaterText = LATER
     """Augment the discriminator's pictures by colour, translation or cutout, or by several separated by commas; "" for
     none. Augmentation helps when there are few pictures."""

@@ -47,6 +47,8 @@ VARIANTS = [
     {"norm": "batch", "upsample": "transpose", "kernel": 5},
     {"norm": "none", "channels": 1, "residual": True},
     {"noise_channels": 3, "channels": 4, "residual": True},
+    {"antialias": True},
+    {"antialias": True, "kernel": 5, "padding": "zeros"},
     {"noise_channels": 5, "takes_content": False},
 ]
 
@@ -301,6 +303,23 @@ def test_generator_converts_to_tflite_with_free_height_and_width(name, tmp_path)
         interpreter.invoke()
         outputs = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
         np.testing.assert_allclose(outputs, model(inputs), atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "shift", "factor"), [("resnet", 1, 5), ("resnet", 2, 5), ("mobile", 2, 2)])
+def test_a_shift_changes_less_than_the_place_with_antialias(name, shift, factor):
+    random = np.random.default_rng(0)
+    picture = random.normal(0, 0.3, (1, 64, 64, 3)).cumsum(axis=1).cumsum(axis=2) / 8  # smooth, as photos are
+    errors = []
+    for antialias in (False, True):
+        model = generator(name, filters=8, antialias=antialias)
+        draw = np.random.default_rng(1)
+        for weight in (each for each in model.weights if len(each.shape) > 1):
+            inputs = weight.shape[:2] if "depthwise" in weight.path else weight.shape[:-1]
+            weight.assign(draw.normal(0, np.prod(inputs) ** -0.5, weight.shape))
+        shifted = model(picture[:, shift : 56 + shift, shift : 56 + shift]).numpy()[:, 16:40, 16:40]
+        same = model(picture[:, :56, :56]).numpy()[:, 16 + shift : 40 + shift, 16 + shift : 40 + shift]
+        errors.append(np.mean((shifted - same) ** 2) / np.var(same))
+    assert errors[1] < errors[0] / factor
 
 
 def frame(model, colour, stride):

@@ -41,6 +41,43 @@ def test_thin_forms_are_the_convolution_and_have_its_gradients(form, channels, f
         np.testing.assert_allclose(value, other, rtol=0, atol=EXACT)
 
 
+def test_a_blur_by_hand():
+    row = tf.repeat(tf.reshape(tf.constant([8.0, 0.0, 16.0, 8.0], tf.float64), [1, 1, 4, 1]), 4, axis=1)
+    same = convolutions.Blur2D(dtype="float64")(row)
+    np.testing.assert_array_equal(same[0, 1, :, 0], [4, 6, 10, 12])  # 0 8 0 16 8 16 in quarters of 1, 2, 1
+    half = convolutions.Blur2D(2, dtype="float64")(row)
+    np.testing.assert_array_equal(half[0, :, :, 0], [[5, 11]] * 2)  # in eighths of 1, 3, 3, 1
+    assert convolutions.Blur2D(2).compute_output_shape((1, 4, None, 1)) == (1, 2, None, 1)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_blur_is_the_same_in_training(stride):
+    layer = convolutions.Blur2D(stride, dtype="float64")
+    x = tf.random.stateless_normal([2, 6, 8, 3], [1, 2], dtype=tf.float64)
+    upstream = tf.random.stateless_normal([2, 6 // stride, 8 // stride, 3], [3, 4], dtype=tf.float64)
+    slow = with_gradients(lambda x: layer(x, training=False), x, upstream=upstream)
+    fast = with_gradients(lambda x: layer(x, training=True), x, upstream=upstream)
+    for value, other in zip(slow, fast, strict=True):
+        np.testing.assert_allclose(value, other, rtol=0, atol=EXACT)
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_interpolating_before_a_convolution_is_the_same_in_training_and_in_files(kernel):
+    layer = convolutions.UpsampledConv2D(4, kernel, padding="same", blur=True, dtype="float64")
+    x = tf.random.stateless_normal([2, 5, 6, 3], [1, 2], dtype=tf.float64)
+    layer.build(x.shape)
+    expected = layer(x).numpy()
+    np.testing.assert_allclose(layer(x, training=True), expected, rtol=0, atol=EXACT)
+    layer.fold()
+    np.testing.assert_allclose(layer(x), expected, rtol=0, atol=EXACT)
+    mirrored = tf.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]], mode="REFLECT")
+    bilinear = tf.cast(tf.image.resize(mirrored, (18, 20)), tf.float64)
+    stock = keras.layers.Conv2D(4, kernel, padding="same", dtype="float64")
+    stock.build(x.shape)
+    stock.set_weights(layer.get_weights())
+    np.testing.assert_allclose(stock(bilinear)[:, 4:-4, 4:-4], expected, rtol=0, atol=1e-5)  # resized in float32
+
+
 @pytest.mark.parametrize("kernel", [2, 3, 4, 5])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("reflects", [False, True])

@@ -214,7 +214,9 @@ class Blur2D(keras.layers.Layer):
     def call(self, inputs, training=False):
         padded = self.pad(tf.convert_to_tensor(inputs), 1, 1)
         taps = HALVED if self.stride == 2 else BLURRED
-        return _summed(padded, taps, self.stride) if training else _filtered(padded, taps, self.stride, "VALID")
+        if training and tf.config.get_visible_devices("GPU"):
+            return summed(padded, taps, self.stride)
+        return _filtered(padded, taps, self.stride, "VALID")
 
     def compute_output_shape(self, input_shape):
         count, *sides, channels = input_shape
@@ -230,8 +232,17 @@ def _filtered(x, taps, stride: int, padding: str):
     return tf.nn.depthwise_conv2d(x, tf.constant(kernel, x.dtype), [1, stride, stride, 1], padding)
 
 
-def _summed(x, taps, stride: int):
-    """The same as a sum of slices, which XLA fuses on GPUs, also in the gradient. Padding is "valid"."""
+def summed(x, taps, stride: int):
+    """Maps filtered along both axes without padding, as sums of slices, which XLA fuses on GPUs, also in the gradient.
+
+    Args:
+        x: [N, H, W, C].
+        taps: weights of t neighbours.
+        stride: distance of the results.
+
+    Returns:
+        [N, (H - t) // stride + 1, (W - t) // stride + 1, C].
+    """
     for axis in (1, 2):
         size = x.shape[axis] if x.shape[axis] is not None else tf.shape(x)[axis]
         end = size - len(taps) + 1

@@ -109,7 +109,7 @@ class TrainConfig:
     padding: Literal["reflect", "zeros"] = "reflect"
     """Padding in the generator. With zeros, which earlier runs have, it draws a frame around even grounds."""
     antialias: bool = False
-    """Blur the generator's maps where their resolution changes, for steadier films. It replaces --downsample."""
+    """Blur the generator's maps where their resolution changes, for steadier films. Replaces --downsample."""
     augment: LaterText = LATER
     """Augment the discriminator's pictures by colour, translation or cutout, or by several separated by commas; "" for
     none. Augmentation helps when there are few pictures."""

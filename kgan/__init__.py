@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 _LOCATIONS = {
     # one call each, as on the command line
     "train": "kgan.training.call:train",
-    "stylize": "kgan.inference.stylize:stylize",
+    "stylize": "kgan.film.call:stylize",
     "generate": "kgan.inference.generate:generate",
     "evaluate": "kgan.evaluation.evaluate:evaluate",
     "export": "kgan.export",
@@ -33,6 +33,7 @@ _LOCATIONS = {
     "losses": "kgan.losses",
     "metrics": "kgan.metrics",
     "Client": "kgan.serving.client:Client",
+    "Film": "kgan.film.film:Film",
     # recipes
     "RECIPES": "kgan.recipes:RECIPES",
     "Recipe": "kgan.recipes:Recipe",
@@ -46,6 +47,7 @@ _LOCATIONS = {
 __all__ = [
     "RECIPES",
     "Client",
+    "Film",
     "LossInputs",
     "LossTerm",
     "OneWay",
@@ -72,12 +74,13 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from kgan.errors import RunError, UserError
     from kgan.evaluation.evaluate import evaluate
     from kgan.export.command import export_run as export
+    from kgan.film.call import stylize
+    from kgan.film.film import Film
     from kgan.gan.loss_inputs import LossInputs
     from kgan.gan.one_way import OneWay
     from kgan.gan.two_way import TwoWay
     from kgan.inference.generate import generate
     from kgan.inference.loading import load
-    from kgan.inference.stylize import stylize
     from kgan.recipes import RECIPES, LossTerm, Recipe
     from kgan.serving.client import Client
     from kgan.training.call import train

@@ -10,6 +10,7 @@ too, until the program sets up that logger, or logs to the terminal (`uses_loggi
 import contextlib
 import functools
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -125,8 +126,15 @@ class Pace:
         self._rate = (self._last - self._began) / self.done if self.done else self._rate
 
     @property
+    def speed(self) -> float:
+        """The amount of work that is done in a second."""
+        return self.done / max(self._last - self._began, 1e-9)
+
+    @property
     def left(self) -> str:
         """The remaining time as text. Empty if it is unknown or less than a second."""
+        if math.isinf(self.work):
+            return ""
         seconds = (self.work - self.done) * (self._rate or 0.0) - (time.monotonic() - self._last)
         return f"{duration(seconds)} left" if seconds >= 1 else ""
 
@@ -138,10 +146,11 @@ class Progress:
         total: number of items.
         what: description of the work.
         pace: estimate of the remaining time.
+        unit: unit of the speed, such as "frames/s", or an empty string if the speed is not shown.
     """
 
-    def __init__(self, total: int, what: str, pace: Pace):
-        self._total, self._what, self._done, self._pace = total, what, 0, pace
+    def __init__(self, total: int, what: str, pace: Pace, unit: str = ""):
+        self._total, self._what, self._done, self._pace, self._unit = total, what, 0, pace, unit
         self._last = time.monotonic()
 
     def advance(self, amount: float = 1, items: int = 1) -> None:
@@ -155,11 +164,16 @@ class Progress:
 
     @property
     def count(self) -> str:
-        """The number of items that are done, such as 3/40."""
-        return f"{self._done}/{self._total}"
+        """The number of items that are done, such as 3/40. Without a total, it is a number alone."""
+        return f"{self._done}/{self._total}" if self._total else f"{self._done}"
+
+    @property
+    def speed(self) -> str:
+        """The speed, such as 2.5 frames/s. Empty without a unit."""
+        return f"{self._pace.speed:.1f} {self._unit}" if self._unit and self._done else ""
 
     def _show(self) -> None:
-        say(", ".join(filter(None, [f"{self._what} {self.count}", self._pace.left])))
+        say(", ".join(filter(None, [f"{self._what} {self.count}", self.speed, self._pace.left])))
 
     def notice(self, line: str) -> None:
         """Print a line of its own, as `say`."""
@@ -169,37 +183,42 @@ class Progress:
 class Bar(Progress):
     """Shows the progress as a bar with the remaining time."""
 
-    def __init__(self, shown, total: int, what: str, pace: Pace):
-        super().__init__(total, what, pace)
-        self._bar, self._task = shown, shown.add_task(what, total=pace.work, count=self.count, pace=pace)
+    def __init__(self, shown, total: int, what: str, pace: Pace, unit: str = ""):
+        super().__init__(total, what, pace, unit)
+        work = pace.work if total else None
+        self._bar, self._task = shown, shown.add_task(what, total=work, count=self.count, speed="", pace=pace)
 
     def advance(self, amount: float = 1, items: int = 1) -> None:
         """Count this amount of the work, and the items that are done with it: 0 within an item."""
         self._done += items
         self._pace.advance(amount)
-        self._bar.update(self._task, advance=amount, count=self.count)
+        self._bar.update(self._task, advance=amount, count=self.count, speed=self.speed)
 
 
 @contextlib.contextmanager
-def progress(total: int, what: str, work: float | None = None, seconds: float | None = None) -> Iterator[Progress]:
+def progress(
+    total: int, what: str, work: float | None = None, seconds: float | None = None, unit: str = ""
+) -> Iterator[Progress]:
     """A context that shows the progress and the remaining time.
 
     Args:
-        total: number of items.
+        total: number of items, or 0 if it is not known.
         what: description of the work.
         work: total amount of work, for items of different sizes. Give the amount of each item to `advance`.
         seconds: expected time for all items, if it is known.
+        unit: unit of the speed, if it is shown.
     """
     from rich.progress import BarColumn, TextColumn
 
-    pace = Pace(work or total, seconds)
+    pace = Pace(work or total or math.inf, seconds)
     left = TextColumn("{task.fields[pace].left}")
-    shown = bar(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"), left)
+    speed = [TextColumn("{task.fields[speed]}")] if unit else []
+    shown = bar(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"), *speed, left)
     if shown is None:
-        yield Progress(total, what, pace)
+        yield Progress(total, what, pace, unit)
         return
     with shown:
-        yield Bar(shown, total, what, pace)
+        yield Bar(shown, total, what, pace, unit)
 
 
 def duration(seconds: float) -> str:

@@ -245,6 +245,22 @@ def _opened(source: Source) -> Iterator[tuple[Image.Image, tuple[str, ...]]]:
         yield image, notices
 
 
+@contextlib.contextmanager
+def opened_animation(source: Source) -> Iterator[Image.Image]:
+    """A context with an opened file, to decode one frame after the other.
+
+    Args:
+        source: path or binary file.
+
+    Raises:
+        PictureError: if it cannot be opened. Errors of its frames are Pillow's.
+    """
+    with contextlib.ExitStack() as stack:
+        with _explained(source):
+            image, _ = stack.enter_context(_opened(source))
+        yield image
+
+
 _PILLOW = threading.Lock()
 
 

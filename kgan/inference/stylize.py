@@ -211,9 +211,9 @@ def stylize(
         UserError: before any work if files would be overwritten or an option is wrong, and at the end if some pictures
             cannot be read. Each of these has a line on stderr, and the others are done.
     """
-    _check_numbers(seed, variants, memory)
+    check_numbers(seed, variants, memory)
     shares_of_size(strokes)
-    finish, writing = _finish(mask, feather, strength, keep_colour), Writing(format, quality, strip_metadata)
+    finish, writing = finish_of(mask, feather, strength, keep_colour), Writing(format, quality, strip_metadata)
     jobs = plan(several(pictures), pathlib.Path(output), variants, finish.masks, writing)
     writing.check_targets(target for job in jobs for target in job.targets)
     jobs = targets.unfinished(jobs, overwrite, skip_existing)
@@ -266,7 +266,7 @@ def _announcement(jobs: list[Job], seconds: float) -> str:
     return f"{counted(len(jobs), 'picture')}, {size}: about {duration(seconds)}"
 
 
-def _check_numbers(seed: int, variants: int, memory: float | None) -> None:
+def check_numbers(seed: int, variants: int, memory: float | None) -> None:
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed should be at least 0 and below 2147483648. Received: {seed}")
     if variants < 1:
@@ -275,16 +275,21 @@ def _check_numbers(seed: int, variants: int, memory: float | None) -> None:
         raise UserError(f"--memory should be above 0. Received: {memory}")
 
 
-def _finish(mask: str | os.PathLike | None, feather: float | None, strength: float, keep_colour: bool) -> Finish:
+def finish_of(mask: str | os.PathLike | None, feather: float | None, strength: float, keep_colour: bool) -> Finish:
     """Check the options of blending. A mask that is used for all pictures is read."""
+    check_blending(mask, feather, strength)
+    masks = None if mask is None else Masks(pathlib.Path(mask))
+    return Finish(masks, FEATHER if feather is None else feather, strength, keep_colour)
+
+
+def check_blending(mask: str | os.PathLike | None, feather: float | None, strength: float) -> None:
+    """Check the options of blending. Raises UserError if one is not valid."""
     if not 0 <= strength <= 1:
         raise UserError(f"--strength should be from 0 to 1. Received: {strength:g}")
     if feather is not None and mask is None:
         raise UserError(f"--feather {feather:g}: softens the edge of a mask; give --mask too, or leave it out")
     if feather is not None and not 0 <= feather <= 100:
         raise UserError(f"--feather should be from 0 to 100, in percent of the shorter side. Received: {feather:g}")
-    masks = None if mask is None else Masks(pathlib.Path(mask))
-    return Finish(masks, FEATHER if feather is None else feather, strength, keep_colour)
 
 
 def plan(
@@ -433,10 +438,10 @@ def _finished(
     made = colour.pixels_from_srgb(made, own.profile)
     if finish.is_plain and picture.image.mode != "RGBA":
         return made, own.profile
-    return _blended(own.pixels, made, weight, finish), own.profile
+    return blended(own.pixels, made, weight, finish), own.profile
 
 
-def _blended(content: np.ndarray, made: np.ndarray, weight: float | np.ndarray, finish: Finish) -> np.ndarray:
+def blended(content: np.ndarray, made: np.ndarray, weight: float | np.ndarray, finish: Finish) -> np.ndarray:
     """Blend two pictures, uint8 [H, W, C]."""
     result = np.empty((*made.shape[:2], max(content.shape[-1], made.shape[-1])), np.uint8)
     for rows in blending.strips(*made.shape[:2]):  # the floats of a whole large picture take gigabytes

@@ -1,0 +1,128 @@
+"""Copies sound, subtitles, chapters and metadata of a film to another one, packet by packet."""
+
+import dataclasses
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from kgan.film.library import pyav
+
+CONTAINERS_OWN = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER", "DURATION", "rotate"}
+)
+"""Metadata that describe the file and not the film."""
+
+COPIED = ("audio", "subtitle", "attachment")
+"""Kinds of streams that are copied."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Copied:
+    """Streams of a film that are copied.
+
+    Attributes:
+        streams: stream of the copy by the index of the stream of the film.
+        left_out: names of the streams that the container of the copy cannot hold.
+    """
+
+    streams: dict[int, Any]
+    left_out: list[str]
+
+
+def add_copies(source: Any, output: Any) -> Copied:
+    """Add a stream for each one that is copied.
+
+    Args:
+        source: PyAV container of the film.
+        output: PyAV container of the copy, whose header is not written yet.
+
+    Returns:
+        The streams.
+    """
+    streams, left_out = {}, []
+    for stream in source.streams:
+        if stream.type not in COPIED:
+            continue
+        try:
+            copy = output.add_stream_from_template(stream, opaque=True)
+        except (ValueError, pyav().FFmpegError):
+            left_out.append(f"{_described(stream)} ({_codec(stream)})")
+            continue
+        copy.disposition = int(stream.disposition)
+        copy.metadata.update(_told(stream.metadata))
+        streams[stream.index] = copy
+    return Copied(streams, left_out)
+
+
+def _described(stream: Any) -> str:
+    language = stream.metadata.get("language", "und")
+    kind = {"audio": "sound", "subtitle": "subtitles"}.get(stream.type, stream.type)
+    return kind if language == "und" else f"{kind} in {language}"
+
+
+def _codec(stream: Any) -> str:
+    return stream.codec_context.name if stream.codec_context is not None else "unknown codec"
+
+
+def copied_packets(
+    source: Any, copied: Copied, origin: Fraction, end: Fraction | None
+) -> Iterator[tuple[Fraction, Any]]:
+    """The packets of the copied streams, in the order of the file.
+
+    Args:
+        source: PyAV container of the film.
+        copied: its copied streams.
+        origin: the time in seconds that becomes 0.
+        end: packets from this time on are left out. None for no end.
+
+    Returns:
+        An iterator over (time in seconds, packet for the output).
+    """
+    av = pyav()
+    chosen = [stream for stream in source.streams if stream.index in copied.streams and stream.type != "attachment"]
+    packets = iter(source.demux(*chosen)) if chosen else iter(())
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:  # the file is cut off, of which reading the frames has warned
+            return
+        if packet is None:
+            return
+        if packet.pts is None and packet.dts is None:
+            continue
+        place = packet.pts if packet.pts is not None else packet.dts
+        time = place * Fraction(packet.time_base)
+        if (origin and time < origin) or (end is not None and time >= end):
+            continue
+        shift = round(origin / Fraction(packet.time_base))
+        packet.pts = None if packet.pts is None else packet.pts - shift
+        packet.dts = (place if packet.dts is None else packet.dts) - shift
+        order = packet.dts * Fraction(packet.time_base)
+        packet.stream = copied.streams[packet.stream.index]
+        yield order, packet
+
+
+def copy_texts(source: Any, output: Any, origin: Fraction, end: Fraction | None, strip_metadata: bool) -> None:
+    """Copy chapters and metadata. Chapters outside of the part of the film are left out.
+
+    Args:
+        source: PyAV container of the film.
+        output: PyAV container of the copy, whose header is not written yet.
+        origin: the time in seconds that becomes 0.
+        end: the time in seconds where the part ends, or None.
+        strip_metadata: leave metadata out.
+    """
+    if not strip_metadata:
+        output.metadata.update(_told(source.metadata))
+    chapters = [_chapter(each, origin, end) for each in source.chapters()]
+    output.set_chapters([each for each in chapters if each["end"] > each["start"]])
+
+
+def _told(metadata: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if key not in CONTAINERS_OWN}
+
+
+def _chapter(chapter: dict[str, Any], origin: Fraction, end: Fraction | None) -> dict[str, Any]:
+    base = Fraction(chapter["time_base"])
+    first, last = round(origin / base), chapter["end"] if end is None else min(chapter["end"], round(end / base))
+    return {**chapter, "start": max(chapter["start"] - first, 0), "end": last - first}

@@ -1,0 +1,139 @@
+"""The hidden working folder of a film: its finished segments, and what is needed to go on after them.
+
+A segment is a film of its own with a fixed number of frames. It counts once its notes are written, which happens in
+one step after its file is closed. So a process that is killed loses its running segment at most, and a film that is
+resumed consists of the same segments as one that was never interrupted.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kgan import files
+from kgan.errors import UserError
+
+FRAMES = 120
+"""Frames of a segment."""
+
+State = dict[str, np.ndarray]
+"""What a painter remembers of earlier frames."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """A finished segment.
+
+    Attributes:
+        path: its file.
+        times: the time of each frame in units of the film's time base, int64.
+        last: the duration of the last frame in the same unit.
+        state: what the painter remembered after it.
+    """
+
+    path: pathlib.Path
+    times: np.ndarray
+    last: int
+    state: State
+
+    @property
+    def end(self) -> int:
+        """When its last frame ends, in units of the film's time base."""
+        return int(self.times[-1]) + self.last
+
+
+def folder_of(target: pathlib.Path) -> pathlib.Path:
+    """The working folder of an output. It lies beside it, so that the finished film is on the same disk."""
+    return target.with_name(f".{target.name[:200]}.film")
+
+
+class Work:
+    """The working folder of one film.
+
+    Args:
+        target: the output.
+        settings: all that the frames depend on. A film is resumed with the same settings only.
+    """
+
+    def __init__(self, target: pathlib.Path, settings: dict[str, Any]):
+        self.folder, self._target = folder_of(target), target
+        self.settings = settings
+        self.segments: list[Segment] = []
+
+    @property
+    def exists(self) -> bool:
+        """Whether an interrupted run left something to go on with."""
+        return self._notes.is_file()
+
+    @property
+    def _notes(self) -> pathlib.Path:
+        return self.folder / "settings.json"
+
+    def kept(self) -> dict[str, Any]:
+        """The settings of the interrupted run."""
+        try:
+            return json.loads(self._notes.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise UserError(f"{self._notes}: cannot be read; give --overwrite to start anew") from None
+
+    @contextlib.contextmanager
+    def opened(self, resume: bool) -> Iterator[None]:
+        """A context in which no other process works in the folder. It is made, or with `resume` its segments are read.
+
+        Raises:
+            UserError: if another process works there.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--output {self._target}: cannot be written ({error.strerror})") from None
+        with files.locked(self.folder, self._refuse):
+            if resume:
+                self.segments = self._finished()
+            else:
+                self.empty()
+                files.write_text(self._notes, json.dumps(self.settings, indent=1, sort_keys=True) + "\n")
+            yield
+
+    def _refuse(self) -> None:
+        raise UserError(f"{self._target}: another process is making this film; wait for it, or name another --output")
+
+    def empty(self) -> None:
+        """Remove the contents of the folder."""
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def remove(self) -> None:
+        """Remove the folder, once the film is complete."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _finished(self) -> list[Segment]:
+        """The segments from the first to the last one whose notes can be read."""
+        found: list[Segment] = []
+        while True:
+            path = self.path(len(found))
+            try:
+                with np.load(path.with_suffix(".npz")) as notes:
+                    kept = dict(notes)
+            except (OSError, ValueError, EOFError):
+                return found
+            found.append(Segment(path, kept.pop("times"), int(kept.pop("last")), kept))
+
+    def path(self, number: int) -> pathlib.Path:
+        """The file of a segment."""
+        return self.folder / f"{number:06d}.nut"
+
+    def finish(self, times: list[int], last: int, state: State) -> None:
+        """Write the notes of the segment whose file was closed just now. It counts from then on."""
+        path = self.path(len(self.segments))
+        with files.whole(path.with_suffix(".npz")) as partial, open(partial, "wb") as file:
+            np.savez(file, times=np.asarray(times, np.int64), last=np.int64(last), **state)
+            file.flush()
+            os.fsync(file.fileno())
+        self.segments.append(Segment(path, np.asarray(times, np.int64), last, state))

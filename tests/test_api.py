@@ -20,7 +20,8 @@ from kgan.runs.settings import TrainConfig
 SIGNATURES = {
     "stylize": ("pictures", "model", "output", "seed", "variants", "overwrite", "strokes", "memory", "mask", "feather",
                 "strength", "keep_colour", "format", "quality", "strip_metadata", "skip_existing", "max_megapixels",
-                "exact"),
+                 "exact", "film", "start", "duration", "fps", "codec", "crf", "resume"),
+    "Film": ("path", "start", "duration", "fps"),
     "generate": ("model", "output", "count", "seed", "size", "truncation", "between", "overwrite", "format", "quality",
                  "skip_existing"),
     "evaluate": ("model", "content", "truth", "style", "size", "crops", "baseline", "output", "seed", "fail_under",
@@ -103,6 +104,7 @@ WRONG = {
         {"pictures": "nowhere.png"}, {"pictures": []}, {"model": "vangohg"}, {"model": "nowhere.tflite"}, {"seed": -1},
         {"variants": 0}, {"variants": 2}, {"memory": 0}, {"strength": 2}, {"feather": 1}, {"mask": "nowhere.png"},
         {"format": "tiff"}, {"quality": 0}, {"quality": 5}, {"strokes": 0}, {"max_megapixels": 0},
+        {"film": True, "fps": 0}, {"crf": 5}, {"resume": True},
         {"overwrite": True, "skip_existing": True}, {"output": "x.heic"}, {"format": "png", "output": "r.jpg"},
     ],
     "generate": [
@@ -121,6 +123,7 @@ WRONG = {
         {"format": "onnx", "output": "o"}, {"format": "litert", "name": "x", "output": "o"},
     ],
     "check": [{"paths": "nowhere"}, {"paths": []}, {"max_megapixels": -1}],
+    "Film": [{"path": "nowhere.mp4"}, {"path": "empty"}, {"start": -1}, {"duration": 0}, {"fps": -2}],
     "load": [{"model": "nowhere"}, {"model": ""}, {"model": "."}],
     "Client": [
         {"server": "localhost:8501"}, {"server": "grpc://x/y"}, {"timeout": 0}, {"name": ""}, {"version": -1},
@@ -143,6 +146,7 @@ USUAL = {
     "evaluate": {"model": "vangogh", "content": "photos"},
     "export": {"run": "vangogh"},
     "check": {"paths": "photos"},
+    "Film": {"path": "photos"},
     "load": {},
     "Client": {"server": "http://localhost:8501", "name": "sky"},
     "data.from_folders": {"cache": "cache"},

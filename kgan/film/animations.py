@@ -83,9 +83,10 @@ def _as_layout(pixels: np.ndarray, layout: str) -> Any:
 def _as_palette(pixels: np.ndarray) -> Any:
     """A frame with 255 colours of its own, and a transparent one."""
     small = Image.fromarray(np.ascontiguousarray(pixels[..., :3])).quantize(TRANSPARENT)
-    palette = np.zeros((256, 4), np.uint8)
+    palette = np.zeros((256, 4), np.uint8)  # alpha, R, G, B
+    palette[:TRANSPARENT, 0] = 255
     colours = np.frombuffer(small.palette.tobytes(), np.uint8).reshape(-1, 3)
-    palette[: len(colours), 0], palette[: len(colours), 1:] = 255, colours
+    palette[: len(colours), 1:] = colours
     indices = np.array(small)
     if pixels.shape[-1] == 4:
         indices[pixels[..., 3] < 128] = TRANSPARENT

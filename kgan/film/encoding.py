@@ -150,12 +150,17 @@ def add_encoder(output: Any, coding: Coding, facts: Facts) -> Any:
     context = stream.codec_context
     context.pix_fmt, context.thread_count = coding.pixel_format, coding.threads
     context.max_b_frames = 0  # frames are then stored in their order, so that segments can be joined
+    describe(context, facts)
+    return stream
+
+
+def describe(context: Any, facts: Facts) -> None:
+    """Set the aspect and the colours of a film in a codec context, before its file is begun."""
     context.sample_aspect_ratio = facts.aspect
-    colours = written_colours(facts.colours)
-    if coding.pixel_format.startswith("yuv"):
+    if context.pix_fmt.startswith("yuv"):
+        colours = written_colours(facts.colours)
         context.colorspace, context.color_range = colours.matrix, colours.range
         context.color_primaries, context.color_trc = colours.primaries, colours.transfer
-    return stream
 
 
 class SegmentWriter:

@@ -13,7 +13,7 @@ import numpy as np
 
 from kgan import console, files
 from kgan.film.animations import write_animation
-from kgan.film.encoding import Coding, add_encoder
+from kgan.film.encoding import Coding, add_encoder, describe
 from kgan.film.film import Film
 from kgan.film.frames import Facts
 from kgan.film.kinds import ANIMATIONS, CONTAINERS
@@ -139,6 +139,7 @@ def _add_film(output: Any, segments: Sequence[Segment], film: Film) -> Any:
     with pyav().open(str(segments[0].path)) as first:
         stream = output.add_stream_from_template(first.streams.video[0], opaque=True)
     stream.time_base = film.facts.time_base
+    describe(stream.codec_context, film.facts)
     stream.codec_context.framerate = film.facts.rate.limit_denominator(100_000)
     if stream.codec_context.name == "hevc" and output.format.name in ("mp4", "mov"):
         stream.codec_context.codec_tag = "hvc1"  # which Apple's players ask for

@@ -2,10 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -73,16 +74,19 @@ class Encoder:
 
     Args:
         work: the working folder.
-        film: the film.
         facts: the film as it is encoded.
         coding: how it is encoded.
-        look: how frames are blended.
+        finish: how frames are blended. Its masks are not used.
+        mask: the mask of each frame, or None.
         advance: a function that is called for each frame.
     """
 
-    def __init__(self, work: Work, film: Film, facts: Facts, coding: encoding.Coding, look: Look, advance):
-        self._work, self._facts, self._coding, self._look, self._advance = work, facts, coding, look, advance
-        self._mask = FilmMask(look.mask, film, look.finish.feather) if look.mask is not None else None
+    def __init__(
+        self, work: Work, facts: Facts, coding: encoding.Coding, finish: Finish, mask: FilmMask | None,
+        advance: Callable[[], None],
+    ):  # fmt: skip
+        self._work, self._facts, self._coding, self._finish, self._advance = work, facts, coding, finish, advance
+        self._mask = mask
         self._writer: encoding.SegmentWriter | None = None
         self._frames: list[Frame] = []
 
@@ -115,8 +119,7 @@ class Encoder:
         return Segment(self._work.path(len(self._work.segments)), times, last, {})
 
     def _blended(self, frame: Frame, made: np.ndarray, number: int) -> np.ndarray:
-        finish = self._look.finish
-        weight = finish.strength
+        finish, weight = self._finish, self._finish.strength
         if self._mask is not None:
             weight = self._mask(number, frame.time) * np.float32(finish.strength)
         if finish.is_plain and self._mask is None and frame.pixels.shape[-1] == 3:
@@ -146,6 +149,11 @@ class Order:
     crf: float | None = None
     memory: float | None = None
 
+    @functools.cached_property
+    def mask(self) -> FilmMask | None:
+        """The mask of each frame, or None."""
+        return self.look.mask and FilmMask(self.look.mask, self.film, self.look.finish.feather)
+
     @property
     def facts(self) -> Facts:
         """The film as it is encoded. Pictures and animations have no display matrix, so that they are upright."""
@@ -168,6 +176,7 @@ def stylize_film(order: Order, overwrite: bool = False, skip_existing: bool = Fa
         UserError: before any work, if an option is wrong or the output exists, or if no frame can be read.
         Interrupted: after a signal. What is done so far is written.
     """
+    order.mask  # noqa: B018  # read now, so that a wrong one is an error before any work
     coding = encoding.choose(order.facts, order.output.container, order.codec, order.crf, min(os.cpu_count() or 1, 16))
     work = Work(order.output.path, _settings(order, coding))
     goes_on = _goes_on(order, work, overwrite, skip_existing, resume)
@@ -225,7 +234,7 @@ def _paint(order: Order, work: Work, coding: encoding.Coding, painter: Painter, 
         since = (int(work.segments[-1].times[-1]) + 1) * order.film.facts.time_base
     left = max(0, (order.film.count or 0) - done)
     with progress(left, f"restyle {order.film.path.name}", unit="frames/s") as bar:
-        encoder = Encoder(work, order.film, order.facts, coding, order.look, bar.advance)
+        encoder = Encoder(work, order.facts, coding, order.look.finish, order.mask, bar.advance)
         batches = ahead(_batches(order.film.frames(since), painter.frames_at_a_time), WAITING)
         try:
             with Behind(encoder, WAITING) as lane:

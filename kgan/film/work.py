@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,7 +100,11 @@ class Work:
             else:
                 self.empty()
                 files.write_text(self._notes, json.dumps(self.settings, indent=1, sort_keys=True) + "\n")
-            yield
+            try:
+                yield
+            finally:
+                if not self.segments:
+                    self.remove()
 
     def _refuse(self) -> None:
         raise UserError(f"{self._target}: another process is making this film; wait for it, or name another --output")
@@ -119,9 +124,9 @@ class Work:
         while True:
             path = self.path(len(found))
             try:
-                with np.load(path.with_suffix(".npz")) as notes:
+                with path.with_suffix(".npz").open("rb") as file, np.load(file) as notes:
                     kept = dict(notes)
-            except (OSError, ValueError, EOFError):
+            except (OSError, ValueError, EOFError, zipfile.BadZipFile):
                 return found
             found.append(Segment(path, kept.pop("times"), int(kept.pop("last")), kept))
 

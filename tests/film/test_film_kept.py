@@ -1,0 +1,147 @@
+"""Properties of a film that `kgan stylize` keeps."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+import small_films
+from small_films import QUARTER, moving, packets, times, write_film
+
+import kgan
+from kgan.film import stylize as made_by
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch):
+    def use(model):
+        monkeypatch.setattr(made_by, "load", lambda _: model)
+
+    use(small_films.identity())
+    return use
+
+
+def restyled(source, output, **options):
+    (made,) = kgan.stylize(source, "vangogh-mobile", output, **options)
+    return made
+
+
+def pixels(path):
+    return np.stack([frame.pixels for frame in kgan.Film(path)])
+
+
+@pytest.mark.parametrize(("base", "ticks"), [
+    (Fraction(1, 1000), [0, 40, 80, 120, 400, 401, 1000]),
+    (Fraction(1, 90000), [0, 3003, 6006, 9000, 9001, 40000]),
+    (Fraction(1001, 30000), [0, 1, 2, 5, 9]),
+])  # fmt: skip
+def test_the_times_of_a_variable_rate(tmp_path, base, ticks):
+    source = write_film(tmp_path / "a.mp4", moving(len(ticks)), ticks, base)
+    made = restyled(source, tmp_path / "out.mp4")
+    assert times(made) == times(source) == [tick * base for tick in ticks]
+    with av.open(str(source)) as one, av.open(str(made)) as other:
+        assert other.streams.video[0].duration * other.streams.video[0].time_base == (
+            one.streams.video[0].duration * one.streams.video[0].time_base
+        )
+
+
+def test_a_film_that_begins_late_keeps_its_place_beside_the_sound(tmp_path):
+    source = write_film(tmp_path / "a.mkv", moving(5), [400, 440, 480, 520, 560], audio=1.0)
+    made = restyled(source, tmp_path / "out.mkv")
+    assert times(made) == times(source)
+    assert packets(made, "audio") == packets(source, "audio")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_sound_is_copied_bit_for_bit(tmp_path, suffix):
+    source = write_film(tmp_path / f"a{suffix}", moving(25), audio=1.2)
+    made = restyled(source, tmp_path / f"out{suffix}")
+    assert packets(made, "audio") == packets(source, "audio")
+    assert len(times(made)) == 25
+
+
+def test_subtitles_chapters_and_metadata(tmp_path):
+    (tmp_path / "a.srt").write_text(
+        "1\n00:00:00,100 --> 00:00:00,300\nHello\n\n2\n00:00:00,500 --> 00:00:00,900\nthere\n", encoding="utf-8"
+    )
+    source = write_film(
+        tmp_path / "a.mkv", moving(25), subtitles=tmp_path / "a.srt", chapters=[(0, 400, "one"), (400, 1000, "two")],
+        metadata={"title": "A film", "artist": "Somebody"}, audio=1.0,
+    )  # fmt: skip
+    made = restyled(source, tmp_path / "out.mkv")
+    assert packets(made, "subtitle") == packets(source, "subtitle")
+    with av.open(str(made)) as film:
+        assert [(each["start"] * each["time_base"], each["metadata"]["title"]) for each in film.chapters()] == [
+            (0, "one"), (Fraction(2, 5), "two"),
+        ]  # fmt: skip
+        told = {key.lower(): value for key, value in film.metadata.items()}
+        assert (told["title"], told["artist"]) == ("A film", "Somebody")
+    stripped = restyled(source, tmp_path / "stripped.mkv", strip_metadata=True)
+    with av.open(str(stripped)) as film:
+        assert not {"title", "artist"} & {key.lower() for key in film.metadata}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_rotation(tmp_path, suffix):
+    source = write_film(tmp_path / f"a{suffix}", moving(3), turn=QUARTER)
+    assert kgan.Film(source).size == (64, 48)
+    made = restyled(source, tmp_path / f"out{suffix}")
+    with av.open(str(source)) as one, av.open(str(made)) as other:
+        first, second = next(one.decode(video=0)), next(other.decode(video=0))
+        assert (second.width, second.height) == (first.width, first.height) == (64, 48)
+        assert second.rotation == first.rotation == -90
+    difference = pixels(made).astype(int) - pixels(source)
+    assert np.abs(difference).mean() < 4 < 20 < np.abs(pixels(made)[:, ::-1].astype(int) - pixels(source)).mean()
+
+
+def test_the_network_sees_upright_frames(tmp_path):
+    frames = np.zeros((2, 48, 64, 3), np.uint8)
+    frames[:, :, :16] = 255  # the left, which is at the top after a turn clockwise
+    film = kgan.Film(write_film(tmp_path / "a.mp4", frames, turn=QUARTER))
+    first = next(iter(film)).pixels
+    assert first.shape == (64, 48, 3)
+    assert first[:12].mean() > 240
+    assert first[20:].mean() < 15
+
+
+def test_aspect(tmp_path):
+    source = write_film(tmp_path / "a.mp4", moving(3), aspect=Fraction(4, 3))
+    with av.open(str(restyled(source, tmp_path / "out.mp4"))) as film:
+        assert film.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
+@pytest.mark.parametrize("range", [1, 2], ids=["limited", "full"])
+@pytest.mark.parametrize("matrix", [1, 6], ids=["bt709", "bt601"])
+def test_colours_come_back(tmp_path, matrix, range):
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [0, 0, 0], [90, 160, 30]], np.uint8)
+    frames = np.repeat(np.repeat(colours, 8, 0)[None], 48, 0)[None].repeat(3, 0)  # stripes of 8 pixels
+    tags = (matrix, range, matrix, matrix)
+    source = write_film(tmp_path / "a.mkv", frames, codec="ffv1", pixel_format="yuv444p", colours=tags)
+    assert np.abs(pixels(source).astype(int) - frames).max() <= 3
+    made = restyled(source, tmp_path / "out.mkv", codec="ffv1")
+    with av.open(str(made)) as film:
+        frame = next(film.decode(video=0))
+        assert (frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc) == tags
+    assert np.abs(pixels(made).astype(int) - pixels(source)).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(47, 63), (48, 63), (47, 64)])
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_odd_sizes(tmp_path, size, codec):
+    source = write_film(tmp_path / "a.mkv", moving(3, size), codec="ffv1", pixel_format="yuv444p")
+    made = restyled(source, tmp_path / "out.mkv", codec=codec)
+    assert kgan.Film(made).size == size
+    assert np.abs(pixels(made).astype(int) - pixels(source)).mean() < 4
+
+
+def test_hdr_becomes_sdr_with_one_line(tmp_path, capsys):
+    gray = np.full((2, 48, 64, 3), 148, np.uint8)  # 58% in PQ is about white paper, 203 cd/m2
+    source = write_film(tmp_path / "a.mkv", gray, codec="ffv1", pixel_format="yuv444p", colours=(9, 1, 9, 16))
+    made = restyled(source, tmp_path / "out.mkv")
+    assert "is HDR (PQ); it is turned to SDR" in capsys.readouterr().err
+    with av.open(str(made)) as film:
+        frame = next(film.decode(video=0))
+        assert (frame.colorspace, frame.color_trc) == (1, 1)
+    seen = next(iter(kgan.Film(source))).pixels
+    assert 225 <= seen.mean() <= 255
+    assert seen.std() < 1

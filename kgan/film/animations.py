@@ -85,7 +85,7 @@ def _as_palette(pixels: np.ndarray) -> Any:
     small = Image.fromarray(np.ascontiguousarray(pixels[..., :3])).quantize(TRANSPARENT)
     palette = np.zeros((256, 4), np.uint8)  # alpha, R, G, B
     palette[:TRANSPARENT, 0] = 255
-    colours = np.frombuffer(small.palette.tobytes(), np.uint8).reshape(-1, 3)
+    colours = np.frombuffer(bytes(small.getpalette() or ()), np.uint8).reshape(-1, 3)
     palette[: len(colours), 1:] = colours
     indices = np.array(small)
     if pixels.shape[-1] == 4:

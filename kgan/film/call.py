@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kgan.errors import UserError
 from kgan.files import expands_paths, several
@@ -148,7 +148,7 @@ def _films_in(path: str | os.PathLike) -> list[pathlib.Path]:
     return [file for file in files if file.suffix.lower() in SUFFIXES and is_film(file)]
 
 
-def _refuse(options: dict[str, object]) -> None:
+def _refuse(options: Mapping[str, object]) -> None:
     """Refuse options of films for pictures."""
     for name, value in options.items():
         if value is not None:

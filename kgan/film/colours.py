@@ -109,7 +109,7 @@ class FromRGB:
 WHITE = 203.0
 """Luminance of white paper in HDR films in cd/m2 (ITU-R BT.2408)."""
 
-_TO_BT709 = np.float32([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])
+_TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
 """Linear BT.2020 to linear BT.709 (ITU-R BT.2087)."""
 
 
@@ -127,7 +127,7 @@ def to_sdr(pixels: np.ndarray, transfer: int) -> np.ndarray:
     """
     light = _light_of(transfer)[pixels]  # 1 is white paper
     if transfer == HLG:  # the display makes bright areas brighter, by their luminance
-        luminance = light @ np.float32([0.2627, 0.6780, 0.0593])
+        luminance = light @ np.array([0.2627, 0.6780, 0.0593], np.float32)
         light *= (np.maximum(luminance, 1e-6) ** 0.2)[..., None]
     light = np.maximum(light @ _TO_BT709.T, 0.0)
     peak = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)

@@ -1,7 +1,7 @@
 """Masks of a film: one picture for all frames, a folder with a picture for each frame, or another film."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from kgan import console
 from kgan.errors import UserError
 from kgan.film.film import Film
+from kgan.film.frames import Frame
 from kgan.film.kinds import is_film
 from kgan.film.stills import FrameFolder, is_animated
 from kgan.images import blending
@@ -16,8 +17,11 @@ from kgan.images.listing import existing_path
 from kgan.images.masks import fits, read_mask, scaled
 from kgan.images.pictures import LUMA, to_float
 
+FilmMask = Callable[[int, Fraction], np.ndarray]
+"""A function from the number and the time of a frame to its mask, float32 [H, W, 1] in [0, 1]. Frames come in order."""
 
-class FilmMask:
+
+def film_mask(path: str | os.PathLike, film: Film, feather: float) -> FilmMask:
     """The mask of each frame of a film.
 
     The frame of a mask film is the one that is shown at the time of the frame. A folder has one picture for each
@@ -29,69 +33,59 @@ class FilmMask:
         feather: width of the soft edge in percent of the shorter side.
 
     Raises:
-        UserError: if it cannot be read, or has another shape than the film.
+        UserError: if it cannot be read, has another shape than the film, or has too few pictures.
     """
+    path = existing_path(path, "--mask")
+    radius = min(film.size) * feather / 100
 
-    def __init__(self, path: str | os.PathLike, film: Film, feather: float):
-        self._path, self._film = existing_path(path, "--mask"), film
-        self._radius = min(film.size) * feather / 100
-        self._frames: Iterator[tuple[Fraction, np.ndarray]] | None = None
-        self._masks: Film | None = None
-        if self._path.is_dir() or is_film(self._path) or is_animated(self._path):
-            self._masks = Film(self._path, fps=_rate(film) if self._path.is_dir() else None)
-            self._check(np.empty(self._masks.size))
-            self._check_count()
-        else:
-            mask = read_mask(self._path)
-            self._check(mask)
-            self._now = self._softened(mask)
+    def softened(mask: np.ndarray) -> np.ndarray:
+        return blending.feather(to_float(scaled(mask, film.size)), radius)[..., None]
 
-    def _check(self, mask: np.ndarray) -> None:
-        if not fits(mask, self._film.size):
-            given, wanted = f"{mask.shape[1]}x{mask.shape[0]}", f"{self._film.size[1]}x{self._film.size[0]}"
-            raise UserError(f"--mask {self._path}: is {given}, another shape than {self._film.path} ({wanted})")
+    if not (path.is_dir() or is_film(path) or is_animated(path)):
+        mask = read_mask(path)
+        _check_shape(path, mask.shape, film)
+        only = softened(mask)
+        return lambda number, time: only
+    masks = Film(path, fps=float(film.rate) if path.is_dir() else None)
+    _check_shape(path, masks.size, film)
+    _check_count(masks, film)
+    return _Moving(masks, softened)
 
-    def _check_count(self) -> None:
-        """A folder of masks for a folder of frames has as many."""
-        if isinstance(self._masks.source, FrameFolder) and isinstance(self._film.source, FrameFolder):
-            masks, frames = len(self._masks.source.files), len(self._film.source.files)
-            if masks != frames:
-                raise UserError(f"--mask {self._path}: has {masks} pictures for {frames} frames; each frame needs one")
+
+class _Moving:
+    """A mask that changes from frame to frame."""
+
+    def __init__(self, masks: Film, softened: Callable[[np.ndarray], np.ndarray]):
+        self._masks, self._softened = masks, softened
+        self._frames: Iterator[Frame] = iter(masks)
+        self._next: Frame | None = None
+        self._mask: np.ndarray | None = None
 
     def __call__(self, number: int, time: Fraction) -> np.ndarray:
-        """The mask of a frame, float32 [H, W, 1] in [0, 1].
-
-        Args:
-            number: how many frames are before it.
-            time: its time in seconds.
-        """
-        if self._masks is None:
-            return self._now
-        is_folder = isinstance(self._masks.source, FrameFolder)
-        self._advance(number / self._masks.rate if is_folder else time)
-        return self._now
-
-    def _advance(self, time: Fraction) -> None:
-        """Go to the last mask that is shown at this time or before."""
-        if self._frames is None:
-            self._frames, self._next = iter(self._masks), None
-            self._now = None
-            self._take()
-        while self._next is not None and (self._now is None or self._next.time <= time):
-            self._now = self._softened(_gray(self._next.pixels))
-            self._take()
-
-    def _take(self) -> None:
-        before, self._next = self._next, next(self._frames, None)
-        if self._next is None and before is not None:
-            console.say(f"kgan: --mask {self._path}: its last frame stays until the end of the film")
-
-    def _softened(self, mask: np.ndarray) -> np.ndarray:
-        return blending.feather(to_float(scaled(mask, self._film.size)), self._radius)[..., None]
+        if isinstance(self._masks.source, FrameFolder):
+            time = number / self._masks.rate
+        while self._mask is None or (self._next is not None and self._next.time <= time):
+            shown = self._next or next(self._frames)
+            self._next = next(self._frames, None)
+            if self._mask is None or self._next is None or self._next.time > time:  # others are skipped
+                self._mask = self._softened(_gray(shown.pixels))
+            if self._next is None:
+                console.say(f"kgan: --mask {self._masks.path}: its last frame stays until the end of the film")
+        return self._mask
 
 
-def _rate(film: Film) -> float:
-    return float(film.rate)
+def _check_shape(path: os.PathLike, size: tuple[int, ...], film: Film) -> None:
+    if not fits(np.empty(size), film.size):
+        given, wanted = f"{size[1]}x{size[0]}", f"{film.size[1]}x{film.size[0]}"
+        raise UserError(f"--mask {path}: is {given}, another shape than {film.path} ({wanted})")
+
+
+def _check_count(masks: Film, film: Film) -> None:
+    """A folder of masks for a folder of frames has as many."""
+    if isinstance(masks.source, FrameFolder) and isinstance(film.source, FrameFolder):
+        given, wanted = len(masks.source.files), len(film.source.files)
+        if given != wanted:
+            raise UserError(f"--mask {masks.path}: has {given} pictures for {wanted} frames; each frame needs one")
 
 
 def _gray(pixels: np.ndarray) -> np.ndarray:

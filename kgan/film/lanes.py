@@ -6,7 +6,7 @@ is raised where its result is used.
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -14,7 +14,7 @@ T = TypeVar("T")
 _END = object()
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Iterate in a thread over up to `depth` items more than are taken.
 
     Args:
@@ -67,7 +67,8 @@ class Behind:
     """
 
     def __init__(self, consume: Callable[[Any], None], depth: int):
-        self._consume, self._error = consume, None
+        self._consume = consume
+        self._error: BaseException | None = None
         self._waiting: queue.Queue[Any] = queue.Queue(depth)
         self._thread = threading.Thread(target=self._run, name="kgan-film-behind", daemon=True)
 

@@ -45,7 +45,7 @@ def change(one: np.ndarray, other: np.ndarray) -> float:
     Example:
 
     >>> ramp = np.linspace(0, 1, 18 * 32 * 3, dtype=np.float32).reshape(18, 32, 3)
-    >>> round(change(ramp, 0.5 * ramp + 0.2), 3), round(change(ramp, 1 - ramp), 3)
+    >>> abs(round(change(ramp, 0.5 * ramp + 0.2), 3)), round(change(ramp, 1 - ramp), 3)
     (0.0, 2.0)
     """
     if is_blank(one) or is_blank(other):

@@ -18,13 +18,13 @@ from kgan.errors import UserError, call
 from kgan.exit_guard import ExitGuard, Interrupted
 from kgan.film import encoding, joining
 from kgan.film.film import Film
-from kgan.film.film_masks import FilmMask
+from kgan.film.film_masks import FilmMask, film_mask
 from kgan.film.frames import Facts, Frame
 from kgan.film.joining import Output
 from kgan.film.lanes import Behind, ahead
 from kgan.film.library import pyav
 from kgan.film.painting import Painter, Pass, fitting
-from kgan.film.work import FRAMES, Segment, State, Work
+from kgan.film.work import Segment, State, Work, frames_of_segment
 from kgan.images import targets
 from kgan.inference.loading import Model, load
 from kgan.inference.stylize import Finish, blended
@@ -100,7 +100,7 @@ class Encoder:
             self._writer.write(self._blended(frame, made, batch.number + offset), frame)
             self._frames.append(frame)
             self._advance()
-        if len(self._frames) >= FRAMES:
+        if len(self._frames) >= self._work.settings["segment"]:
             self.finish(batch.state)
 
     def finish(self, state: State) -> None:
@@ -119,7 +119,8 @@ class Encoder:
         return Segment(self._work.path(len(self._work.segments)), times, last, {})
 
     def _blended(self, frame: Frame, made: np.ndarray, number: int) -> np.ndarray:
-        finish, weight = self._finish, self._finish.strength
+        finish = self._finish
+        weight: float | np.ndarray = finish.strength
         if self._mask is not None:
             weight = self._mask(number, frame.time) * np.float32(finish.strength)
         if finish.is_plain and self._mask is None and frame.pixels.shape[-1] == 3:
@@ -152,7 +153,8 @@ class Order:
     @functools.cached_property
     def mask(self) -> FilmMask | None:
         """The mask of each frame, or None."""
-        return self.look.mask and FilmMask(self.look.mask, self.film, self.look.finish.feather)
+        path = self.look.mask
+        return None if path is None else film_mask(path, self.film, self.look.finish.feather)
 
     @property
     def facts(self) -> Facts:
@@ -235,13 +237,14 @@ def _paint(order: Order, work: Work, coding: encoding.Coding, painter: Painter, 
     left = max(0, (order.film.count or 0) - done)
     with progress(left, f"restyle {order.film.path.name}", unit="frames/s") as bar:
         encoder = Encoder(work, order.facts, coding, order.look.finish, order.mask, bar.advance)
-        batches = ahead(_batches(order.film.frames(since), painter.frames_at_a_time), WAITING)
+        frames = order.film.frames(since)
+        batches = ahead(_batches(frames, painter.frames_at_a_time, work.settings["segment"]), WAITING)
         try:
             with Behind(encoder, WAITING) as lane:
-                for frames in batches:
-                    made = painter.paint(frames)
-                    lane.put(Batch(frames, made, done, painter.state))
-                    done += len(frames)
+                for batch in batches:
+                    made = painter.paint(batch)
+                    lane.put(Batch(batch, made, done, painter.state))
+                    done += len(batch)
                     if guard.requested:
                         break
                 lane.finish()
@@ -253,12 +256,12 @@ def _paint(order: Order, work: Work, coding: encoding.Coding, painter: Painter, 
     return None
 
 
-def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Group frames. No group belongs to two segments."""
+def _batches(frames: Iterator[Frame], size: int, segment: int) -> Iterator[list[Frame]]:
+    """Groups of up to `size` frames. No group belongs to two segments."""
     group: list[Frame] = []
     for number, frame in enumerate(frames, start=1):
         group.append(frame)
-        if len(group) == size or number % FRAMES == 0:
+        if len(group) == size or number % segment == 0:
             yield group
             group = []
     if group:
@@ -344,7 +347,7 @@ def _settings(order: Order, coding: encoding.Coding) -> dict[str, Any]:
         "duration": str(film.until),
         "fps": str(film.rate),
         "coding": dataclasses.asdict(coding),
-        "segment": FRAMES,
+        "segment": frames_of_segment(film.size),
     }
 
 

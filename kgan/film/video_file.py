@@ -4,7 +4,7 @@ import contextlib
 import os
 import pathlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -77,9 +77,10 @@ class VideoFile:
         # All of them, or the place could not be found in the file's index
         yield from (frame for frame in self._read(None) if since is None or frame.time >= since)
 
-    def _read(self, place: Fraction | None) -> Iterator[Frame]:
+    def _read(self, place: Fraction | None) -> Generator[Frame, None, None]:
         """All frames, or those from the last key frame before a time in seconds."""
-        convert, damaged = ToRGB(self.facts.colours, self.facts.stored_size), []
+        convert = ToRGB(self.facts.colours, self.facts.stored_size)
+        damaged: list[str] = []
         with open_film(self.path) as container:
             stream = main_stream(container)
             stream.thread_type = "AUTO"

@@ -21,7 +21,13 @@ from kgan import files
 from kgan.errors import UserError
 
 FRAMES = 120
-"""Frames of a segment."""
+"""Frames of a segment at most, and of one of small frames."""
+
+FEWEST = 24
+"""Frames of a segment at least. More segments make a film larger, as each begins with a whole frame."""
+
+PIXELS = 2**25
+"""Pixels of a segment, between these bounds."""
 
 State = dict[str, np.ndarray]
 """What a painter remembers of earlier frames."""
@@ -47,6 +53,17 @@ class Segment:
     def end(self) -> int:
         """When its last frame ends, in units of the film's time base."""
         return int(self.times[-1]) + self.last
+
+
+def frames_of_segment(size: tuple[int, int]) -> int:
+    """The number of frames of a segment for a height and a width, so that an interruption loses little work.
+
+    Example:
+
+    >>> frames_of_segment((256, 256)), frames_of_segment((720, 1280)), frames_of_segment((2160, 3840))
+    (120, 36, 24)
+    """
+    return max(FEWEST, min(FRAMES, PIXELS // (size[0] * size[1])))
 
 
 def folder_of(target: pathlib.Path) -> pathlib.Path:
@@ -138,7 +155,8 @@ class Work:
         """Write the notes of the segment whose file was closed just now. It counts from then on."""
         path = self.path(len(self.segments))
         with files.whole(path.with_suffix(".npz")) as partial, open(partial, "wb") as file:
-            np.savez(file, times=np.asarray(times, np.int64), last=np.int64(last), **state)
+            notes: dict[str, Any] = {"times": np.asarray(times, np.int64), "last": np.int64(last), **state}
+            np.savez(file, **notes)
             file.flush()
             os.fsync(file.fileno())
         self.segments.append(Segment(path, np.asarray(times, np.int64), last, state))

@@ -41,7 +41,7 @@ def die():
 
 @pytest.fixture
 def use(monkeypatch):
-    monkeypatch.setattr(made_by, "FRAMES", SEGMENT)
+    monkeypatch.setattr(made_by, "frames_of_segment", lambda size: SEGMENT)
 
     def chosen(*event):
         monkeypatch.setattr(made_by, "load", lambda _: model(*event))

@@ -15,7 +15,7 @@ from kgan.images.listing import existing_path, is_named_as_picture, same
 from kgan.images.pictures import Format, Writing
 from kgan.images.targets import STANDARD
 from kgan.inference import stylize as pictures_of
-from kgan.inference.loading import shares_of_size
+from kgan.inference.model import shares_of_size
 from kgan.inference.stylize import FEATHER, Finish, check_blending, check_numbers
 
 
@@ -39,6 +39,7 @@ def stylize(
     strip_metadata: bool = False,
     skip_existing: bool = False,
     max_megapixels: float | None = None,
+    exact: bool = False,
     film: bool = False,
     start: float | None = None,
     duration: float | None = None,
@@ -65,10 +66,10 @@ def stylize(
         variants: number of files for each picture, at least 1. Variants name-1, name-2, ... have the seeds `seed`,
             `seed` + 1, ...
         overwrite: replace existing files.
-        strokes: the factor by which brush strokes become broader, at least 1 (`kgan.inference.loading.Model`).
-        memory: the memory in GB that one picture, or the frames in the network, may use. A picture that needs more is
-            restyled at a smaller size and enlarged, with a notice. Default: a fraction of the free memory
-            (`kgan.memory`).
+        strokes: the factor by which brush strokes become broader, at least 1 (`kgan.inference.model.Model`).
+        memory: the memory in GB that one picture, or the frames in the network, may use. A picture or a frame that
+            needs more is restyled in tiles (`kgan.inference.tiles`), or with a .tflite file at a smaller size, with a
+            notice. Default: a fraction of the free memory (`kgan.memory`).
         mask: a picture for all, or a folder with a picture of the same name for each. Only white areas are restyled.
             For a film, a folder has a picture for each frame, and the mask may be a film too.
         feather: width of the soft edge of the mask in percent of the picture's shorter side, 0 to 100. Default: 1.
@@ -81,6 +82,7 @@ def stylize(
         skip_existing: keep existing files and write the others.
         max_megapixels: the largest picture that is read. Default: 400, and 100 where a short file claims more than it
             can contain.
+        exact: restyle pictures in tiles with the exact statistics of the whole picture, in several times the time.
         film: restyle all frames of animated pictures, and a folder of pictures as the frames of one film.
         start: seconds that are left out at the beginning of a film.
         duration: seconds of a film that are restyled. Default: the rest.
@@ -106,7 +108,7 @@ def stylize(
     if others or not films:
         done += pictures_of.stylize(
             others, model, output, seed, variants, overwrite, strokes, memory, mask, feather, strength, keep_colour,
-            format, quality, strip_metadata, skip_existing, max_megapixels,
+            format, quality, strip_metadata, skip_existing, max_megapixels, exact,
         )  # fmt: skip
     if not films:
         return done

@@ -31,6 +31,7 @@ QUALITIES = {
 """The default of --crf and its largest value, by the encoder."""
 
 OPTIONS = {
+    "libx264": {"x264-params": "mbtree=0"},  # its AVX-512 code does not always give the same bits
     "libx265": {"x265-params": "log-level=error"},
     "libvpx": {"deadline": "good", "cpu-used": "4", "b": "0"},
     "libvpx-vp9": {"deadline": "good", "cpu-used": "4", "row-mt": "1", "b": "0"},

@@ -1,4 +1,4 @@
-"""Restyles the frames of a film, several at a time, and blends them with their originals."""
+"""Restyles the frames of a film, several at a time, with norms whose statistics are shared along a scene."""
 
 import dataclasses
 import math
@@ -8,9 +8,10 @@ import numpy as np
 
 from kgan.errors import UserError
 from kgan.film.frames import Frame
+from kgan.film.scene_statistics import SceneStatistics
 from kgan.film.work import State
 from kgan.images.resizing import resized
-from kgan.inference.loading import Model
+from kgan.inference.model import Model
 
 OPENED = 40
 """Bytes per pixel of a frame on its way from the decoder to the encoder."""
@@ -24,19 +25,22 @@ MOST_PIXELS = 2**24
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
-    """How many frames fit into memory.
+    """How frames fit into memory.
 
     Attributes:
         frames: the frames that are restyled at a time.
-        scale: the fraction of its sides at which a frame is restyled, below 1 if one frame alone does not fit.
+        scale: the fraction of its sides at which a frame is restyled, below 1 if one frame alone does not fit and the
+            model has no tiles.
+        tiles: the memory in GB in which one frame is restyled in tiles, or None if frames fit as a whole.
     """
 
     frames: int
     scale: float = 1.0
+    tiles: float | None = None
 
 
 def fitting(model: Model, size: tuple[int, int], memory: float) -> Pass:
-    """How many frames fit into memory.
+    """How frames fit into memory.
 
     Args:
         model: the model.
@@ -48,9 +52,14 @@ def fitting(model: Model, size: tuple[int, int], memory: float) -> Pass:
     """
     pixels = math.prod(size)
     one = pixels * (model.bytes_per_pixel + OPENED)
+    # In a batch, each row has its own noise, which would flicker
+    most = 1 if model.facts.noise_channels else MOST_FRAMES
     if one <= memory:
-        return Pass(max(1, min(MOST_FRAMES, int(memory / one), MOST_PIXELS // pixels)))
-    scale = math.sqrt(max(0.0, memory - pixels * OPENED) / (pixels * model.bytes_per_pixel))
+        return Pass(max(1, min(most, int(memory / one), MOST_PIXELS // pixels)))
+    room = memory - pixels * OPENED
+    if model.has_tiles and room > memory / 4:
+        return Pass(1, tiles=room / 1e9)
+    scale = math.sqrt(max(0.0, room) / (pixels * model.bytes_per_pixel))
     if scale < 0.1:
         raise UserError(
             f"frames of {size[1]}x{size[0]} need about {one / 1e9:.2g} GB of memory; give a higher --memory"
@@ -61,15 +70,20 @@ def fitting(model: Model, size: tuple[int, int], memory: float) -> Pass:
 class Painter:
     """Restyles frames.
 
+    Frames share statistics along a scene (`kgan.film.scene_statistics`) if the model can be given statistics, frames
+    are restyled as a whole, and `strokes` is 1.
+
     Args:
         model: the model.
-        each: how many frames are restyled at a time, and at which scale.
+        each: how frames fit into memory.
         seed: seed of the noise, the same for every frame, so that noise does not flicker.
         strokes: the factor by which strokes become broader.
     """
 
     def __init__(self, model: Model, each: Pass, seed: int = 0, strokes: float = 1.0):
         self._model, self._each, self._seed, self._strokes = model, each, seed, strokes
+        shares = model.has_tiles and each == Pass(each.frames) and strokes == 1
+        self._scene = SceneStatistics() if shares else None
 
     @property
     def frames_at_a_time(self) -> int:
@@ -79,8 +93,12 @@ class Painter:
     def paint(self, frames: Sequence[Frame]) -> np.ndarray:
         """Restyle frames, uint8 [N, H, W, 1|3|4]."""
         batch = np.stack([_seen(frame.pixels, self._model.facts.channels) for frame in frames])
+        if self._scene is not None:
+            statistics = self._scene.of(batch, lambda measured: self._model.statistics(measured, self._seed))
+            return self._model.with_statistics(batch, statistics, self._seed)
         if self._each.scale == 1:
-            return self._model(batch, self._seed, self._strokes)
+            room = math.inf if self._each.tiles is None else self._each.tiles
+            return self._model(batch, self._seed, self._strokes, memory=room)
         height, width = batch.shape[1:3]
         small = (max(1, int(height * self._each.scale)), max(1, int(width * self._each.scale)))
         made = self._model(
@@ -91,11 +109,12 @@ class Painter:
     @property
     def state(self) -> State:
         """What is remembered of earlier frames."""
-        return {}
+        return {} if self._scene is None else self._scene.state
 
     @state.setter
     def state(self, state: State) -> None:
-        pass
+        if self._scene is not None:
+            self._scene.state = state
 
 
 def _seen(pixels: np.ndarray, channels: int) -> np.ndarray:

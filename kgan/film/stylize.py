@@ -26,7 +26,8 @@ from kgan.film.library import pyav
 from kgan.film.painting import Painter, Pass, fitting
 from kgan.film.work import Segment, State, Work, frames_of_segment
 from kgan.images import targets
-from kgan.inference.loading import Model, load
+from kgan.inference.loading import load
+from kgan.inference.model import Model
 from kgan.inference.stylize import Finish, blended
 from kgan.memory import budget
 from kgan.runs.models import resolve_model

@@ -115,7 +115,7 @@ def test_an_animation_is_a_picture_if_nothing_says_film(tmp_path, capsys, monkey
     write_animation(tmp_path / "a.gif")
     made = restyled(tmp_path / "a.gif", tmp_path / "out")
     assert made == tmp_path / "out" / "a.png"
-    assert "animated: the first frame is taken" in capsys.readouterr().err
+    assert "only the first frame is used" in capsys.readouterr().err
 
 
 def test_a_film_as_pictures_and_back(tmp_path):

@@ -2,8 +2,8 @@
 
     python scripts/benchmark.py train|input [flags of kgan train]
 
-`python scripts/benchmark.py litert FILE ...` times exported .tflite files, and `engines MODEL` a trained model in
-several engines. Both have their own --help.
+`python scripts/benchmark.py litert FILE ...` times exported .tflite files, `engines MODEL` a trained model in several
+engines, and `film MODEL` decoding, restyling and encoding of films. Each has its own --help.
 
 `train` times complete training steps, input included, of kgan and of the same networks in a plain Keras step
 (scripts/plain_step.py). The two alternate in windows of several steps. `input` times the input pipeline alone.
@@ -26,6 +26,7 @@ from collections.abc import Callable
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import engine_speed
+import film_speed
 import litert_speed
 import numpy as np
 import tensorflow as tf
@@ -242,7 +243,7 @@ def parsed(words: list[str] | None = None) -> tuple[argparse.Namespace, list[str
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("what", choices=["train", "input", "litert"])
+    parser.add_argument("what", choices=["train", "input", "litert", "engines", "film"])
     parser.add_argument("--windows", type=positive, default=10, help="windows to take the median of (default: 10)")
     parser.add_argument("--window-steps", type=positive, default=10, help="steps or batches a window (default: 10)")
     parser.add_argument("--only", choices=["kgan", "plain"], help="time one of the two steps alone")
@@ -267,6 +268,8 @@ def main(words: list[str] | None = None) -> int:
         return litert_speed.main(words[1:])
     if words[:1] == ["engines"]:
         return engine_speed.main(words[1:])
+    if words[:1] == ["film"]:
+        return film_speed.main(words[1:])
     options, rest = parsed(words)
     try:
         config = recipes.resolve(parse(TrainConfig, rest, "benchmark.py"))

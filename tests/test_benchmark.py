@@ -218,3 +218,10 @@ def test_a_profile_that_cannot_be_written(tmp_path, capsys):
     (tmp_path / "file").touch()
     assert run("train", "--recipe", "paired", "--profile", str(tmp_path / "file")) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_films_are_timed_apart_and_together(capsys):
+    assert benchmark.main(["film", "vangogh-mobile", "--size", "32", "48", "--frames", "5", "--batch", "2"]) == 0
+    said = capsys.readouterr().out
+    for part in ("network, frames on the device", "encode, libx264", "decode  ", "decode, network, encode together"):
+        assert float(re.search(rf"^{part} +([\d.]+) frames/s$", said, re.MULTILINE).group(1)) > 0

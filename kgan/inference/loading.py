@@ -1,5 +1,6 @@
 """Loads a trained model from a run folder, a SavedModel or a .tflite file."""
 
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping
@@ -15,7 +16,16 @@ from kgan.gan import tracking
 from kgan.gan.checkpoints import first_line, found_in
 from kgan.inference import litert, saved_model
 from kgan.inference.model import Model, Run
-from kgan.inference.stylist import STATISTICS, TILE, WITH_STATISTICS, Facts, Stylist, by_statistics, from_noise
+from kgan.inference.stylist import (
+    STATISTICS,
+    TILE,
+    WITH_STATISTICS,
+    Facts,
+    Stylist,
+    by_statistics,
+    from_noise,
+    has_statistics,
+)
 from kgan.inference.tiles import Functions
 from kgan.runs.models import resolve_model, resolve_run
 from kgan.runs.run_folder import RunFolder
@@ -58,29 +68,34 @@ def of_generator(generator: keras.Model, distribution: str, truncation: float, n
         name: what messages call it.
     """
     stylist = Stylist(generator, distribution, truncation)
-    return Model(
-        name, _graph(from_noise(stylist)), stylist.facts, functions=_functions(by_statistics(stylist), stylist.facts)
-    )
+    # Traced at the first use, which most models of a training run never see.
+    signatures = functools.cache(lambda: by_statistics(stylist))
+    functions = _functions(signatures, stylist.facts) if has_statistics(stylist.facts) else None
+    return Model(name, _graph(from_noise(stylist)), stylist.facts, functions=functions)
 
 
 def _from_saved_model(path: pathlib.Path) -> Model:
     function, facts = float_function(path)
-    return Model(str(path), _graph(function), facts, functions=_functions(function.owner.signatures, facts))
+    signatures = function.owner.signatures
+    # Files of older versions have no signatures with statistics.
+    functions = _functions(lambda: signatures, facts) if TILE in signatures else None
+    return Model(str(path), _graph(function), facts, functions=functions)
 
 
-def _functions(signatures: Mapping[str, Callable], facts: Facts) -> Functions | None:
-    """What tiles need, if a model has these signatures. Files of older versions have not."""
-    if TILE not in signatures:
-        return None
+def _functions(signatures: Callable[[], Mapping[str, Callable]], facts: Facts) -> Functions:
+    """What tiles need, from the signatures with statistics (`by_statistics`)."""
 
     def tile(inputs):
-        made = signatures[TILE](**_tensors(inputs))
+        made = signatures()[TILE](**_tensors(inputs))
         return made["stylized"].numpy(), made[STATISTICS].numpy()
 
     def statistics(inputs):
-        return signatures[STATISTICS](**_tensors(inputs))[STATISTICS].numpy()
+        return signatures()[STATISTICS](**_tensors(inputs))[STATISTICS].numpy()
 
-    return Functions(statistics, _graph(signatures[WITH_STATISTICS]), tile, facts.stride, facts.reach)
+    def stylized(inputs):
+        return _graph(signatures()[WITH_STATISTICS])(inputs)
+
+    return Functions(statistics, stylized, tile, facts.stride, facts.reach)
 
 
 def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFunction, Facts]:

@@ -253,6 +253,11 @@ BY_STATISTICS = STATISTICS, WITH_STATISTICS, TILE = "statistics", "with_statisti
 """Names of the signatures that measure and take the statistics of pictures."""
 
 
+def has_statistics(facts: Facts) -> bool:
+    """Whether a stylist has signatures with statistics: it takes content, and its reach is known."""
+    return facts.takes_content and bool(facts.reach)
+
+
 def by_statistics(stylist: Stylist) -> dict[str, tf.types.experimental.ConcreteFunction]:
     """The signatures with statistics, float32 [N, 2, M] (`kgan.networks.statistics`).
 
@@ -267,7 +272,7 @@ def by_statistics(stylist: Stylist) -> dict[str, tf.types.experimental.ConcreteF
         Concrete functions by name. There are none if the stylist takes no content or its reach is unknown.
     """
     facts = stylist.facts
-    if not (facts.takes_content and facts.reach):
+    if not has_statistics(facts):
         return {}
     inputs = [_pictures(facts.channels, "image")]
     inputs += [_pictures(facts.noise_channels, "noise")] if facts.noise_channels else []

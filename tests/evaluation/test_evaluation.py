@@ -141,7 +141,7 @@ def test_without_style_and_truth_there_are_no_sets(identity, tmp_path):
     assert "reference" not in report
     content = {"content_structure", "content_ssim", "content_psnr", "content_mse"}
     assert set(report["rows"]["model"]) == content | {
-        "checkerboard", "droplets", "haloes", "inversion", "frame", "shift_error"}  # fmt: skip
+        "checkerboard", "droplets", "haloes", "inversion", "frame", "blown", "shift_error"}  # fmt: skip
     assert value(report, "shift_error") < 1e-6
     assert all(value(report, name) == pytest.approx(0, abs=1e-3) for name in ("droplets", "haloes", "inversion"))
     assert report["each"][0]["name"] == "a.png"

@@ -1,6 +1,7 @@
 """Measures a single picture. `kgan evaluate` and training use the same numbers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def measured(
         UserError: if the pictures differ in size, or are smaller than the window of SSIM.
     """
     pictures = {"picture": picture, "content": content, "truth": truth}
-    given = {key: to_float(value) for key, value in pictures.items() if value is not None}
+    given: dict[str, Any] = {key: to_float(value) for key, value in pictures.items() if value is not None}
     _check(given, name)
     if restyle is not None and content is not None:
         given["shifted"] = [to_float(restyle(crop)) for crop in shifted_crops(content)]

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -165,7 +165,9 @@ def _restyled(models: Models, scored: Scored, size: int | None, seed: int) -> It
             pictures = {row: model(content, seed + place) for row, model in models.items()} | {"identity": content}
             if truth is not None:
                 pictures["truth"] = truth
-            restyle = {row: functools.partial(model, seed=seed + place) for row, model in models.items()}
+            restyle: dict[str, Callable] = {
+                row: functools.partial(model, seed=seed + place) for row, model in models.items()
+            }
             restyle["identity"] = lambda crop: crop
             numbers = {
                 row: measured(picture, content, truth, item.name, restyle.get(row)) for row, picture in pictures.items()

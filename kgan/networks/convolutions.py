@@ -112,11 +112,20 @@ class UpsampledConv2D(keras.layers.Conv2D):
         self.pad = reflect_by_slices
         if self._is_odd():
             self.folded = blurred_kernel(tf.convert_to_tensor(self.kernel), self.taps).numpy()
+            self.folded_sum = np.asarray(self.kernel).sum(axis=(0, 1), keepdims=True)
 
     def call(self, inputs, training=False):
         inputs, double = tf.convert_to_tensor(inputs), functools.partial(self._doubled, training=training)
         reach = 2 if self.blur and self.kernel_size[0] > 3 else 1
-        return doubled_inside(inputs, double, self.pad, reach) if self.reflects else double(inputs)
+        if not self.reflects:
+            return double(inputs)
+        if self.folded is None:
+            return doubled_inside(inputs, double, self.pad, reach)
+        # The four pixels of a doubled one are sums in another order. On an even ground, an instance norm would amplify
+        # their rounding to a visible pattern, so the map is doubled without the value of one pixel, which is added.
+        one = inputs[:, :1, :1]
+        level = tf.nn.conv2d(one, self.folded_sum, 1, "VALID")
+        return doubled_inside(inputs - one, double, self.pad, reach) + level
 
     def _doubled(self, inputs, training):
         if not (training or self.folded is not None) or not self._is_odd():

@@ -93,8 +93,7 @@ All the paintings are from the WebMuseum." Changes: puzzle pieces joined, croppe
     limits="""\
 - Grass and leaves turn yellow in patches, skin and fur orange, shadows red brown; `--keep-colour` keeps the photo's
   colours.
-- Even areas have a fine weave at full size (`Checkerboard`: {checkerboard}), and bright clouds have dark cracks.
-  Strongly compressed photos show the blocks of their JPEG or WebP.
+- Even areas keep little of the brush. Strongly compressed photos show the blocks of their JPEG or WebP.
 - Small faces lose their features.
 - Strokes are five to ten pixels wide, as in the training crops, which is fine on a photo of 1000 pixels and more.
   `kgan stylize --strokes 2` makes them twice as broad (docs/models.md shows both).
@@ -120,8 +119,6 @@ are from the WebMuseum." Changes: puzzle pieces joined, cropped, re-encoded.""",
   Blurred or dark areas show the blocks of a photo's JPEG or WebP compression as rectangular blotches.
 - The brightest spots, and some edges, get patches of pale yellow.
 - There are only the few colours of the prints: greens and reds fade. `--keep-colour` keeps the photo's colours.
-- Flat areas have specks: {droplets} outlying pixels in 1000 (`Droplets`), where the photos have
-  {droplets_before} and the prints {droplets_real}.
 - Contours follow the photo's edges, so fur and foliage become dense hatching; small faces lose their features. On
   photos of 1000 pixels and more, `kgan stylize --strokes 2` gives broader contours and smoother areas.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",
@@ -180,7 +177,7 @@ $before```sh
 $command
 ```
 
-$steps steps of batch $batch, $cost, without compile time.
+$steps steps of batch $batch, $cost.
 The exported weights are the moving average at the last step; none were chosen by their scores. Generator:
 `$generator`, $filters filters, $blocks residual blocks, $weights weights.
 
@@ -231,7 +228,7 @@ kgan train --distill-from first --content photos --min-crop 0.3 --weight feature
 
 6000 steps of batch 8, 86 s on one NVIDIA H100 (80 GB), which it shared with six other trainings, without compile time.
 `first` was an earlier `vangogh` (`--recipe painting --steps 3200`), whose second training was followed by 300 steps on
-a CPU. Then, with the shipped teacher:
+a CPU. Then, with the former `vangogh` (`--recipe projected --steps 2800`):
 
 """,
     data=PHOTOS + "\n\nThe paintings of its teacher are listed in [vangogh](../vangogh/README.md).",
@@ -269,7 +266,7 @@ def main() -> None:
     parser.add_argument("run", type=pathlib.Path)
     parser.add_argument("name", choices=CARDS)
     parser.add_argument("pictures", type=pathlib.Path)
-    parser.add_argument("--seconds", type=int, required=True, help="training time without compile time")
+    parser.add_argument("--seconds", type=int, required=True, help="training time")
     parser.add_argument("--device", required=True)
     words = parser.parse_args()
     folder, card = RunFolder(SAVED_MODELS / words.name), CARDS[words.name]

@@ -20,7 +20,7 @@ from kgan.runs.settings import TrainConfig
 SIGNATURES = {
     "stylize": ("pictures", "model", "output", "seed", "variants", "overwrite", "strokes", "memory", "mask", "feather",
                 "strength", "keep_colour", "format", "quality", "strip_metadata", "skip_existing", "max_megapixels",
-                 "exact", "film", "start", "duration", "fps", "codec", "crf", "resume"),
+                 "exact", "film", "start", "duration", "fps", "codec", "crf", "resume", "steady"),
     "Film": ("path", "start", "duration", "fps"),
     "generate": ("model", "output", "count", "seed", "size", "truncation", "between", "overwrite", "format", "quality",
                  "skip_existing"),
@@ -104,7 +104,7 @@ WRONG = {
         {"pictures": "nowhere.png"}, {"pictures": []}, {"model": "vangohg"}, {"model": "nowhere.tflite"}, {"seed": -1},
         {"variants": 0}, {"variants": 2}, {"memory": 0}, {"strength": 2}, {"feather": 1}, {"mask": "nowhere.png"},
         {"format": "tiff"}, {"quality": 0}, {"quality": 5}, {"strokes": 0}, {"max_megapixels": 0},
-        {"film": True, "fps": 0}, {"crf": 5}, {"resume": True},
+        {"film": True, "fps": 0}, {"crf": 5}, {"resume": True}, {"steady": 0}, {"steady": 17},
         {"overwrite": True, "skip_existing": True}, {"output": "x.heic"}, {"format": "png", "output": "r.jpg"},
     ],
     "generate": [

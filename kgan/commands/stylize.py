@@ -39,6 +39,9 @@ class Stylize:
     exact: bool = False
     """Make the result of tiles equal to that of the whole picture, in several times the time. By default their norms
     use the statistics of a thumbnail."""
+    steady: int = 1
+    """Average the results of so many shifted copies of each picture or frame, such as 4. Films flicker less, details
+    are softer, and it takes so many times as long."""
     mask: pathlib.Path | None = None
     """Restyle only where this picture is white. Also a folder with a mask of the same name for each picture, and for a
     film a folder with a mask for each frame, or another film."""

@@ -47,6 +47,7 @@ def stylize(
     codec: str | None = None,
     crf: float | None = None,
     resume: bool = False,
+    steady: int = 1,
 ) -> list[pathlib.Path]:
     """Restyle pictures and films. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
 
@@ -91,6 +92,8 @@ def stylize(
             an encoder. Default: "h264", and "vp9" in WebM.
         crf: quality of a written film: less is better and larger. Default: 18 with "h264", 24 with "vp9".
         resume: go on with a film after an interruption.
+        steady: average the results of so many shifted copies of each picture or frame (`kgan.inference.steady`), so
+            that films flicker less, in so many times the time.
 
     Returns:
         The paths of the written files, and for a film as pictures that of their folder.
@@ -108,13 +111,13 @@ def stylize(
     if others or not films:
         done += pictures_of.stylize(
             others, model, output, seed, variants, overwrite, strokes, memory, mask, feather, strength, keep_colour,
-            format, quality, strip_metadata, skip_existing, max_megapixels, exact,
+            format, quality, strip_metadata, skip_existing, max_megapixels, exact, steady,
         )  # fmt: skip
     if not films:
         return done
     _check(seed, variants, memory, mask, feather, strength, strokes)
     finish = Finish(None, FEATHER if feather is None else feather, strength, keep_colour)
-    look, writing = Look(seed, strokes, finish, mask), Writing(format, quality, strip_metadata)
+    look, writing = Look(seed, strokes, finish, mask, steady), Writing(format, quality, strip_metadata)
     for path in films:
         made = Film(path, start or 0.0, duration, fps)
         target = _output(path, pathlib.Path(output), len(films) + len(others), writing)

@@ -12,6 +12,7 @@ from kgan.film.scene_statistics import SceneStatistics
 from kgan.film.work import State
 from kgan.images.resizing import resized
 from kgan.inference.model import Model
+from kgan.inference.steady import averaged, offsets
 
 OPENED = 40
 """Bytes per pixel of a frame on its way from the decoder to the encoder."""
@@ -78,9 +79,11 @@ class Painter:
         each: how frames fit into memory.
         seed: seed of the noise, the same for every frame, so that noise does not flicker.
         strokes: the factor by which strokes become broader.
+        steady: number of shifted copies of each frame whose results are averaged.
     """
 
-    def __init__(self, model: Model, each: Pass, seed: int = 0, strokes: float = 1.0):
+    def __init__(self, model: Model, each: Pass, seed: int = 0, strokes: float = 1.0, steady: int = 1):
+        self._steady = steady
         self._model, self._each, self._seed, self._strokes = model, each, seed, strokes
         shares = model.has_tiles and each == Pass(each.frames) and strokes == 1
         self._scene = SceneStatistics() if shares else None
@@ -95,14 +98,18 @@ class Painter:
         batch = np.stack([_seen(frame.pixels, self._model.facts.channels) for frame in frames])
         if self._scene is not None:
             statistics = self._scene.of(batch, lambda measured: self._model.statistics(measured, self._seed))
-            return self._model.with_statistics(batch, statistics, self._seed)
+            shifts = offsets(self._steady, self._model.facts.stride)
+            return averaged(lambda moved: self._model.with_statistics(moved, statistics, self._seed), batch, shifts)
         if self._each.scale == 1:
             room = math.inf if self._each.tiles is None else self._each.tiles
-            return self._model(batch, self._seed, self._strokes, memory=room)
+            return self._model(batch, self._seed, self._strokes, memory=room, steady=self._steady)
         height, width = batch.shape[1:3]
         small = (max(1, int(height * self._each.scale)), max(1, int(width * self._each.scale)))
         made = self._model(
-            np.stack([resized(each, small) for each in batch]), self._seed, max(1.0, self._strokes * self._each.scale)
+            np.stack([resized(each, small) for each in batch]),
+            self._seed,
+            max(1.0, self._strokes * self._each.scale),
+            steady=self._steady,
         )
         return np.stack([resized(each, (height, width)) for each in made])
 

@@ -28,6 +28,7 @@ from kgan.film.work import Segment, State, Work, frames_of_segment
 from kgan.images import targets
 from kgan.inference.loading import load
 from kgan.inference.model import Model
+from kgan.inference.steady import offsets
 from kgan.inference.stylize import Finish, blended
 from kgan.memory import budget
 from kgan.runs.models import resolve_model
@@ -45,12 +46,14 @@ class Look:
         strokes: the factor by which strokes become broader.
         finish: how frames are blended with their originals. Its masks are not used.
         mask: path of the mask, or None.
+        steady: number of shifted copies whose results are averaged.
     """
 
     seed: int = 0
     strokes: float = 1.0
     finish: Finish = dataclasses.field(default_factory=Finish)
     mask: str | os.PathLike | None = None
+    steady: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,6 +193,7 @@ def stylize_film(order: Order, overwrite: bool = False, skip_existing: bool = Fa
     joining.check(order.film, order.output, coding)
     model = load(order.model)
     _check_model(model)
+    offsets(order.look.steady, model.facts.stride)  # an error before any work
     if goes_on:
         coding, each = _as_before(order, work)
     else:
@@ -200,7 +204,7 @@ def stylize_film(order: Order, overwrite: bool = False, skip_existing: bool = Fa
             f"kgan: {order.film.path}: too large for the memory; restyled at {each.scale:.0%} of its size and enlarged"
         )
     with _folder_above(order.output.path), work.opened(goes_on):
-        _make(order, work, coding, Painter(model, each, order.look.seed, order.look.strokes))
+        _make(order, work, coding, Painter(model, each, order.look.seed, order.look.strokes, order.look.steady))
     return True
 
 
@@ -341,6 +345,7 @@ def _settings(order: Order, coding: encoding.Coding) -> dict[str, Any]:
         "mask": None if look.mask is None else fingerprint(pathlib.Path(look.mask)),
         "seed": look.seed,
         "strokes": look.strokes,
+        "steady": look.steady,
         "strength": look.finish.strength,
         "feather": look.finish.feather,
         "keep_colour": look.finish.keep_colour,

@@ -12,6 +12,7 @@ from kgan import memory as memories
 from kgan.errors import UserError, call
 from kgan.gan import noise as noises
 from kgan.images import pictures as arrays
+from kgan.inference.steady import averaged, offsets
 from kgan.inference.stylist import Facts
 from kgan.inference.tiles import Functions, Source, Tiled
 
@@ -62,6 +63,7 @@ class Model:
         memory: float | None = None,
         exact: bool = False,
         progress: Callable[[float], None] | None = None,
+        steady: int = 1,
     ) -> np.ndarray:
         """Stylize one picture or a batch of pictures.
 
@@ -78,12 +80,15 @@ class Model:
             exact: whether tiles use the exact statistics of the picture instead of those of a thumbnail. Then they give
                 the same result as the whole picture, in several times the time.
             progress: called with the number of pixels that were restyled, after each tile.
+            steady: restyle so many shifted copies and average the results, so that films flicker less
+                (`kgan.inference.steady`). It takes so many times as long.
 
         Returns:
             Pictures of the same dtype and size, with the channels of the model.
 
         Raises:
-            UserError: if the model takes no content, or the shape or the range of the pictures is wrong.
+            UserError: if the model takes no content, the shape or the range of the pictures is wrong, or `strokes` or
+                `steady` is out of range.
 
         Reference: strokes from coarse to fine, [Gatys et al.](https://arxiv.org/abs/1611.07865).
         """
@@ -95,11 +100,15 @@ class Model:
         batch = pictures[..., None] if pictures.ndim == 2 else pictures
         batch = batch if batch.ndim == 4 else batch[None]
         how = _How(seed, strokes, memory and memory * 1e9, exact, progress or (lambda pixels: None))
-        if self._fits(batch.shape[:3], how.memory):
-            made = self._whole(batch, how)
-        else:
-            made = np.concatenate([self._alone(batch, row, how) for row in range(len(batch))])
+        shifts = offsets(steady, self.facts.stride)
+        made = averaged(lambda shifted: self._restyled(shifted, how), batch, shifts)
         return made if pictures.ndim == 4 else made[0]
+
+    def _restyled(self, batch: np.ndarray, how: "_How") -> np.ndarray:
+        """Stylize pictures [N, H, W, C], in tiles if the memory is too small for all of them at once."""
+        if self._fits(batch.shape[:3], how.memory):
+            return self._whole(batch, how)
+        return np.concatenate([self._alone(batch, row, how) for row in range(len(batch))])
 
     def statistics(self, pictures: np.ndarray, seed: int = 0) -> np.ndarray:
         """The statistics of pictures, by which other pictures can be restyled with `with_statistics`.

@@ -23,6 +23,7 @@ from kgan.images.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_f
 from kgan.images.resizing import resized
 from kgan.inference.loading import Model, load
 from kgan.inference.model import shares_of_size
+from kgan.inference.steady import offsets
 from kgan.memory import OPENED, OPENED_WITH_MASK, PictureMemory, budget
 
 __all__ = ["load", "stylize"]
@@ -106,6 +107,7 @@ class Restyler:
         finish: how stylized pictures are blended with their originals.
         writing: how files are written.
         largest: number of pixels of the largest picture.
+        steady: number of shifted copies whose results are averaged.
     """
 
     model: Model
@@ -116,6 +118,7 @@ class Restyler:
     finish: Finish
     writing: Writing
     largest: int
+    steady: int = 1
 
     def scale(self, job: Job) -> float:
         """The fraction of its sides at which a picture is restyled to fit into the memory. 0 if it cannot fit."""
@@ -135,8 +138,8 @@ class Restyler:
         return self.pixels(job) * self.model.work_per_pixel(math.prod(job.size), self.memory, self.exact) * variants
 
     def pixels(self, job: Job) -> float:
-        """The number of pixels of all passes over a picture."""
-        passes = sum(share**2 for share in shares_of_size(self.strokes))
+        """The number of pixels of all passes over a picture and its shifted copies."""
+        passes = self.steady * sum(share**2 for share in shares_of_size(self.strokes))
         return math.prod(job.size) * self.scale(job) ** 2 * passes
 
     def seconds_a_pixel(self) -> float | None:
@@ -172,6 +175,7 @@ def stylize(
     skip_existing: bool = False,
     max_megapixels: float | None = None,
     exact: bool = False,
+    steady: int = 1,
 ) -> list[pathlib.Path]:
     """Restyle files and folders. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
 
@@ -203,6 +207,7 @@ def stylize(
             can contain.
         exact: restyle in tiles with the exact statistics of the picture. The result is that of the whole picture, in
             several times the time.
+        steady: average the results of so many shifted copies (`kgan.inference.steady`), in so many times the time.
 
     Returns:
         The paths of the written files.
@@ -221,10 +226,12 @@ def stylize(
         return []
     loaded = load(model)
     _check_model(loaded, variants)
+    offsets(steady, loaded.facts.stride)  # an error before any work
     with targets.output_folder(output):
         room = budget() if memory is None else memory * 1e9
         largest = max(math.prod(job.size) for job in jobs)
-        written, failed = _stylize_all(jobs, Restyler(loaded, seed, strokes, room, exact, finish, writing, largest))
+        restyler = Restyler(loaded, seed, strokes, room, exact, finish, writing, largest, steady)
+        written, failed = _stylize_all(jobs, restyler)
     if failed:
         raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")
     return written
@@ -455,10 +462,10 @@ def _at_scale(picture: np.ndarray, restyler: Restyler, seed: int, scale: float, 
     """Restyle a picture, uint8 [H, W, C], at `scale` times its sides. The result has the size of the picture."""
     model, strokes = restyler.model, restyler.strokes
     if scale == 1:
-        return model(picture, seed, strokes, memory / 1e9, restyler.exact, tick)
+        return model(picture, seed, strokes, memory / 1e9, restyler.exact, tick, restyler.steady)
     height, width = picture.shape[:2]
     small = resized(picture, (max(1, int(height * scale)), max(1, int(width * scale))))
-    return resized(model(small, seed, max(1.0, strokes * scale)), (height, width))
+    return resized(model(small, seed, max(1.0, strokes * scale), steady=restyler.steady), (height, width))
 
 
 def _one_line(source: pathlib.Path, error: Exception) -> str:

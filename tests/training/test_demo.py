@@ -57,8 +57,8 @@ def shown(store):
 
 @pytest.mark.slow
 def test_the_shortest_schedule_keeps_it():
-    """The fewest steps that `--minutes` may choose. At a smaller size, which takes a seventh of the time."""
-    config = settings(size=24, minutes=1.0)
+    """The fewest steps that `--minutes` may choose. At a smaller size, which takes a quarter of the time."""
+    config = settings(size=32, minutes=1.0)
     config = recipes.with_intervals(config, recipes.steps_in_time(config, seconds=1e9))
     assert config.steps == 288
     keras.utils.set_random_seed(config.seed)

@@ -157,14 +157,10 @@ def _at_affordable_size(stylist: Stylist, picture: tf.Tensor, seed: tf.Tensor, p
 
 def _stylized(stylist: Stylist, picture: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Stylize uint8 [H, W, C] whole."""
-    image = _as_image(picture)
+    image = tf.cast(picture[tf.newaxis], tf.float32) / 255.0
     height, width = tf.shape(picture)[0], tf.shape(picture)[1]
     noise = stylist.noise(seed, 1, height, width) if stylist.facts.noise_channels else None
     return picture_ops.to_uint8(stylist(image, noise)[0] * 255.0)
-
-
-def _as_image(picture: tf.Tensor) -> tf.Tensor:
-    return tf.cast(picture[tf.newaxis], tf.float32) / 255.0
 
 
 def affordable_size(height: tf.Tensor, width: tf.Tensor, pixels: int, least: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -113,9 +113,7 @@ def upright(pixels: np.ndarray, matrix: Sequence[int] | None) -> np.ndarray:
     """
     if matrix is None:
         return pixels
-    a, b, c, d = _signs(matrix)
-    turned = pixels.swapaxes(0, 1) if a == 0 else pixels
-    return turned[:: -1 if b + d < 0 else 1, :: -1 if a + c < 0 else 1]
+    return _mirrored(pixels.swapaxes(0, 1) if swaps_sides(matrix) else pixels, matrix)
 
 
 def as_stored(pixels: np.ndarray, matrix: Sequence[int] | None) -> np.ndarray:
@@ -130,9 +128,14 @@ def as_stored(pixels: np.ndarray, matrix: Sequence[int] | None) -> np.ndarray:
     """
     if matrix is None:
         return pixels
+    mirrored = _mirrored(pixels, matrix)
+    return mirrored.swapaxes(0, 1) if swaps_sides(matrix) else mirrored
+
+
+def _mirrored(pixels: np.ndarray, matrix: Sequence[int]) -> np.ndarray:
+    """Upright pixels, or turned but not yet mirrored ones, mirrored as a display matrix tells."""
     a, b, c, d = _signs(matrix)
-    flipped = pixels[:: -1 if b + d < 0 else 1, :: -1 if a + c < 0 else 1]
-    return flipped.swapaxes(0, 1) if a == 0 else flipped
+    return pixels[:: -1 if b + d < 0 else 1, :: -1 if a + c < 0 else 1]
 
 
 def _signs(matrix: Sequence[int]) -> tuple[int, int, int, int]:

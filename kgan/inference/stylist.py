@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.gan import noise as noises
+from kgan.keras_internals import layers_of
 from kgan.networks.generators import floats_of_resnet
-from kgan.networks.statistics import Given, Part, Recorded, using
+from kgan.networks.statistics import Given, Part, Recorded, channels_of, using
 
 MINIMUM_CELLS = 4
 """Smallest side of a generator's input, in multiples of its stride. With fewer pixels, inner layers cannot pad by
@@ -64,9 +65,13 @@ class Stylist(tf.Module):
             Sides are padded to a multiple of its attribute `stride`, or of 8.
         distribution: distribution of the noise in training: "normal", "uniform" or "truncated".
         truncation: bound of truncated noise in standard deviations.
+        plain: the network only measures the statistics of its own input (`kgan.networks.statistics`) and takes none, as
+            in LiteRT files. Those without content or with an unknown reach do so anyway.
     """
 
-    def __init__(self, generator: keras.Model, distribution: str = "normal", truncation: float = 2.0):
+    def __init__(
+        self, generator: keras.Model, distribution: str = "normal", truncation: float = 2.0, plain: bool = False
+    ):
         super().__init__(name="stylist")
         self.generator = in_float32(generator)
         self.stride = getattr(generator, "stride", UNKNOWN_STRIDE)
@@ -81,14 +86,15 @@ class Stylist(tf.Module):
             reach=getattr(generator, "reach", 0),
             floats_at_peak=getattr(generator, "floats_at_peak", {}),
         )
-        # Every signature of an exported file calls one of these two, so that it contains the network twice at most.
+        self._plain = plain or not has_statistics(self.facts)
+        # Every signature of an exported file calls this one function, so that it contains the network once.
         inputs = tf.TensorSpec(
             (None, None, None, self.facts.channels * self.facts.takes_content + self.facts.noise_channels)
         )
         place = tf.TensorSpec((4,), tf.int32)
-        self._recorded = tf.function(self._run_recorded, [inputs], autograph=False)
-        given = [inputs, tf.TensorSpec((None, 2, None)), place, place]
-        self._given = tf.function(self._run_given, given, autograph=False)
+        others = [tf.TensorSpec((None, 2, None)), place, place, tf.TensorSpec((), tf.bool)]
+        specs = [inputs] if self._plain else [inputs, *others]
+        self._network = tf.function(self._run_plain if self._plain else self._run, specs, autograph=False)
 
     def __call__(
         self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None, statistics: tf.Tensor | None = None
@@ -106,12 +112,7 @@ class Stylist(tf.Module):
         inputs = _joined(image, noise)
         height, width = tf.shape(inputs)[1], tf.shape(inputs)[2]
         padded, top, left = self._padded(inputs)
-        if statistics is None:
-            made = self.network(padded)
-        else:
-            sides = tf.shape(padded)[1:3]
-            whole = Part(tf.concat([[0, 0], sides], 0), tf.stack([0, sides[0], 0, sides[1]]))
-            made, _ = self.network_by(padded, statistics, whole)
+        made, _ = self._whole(padded, statistics)
         return _in_unit(made[:, top : top + height, left : left + width])
 
     def statistics(self, image: tf.Tensor | None = None, noise: tf.Tensor | None = None) -> tf.Tensor:
@@ -122,7 +123,7 @@ class Stylist(tf.Module):
             noise: noise maps, as in a call.
         """
         padded, _, _ = self._padded(_joined(image, noise))
-        return self._recorded(padded)[1]
+        return self._whole(padded)[1]
 
     def tile(
         self, image: tf.Tensor | None, noise: tf.Tensor | None, statistics: tf.Tensor, part: Part
@@ -138,26 +139,32 @@ class Stylist(tf.Module):
         Returns:
             The stylized part, and the statistics of its inner area, float32 [N, 2, M].
         """
-        made, measured = self.network_by(_joined(image, noise), statistics, part)
+        made, measured = self._network(_joined(image, noise), statistics, part.place, part.inner, True)
         return _in_unit(made), measured
 
-    def network(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Apply the generator to pictures in [-1, 1], with noise if it takes any. Sides are multiples of the stride."""
-        return self._recorded(inputs)[0]
+    def _whole(self, inputs: tf.Tensor, statistics: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Apply the generator to whole pictures [N, H, W, ...] in [-1, 1], with noise if it takes any.
 
-    def network_by(self, inputs: tf.Tensor, statistics: tf.Tensor, part: Part) -> tuple[tf.Tensor, tf.Tensor]:
-        """As `network`, with given statistics. Returns the statistics of the part's inner area too."""
-        return self._given(inputs, statistics, part.place, part.inner)
+        Returns the stylized pictures and their statistics.
+        """
+        if self._plain:
+            return self._network(inputs)
+        sides, given = tf.shape(inputs)[1:3], statistics is not None
+        if statistics is None:
+            statistics = tf.zeros([1, 2, channels_of(layers_of(self.generator))])
+        place, inner = tf.concat([[0, 0], sides], 0), tf.stack([0, sides[0], 0, sides[1]])
+        return self._network(inputs, statistics, place, inner, given)
 
-    def _run_recorded(self, inputs):
-        with using(Recorded()) as recorded:
+    def _run_plain(self, inputs):
+        return self._run_with(Recorded(), inputs)
+
+    def _run(self, inputs, statistics, place, inner, given):
+        return self._run_with(Given(statistics, Part(place, inner), tf.shape(inputs)[1], given), inputs)
+
+    def _run_with(self, source: Recorded, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with using(source):
             made = self._generate(inputs)
-        return made, recorded.statistics(tf.shape(inputs)[0])
-
-    def _run_given(self, inputs, statistics, place, inner):
-        with using(Given(statistics, Part(place, inner), tf.shape(inputs)[1])) as given:
-            made = self._generate(inputs)
-        return made, given.statistics(tf.shape(inputs)[0])
+        return made, source.statistics(tf.shape(inputs)[0])
 
     def _generate(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.generator(inputs, training=False)

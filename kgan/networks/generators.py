@@ -324,6 +324,7 @@ class NoiseCode(keras.layers.Layer):
         self.normalize = normalization(vector_norm, self.dtype_policy)
 
     def build(self, noise_shape, size_shape=None):
+        self.measured_channels = noise_shape[-1]
         layers.build_in_order([self.dense, self.normalize], (noise_shape[0], noise_shape[-1]))
 
     def fold(self):

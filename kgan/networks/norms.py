@@ -122,6 +122,7 @@ class InstanceNormalization(keras.layers.Layer):
         self.folded = True
 
     def build(self, input_shape):
+        self.measured_channels = input_shape[-1]
         channels = (input_shape[-1],)
         self.scale = self.add_weight(shape=channels, initializer="ones", name="scale", autocast=False)
         self.offset = self.add_weight(shape=channels, initializer="zeros", name="offset", autocast=False)

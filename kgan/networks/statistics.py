@@ -11,8 +11,9 @@ The statistics of a network are float32 [N, 2, M]: mean and variance of M channe
 import contextlib
 import contextvars
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+import keras
 import tensorflow as tf
 
 MEAN, VARIANCE = 0, 1
@@ -70,28 +71,31 @@ class Recorded:
 
 
 class Given(Recorded):
-    """Layers use given statistics. Those of the part's inner area are recorded.
+    """Layers use given statistics, or their own as usual. Those of the part's inner area are recorded.
+
+    The choice is a tensor, so that one function computes both: a file holds the network once.
 
     Args:
         statistics: float32 [N, 2, M].
         part: which part of the picture the network sees.
         height: height of the network's input in pixels.
+        given: whether layers use `statistics`, a bool scalar.
     """
 
-    def __init__(self, statistics: tf.Tensor, part: Part, height: tf.Tensor):
+    def __init__(self, statistics: tf.Tensor, part: Part, height: tf.Tensor, given: tf.Tensor):
         super().__init__()
-        self._statistics, self._part, self._height = statistics, part, height
+        self._part, self._height, self._given = part, height, given
+        self._statistics = tf.unstack(statistics[:, :, tf.newaxis, tf.newaxis], axis=1)  # each [N, 1, 1, M]
         self._used = 0
 
     def moments(self, x: tf.Tensor, moments_of: Callable) -> tuple[tf.Tensor, tf.Tensor]:
-        super().moments(self._inner_area(x), moments_of)
-        return self._next(x.shape[-1], x.dtype)
+        return self._chosen(*super().moments(self._inner_area(x), moments_of))
 
     def pooled(self, x: tf.Tensor) -> tf.Tensor:
         pixels = tf.cast(tf.reduce_prod(self._part.place[2:]), x.dtype)
         pooled = tf.reduce_mean(self._inner_area(x), axis=(1, 2), keepdims=True) * tf.sqrt(pixels)
         self._recorded.append((pooled, tf.zeros_like(pooled)))
-        return self._next(x.shape[-1], x.dtype)[MEAN]
+        return self._chosen(*self._recorded[-1])[MEAN]
 
     def spread(self, code: tf.Tensor, size, resize: Callable) -> tf.Tensor:
         scale = self._height // size[0]
@@ -99,14 +103,20 @@ class Given(Recorded):
         rows = _interpolated(code, top, size[0], height, axis=1)
         return _interpolated(rows, left, size[1], width, axis=2)
 
-    def _next(self, channels: int, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
-        first, self._used = self._used, self._used + channels
-        taken = tf.cast(self._statistics[:, :, first : self._used], dtype)[:, :, tf.newaxis, tf.newaxis]
-        return taken[:, MEAN], taken[:, VARIANCE]
+    def _chosen(self, mean: tf.Tensor, variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The next given mean and variance, or those that were measured."""
+        first, self._used = self._used, self._used + mean.shape[-1]
+        taken = [tf.cast(each[..., first : self._used], mean.dtype) for each in self._statistics]
+        return tf.where(self._given, taken[MEAN], mean), tf.where(self._given, taken[VARIANCE], variance)
 
     def _inner_area(self, x: tf.Tensor) -> tf.Tensor:
         top, bottom, left, right = tf.unstack(self._part.inner // (self._height // tf.shape(x)[1]))
         return x[:, top:bottom, left:right]
+
+
+def channels_of(layers: Iterable[keras.Layer]) -> int:
+    """M, the number of channels of the statistics of a network with these built layers."""
+    return sum(getattr(layer, "measured_channels", 0) for layer in layers)
 
 
 _ACTIVE: contextvars.ContextVar[Recorded | None] = contextvars.ContextVar("kgan_statistics", default=None)

@@ -54,7 +54,7 @@ def export_litert(
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    stylist = Stylist(generator, distribution, truncation)
+    stylist = Stylist(generator, distribution, truncation, plain=True)
     content = convert(stylist, half)
     with files.whole(path) as partial:
         partial.write_bytes(with_facts(content, stylist.facts))

@@ -105,7 +105,7 @@ def export_variants(
     variants = checked_variants(variants)
     sizes = litert_fixed.checked_sizes(sizes, generator.stride)
     folder = pathlib.Path(folder)
-    reference = _KerasReference(Stylist(generator, distribution, truncation), pictures or real_pictures())
+    reference = _KerasReference(Stylist(generator, distribution, truncation, plain=True), pictures or real_pictures())
     fixed, free = _fixed_source(reference, sizes), _free_source(reference, sizes)
     with _named(folder / _file_name(variants[0], fixed=True)):
         litert_gates.check_ranges(fixed.content, lambda size: reference.examples(size, RANGE_EXAMPLES))

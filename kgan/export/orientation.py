@@ -1,13 +1,19 @@
-"""Reads the orientation of a JPEG from its EXIF data and applies it, with TensorFlow operations."""
+"""Reads the orientation of a picture file from its EXIF data and applies it, with TensorFlow operations."""
 
 import tensorflow as tf
 
+from kgan.export.chunks import chunk, number, part
 from kgan.images.metadata import ORIENTATION
 
-SEARCHED = 2**17
-"""Bytes at the start of a file that are searched for the EXIF segment: two segments of full length."""
+EXIF = b"Exif\0\0"
+"""What comes before the EXIF data in a JPEG, and in a WebP of some programs."""
 
-APP1, LAST_BEFORE_IMAGE = 0xE1, 0xDA
+APP1, START_OF_SCAN = 0xE1, 0xDA
+
+MOST_SEGMENTS = 256
+"""How many segments of a JPEG are searched."""
+
+MOST_TAGS = 512
 
 
 def upright(picture: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -32,58 +38,47 @@ def _one_of(value: tf.Tensor, values: tuple[int, ...]) -> tf.Tensor:
     return tf.reduce_any(value == tf.constant(values))
 
 
-def jpeg_orientation(data: tf.Tensor) -> tf.Tensor:
-    """Read the EXIF orientation of a JPEG.
+def orientation(data: tf.Tensor, formats: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Read the EXIF orientation of a JPEG, PNG or WebP file.
 
     Args:
         data: bytes of the file, a string scalar.
+        formats: whether it is "jpeg" and whether it is "png", bool scalars. Otherwise it is a WebP file.
 
     Returns:
         An int32 scalar from 1 to 8. It is 1 if there is no valid orientation.
     """
-    given = tf.cast(tf.io.decode_raw(tf.strings.substr(data, 0, SEARCHED), tf.uint8), tf.int32)
-    # Offsets in a broken file may point past its end. Zeros are appended, and larger offsets are clipped to them.
-    content = tf.concat([given, tf.zeros([16], tf.int32)], 0)
-    start = _exif(content)
-    value = tf.cond(start > 0, lambda: _orientation(content, start), lambda: tf.constant(1))
-    return tf.where((value >= 1) & (value <= 8), value, 1)
+    name = tf.where(formats["png"], b"eXIf", b"EXIF")
+    start = tf.cond(formats["jpeg"], lambda: _segment(data), lambda: chunk(data, formats["png"], name))
+    start += tf.where(part(data, start, len(EXIF)) == EXIF, len(EXIF), 0)
+    value = tf.cond(start > 0, lambda: _value(data, start), lambda: tf.constant(1, tf.int64))
+    return tf.cast(tf.where((value >= 1) & (value <= 8), value, 1), tf.int32)
 
 
-def _exif(content: tf.Tensor) -> tf.Tensor:
-    """The position of the TIFF structure in the EXIF segment, or 0. A segment is FF, marker, length and content."""
-    # FF Ex, two bytes of length, "Exif\0\0"
-    wanted = tf.constant([0xFF, APP1, ord("E"), ord("x"), ord("i"), ord("f"), 0, 0])
-
-    def here(at):
-        return tf.gather(content, _inside(content, at + tf.constant([0, 1, 4, 5, 6, 7, 8, 9])))
+def _segment(data: tf.Tensor) -> tf.Tensor:
+    """The position of the content of the EXIF segment of a JPEG, or 0. A segment is FF, marker, length and content."""
 
     def goes_on(at, found):
-        marker = here(at)[1]
-        return ~found & (here(at)[0] == 0xFF) & (marker != LAST_BEFORE_IMAGE)
+        head = number(data, at, 2, big=True)
+        return (found == 0) & (head // 256 == 0xFF) & (head % 256 != START_OF_SCAN)
 
     def step(at, found):
-        found = tf.reduce_all(here(at) == wanted)
-        return tf.where(found, at, at + 2 + _number(content, at + 2, 2, tf.constant(True))), found
+        is_exif = (number(data, at, 2, big=True) == 0xFF00 + APP1) & (part(data, at + 4, len(EXIF)) == EXIF)
+        following = at + 2 + tf.cast(number(data, at + 2, 2, big=True), tf.int32)
+        return following, tf.where(is_exif, at + 4, found)
 
-    at, found = tf.while_loop(goes_on, step, (tf.constant(2), tf.constant(False)))
-    return tf.where(found, at + 10, 0)
+    return tf.while_loop(goes_on, step, (tf.constant(2), tf.constant(0)), maximum_iterations=MOST_SEGMENTS)[1]
 
 
-def _orientation(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+def _value(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """The value of the orientation tag in the first directory of the TIFF structure at `start`, or 0."""
-    big = content[start] == ord("M")
-    directory = start + _number(content, start + 4, 4, big)
-    count = tf.minimum(_number(content, directory, 2, big), 512)
-    entries = directory + 2 + 12 * tf.range(count)  # tag, type, count, value: 2, 2, 4 and 4 bytes
-    tags, values = _number(content, entries, 2, big), _number(content, entries + 8, 2, big)
+    big = part(data, start, 1) == b"M"
+    # A position in a broken file may lie behind its end. Zeros are read there.
+    directory = start + tf.cast(tf.minimum(number(data, start + 4, 4, big), 2**24), tf.int32)
+    count = tf.cast(tf.minimum(number(data, directory, 2, big), MOST_TAGS), tf.int32)
+    # An entry has 12 bytes: tag, type, count, value, of 2, 2, 4 and 4 bytes.
+    raw = tf.io.decode_raw(part(data, directory + 2, 12 * MOST_TAGS), tf.uint8)
+    entries = tf.cast(tf.reshape(raw, [MOST_TAGS, 12])[:count], tf.int64)
+    places = tf.where(big, tf.constant([256, 1], tf.int64), tf.constant([1, 256], tf.int64))
+    tags, values = (tf.reduce_sum(entries[:, at : at + 2] * places, axis=1) for at in (0, 8))
     return tf.reduce_max(tf.concat([tf.boolean_mask(values, tags == int(ORIENTATION)), [0]], 0))
-
-
-def _number(content: tf.Tensor, at: tf.Tensor, count: int, big: tf.Tensor) -> tf.Tensor:
-    """The numbers of `count` bytes at the positions `at`, int32 of the same shape. Four bytes may overflow."""
-    digits = tf.gather(content, _inside(content, at[..., tf.newaxis] + tf.range(count)))
-    return tf.reduce_sum(tf.where(big, digits[..., ::-1], digits) * tf.constant([256**k for k in range(count)]), -1)
-
-
-def _inside(content: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-    return tf.clip_by_value(at, 0, tf.size(content) - 1)

@@ -10,7 +10,8 @@ twice, because the graph of a served model cannot call Pillow or NumPy.
 
 import tensorflow as tf
 
-from kgan.export.orientation import jpeg_orientation, upright
+from kgan.export.chunks import chunk, number
+from kgan.export.orientation import orientation, upright
 from kgan.images.pictures import LUMA
 
 MAX_BYTES = 32 * 2**20
@@ -23,7 +24,7 @@ DAMAGED = "damaged or truncated; send it again"
 DAMAGED_WEBP = "damaged or truncated, or TensorFlow is older than 2.20 and reads no WebP; send it as JPEG or PNG"
 UNKNOWN = "not a JPEG, PNG or WebP picture"
 EMPTY = "empty (0 bytes)"
-ANIMATED = "animated WebP is not read; send one picture"
+ANIMATED = "an animation is not read; send one picture"
 TOO_LONG = f"longer than {MAX_BYTES // 2**20} MB; make it smaller"
 
 FOREIGN = ((b"GIF8", 0, "GIF"), (b"BM", 0, "BMP"), (b"II*\0", 0, "TIFF"), (b"MM\0*", 0, "TIFF"), (b"ftyp", 4, "HEIC"))
@@ -126,7 +127,8 @@ def _problem(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor], li
     length = tf.strings.length(data)
     height, width = tf.unstack(_size(data, head, formats))
     # The decoder overruns its buffer for an animation without alpha. So animations are refused before it is called.
-    animated = formats["webp"] & _starts(head, b"VP8X", 12) & (_number(head, 20, 1) // 2 % 2 == 1)
+    animated_webp = formats["webp"] & _starts(head, b"VP8X", 12) & (number(head, 20, 1) // 2 % 2 == 1)
+    animated_png = tf.cond(formats["png"], lambda: chunk(data, True, b"acTL") > 0, lambda: tf.constant(False))
     claims = tf.strings.join(["its header claims ", tf.as_string(width), "x", tf.as_string(height), " pixels"])
     too_large = tf.strings.join([claims, f"; the limit is {limit / 1e6:.3g} megapixels; make it smaller"])
     cases = [
@@ -137,7 +139,7 @@ def _problem(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor], li
             for first, at, name in FOREIGN
         ),
         (~tf.reduce_any(list(formats.values())), UNKNOWN),
-        (animated, ANIMATED),
+        (animated_webp | animated_png, ANIMATED),
         (height * width > limit, too_large),
     ]
     problem = tf.constant("")
@@ -149,7 +151,7 @@ def _problem(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor], li
 def _size(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor]) -> tf.Tensor:
     """The height and width that a header claims, int64 [2]."""
     jpeg = lambda: tf.cast(tf.image.extract_jpeg_shape(data)[:2], tf.int64)  # noqa: E731
-    png = lambda: tf.stack([_number(head, 20, 4, "big"), _number(head, 16, 4, "big")])  # noqa: E731
+    png = lambda: tf.stack([number(head, 20, 4, big=True), number(head, 16, 4, big=True)])  # noqa: E731
     return tf.case(
         [(formats["jpeg"], jpeg), (formats["png"], png), (formats["webp"], lambda: _webp_size(head))],
         default=lambda: tf.zeros([2], tf.int64),
@@ -158,30 +160,23 @@ def _size(data: tf.Tensor, head: tf.Tensor, formats: dict[str, tf.Tensor]) -> tf
 
 def _webp_size(head: tf.Tensor) -> tf.Tensor:
     """The height and width in the first chunk, int64 [2]: VP8X (container), VP8L (lossless) or VP8 (lossy)."""
-    container = tf.stack([_number(head, 27, 3) + 1, _number(head, 24, 3) + 1])
-    both = _number(head, 21, 4)
+    container = tf.stack([number(head, 27, 3) + 1, number(head, 24, 3) + 1])
+    both = number(head, 21, 4)
     lossless = tf.stack([both // 2**14 % 2**14 + 1, both % 2**14 + 1])
-    lossy = tf.stack([_number(head, 28, 2) % 2**14, _number(head, 26, 2) % 2**14])
+    lossy = tf.stack([number(head, 28, 2) % 2**14, number(head, 26, 2) % 2**14])
     simple = tf.where(_starts(head, b"VP8L", 12), lossless, lossy)
     return tf.where(_starts(head, b"VP8X", 12), container, simple)
-
-
-def _number(data: tf.Tensor, start: int, count: int, order: str = "little") -> tf.Tensor:
-    """The unsigned number in `count` bytes, an int64 scalar."""
-    digits = tf.cast(tf.io.decode_raw(tf.strings.substr(data, start, count), tf.uint8), tf.int64)
-    places = [256**k for k in range(count)]
-    return tf.reduce_sum(digits * tf.constant(places if order == "little" else places[::-1], tf.int64))
 
 
 def _pixels(data: tf.Tensor, formats: dict[str, tf.Tensor], channels: int) -> tf.Tensor:
     """Decode to uint8 [H, W, channels]. The operations fail for damaged files."""
 
     def jpeg():
-        return upright(tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE"), jpeg_orientation(data))
+        return tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE")
 
     def png():
         # For less than 8 bits without alpha, the decoder fills alpha with the largest value of those bits, not 255.
-        pixels, depth = tf.io.decode_png(data, 4), _number(data, 24, 1)
+        pixels, depth = tf.io.decode_png(data, 4), number(data, 24, 1)
         full = tf.cast(2 ** tf.minimum(depth, 8) - 1, tf.uint8)
         return tf.cond(tf.reduce_all(pixels[..., 3] == full), lambda: pixels[..., :3], lambda: pixels)
 
@@ -189,7 +184,7 @@ def _pixels(data: tf.Tensor, formats: dict[str, tf.Tensor], channels: int) -> tf
         return tf.raw_ops.DecodeImage(contents=data, channels=0, expand_animations=False)
 
     pixels = tf.case([(formats["jpeg"], jpeg), (formats["png"], png)], default=webp)
-    return _with_channels(pixels, channels)
+    return upright(_with_channels(pixels, channels), orientation(data, formats))
 
 
 def _with_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:

@@ -17,6 +17,7 @@ from PIL import Image
 from small_models import make_generator
 from tensorflow.core.protobuf import saved_model_pb2
 
+from kgan.export import chunks as chunks_
 from kgan.export import export_saved_model, load, picture_ops
 from kgan.export.signatures import affordable_size
 from kgan.images.decoding import decode_picture
@@ -41,16 +42,26 @@ def file(picture, kind="PNG", mode=None, **options):
     return buffer.getvalue()
 
 
-def oriented(orientation, order="little"):
-    """A JPEG with an EXIF orientation, as a camera writes it."""
+def oriented(orientation, order="little", kind="JPEG", **options):
+    """A picture file with an EXIF orientation, as a camera writes it."""
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = orientation, "maker"
     exif.endian = "<" if order == "little" else ">"
-    return file(pixels(24, 40), "JPEG", quality=95, subsampling=0, exif=exif.tobytes())
+    return file(pixels(24, 40), kind, exif=exif.tobytes(), **options)
 
 
 def chunk(kind, content):
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def chunks(png):
+    """The chunks of a PNG file."""
+    rest, found = png[8:], []
+    while rest:
+        size = 12 + struct.unpack(">I", rest[:4])[0]
+        found.append(rest[:size])
+        rest = rest[size:]
+    return found
 
 
 def bomb(side):
@@ -98,7 +109,13 @@ GOOD = {
     "webp_lossy_alpha": (file(pixels(24, 40, 4), "WEBP", quality=95, exact=True), 1),
     "webp_container": (file(pixels(24, 40), "WEBP", lossless=True, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0"), 0),
     "one_pixel": (file(pixels(1, 1)), 0),
-    **{f"exif_{k}_{order}": (oriented(k, order), 2) for k in range(1, 9) for order in ("little", "big")},
+    **{
+        f"exif_{k}_{order}": (oriented(k, order, quality=95, subsampling=0), 2)
+        for k in range(1, 9)
+        for order in ("little", "big")
+    },
+    **{f"png_exif_{k}": (oriented(k, kind="PNG"), 0) for k in range(1, 9)},
+    **{f"webp_exif_{k}": (oriented(k, kind="WEBP", lossless=True), 0) for k in range(1, 9)},
 }
 
 
@@ -113,9 +130,9 @@ def test_pictures_decode_as_kgan_reads_them(name, channels):
     assert np.abs(picture.astype(int) - expected).max() <= tolerance + (channels == 1)
 
 
-def animation(**options):
+def animation(kind="WEBP", **options):
     frames = [Image.fromarray(pixels(24, 40, 3, seed)) for seed in range(3)]
-    return file(frames[0], "WEBP", save_all=True, append_images=frames[1:], **options)
+    return file(frames[0], kind, save_all=True, append_images=frames[1:], **options)
 
 
 BAD = {
@@ -125,8 +142,9 @@ BAD = {
     "gif": (file(pixels(24, 40), "GIF"), "GIF is not read; convert it"),
     "bmp": (file(pixels(24, 40), "BMP"), "BMP is not read; convert it"),
     "tiff": (file(pixels(24, 40), "TIFF"), "TIFF is not read; convert it"),
-    "animated": (animation(), "animated"),
-    "animated_lossless": (animation(lossless=True), "animated"),
+    "animated": (animation(), "animation"),
+    "animated_lossless": (animation(lossless=True), "animation"),
+    "animated_png": (animation("PNG"), "animation"),
     "bomb": (bomb(13_000), "claims 13000x13000 pixels; the limit is 1 megapixels"),
     "webp_claims": (b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\x3f\0\xff\x1f\0", "claims 16384x8192 pixels"),
     "long": (GOOD["jpeg"][0] + bytes(picture_ops.MAX_BYTES), "longer than 32 MB"),
@@ -138,6 +156,16 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize("place", [-1, -2])
+def test_exif_of_a_png_counts_wherever_it_is_and_few_chunks_are_searched(place):
+    """Chunks: IHDR, eXIf, IDAT, IEND. The sides of a turned picture are swapped."""
+    head, exif, pixels_, end = chunks(oriented(6, kind="PNG"))
+    empty = chunk(b"teXt", b"")
+    for count, shape in ((10, (40, 24, 3)), (2 * chunks_.MOST_CHUNKS, (24, 40, 3))):
+        rest = [pixels_, empty * count, exif, end] if place == -1 else [empty * count, exif, pixels_, end]
+        assert decode(b"\x89PNG\r\n\x1a\n" + b"".join([head, *rest]))[0].shape == shape
+
+
 @pytest.mark.parametrize("name", sorted(BAD))
 def test_what_is_no_picture_is_told_why(name):
     data, reason = BAD[name]
@@ -146,7 +174,7 @@ def test_what_is_no_picture_is_told_why(name):
     assert picture.shape == (1, 1, 3)
 
 
-@pytest.mark.parametrize("name", ["jpeg", "exif_6_big", "png_palette_transparent", "webp", "webp_alpha"])
+@pytest.mark.parametrize("name", ["jpeg", "exif_6_big", "png_exif_6", "webp_exif_6", "webp_alpha"])
 def test_no_cut_and_no_changed_byte_fails_the_operation(name):
     """A damaged file is either read completely or refused."""
     data, _ = GOOD[name]

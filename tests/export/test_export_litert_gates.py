@@ -77,7 +77,7 @@ def test_operations_that_not_every_runtime_has(fault):
 
 
 def test_shapes_are_computed_in_files_of_free_size_alone():
-    content = litert.convert(Stylist(make_generator("content")))
+    content = litert.convert(Stylist(make_generator("content"), plain=True))
     litert_gates.check_operations(content, fixed=False)
     with pytest.raises(RunError, match=r"PACK.*SHAPE"):
         litert_gates.check_operations(content, fixed=True)

@@ -72,7 +72,7 @@ def convert(stylist: Stylist, half: bool = False) -> bytes:
     """Convert a stylist to a LiteRT model with the signature serving_default.
 
     Args:
-        stylist: the stylist.
+        stylist: a plain stylist, whose graph has no more operations than the network needs.
         half: store the weights in float16.
 
     Returns:

@@ -21,6 +21,7 @@ _LOCATIONS = {
     "stylize": "kgan.film.call:stylize",
     "generate": "kgan.inference.generate:generate",
     "evaluate": "kgan.evaluation.evaluate:evaluate",
+    "compare": "kgan.comparison.compare:compare",
     "export": "kgan.export",
     "check": "kgan.data.check:check_folders",
     "load": "kgan.inference.loading:load",
@@ -56,6 +57,7 @@ __all__ = [
     "TwoWay",
     "UserError",
     "check",
+    "compare",
     "data",
     "evaluate",
     "export",
@@ -70,6 +72,7 @@ __all__ = [
 
 if TYPE_CHECKING:  # what type checkers and editors see
     from kgan import data, losses, metrics, networks
+    from kgan.comparison.compare import compare
     from kgan.data.check import check_folders as check
     from kgan.errors import RunError, UserError
     from kgan.evaluation.evaluate import evaluate

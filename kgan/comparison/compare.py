@@ -76,6 +76,8 @@ def compare(
             if side.folder is None:
                 _restyle(side, work / "photo", work / part, seed)
         kept = {file: name for file, name in kept.items() if all((work / part / file).exists() for part in sides)}
+        if not kept:
+            raise UserError(f"{photos}: no photo could be restyled by both, {sides['a']} and {sides['b']}")
         study = Study(*names_of(*sides.values()), tuple(kept.values()), question, seed)
         _fill(page, work, list(kept), study)
     told = f"{counted(len(kept), 'photo')}; A is {sides['a']}, B is {sides['b']}"

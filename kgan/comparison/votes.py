@@ -106,8 +106,8 @@ def _read(path: pathlib.Path) -> Ballot:
 def _ballot(path: pathlib.Path, held: Any) -> Ballot | None:
     """The votes in a decoded file, or None if it holds something else."""
     try:
-        words = {name: held[key] for name, key in WORDS.items()}
-        columns = {name: tuple(vote[key] for vote in held["votes"]) for name, key in COLUMNS.items()}
+        words: dict[str, Any] = {name: held[key] for name, key in WORDS.items()}
+        columns: dict[str, Any] = {name: tuple(vote[key] for vote in held["votes"]) for name, key in COLUMNS.items()}
         if held["format"] != FORMAT or not held["votes"]:
             return None
     except (TypeError, KeyError, IndexError):
@@ -193,4 +193,4 @@ def _sides(ballots: Sequence[Ballot]) -> str:
 def _agreement(by_photo: Sequence[Sequence[Choice]]) -> str:
     equal, kappa = agreement(by_photo)
     told = "all votes are equal" if kappa is None else f"Fleiss' kappa {kappa:.2f}"
-    return f"Two voters agree on {percent(equal)} of the photos ({told}); the majority's row takes photos as trials."
+    return f"Two voters agree on {percent(equal)} of the photos ({told}); the majority's row counts photos, not votes."

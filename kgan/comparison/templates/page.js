@@ -68,7 +68,9 @@
     }
   }
 
-  const address = (place, part) => `pictures/${String(place + 1).padStart(4, "0")}-${part}.jpg`;
+  // With the identity of the page, so that no browser shows a picture of an older page that was at the same address.
+  const address = (place, part) =>
+    `pictures/${String(place + 1).padStart(4, "0")}-${part}.jpg?${sealed.dataset.identity}`;
 
   let turn = 0;
   let ready = false;

@@ -13,6 +13,7 @@ from kgan.comparison.page import Study, save_pictures, write_page
 from kgan.comparison.photos import Photos
 from kgan.comparison.sides import Side, names_of, resolve_side
 from kgan.errors import RunError, UserError, counted, shown, some
+from kgan.exit_guard import Interrupted
 from kgan.files import expands_paths
 from kgan.images.decoding import PictureError, decode_picture, limits_pictures
 from kgan.images.listing import is_named_as_picture
@@ -75,7 +76,9 @@ def compare(
         for part, side in sides.items():
             if side.folder is None:
                 _restyle(side, work / "photo", work / part, seed)
-        kept = {file: name for file, name in kept.items() if all((work / part / file).exists() for part in sides)}
+        lost = [file for file in kept if not all((work / part / file).exists() for part in sides)]
+        if lost:
+            console.warn(f"left out, since a model could not restyle them: {some([kept.pop(file) for file in lost])}")
         if not kept:
             raise UserError(f"{photos}: no photo could be restyled by both, {sides['a']} and {sides['b']}")
         study = Study(*names_of(*sides.values()), tuple(kept.values()), question, seed)
@@ -153,12 +156,11 @@ def _restyle(side: Side, photos: pathlib.Path, output: pathlib.Path, seed: int) 
         from kgan.inference.stylize import stylize
     try:
         stylize(photos, side.word, output, seed=seed, format="png")
-    except RunError:
-        raise
+    except Interrupted:
+        raise Interrupted("interrupted: no page is written") from None
     except UserError as error:
-        if not output.exists():  # no photo is done
+        if isinstance(error, RunError) or not output.exists():  # such as a full disk, or no photo is done
             raise
-        console.warn(str(error))
 
 
 def _fill(page: pathlib.Path, work: pathlib.Path, kept: list[str], study: Study) -> None:

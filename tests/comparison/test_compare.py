@@ -1,9 +1,11 @@
 """`kgan compare`: the files of the page, the key to its sides, which photos it shows, and messages."""
 
+import itertools
 import os
 import pathlib
 import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import kgan
 from kgan import cli
 from kgan.comparison.page import TEMPLATES, Study
 from kgan.images.decoding import decode_picture, size_by_header
+from kgan.images.pictures import Writing
 from kgan.runs.models import FOLDER
 
 
@@ -139,6 +142,42 @@ def test_photos_without_a_result_are_left_out(here, capsys):
     assert "red: 1 of 4 photos has no result and is left out" in said
     assert "photos/2.png: not a JPEG, PNG, WebP or GIF picture" in said
     assert "blue/3.png: is 40x60, another shape than its photo (60x40)" in said
+
+
+@pytest.fixture
+def at_save(here, monkeypatch):
+    """A function that calls another one before a model's result is written, with the number of those before it."""
+    shutil.copy(FOLDER / "vangogh-mobile" / "model_float16.tflite", "mobile.tflite")
+    save, numbers = Writing.save, itertools.count()
+
+    def patch(act):
+        def called(*args, **options):
+            act(next(numbers))
+            save(*args, **options)
+
+        monkeypatch.setattr(Writing, "save", called)
+
+    return patch
+
+
+def test_photos_that_a_model_cannot_restyle_are_left_out(at_save, capsys):
+    def exhausted(done):
+        if done == 1:
+            raise MemoryError
+
+    at_save(exhausted)
+    page = kgan.compare("mobile.tflite", "red", photos="photos")
+    assert [row["photo"] for row in opened(page)["photos"]] == ["1.png", "3.png", "4.png"]
+    assert "left out, since a model could not restyle them: 2.png" in capsys.readouterr().err
+
+
+def test_an_interruption_leaves_nothing(here, at_save, capsys):
+    """Ctrl-C after the model has restyled two of four photos."""
+    before = sorted(os.listdir())
+    at_save(lambda done: signal.raise_signal(signal.SIGINT) if done == 2 else None)
+    assert cli.main(["compare", "red", "mobile.tflite", "--photos", "photos", "--output", "new/votes"]) == 130
+    assert "kgan: error: interrupted: no page is written" in capsys.readouterr().err
+    assert sorted(os.listdir()) == before
 
 
 def test_results_of_another_size_and_suffix_and_in_subfolders(here):

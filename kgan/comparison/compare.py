@@ -81,7 +81,7 @@ def compare(
             console.warn(f"left out, since a model could not restyle them: {some([kept.pop(file) for file in lost])}")
         if not kept:
             raise UserError(f"{photos}: no photo could be restyled by both, {sides['a']} and {sides['b']}")
-        study = Study(*names_of(*sides.values()), tuple(kept.values()), question, seed)
+        study = Study(*names_of(*sides.values()), tuple(kept.values()), shown(question), seed)
         _fill(page, work, list(kept), study)
     told = f"{counted(len(kept), 'photo')}; A is {sides['a']}, B is {sides['b']}"
     console.say(f"written: {output / 'index.html'}, {told}")

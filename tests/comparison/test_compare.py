@@ -9,6 +9,7 @@ import signal
 
 import numpy as np
 import pytest
+from odd_names import odd_name
 from PIL import Image
 from voting import BLUE, RED, SIZE, make_folders, make_pictures, opened
 
@@ -106,6 +107,14 @@ def test_the_same_page_twice_and_another_seed(here):
 def test_a_question_is_text_and_no_markup(here):
     page = kgan.compare("red", "blue", photos="photos", question="Is $a < 'b' & <b>bold</b>?")
     assert "<title>Is $a &lt; &#x27;b&#x27; &amp; &lt;b&gt;bold&lt;/b&gt;?</title>" in page.read_text(encoding="utf-8")
+
+
+def test_names_that_are_no_utf8_are_escaped(here):
+    for folder in ("photos", "red", "blue"):
+        odd_name(here / folder)
+    page = kgan.compare("red", "blue", photos="photos", question=os.fsdecode(b"caf\xe9?"))
+    assert opened(page)["photos"][-1]["photo"] == r"caf\xe9.png"
+    assert r"<title>caf\xe9?</title>" in page.read_text(encoding="utf-8")
 
 
 def test_equal_names_of_folders_are_told_apart(here):

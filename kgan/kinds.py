@@ -76,6 +76,8 @@ class Metric(Row):
     - "picture", "content", "truth": float32 [H, W, C] in [0, 1], all of one size. The function returns a number.
     - "shifted": the results for `kgan.metrics.shifts.shifted_crops` of the content, a list of float32 [H, W, C] in
       [0, 1]. The function returns a number.
+    - "film", "restyled", "flows": the frames of a film, their restyled frames, and the flow from each to the next
+      (`kgan.metrics.flicker`). The function returns a number for each pair of neighbouring frames.
     - "features", "reference_features": float32 [N, D] and [M, D], features of two sets by the packaged network. The
       function takes two more arguments, how often each row counts (None: once), and returns a number.
     - "styles", "content_styles", "reference_styles": float32 [N, S], [N, S] and [M, S], style features of the pictures

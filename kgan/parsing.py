@@ -61,6 +61,11 @@ class Option:
         return self.kind is bool and not self.may_be_none
 
     @property
+    def takes_several(self) -> bool:
+        """Whether several values may follow its flag, as in `--film a.mp4 b.mp4`."""
+        return typing.get_origin(self.kind) is tuple and self.is_path and self.length == 1
+
+    @property
     def length(self) -> int:
         """The number of its values, or for a positional option the largest number."""
         if typing.get_origin(self.kind) is not tuple:
@@ -223,6 +228,8 @@ def _take(word: str, rest: collections.deque, flags: dict[str, Option], words: W
         if not rest or rest[0].partition("=")[0] in {*flags, QUIET, "--", "-h", "--help"}:
             raise UserError(f"{option.flag}: its value is missing; see {program} --help")
         values.append(rest.popleft())
+    while option.takes_several and rest and not rest[0].startswith("-"):
+        values.append(rest.popleft())
     if option.is_path and not all(values):
         raise UserError(f"{option.flag} is empty: name a path; see {program} --help")
     words[option.name] = _spelled(option, values, words[option.name])
@@ -244,7 +251,7 @@ def _spelled(option: Option, values: list[str], before: list[str]) -> list[str]:
     """The arguments for tyro. If an option is repeated, the last one counts, unless the option collects its values."""
     if option.is_switch:
         return [option.flag if values[0] == "True" else f"--no-{option.flag[2:]}"]
-    words = [f"{option.flag}={values[0]}"] if option.length == 1 else [option.flag, *values]
+    words = [f"{option.flag}={value}" for value in values] if option.length == 1 else [option.flag, *values]
     collects = typing.get_origin(option.kind) is tuple and option.length == 1
     return before + words if collects else words
 

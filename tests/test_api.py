@@ -25,7 +25,7 @@ SIGNATURES = {
     "generate": ("model", "output", "count", "seed", "size", "truncation", "between", "overwrite", "format", "quality",
                  "skip_existing"),
     "evaluate": ("model", "content", "truth", "style", "size", "crops", "baseline", "output", "seed", "fail_under",
-                 "fail_over", "max_megapixels"),
+                 "fail_over", "max_megapixels", "film", "moves", "steady", "start", "duration"),
     "compare": ("a", "b", "photos", "output", "size", "question", "seed", "max_megapixels"),
     "export": ("run", "output", "name", "litert", "sizes", "licence", "source", "format"),
     "check": ("paths", "max_megapixels"),

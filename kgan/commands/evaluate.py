@@ -35,6 +35,18 @@ class Evaluate:
     """Exit with status 1 if a metric is above a number, as in: --fail-over kid_mobilenet=0.1."""
     max_megapixels: float | None = None
     """Largest picture that is read. Default: 400, or 100 if the file is too short for the pixels that it claims."""
+    film: tuple[pathlib.Path, ...] = ()
+    """Measure the flicker of these films instead, each restyled as `kgan stylize` does and frame by frame. Frames
+    larger than --size are reduced to this longer side."""
+    moves: pathlib.Path | None = None
+    """Measure the flicker of a camera that moves over the photos of this folder, whose optical flow is known. Frames
+    are --size pixels wide (default 256)."""
+    steady: int = 1
+    """For films: average the results of so many shifted copies of each frame, as `kgan stylize --steady`."""
+    start: float | None = None
+    """For films: seconds that are left out at the beginning."""
+    duration: float | None = None
+    """For films: seconds that are measured. Default: the rest."""
 
 
 COMMAND = Command(

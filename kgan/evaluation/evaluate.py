@@ -6,15 +6,16 @@ Each number has an interval, and is reported for the content itself and for real
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from kgan import console
 from kgan.errors import RunError, UserError, shown
+from kgan.evaluation.films.evaluate import FilmOptions, evaluate_films
 from kgan.evaluation.gallery import page
 from kgan.evaluation.report import Report, Threshold, missed, table, thresholds, write, write_text
 from kgan.evaluation.score import Models, Thumbnails, score
 from kgan.evaluation.scored import Scored, folder_pictures, in_crops, run_pictures, taught
-from kgan.files import expands_paths
+from kgan.files import expands_paths, several
 from kgan.gan.checkpoints import found_in
 from kgan.images.decoding import limits_pictures
 from kgan.inference.loading import Model, load
@@ -63,8 +64,15 @@ def evaluate(
     fail_under: Mapping[str, float] | Iterable[str] = (),
     fail_over: Mapping[str, float] | Iterable[str] = (),
     max_megapixels: float | None = None,
+    film: str | os.PathLike | Sequence[str | os.PathLike] = (),
+    moves: str | os.PathLike | None = None,
+    steady: int = 1,
+    start: float | None = None,
+    duration: float | None = None,
 ) -> Report:
     """Evaluate a model. Prints a table, and writes a JSON file and an HTML page.
+
+    With `film` or `moves`, the flicker of films is measured instead (`kgan.metrics.flicker`).
 
     Metrics content_* compare stylized pictures with their content, and truth_* with the truth of the same file name
     (`kgan.images.pairing`), resized to the content. FID, KID and style_reached compare with the truths, or else with
@@ -77,25 +85,40 @@ def evaluate(
         truth: folder of the pictures that the content should become.
         style: folder of style pictures.
         size: side in pixels. Pictures are cropped to their centred square and resized. Default: the pictures' own
-            sizes, or the training size for a run's test pictures.
+            sizes, or the training size for a run's test pictures. For films, the longer side to which larger frames are
+            reduced, and the width of the frames of `moves` (default 256).
         crops: number of random square crops of each picture, which are scored instead of it. They allow KID for few
             pictures.
         baseline: a second model that is scored on the same pictures, such as an earlier run or the teacher.
-        output: the JSON file. The page is written beside it as .html. Default: evaluation.json in a run folder.
+        output: the JSON file. The page is written beside it as .html. Default: evaluation.json in a run folder, or
+            flicker.json for films, which are written to a folder beside it.
         seed: seed of the noise and of the bootstrap resamples.
         fail_under: least values, as {"content_ssim": 0.6}.
         fail_over: largest values, as {"kid_mobilenet": 0.1}.
         max_megapixels: the largest picture that is read. Default: 400, and 100 where a short file claims more than it
             can contain.
+        film: films, animations and folders of frames. Each is restyled as `kgan.stylize` does, and frame by frame.
+            Their flow is estimated by OpenCV.
+        moves: photos over which a camera is moved: films whose flow is known.
+        steady: for films, the number of shifted copies of each frame whose results are averaged.
+        start: seconds that are left out at the beginning of a film.
+        duration: seconds of a film that are measured. Default: the rest.
 
     Returns:
-        The report, described in `kgan.evaluation.report`.
+        The report, described in `kgan.evaluation.report`, or for films in `kgan.evaluation.films.report`.
 
     Raises:
         UserError: if a folder contains no pictures or pairs, a metric is unknown, or another argument is not valid.
         RunError: after all files are written, if a metric misses its threshold.
     """
     bounds = tuple(thresholds(assignments(fail_under), assignments(fail_over)))
+    films = tuple(several(film))
+    if films or moves is not None:
+        _refuse("pictures", {"content": content, "truth": truth, "style": style, "crops": crops})
+        return evaluate_films(
+            model, FilmOptions(films, moves, steady, start, duration, size, baseline, output, seed, bounds)
+        )
+    _refuse("films", {"steady": None if steady == 1 else steady, "start": start, "duration": duration})
     options = Options(model, content, truth, style, size, crops, baseline, output, seed, bounds)
     source = resolve_model(model)
     options = _completed(options, source)
@@ -107,6 +130,14 @@ def evaluate(
     if failures:
         raise RunError(failures)
     return report
+
+
+def _refuse(kind: str, given: Mapping[str, object]) -> None:
+    """Refuse options that are for pictures or for films alone."""
+    for name, value in given.items():
+        if value is not None:
+            other = "without --film and --moves" if kind == "pictures" else "with --film or --moves"
+            raise UserError(f"--{name} {value}: is for {kind} alone; give it {other}, or leave it out")
 
 
 def _completed(options: Options, source: ModelSource) -> Options:

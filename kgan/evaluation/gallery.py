@@ -5,6 +5,7 @@ import html
 import importlib.resources
 import io
 import string
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -69,17 +70,39 @@ def page(report: Report, thumbnails: list[dict[str, str]]) -> str:
     size = f" at {report['size']}x{report['size']}" if report["size"] else ""
     ordered = f", worst first by {METRICS[by].label}" if by else ""
     few = f"the first {MOST} of {len(order)}" if len(order) > MOST else f"{len(order)}"
-    contents = {
-        "model": _text(report["model"]),
-        "counted": f"{counted(report['pictures'], 'picture')}{size}",
-        "seed": report["seed"],
-        "warnings": "\n".join(f'<p class="warning">{_text(warning)}</p>' for warning in report["warnings"]),
-        "table": _table(report),
-        "remarks": "\n".join(f"<p>{_text(remark)}</p>" for remark in remarks(report)),
-        "pictures": f"{few}{_text(ordered)}",
-        "rows": "\n".join(_row(report["each"][k], thumbnails[k]) for k in order[:MOST]),
-    }
-    return string.Template(PAGE.read_text(encoding="utf-8")).substitute(contents)
+    return rendered(
+        report,
+        about=f"{counted(report['pictures'], 'picture')}{size}, seed {report['seed']}.",
+        table=_table(report),
+        remarks=remarks(report),
+        heading=f"Pictures: {few}{_text(ordered)}",
+        rows="\n".join(_row(report["each"][k], thumbnails[k]) for k in order[:MOST]),
+    )
+
+
+def rendered(report: Report, about: str, table: str, remarks: Iterable[str], heading: str, rows: str) -> str:
+    """Fill the template of pages.
+
+    Args:
+        report: the report, of which the name of the model and the warnings are shown.
+        about: a line about what was measured.
+        table: HTML of the numbers.
+        remarks: sentences below the table.
+        heading: the heading of what is shown.
+        rows: HTML of what is shown.
+
+    Returns:
+        The text of the page.
+    """
+    return string.Template(PAGE.read_text(encoding="utf-8")).substitute(
+        model=_text(report["model"]),
+        about=_text(about),
+        warnings="\n".join(f'<p class="warning">{_text(warning)}</p>' for warning in report["warnings"]),
+        table=table,
+        remarks="\n".join(f"<p>{_text(remark)}</p>" for remark in remarks),
+        heading=heading,
+        rows=rows,
+    )
 
 
 def _text(value) -> str:
@@ -90,11 +113,12 @@ def _table(report: Report) -> str:
     head = "".join(f"<th>{_text(label)}</th>" for label in labels(report))
     lines = [f"<table><thead><tr><th></th>{head}</tr></thead><tbody>"]
     for name, line in cells(report).items():
-        lines.append(f"<tr><td>{_text(METRICS[name].label)}</td>{''.join(_cell(cell) for cell in line)}</tr>")
+        lines.append(f"<tr><td>{_text(METRICS[name].label)}</td>{''.join(map(cell, line))}</tr>")
     return "\n".join([*lines, "</tbody></table>"])
 
 
-def _cell(words: str) -> str:
+def cell(words: str) -> str:
+    """A cell of a table from a number with its interval, such as "0.812 [0.790, 0.833]"."""
     value, _, brackets = words.partition(" ")
     return f"<td>{value} <small>{brackets}</small></td>"
 

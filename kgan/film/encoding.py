@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -171,13 +172,14 @@ class SegmentWriter:
         path: the file.
         coding: how it is encoded.
         facts: the film.
+        containers: FFmpeg's names of its container, the first that holds the codec.
     """
 
-    def __init__(self, path: pathlib.Path, coding: Coding, facts: Facts):
+    def __init__(self, path: pathlib.Path, coding: Coding, facts: Facts, containers: Sequence[str] = SEGMENTS):
         self._facts = facts
         self._convert = FromRGB(written_colours(facts.colours), coding.pixel_format)
         self._keeps_alpha = coding.pixel_format == "rgba"
-        self._output, self._stream = _opened(path, coding, facts)
+        self._output, self._stream = _opened(path, coding, facts, containers)
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
         """Encode a picture, uint8 [H, W, 1|3|4], with the time of a frame."""
@@ -194,9 +196,9 @@ class SegmentWriter:
         self._output.close()
 
 
-def _opened(path: pathlib.Path, coding: Coding, facts: Facts) -> tuple[Any, Any]:
-    """A file in the first container for segments that holds the codec, and its stream."""
-    for container in SEGMENTS:
+def _opened(path: pathlib.Path, coding: Coding, facts: Facts, containers: Sequence[str]) -> tuple[Any, Any]:
+    """A file in the first container that holds the codec, and its stream."""
+    for container in containers:
         output = pyav().open(str(path), "w", format=container)
         try:
             return output, add_encoder(output, coding, facts)

@@ -80,13 +80,16 @@ class Painter:
         seed: seed of the noise, the same for every frame, so that noise does not flicker.
         strokes: the factor by which strokes become broader.
         steady: number of shifted copies of each frame whose results are averaged.
+        shares: False if each frame uses its own statistics.
     """
 
-    def __init__(self, model: Model, each: Pass, seed: int = 0, strokes: float = 1.0, steady: int = 1):
+    def __init__(
+        self, model: Model, each: Pass, seed: int = 0, strokes: float = 1.0, steady: int = 1, shares: bool = True
+    ):
         self._steady = steady
         self._model, self._each, self._seed, self._strokes = model, each, seed, strokes
-        shares = model.has_tiles and each == Pass(each.frames) and strokes == 1
-        self._scene = SceneStatistics() if shares else None
+        can_share = model.has_tiles and each == Pass(each.frames) and strokes == 1
+        self._scene = SceneStatistics() if shares and can_share else None
 
     @property
     def frames_at_a_time(self) -> int:

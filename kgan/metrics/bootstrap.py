@@ -66,8 +66,31 @@ def mean_interval(values: np.ndarray, seed: int, resamples: int = 2000) -> Inter
         The interval.
     """
     values = np.asarray(values, np.float64)
-    means = draws(len(values), resamples, seed) @ values / len(values)
-    value, low, high = np.clip(
-        [values.mean(), *_middle(means)], values.min(), values.max()
-    )  # clipped because of rounding errors
+    return _of_means(values, draws(len(values), resamples, seed) @ values / len(values))
+
+
+def block_interval(values: np.ndarray, blocks: np.ndarray, seed: int, resamples: int = 2000) -> Interval:
+    """The interval of the mean of numbers of which some are alike, such as those of neighbouring frames.
+
+    Resamples draw whole blocks. Numbers drawn one by one would have too narrow an interval.
+
+    Args:
+        values: [N].
+        blocks: the block of each number, int [N].
+        seed: seed of the resamples.
+        resamples: number of resamples.
+
+    Returns:
+        The interval.
+    """
+    values = np.asarray(values, np.float64)
+    _, places = np.unique(blocks, return_inverse=True)
+    lengths, sums = np.bincount(places), np.bincount(places, weights=values)
+    drawn = draws(len(lengths), resamples, seed)
+    return _of_means(values, (drawn @ sums) / (drawn @ lengths))
+
+
+def _of_means(values: np.ndarray, means: np.ndarray) -> Interval:
+    """The interval of a mean from the means of resamples. It is clipped because of rounding errors."""
+    value, low, high = np.clip([values.mean(), *_middle(means)], values.min(), values.max())
     return {"value": float(value), "low": float(min(low, value)), "high": float(max(high, value))}

@@ -17,6 +17,7 @@ import numpy as np
 
 from kgan.errors import UserError
 from kgan.images.pictures import to_float
+from kgan.kinds import METRICS
 
 Flow = tuple[np.ndarray] | tuple[np.ndarray, np.ndarray]
 """A flow, and where its points are seen in the next frame, bool [H, W], if some are hidden."""
@@ -44,6 +45,7 @@ def warping_error(first: np.ndarray, second: np.ndarray, flow: np.ndarray, seen:
     return float(np.mean(difference.astype(np.float64) ** 2))
 
 
+@METRICS.add(label="Flicker x 1000", inputs=("film", "restyled", "flows"), better="less", scale=1000.0, place=107)
 def flicker(film: Sequence[np.ndarray], restyled: Sequence[np.ndarray], flows: Sequence[Flow]) -> np.ndarray:
     """The warping error of a restyled film above that of the film itself.
 
@@ -60,9 +62,13 @@ def flicker(film: Sequence[np.ndarray], restyled: Sequence[np.ndarray], flows: S
     return warping_errors(restyled, flows) - warping_errors(film, flows)
 
 
-def warping_errors(frames: Sequence[np.ndarray], flows: Sequence[Flow]) -> np.ndarray:
+@METRICS.add(
+    "warping_error", label="Warping error x 1000", inputs=("restyled", "flows"), better="less", scale=1000.0, least=0.0,
+    place=106,
+)  # fmt: skip
+def warping_errors(restyled: Sequence[np.ndarray], flows: Sequence[Flow]) -> np.ndarray:
     """The warping error of each frame and the next one, float64 [frames - 1]. Arguments as for `flicker`."""
-    pairs = zip(frames[:-1], frames[1:], flows, strict=True)
+    pairs = zip(restyled[:-1], restyled[1:], flows, strict=True)
     return np.array([warping_error(first, second, *flow) for first, second, flow in pairs])
 
 

@@ -128,7 +128,7 @@ def test_a_metric_of_another_package(tmp_path, monkeypatch):
 def test_every_row_loads_and_takes_what_it_names():
     """For kgan's metrics, the numbers of arguments and inputs are equal, and names are valid in thresholds."""
     kinds = {"picture", "content", "truth", "features", "reference_features", "styles", "content_styles",
-             "reference_styles", "shifted"}  # fmt: skip
+             "reference_styles", "shifted", "film", "restyled", "flows"}  # fmt: skip
     for metric in metrics_in_order():
         assert set(metric.inputs + metric.optional) <= kinds, metric.name
         assert callable(metric.load()), metric.name

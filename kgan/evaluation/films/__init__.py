@@ -1,0 +1,1 @@
+"""Measures how much restyled films flicker: `kgan evaluate --film` and `--moves`."""

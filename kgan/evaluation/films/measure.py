@@ -1,0 +1,109 @@
+"""Restyles footage in several ways at the same time, and measures each pair of neighbouring frames.
+
+A few frames are in memory at a time, and a few numbers of each pair.
+"""
+
+import collections
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from kgan import console
+from kgan.evaluation.films.footage import Footage, Step, as_rgb
+from kgan.film.painting import Painter
+from kgan.images.pictures import to_float
+from kgan.metrics.bootstrap import Interval, block_interval
+from kgan.metrics.flicker import warping_error
+from kgan.metrics.pairs import structure_kept
+
+MEASURED = ("warping_error", "flicker", "content_structure")
+"""The metrics of films."""
+
+Pictures = dict[str, np.ndarray]
+"""A frame by the row of the report, uint8 [H, W, 3]: "identity" is that of the film itself."""
+
+Watch = Callable[[Step, Pictures], None]
+"""What sees each frame."""
+
+
+class Numbers:
+    """The numbers of pairs of neighbouring frames, by the row of the report and the name of the metric.
+
+    Attributes:
+        frames: number of frames.
+        scenes: number of scenes. The last frame of a scene and the first of the next one are no pair.
+        blocks: the block of each pair.
+        seen: for each pair, the fraction of the first frame that is seen in the second one too.
+    """
+
+    def __init__(self) -> None:
+        self.frames = self.scenes = 0
+        self.blocks: list[int] = []
+        self.seen: list[float] = []
+        self._values: dict[str, dict[str, list[float]]] = collections.defaultdict(lambda: collections.defaultdict(list))
+
+    def add(self, step: Step, before: Pictures, pictures: Pictures) -> None:
+        """Add a frame. `before`: the pictures of the frame before it."""
+        self.frames += 1
+        if step.flow is None:
+            self.scenes += 1
+            return
+        flow = step.flow()
+        errors = {row: warping_error(before[row], pictures[row], *flow) for row in pictures}
+        if math.isnan(errors["identity"]):  # nothing is seen in both frames
+            return
+        self.blocks.append(step.block)
+        self.seen.append(float(flow[1].mean()) if len(flow) == 2 else 1.0)
+        content = to_float(pictures["identity"])
+        for row, error in errors.items():
+            self._values[row]["warping_error"].append(error)
+            if row != "identity":
+                self._values[row]["flicker"].append(error - errors["identity"])
+                self._values[row]["content_structure"].append(float(structure_kept(to_float(pictures[row]), content)))
+
+    def means(self, row: str, seed: int) -> dict[str, Interval]:
+        """The mean and the interval of each number of a row."""
+        blocks = np.array(self.blocks)
+        return {name: block_interval(np.array(each), blocks, seed) for name, each in self._values[row].items()}
+
+    def gains(self, over: str, seed: int) -> dict[str, Interval]:
+        """The mean and the interval of the paired differences between the model and another row."""
+        blocks, model = np.array(self.blocks), self._values["model"]
+        return {
+            name: block_interval(np.array(model[name]) - np.array(each), blocks, seed)
+            for name, each in self._values[over].items()
+        }
+
+
+def measure(footage: Footage, painters: Callable[[], Mapping[str, Painter]], watch: Watch) -> Numbers:
+    """Restyle footage with several painters and measure it.
+
+    Args:
+        footage: the footage.
+        painters: makes the painters by the row of the report. It is called for each take.
+        watch: sees each frame and its restyled pictures.
+
+    Returns:
+        The numbers.
+    """
+    numbers = Numbers()
+    with console.progress(footage.count or 0, f"evaluate {footage.name}", unit="frames/s") as bar:
+        for take in footage.takes():
+            before: Pictures = {}
+            for step, pictures in _restyled(take, painters()):
+                watch(step, pictures)
+                numbers.add(step, before, pictures)
+                before = pictures
+                bar.advance()
+    return numbers
+
+
+def _restyled(take: Iterator[Step], painters: Mapping[str, Painter]) -> Iterator[tuple[Step, Pictures]]:
+    size = min(painter.frames_at_a_time for painter in painters.values())
+    while batch := list(itertools.islice(take, size)):
+        frames = [step.frame for step in batch]
+        made = {row: painter.paint(frames) for row, painter in painters.items()}
+        for place, step in enumerate(batch):
+            yield step, {"identity": step.frame.pixels, **{row: as_rgb(each[place]) for row, each in made.items()}}

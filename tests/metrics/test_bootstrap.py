@@ -30,6 +30,18 @@ def test_an_interval_holds_the_mean_19_times_in_20():
     assert np.mean([one["high"] - one["low"] for one in made]) == pytest.approx(3.92 * 2 / np.sqrt(50), rel=0.1)
 
 
+def test_blocks_are_drawn_as_a_whole():
+    values = np.random.default_rng(0).normal(size=12)
+    alone = bootstrap.block_interval(values, np.arange(12), seed=3)
+    assert alone == pytest.approx(bootstrap.mean_interval(values, seed=3))
+    # Each number ten times over tells no more than once.
+    assert bootstrap.block_interval(np.repeat(values, 10), np.repeat(np.arange(12), 10), seed=3) == pytest.approx(alone)
+    # Blocks of different lengths count by their lengths, and their numbers may be anything.
+    uneven = bootstrap.block_interval([1.0, 1.0, 1.0, 5.0], [7, 7, 7, 2], seed=0)
+    assert uneven == {"value": 2.0, "low": 1.0, "high": 5.0}
+    assert bootstrap.block_interval([1.0, 3.0], [0, 0], seed=0) == {"value": 2.0, "low": 2.0, "high": 2.0}
+
+
 def test_differences_are_paired():
     """Variation that both share cancels: the difference is certain although each mean is not."""
     random = np.random.default_rng(0)

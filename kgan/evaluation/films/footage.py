@@ -103,14 +103,15 @@ class Clip:
         yield self._steps()
 
     def _steps(self) -> Iterator[Step]:
-        scenes, before = Scenes(), None
-        block = age = 0
+        scenes, block, age = Scenes(), 0, 0
+        before: np.ndarray | None = None
         for frame in self._film:
             pixels = resized(as_rgb(frame.pixels), self.size)
-            begins = scenes.begins(pixels) or before is None
-            age = 0 if begins else age + 1
+            if scenes.begins(pixels) or before is None:
+                age, flow = 0, None
+            else:
+                age, flow = age + 1, functools.partial(estimated_flow, before, pixels)
             block += age % BLOCK == 1  # the first frame of a scene has no pair
-            flow = None if begins else functools.partial(estimated_flow, before, pixels)
             yield Step(dataclasses.replace(frame, pixels=pixels), flow, block)
             before = pixels
 
@@ -126,13 +127,13 @@ class Moves:
     flow = "exact"
     alike = "photos"
     rate = MOVES_RATE
-    notices = ()
+    notices: tuple[str, ...] = ()
 
     def __init__(self, photos: Sequence[Item], side: int = 256):
         self.name = "camera moves"
         self.size = (side * 3 // 4, side)
         self._photos, self._moves = photos, camera_moves(self.size)
-        self.count = len(photos) * len(self._moves) * LENGTH
+        self.count: int | None = len(photos) * len(self._moves) * LENGTH
         if min(self.size) < SSIM_WINDOW:
             raise UserError(f"--size {side}: frames of {self.size[1]}x{self.size[0]} are too small to be measured")
 

@@ -18,9 +18,9 @@ from kgan.film.film import Film
 from kgan.film.frames import Facts
 from kgan.film.kinds import ANIMATIONS, CONTAINERS
 from kgan.film.library import ffmpeg_errors, pyav
-from kgan.film.sound import add_copies, copied_packets, copy_texts
+from kgan.film.sound import add_copies, copied_packets, copy_texts, not_copied
 from kgan.film.stills import FrameFolder
-from kgan.film.video_file import VideoFile, open_film
+from kgan.film.video_file import VideoFile, main_stream, open_film
 from kgan.film.work import Segment
 from kgan.images import targets
 from kgan.images.pictures import FORMATS, Writing
@@ -76,9 +76,12 @@ def _has_sound(film: Film) -> bool:
 
 
 def _copies(film: Film, output: Any) -> list[str]:
+    """Names of the streams that the output cannot hold. Warns of those that are never copied."""
     if not isinstance(film.source, VideoFile):
         return []
     with open_film(film.path) as source:
+        if never := not_copied(source, main_stream(source)):
+            console.warn(f"{film.path}: holds {', '.join(never)}, which cannot be copied; left out")
         return add_copies(source, output).left_out
 
 
@@ -121,7 +124,7 @@ def _write_film(segments: Sequence[Segment], film: Film, output: Output, path: p
         return
     with open_film(film.path) as source, _opened(str(path), output, list(source.metadata)) as made:
         stream = _add_film(made, segments, film)
-        source_stream = source.streams.video[0]
+        source_stream = main_stream(source)
         stream.metadata.update({k: v for k, v in source_stream.metadata.items() if k in ("language", "title")})
         copied = add_copies(source, made)
         copy_texts(source, made, film.origin, end, output.writing.strip_metadata)

@@ -15,6 +15,9 @@ CONTAINERS_OWN = frozenset(
 COPIED = ("audio", "subtitle", "attachment")
 """Kinds of streams that are copied."""
 
+ATTACHED_PICTURE = 1 << 10
+"""FFmpeg's mark of a stream that is a cover picture."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Copied:
@@ -52,6 +55,30 @@ def add_copies(source: Any, output: Any) -> Copied:
         copy.metadata.update(_told(stream.metadata))
         streams[stream.index] = copy
     return Copied(streams, left_out)
+
+
+def not_copied(source: Any, film: Any) -> list[str]:
+    """Names of the streams of a film that no copy gets: cover pictures, further videos and data.
+
+    Args:
+        source: PyAV container of the film.
+        film: its video stream that is restyled.
+    """
+    others = (stream for stream in source.streams if stream.type not in COPIED and stream.index != film.index)
+    return [_named(stream) for stream in others if not _holds_chapters(stream, source)]
+
+
+def _named(stream: Any) -> str:
+    if stream.type == "video":
+        return "a cover picture" if int(stream.disposition) & ATTACHED_PICTURE else "another video"
+    name = stream.metadata.get("handler_name") or stream.name
+    return f"{stream.type} ({name})" if name else str(stream.type)
+
+
+def _holds_chapters(stream: Any, source: Any) -> bool:
+    """Whether a data stream holds the names of chapters, which are copied as chapters."""
+    chapters = source.chapters()
+    return bool(chapters) and stream.type == "data" and stream.frames == len(chapters)
 
 
 def _described(stream: Any) -> str:

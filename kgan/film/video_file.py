@@ -13,10 +13,8 @@ from kgan.errors import UserError
 from kgan.film.colours import HDR, ToRGB
 from kgan.film.frames import Colours, Facts, Frame, swaps_sides, upright
 from kgan.film.library import ffmpeg_errors, in_words, pyav
+from kgan.film.sound import ATTACHED_PICTURE
 from kgan.images.decoding import MAX_PIXELS, asked_pixels
-
-ATTACHED_PICTURE = 1 << 10
-"""FFmpeg's mark of a stream that is a cover picture."""
 
 USUAL_RATE = Fraction(25)
 """Frames a second of a film that tells neither its rate nor the times of its frames."""

@@ -145,3 +145,32 @@ def test_hdr_becomes_sdr_with_one_line(tmp_path, capsys):
     seen = next(iter(kgan.Film(source))).pixels
     assert 225 <= seen.mean() <= 255
     assert seen.std() < 1
+
+
+def test_what_is_never_copied_is_named(tmp_path, capsys):
+    frames = [av.VideoFrame.from_ndarray(picture, "rgb24") for picture in moving(4)]
+    with av.open(str(tmp_path / "cover.mp4"), "w") as output:
+        cover = output.add_stream("mjpeg", rate=25, width=64, height=48)
+        cover.pix_fmt, cover.disposition = "yuvj420p", 1 << 10
+        film = output.add_stream("libx264", rate=25, width=64, height=48)
+        output.mux([*cover.encode(frames[0]), *cover.encode(None)])
+        for number, frame in enumerate(frames):
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(film.encode(frame))
+        output.mux(film.encode(None))
+    with av.open(str(tmp_path / "data.ts"), "w") as output:
+        film, data = output.add_stream("libx264", rate=25, width=64, height=48), output.add_data_stream("klv")
+        for frame in frames:
+            output.mux(film.encode(frame))
+        output.mux(film.encode(None))
+        packet = av.Packet(b"place")
+        packet.stream, packet.pts, packet.dts, packet.time_base = data, 0, 0, Fraction(1, 1000)
+        output.mux(packet)
+    for name, what in (("cover.mp4", "a cover picture"), ("data.ts", "data (klv)")):
+        made = restyled(tmp_path / name, tmp_path / f"out-{name}.mkv")
+        said = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+        assert said == [f"kgan: {tmp_path / name}: holds {what}, which cannot be copied; left out"]
+        assert len(times(made)) == 4
+    restyled(write_film(tmp_path / "a.mp4", moving(6), audio=0.2, chapters=((0, 100, "one"), (100, 240, "two"))),
+             tmp_path / "out.mp4")  # fmt: skip
+    assert "left out" not in capsys.readouterr().err

@@ -15,8 +15,10 @@ import dataclasses
 import functools
 import importlib
 import importlib.metadata
+import os
 import pathlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -243,6 +245,28 @@ def imported(target: str) -> Any:
     """Import "module:attribute"."""
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def imported_for(word: str, flag: str, wanted: str) -> Any:
+    """Import what a user names as module:ATTRIBUTE. The module may lie in the current folder.
+
+    Args:
+        word: "module:ATTRIBUTE".
+        flag: the option, for messages.
+        wanted: what it should be, for messages.
+
+    Raises:
+        UserError: if there is no such module or attribute, or the module fails.
+    """
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # the path of an installed command does not contain the current folder
+    try:
+        return imported(word)
+    except Exception as error:  # the module is a program of the user's
+        reason = f"{type(error).__name__}: {error}" if not isinstance(error, ImportError | AttributeError) else error
+        raise UserError(
+            f"{flag} {word}: {reason}; give a module, here or in PYTHONPATH, and the name of {wanted} in it"
+        ) from None
 
 
 def _itself(row: Any) -> Any:

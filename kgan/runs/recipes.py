@@ -1,16 +1,15 @@
 """Completes the settings of a run by its recipe (`kgan.recipes`) and checks them. It does not import TensorFlow."""
 
 import dataclasses
-import importlib
 import math
 import os
 import pathlib
-import sys
 from collections.abc import Collection
 
 from kgan.errors import UserError, nearest
 from kgan.kinds import ADVERSARIAL, DISCRIMINATORS, FEATURES, GENERATORS, REGULARIZERS, TERMS
 from kgan.recipes import RECIPES, Recipe
+from kgan.registry import imported_for
 from kgan.runs.models import ModelSource, resolve_model
 from kgan.runs.settings import TrainConfig
 
@@ -48,15 +47,7 @@ def find(name: str) -> Recipe:
 
 
 def _imported(name: str) -> Recipe:
-    module_name, _, attribute = name.partition(":")
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # the path of an installed command does not contain the current folder
-    try:
-        recipe = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"--recipe {name}: {error}; give a module, here or in PYTHONPATH, and the name of a Recipe in it"
-        ) from None
+    recipe = imported_for(name, "--recipe", "a Recipe")
     if not isinstance(recipe, Recipe):
         raise UserError(f"--recipe {name}: should be a kgan.Recipe. Received: {type(recipe).__name__}")
     return recipe

@@ -12,7 +12,7 @@ from kgan.errors import RunError, UserError, call
 from kgan.runs import models, places, recipes
 from kgan.runs.settings import LATER, TrainConfig
 
-PER_CALL = ("run", "resume", "stop_after", "max_megapixels")
+PER_CALL = ("run", "resume", "stop_after", "max_megapixels", "callback")
 """Settings of one call, which may differ when a run is resumed."""
 
 FORMERLY_PARTIAL = (".saved_model-*", ".model-*", ".model_*", "*.partial")
@@ -74,7 +74,7 @@ class RunFolder:
 
     def keep(self, config: TrainConfig) -> None:
         """Write config.json atomically, without the settings of a single call."""
-        dataclasses.replace(config, run=LATER, resume=False, stop_after=None).save(self.config_file)
+        dataclasses.replace(config, run=LATER, resume=False, stop_after=None, callback=()).save(self.config_file)
 
     def is_exported(self) -> bool:
         """Whether all exports exist and none is older than the newest checkpoint."""

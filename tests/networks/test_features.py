@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kgan import cli
+from kgan import cli, kinds
 from kgan.errors import UserError
 from kgan.networks import features
-from kgan.networks.features import mobilenet, vgg19
+from kgan.networks.features import mobilenet, vgg, vgg16
+from kgan.networks.features import packaged as packaged_files
+from kgan.registry import Registry
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
@@ -23,10 +25,23 @@ GOLDEN_LAYERS = [
 GOLDEN_POOLED = {540: 5.9904, 618: 5.3595, 493: 5.1544, 140: 4.3866, 559: 4.3553, 353: 4.0906, 782: 3.9866, 217: 3.7475}
 GOLDEN_POOLED_NORM = 23.89396
 
+# Of the edge detector's float32 weights that vgg16.npz was made from, by `plain_vgg16` in float64.
+GOLDEN_VGG16 = [
+    ((64, 64, 64), 0.75557, 2.77154),
+    ((32, 32, 128), 0.20147, 1.04475),
+    ((16, 16, 256), 0.08078, 0.36219),
+    ((8, 8, 512), 0.17638, 0.29943),
+]
+
 
 @pytest.fixture(scope="module")
 def packaged():
     return features.build()
+
+
+@pytest.fixture(scope="module")
+def packaged_vgg16():
+    return features.build("vgg16")
 
 
 def picture():
@@ -51,27 +66,85 @@ def test_packaged_pooled_features_agree_with_keras_applications(packaged):
     assert np.linalg.norm(pooled) == pytest.approx(GOLDEN_POOLED_NORM, rel=0.005)
 
 
-def test_packaged_file_is_small_and_carries_its_notice():
-    assert mobilenet.PACKAGED.stat().st_size <= 6.6e6
-    notice = mobilenet.PACKAGED.with_suffix(".NOTICE").read_text(encoding="utf-8")
-    assert "Apache License, Version 2.0" in notice
-    assert "TensorFlow Authors" in notice
+@pytest.mark.parametrize(
+    ("file", "megabytes", "named"),
+    [
+        (mobilenet.PACKAGED, 5.7, ["Apache License, Version 2.0", "TensorFlow Authors"]),
+        (
+            vgg16.PACKAGED,
+            5.1,
+            ["MIT License", "Mohammad Saad Nathani", "Zisserman", "creativecommons.org/licenses/by/4.0"],
+        ),
+    ],
+    ids=["mobilenet", "vgg16"],
+)
+def test_packaged_files_are_small_and_carry_their_notices(file, megabytes, named):
+    assert file.stat().st_size <= megabytes * 1e6
+    notice = file.with_suffix(".NOTICE").read_text(encoding="utf-8")
+    assert all(words in notice for words in named)
+
+
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+def test_numbers_survive_as_separate_bytes(precision):
+    array = np.array([[1.0, -2.0, 0.5], [np.inf, 6e-8, 65504.0]], precision)
+    parts = packaged_files.split(array)
+    assert parts.dtype == np.uint8
+    assert parts[-1, 0].tolist() == {"float16": [0x3C, 0xC0, 0x38], "float32": [0x3F, 0xC0, 0x3F]}[precision]
+    again = packaged_files.joined(parts)
+    assert again.dtype == array.dtype
+    np.testing.assert_array_equal(again, array)
 
 
 @pytest.mark.parametrize("side", [16, 31, 50, 64])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_any_size_and_channel_count(packaged, side, channels):
+def test_any_size_and_channel_count(packaged, packaged_vgg16, side, channels):
     maps = packaged(tf.zeros([2, side, side, channels]))
     assert [m.shape[1] for m in maps] == [-(-side // step) for step in (2, 4, 8, 16)]
+    maps = packaged_vgg16(tf.zeros([2, side, side, channels]))
+    assert [m.shape[1:] for m in maps] == [
+        (side // step, side // step, width) for step, width in zip((1, 2, 4, 8), packaged_vgg16.widths, strict=True)
+    ]
 
 
-def test_gray_is_repeated_and_alpha_laid_over_white():
-    gray = tf.constant([[[[0.5]]]])
-    np.testing.assert_allclose(features.to_rgb(gray), [[[[0.5, 0.5, 0.5]]]])
-    # Alpha 0.5 in [-1, 1] is 3/4: -1 * 3/4 + 1 * 1/4
-    np.testing.assert_allclose(features.to_rgb(tf.constant([[[[-1.0, 0.0, 1.0, 0.5]]]])), [[[[-0.5, 0.25, 1.0]]]])
-    with pytest.raises(ValueError, match="Received: 2"):
-        features.to_rgb(tf.zeros([1, 4, 4, 2]))
+def plain_vgg16(picture):
+    """The perceptual maps by NumPy in float64, written from the paper: [H, W, 3] in [-1, 1] -> [[h, w, c], ...]."""
+    arrays = {name: array.astype("float64") for name, array in packaged_files.read(vgg16.PACKAGED).items()}
+    maps = (picture.astype("float64")[..., ::-1] + 1) * 127.5 - np.array([103.939, 116.779, 123.68])
+    found = []
+    for block, depth in ((1, 2), (2, 2), (3, 3), (4, 1)):
+        for place in range(1, depth + 1):
+            kernel, bias = (arrays[f"conv{block}_{place}/{part}"] for part in ("kernel", "bias"))
+            windows = np.lib.stride_tricks.sliding_window_view(np.pad(maps, ((1, 1), (1, 1), (0, 0))), (3, 3), (0, 1))
+            maps = np.maximum(np.einsum("hwcij,ijcd->hwd", windows, kernel, optimize=True) + bias, 0)
+        found.append(maps / 58)
+        height, width = (side // 2 * 2 for side in maps.shape[:2])
+        cells = maps[:height, :width].reshape(height // 2, 2, width // 2, 2, -1)
+        maps = cells.max(axis=(1, 3))
+    return found
+
+
+def test_vgg16_agrees_with_a_plain_one_in_float64(packaged_vgg16):
+    """Odd sides too: a last row is left out when halving. The tolerance is that of float32: a sum of n numbers errs by
+    about sqrt(n) * 2^-24 of its size, n is at most 9 * 256, and 8 layers add up: 2.3e-5. Four times that is allowed."""
+    noise = np.random.default_rng(0).uniform(-1, 1, (22, 19, 3)).astype("float32")
+    for given in (picture()[0], noise):
+        for got, expected in zip(packaged_vgg16(given[None]), plain_vgg16(given), strict=True):
+            assert got.dtype == tf.float32
+            np.testing.assert_allclose(got[0], expected, rtol=0, atol=1e-4 * expected.max())
+
+
+def test_vgg16_has_the_weights_that_it_was_made_from(packaged_vgg16):
+    for maps, (shape, mean, deviation) in zip(packaged_vgg16(picture()), GOLDEN_VGG16, strict=True):
+        assert maps.shape == (1, *shape)
+        assert float(tf.reduce_mean(maps)) == pytest.approx(mean, rel=2e-3)
+        assert float(tf.math.reduce_std(maps)) == pytest.approx(deviation, rel=2e-3)
+
+
+def test_vgg16_pools_its_last_map_of_224_pixels(packaged_vgg16):
+    pictures = np.random.default_rng(1).uniform(-1, 1, (1, 224, 224, 3)).astype("float32")
+    pooled = packaged_vgg16.pooled(pictures)
+    np.testing.assert_allclose(pooled, np.mean(packaged_vgg16(pictures)[-1], axis=(1, 2)), rtol=1e-5)
+    assert packaged_vgg16.pooled(picture()).shape == (1, 512)
 
 
 @pytest.mark.slow  # XLA takes 8 s to compile 27 layers and their gradients
@@ -116,15 +189,17 @@ def test_own_mobilenet_weights_are_folded_exactly(tmp_path):
 
 
 @pytest.mark.slow
-def test_vgg19_layers_are_those_of_keras_applications(tmp_path):
-    model = keras.applications.VGG19(weights=None, include_top=False, input_shape=(None, None, 3))
+@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
+def test_vgg_layers_are_those_of_keras_applications(name, tmp_path):
+    model = getattr(keras.applications, name.upper())(weights=None, include_top=False, input_shape=(None, None, 3))
     path = tmp_path / "vgg.weights.h5"
     model.save_weights(path)
-    extractor = features.build("vgg19", str(path))
+    extractor = features.build(name, str(path))
     pictures = tf.random.uniform([1, 32, 32, 3], -1, 1)
-    prepared = keras.applications.vgg19.preprocess_input((pictures.numpy() + 1) * 127.5)
-    for got, name in zip(extractor(pictures), extractor.perceptual, strict=True):
-        expected = keras.Model(model.input, model.get_layer(name).output)(prepared) / vgg19.DEVIATION
+    prepared = keras.applications.vgg19.preprocess_input((pictures.numpy() + 1) * 127.5)  # VGG16 has the same
+    names = [re.sub(r"^conv(\d)_", r"block\1_conv", layer) for layer in extractor.perceptual]
+    for got, layer in zip(extractor(pictures), names, strict=True):
+        expected = keras.Model(model.input, model.get_layer(layer).output)(prepared) / vgg.DEVIATION
         np.testing.assert_allclose(got, expected, atol=1e-4 * float(tf.reduce_max(expected)))
     assert extractor.pooled(pictures).shape == (1, 512)
 
@@ -137,7 +212,7 @@ def test_a_missing_or_unsuitable_file_is_one_clear_line(tmp_path):
     with pytest.raises(UserError, match="should give the weights of mobilenet") as caught:
         features.build("mobilenet", str(text))
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match=r"features resnet: no such feature network; .*There are mobilenet, vgg19"):
+    with pytest.raises(UserError, match=r"features resnet: no such feature network; .*There are mobilenet, vgg16"):
         features.build("resnet")
 
 
@@ -162,6 +237,8 @@ class Edges(FeatureExtractor):
     (tmp_path / "networks" / "features" / "edges.py").write_text(code, encoding="utf-8")
     for name in features.FEATURES:
         (tmp_path / "networks" / "features" / f"{name}.py").symlink_to(f"{features.__path__[0]}/{name}.py")
+    for table in vars(kinds).values():
+        list(table if isinstance(table, Registry) else ())  # the other tables are read from kgan's own files
     monkeypatch.setattr("kgan.registry._ROOT", tmp_path)
     monkeypatch.setattr(features, "__path__", [*features.__path__, str(tmp_path / "networks" / "features")])
     features.FEATURES.refresh()

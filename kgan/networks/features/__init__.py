@@ -1,7 +1,7 @@
 """Pretrained feature networks for perceptual loss terms, the projected discriminator and KID.
 
 They are frozen and compute in float32. Each is a file with a class in `kgan.kinds.FEATURES`. To add a network, add a
-file. MobileNet is part of kgan, others are downloaded.
+file. MobileNet and VGG16 are part of kgan, VGG19 is downloaded.
 """
 
 import tensorflow as tf
@@ -18,6 +18,8 @@ class FeatureExtractor:
 
     widths: tuple[int, ...]
     """The numbers of channels of the maps."""
+    judged_from: int = 0
+    """The first map of the projected discriminator, which sees the pixels too. Equally fine maps add little."""
 
     def __call__(self, pictures) -> list[tf.Tensor]:
         """The maps [N, h, w, c] of the perceptual layers, from fine to coarse."""

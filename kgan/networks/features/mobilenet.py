@@ -1,7 +1,7 @@
 """MobileNet 1.0 (Howard et al., https://arxiv.org/abs/1704.04861), trained on ImageNet: the packaged feature network.
 
 Each batch norm is folded into its convolution. The file is made by `scripts/make_features.py`, and its licence is in
-mobilenet.NOTICE.
+mobilenet.NOTICE. Its pointwise kernels are float16, which changes pooled features by 0.2 to 0.4%.
 
 The perceptual layers are the last pointwise convolutions at 1/2, 1/4, 1/8 and 1/16 of the picture's resolution, before
 the strided layer that loses detail. They represent edges and colours, textures, parts, and objects. 1/32 is left out,
@@ -14,9 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kgan.errors import UserError
 from kgan.kinds import FEATURES
-from kgan.networks.features import FeatureExtractor, resized, to_rgb
+from kgan.networks.features import FeatureExtractor, packaged, resized, to_rgb
 from kgan.networks.features.applications import application
 
 PACKAGED = pathlib.Path(__file__).parents[1] / "mobilenet.npz"
@@ -34,11 +33,8 @@ class MobileNetFeatures(FeatureExtractor):
     widths = (64, 128, 256, 512)
 
     def __init__(self, weights: str | None = None):
-        arrays = _folded_from_file(weights) if weights else read_folded(PACKAGED)
-        self.weights = {
-            name: tf.Variable(array.astype("float32"), trainable=False, name=f"mobilenet/{name.replace('/', '_')}")
-            for name, array in arrays.items()
-        }
+        arrays = _folded_from_file(weights) if weights else packaged.read(PACKAGED)
+        self.weights = packaged.frozen(arrays, "mobilenet")
 
     def __call__(self, pictures) -> list[tf.Tensor]:
         maps = self.layers(to_rgb(pictures), self.perceptual[-1])
@@ -88,18 +84,6 @@ def fold_mobilenet(model: keras.Model) -> dict[str, np.ndarray]:
         folded[f"{name}/kernel"] = kernel * (scale[:, None] if "_dw_" in name else scale)
         folded[f"{name}/bias"] = beta - mean * scale
     return folded
-
-
-def read_folded(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Read the packaged arrays.
-
-    Pointwise kernels are float16, which changes pooled features by 0.2 to 0.4%, and the others float32.
-    """
-    try:
-        with np.load(path) as file:
-            return dict(file)
-    except OSError as error:
-        raise UserError(f"{path}: the packaged feature network cannot be read ({error}); install kgan again") from None
 
 
 def _folded_from_file(weights: str) -> dict[str, np.ndarray]:

@@ -6,9 +6,7 @@ import tensorflow as tf
 from kgan.kinds import FEATURES
 from kgan.networks.features import FeatureExtractor, resized, to_rgb
 from kgan.networks.features.applications import application
-
-MEAN = (103.939, 116.779, 123.68)  # BGR of 0..255, as keras.applications.vgg19.preprocess_input
-DEVIATION = 58.0  # of ImageNet's pixels in 0..255; dividing by it gives activations of MobileNet's order
+from kgan.networks.features.vgg import DEVIATION, vgg_input
 
 
 @FEATURES.add("vgg19", help="VGG19, downloaded")
@@ -28,13 +26,8 @@ class VGG19Features(FeatureExtractor):
         self.perceptual_model = keras.Model(self.model.input, outputs)
 
     def __call__(self, pictures) -> list[tf.Tensor]:
-        return [maps / DEVIATION for maps in self.perceptual_model(_caffe(to_rgb(pictures)), training=False)]
+        return [maps / DEVIATION for maps in self.perceptual_model(vgg_input(to_rgb(pictures)), training=False)]
 
     def pooled(self, pictures) -> tf.Tensor:
-        maps = self.model(_caffe(resized(to_rgb(pictures))), training=False)
+        maps = self.model(vgg_input(resized(to_rgb(pictures))), training=False)
         return tf.reduce_mean(maps, axis=(1, 2)) / DEVIATION
-
-
-def _caffe(rgb):
-    """Convert RGB in [-1, 1] to BGR in [0, 255] minus ImageNet's mean, the input of VGG."""
-    return (rgb[..., ::-1] + 1.0) * 127.5 - tf.constant(MEAN)

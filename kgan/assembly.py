@@ -21,12 +21,13 @@ POLICIES = {"float64": "float64", "float32": "float32", "bfloat16": "mixed_bfloa
 """Keras' names of dtype policies by the value of --precision."""
 
 
-def build_gan(config: TrainConfig, teacher=None) -> GAN:
+def build_gan(config: TrainConfig, teacher=None, palette=None) -> GAN:
     """Make the compiled GAN of a run. Call it inside the scope of the strategy.
 
     Args:
         config: the resolved settings of the run.
         teacher: a function of content pictures [N, H, W, C] in [-1, 1], for recipes with a teacher.
+        palette: the map of colours from content to style, for terms that require one.
 
     Returns:
         The GAN.
@@ -35,7 +36,7 @@ def build_gan(config: TrainConfig, teacher=None) -> GAN:
     # The seeds of the initializers depend on this order.
     regularizer = build_regularizer(config) if "mmd" in recipes.term_weights(config, recipe) else None
     shared = {"regularizer": regularizer, "stylist": build_generator(config), **_shared_arguments(config)}
-    gan = _two_way(config, shared) if recipe.topology == "two_way" else _one_way(config, shared, teacher)
+    gan = _two_way(config, shared) if recipe.topology == "two_way" else _one_way(config, shared, teacher, palette)
     optimizers = {f"{player}_optimizer": build_optimizer(config, player) for player in ("generator", "discriminator")}
     gan.compile(**optimizers, jit_compile=bool(config.jit))
     return gan
@@ -44,7 +45,7 @@ def build_gan(config: TrainConfig, teacher=None) -> GAN:
 def _shared_arguments(config: TrainConfig) -> dict:
     """The constructor arguments of `OneWay` and `TwoWay` that are settings of the same or a similar name."""
     names = ("features", "feature_weights", "discriminator_weight", "wasserstein_weight", "mmd_weight", "noise",
-             "truncation", "augment", "ema", "seed")  # fmt: skip
+             "truncation", "augment", "discriminator_colour", "ema", "seed")  # fmt: skip
     recipe = recipes.find(config.recipe)
     return {name: getattr(config, name) for name in names} | {
         "adversarial": config.adversarial,
@@ -54,7 +55,7 @@ def _shared_arguments(config: TrainConfig) -> dict:
     }
 
 
-def _one_way(config: TrainConfig, shared: dict, teacher) -> OneWay:
+def _one_way(config: TrainConfig, shared: dict, teacher, palette) -> OneWay:
     recipe = recipes.find(config.recipe)
     if (teacher is None) == (recipe.pictures == "content"):
         raise ValueError("`teacher` should be given for recipes that have content alone, and for no others.")
@@ -63,6 +64,7 @@ def _one_way(config: TrainConfig, shared: dict, teacher) -> OneWay:
         discriminator=build_discriminator(config) if recipe.discriminator else None,
         paired=recipe.pictures == "paired",
         teacher=teacher,
+        palette=palette,
         fresh_noise=recipe.fresh_noise,
         **shared,
     )
@@ -97,6 +99,13 @@ def build_discriminator(config: TrainConfig, name: str = "discriminator") -> Dis
     cls = kinds.DISCRIMINATORS.find(config.discriminator or "", "--discriminator").load()
     suited = cls.arguments_for(kinds.ADVERSARIAL[config.adversarial or ""], config.size)
     arguments = _arguments_of(cls, config) | {"filters": config.discriminator_filters, **suited}
+    if config.discriminator_features:
+        if "features" not in arguments:
+            raise UserError(
+                f"--discriminator-features {config.discriminator_features}: --discriminator {config.discriminator} has "
+                "none; use projected"
+            )
+        arguments |= {"features": config.discriminator_features, "feature_weights": None}
     return _built(cls(**arguments, dtype=POLICIES[config.precision], name=name), config.channels)
 
 

@@ -10,6 +10,7 @@ REQUIREMENTS = {
     "style": (),
     "reference": ("content",),
     "content": ("content", "two_way"),
+    "content_in_palette": ("content", "palette"),
     "cycled": ("content", "two_way"),
     "identity": ("content",),
     "fake_logits": ("discriminator",),

@@ -34,6 +34,8 @@ def from_folders(
     min_crop: float = 0.5,
     max_crop: float = 1.0,
     flip: bool = True,
+    style_min_crop: float | None = None,
+    style_max_crop: float | None = None,
     paired: bool = False,
     cache: str | os.PathLike = CACHE,
     max_megapixels: float | None = None,
@@ -57,6 +59,8 @@ def from_folders(
         min_crop: Smallest side of a crop, as a fraction of the picture's short side, in (0, 1].
         max_crop: Largest side of a crop, as a fraction of the picture's short side, in (0, 1].
         flip: Whether half of the pictures are mirrored.
+        style_min_crop: `min_crop` of the style pictures. Default: that of the content.
+        style_max_crop: `max_crop` of the style pictures. Default: that of the content.
         paired: Whether pictures of equal file names show the same scene. They then share crop and mirroring.
         cache: Folder of prepared pictures.
         max_megapixels: Largest picture that is read. Default: 400, or 100 if the file is too short for the pixels that
@@ -71,11 +75,13 @@ def from_folders(
         UserError: if an argument is not valid, or a folder does not exist or contains no usable picture.
         RunError: if the cache cannot be written.
     """
-    crops = Crops(size, batch_size, seed, channels, min_crop, max_crop, flip)
+    crops = Crops(size, batch_size, seed, channels, min_crop, max_crop, flip, style_min_crop, style_max_crop)
     if content is None and style is None:
         raise UserError("--content and --style are missing: give at least one folder of pictures")
     if paired and (content is None or style is None):
         raise UserError("--content and --style are both needed for pairs")
+    if paired and crops.of_style != crops:
+        raise UserError("--style-min-crop and --style-max-crop are not for pairs, which share their crops")
     if content is not None and style is not None and (warning := places.overlap({"content": content, "style": style})):
         console.warn(warning)
     spec = _cache_spec(crops, cache)

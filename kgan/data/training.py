@@ -65,7 +65,7 @@ def training_dataset(
         A data set of {"content", "style"}, each float32 [B, S, S, C] in [-1, 1], with the shard's batch size B.
         Recipes without content have "style" only, recipes with a teacher "content" only.
     """
-    shard = shard or Shard()
+    crops, shard = Crops.of(crops), shard or Shard()  # the settings of a run have the fields of Crops, too
     rows = shard.rows(crops.batch_size)
     kinds = {"content": (pictures.content, CONTENT), "style": (pictures.style, CONTENT if pictures.paired else STYLE)}
     stores = {name: (store, domain) for name, (store, domain) in kinds.items() if store is not None}
@@ -97,18 +97,18 @@ def _read(
 
 def _decoder(stores: dict[str, tuple[Store, int]], crops: Crops) -> Callable:
     keys = {name: _key(crops.seed, domain) for name, (_, domain) in stores.items()}
-    crop = _traced(crops)
+    crop = {name: _traced(crops.of_style if name == "style" else crops) for name in stores}
 
     def decode(sample: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         seeds = {name: tf.stack([tf.constant(key, tf.int64), sample["sample"]]) for name, key in keys.items()}
-        return {name: crop(sample[name], seeds[name]) for name in stores}
+        return {name: crop[name](sample[name], seeds[name]) for name in stores}
 
     return decode
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)
 def _traced(crops: Crops) -> Callable:
-    """`augment` with these settings, traced once for both domains and for the next data set. A trace takes 0.3 s."""
+    """`augment` with these settings, traced once for equal domains and for the next data set. A trace takes 0.3 s."""
     crop = functools.partial(augment, crops=crops)
     return tf.function(crop, [tf.TensorSpec((), tf.string), tf.TensorSpec((2,), tf.int64)], autograph=False)
 

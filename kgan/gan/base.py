@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kgan import losses, metrics
@@ -86,7 +87,7 @@ class GAN(PlayersModel):
 
     def __init__(self, generator: keras.Model, *, adversarial, terms, features, feature_weights, regularizer,
                  train_regularizer, discriminator_weight, wasserstein_weight, mmd_weight, noise, truncation, augment,
-                 ema, seed, name):  # fmt: skip
+                 ema, seed, name, discriminator_colour, palette=None):  # fmt: skip
         super().__init__(name=name)
         self.adversarial, self.terms = adversarial, terms
         self.features, self.feature_weights = features, feature_weights
@@ -96,6 +97,7 @@ class GAN(PlayersModel):
         self.discriminator_weight, self.wasserstein_weight = discriminator_weight, wasserstein_weight
         self.mmd_weight, self.noise, self.truncation = mmd_weight, noise, truncation
         self.augment, self.ema, self.seed, self.stylist = augment, ema, seed, None
+        self.discriminator_colour, self.palette = discriminator_colour, self._palette(palette)
         self.step = self.add_weight(
             shape=(), dtype="int64", initializer="zeros", trainable=False, aggregation="only_first_replica", name="step"
         )
@@ -136,6 +138,13 @@ class GAN(PlayersModel):
         if "regularizer" not in self.terms.requires:
             return None
         return given or ConvRegularizer(dtype=generator.dtype_policy, name="regularizer")
+
+    def _palette(self, given) -> keras.Variable | None:
+        """The map of colours as a part of checkpoints, if a term requires it."""
+        if given is None or "palette" not in self.terms.requires:
+            return None
+        given = np.asarray(given)
+        return self.add_weight(given.shape, keras.initializers.Constant(given), trainable=False, name="palette")
 
     def _feature_extractor(self) -> FeatureExtractor:
         if isinstance(self.features, str):
@@ -195,7 +204,7 @@ class GAN(PlayersModel):
     def get_config(self) -> dict:
         names = ("adversarial", "features", "feature_weights", "regularizer", "train_regularizer",
                  "discriminator_weight", "wasserstein_weight", "mmd_weight", "noise", "truncation", "augment", "ema",
-                 "seed", "name")  # fmt: skip
+                 "seed", "name", "discriminator_colour")  # fmt: skip
         config = {name: getattr(self, name) for name in (*names, *self.own_arguments)}
         config = {name: serialized(value) for name, value in config.items()}
         return config | {"terms": self.terms.get_config()}
@@ -333,11 +342,12 @@ class GAN(PlayersModel):
     def _loss_inputs(self, fake, style, reference, discriminator=None, draw: int = 0, **more) -> LossInputs:
         pair = {}
         if discriminator is not None:
-            logits = discriminator(self._augmented(fake, draw), training=True)
+            seen = diffaugment.faded(fake, self.discriminator_colour)
+            logits = discriminator(self._augmented(seen, draw), training=True)
             pair = {"fake_logits": logits, "adversarial": self._adversarial.generator}
         crop = functools.partial(random_crop, seed=self._seed(Draw.CROP))
         return LossInputs(fake, style, reference, **pair, features=self.extractor, regularizer=self.regularizer,
-                          crop=crop, **more)  # fmt: skip
+                          palette=self.palette, crop=crop, **more)  # fmt: skip
 
     def _disturbed(self, generator, given, fake, draw: int) -> dict:
         """The argument `disturbed` of the loss inputs, for the generator's input and its stylized pictures."""
@@ -349,6 +359,7 @@ class GAN(PlayersModel):
 
     def _discriminator_parts(self, discriminator, real: tf.Tensor, fake: tf.Tensor, draw: int) -> Losses:
         """The discriminator's losses on real and stylized pictures."""
+        real, fake = (diffaugment.faded(pictures, self.discriminator_colour) for pictures in (real, fake))
         shown = [self._augmented(real, draw), self._augmented(fake, draw + 1)]
         real_logits, fake_logits = apply_together(discriminator, shown)
         weights = {name: getattr(self, name) for name in self._adversarial.weights}

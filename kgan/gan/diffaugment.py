@@ -45,6 +45,27 @@ def augmented(pictures: tf.Tensor, changes: str, draws: tf.Tensor) -> tf.Tensor:
     return pictures
 
 
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luminance of gamma-coded colours (ITU-R BT.601)."""
+
+
+def faded(pictures: tf.Tensor, colour: float) -> tf.Tensor:
+    """Reduce the distance of each pixel to its own gray.
+
+    Args:
+        pictures: [N, H, W, 1|3|4] in [-1, 1].
+        colour: share of the colour that is left, from 0 (luminance alone) to 1 (the pictures themselves).
+
+    Returns:
+        Pictures of the same shape and type. Alpha is left as it is.
+    """
+    if colour == 1.0 or pictures.shape[-1] == 1:
+        return pictures
+    rgb, alpha = pictures[..., :3], pictures[..., 3:]
+    gray = tf.reduce_sum(rgb * tf.constant(LUMA, rgb.dtype), axis=-1, keepdims=True)
+    return tf.concat([gray + colour * (rgb - gray), alpha], axis=-1)
+
+
 def _colour(pictures, draws):
     """Shift brightness by up to a quarter of the range, and scale saturation by 0 to 2 and contrast by 0.5 to 1.5."""
     pictures += draws[:, 0] - 0.5

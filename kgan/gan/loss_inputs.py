@@ -18,7 +18,7 @@ class LossInputs:
         fake: stylized pictures.
         style: real pictures of the style.
         reference: the pictures that `fake` should resemble: the truth for pairs and for a teacher, else the content.
-        content: content pictures (TwoWay).
+        content: content pictures.
         cycled: content pictures after both generators (TwoWay).
         identity: restyled style pictures.
         queries: embedded positions of `fake` as unit vectors, a list of [N, P, D] by layer (OneWay).
@@ -27,11 +27,13 @@ class LossInputs:
         identity_keys: the same positions of the style pictures.
         fake_logits: the discriminator's logits of `fake`, a list by scale.
         adversarial: the generator's adversarial loss, a function of the logits of one scale.
+        palette: the map of colours from content to style, as of `kgan.losses.transport_map`.
         disturbed: functions that return the pair of `kgan.gan.disturbances` by its name, "shift" or "warp".
     """
 
     def __init__(self, fake, style, reference=None, *, content=None, cycled=None, identity=None, patches=None,
                  identity_patches=None, fake_logits=None, adversarial=None, features=None, regularizer=None,
+                 palette=None,
                  disturbed: Mapping[str, Callable] | None = None,
                  crop: Callable = lambda pictures: pictures):  # fmt: skip
         self.fake, self.style, self.reference = fake, style, reference
@@ -39,7 +41,7 @@ class LossInputs:
         self.queries, self.keys = patches or (None, None)
         self.identity_queries, self.identity_keys = identity_patches or (None, None)
         self.fake_logits, self.adversarial = fake_logits, adversarial
-        self._features, self._regularizer, self._crop = features, regularizer, crop
+        self._features, self._regularizer, self._crop, self._palette = features, regularizer, crop, palette
         self._disturbed = disturbed or {}
         self._maps, self._embedded, self._pairs = {}, None, {}
 
@@ -52,6 +54,11 @@ class LossInputs:
     def reference_crop(self) -> tf.Tensor:
         """A random crop of `reference`, at the position of `fake_crop`."""
         return self._crop(self.reference)
+
+    @property
+    def content_in_palette(self) -> tf.Tensor:
+        """`content`, whose colours are moved into the palette of all style pictures (OneWay)."""
+        return losses.moved(self.content, self._palette)
 
     @property
     def fake_features(self) -> list[tf.Tensor]:

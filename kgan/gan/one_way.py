@@ -34,7 +34,8 @@ class OneWay(GAN):
             function from `LossInputs` to a scalar. The default weight of "adversarial" is 1.
         paired: whether the style picture is the true translation of the content picture.
         teacher: a function from content pictures to their true translations, instead of style pictures.
-        features: the pretrained network for terms that require one: "mobilenet", "vgg19" or a `FeatureExtractor`.
+        features: the pretrained network for terms that require one: "mobilenet", "vgg16", "vgg19" or a
+            `FeatureExtractor`.
         feature_weights: a file with its weights, or None for the packaged or downloaded ones.
         regularizer: the network R of the term mmd: a model from pictures to embeddings [N, D]. Default: convolutions
             with random weights.
@@ -48,6 +49,9 @@ class OneWay(GAN):
         noise: distribution of the noise: "normal", "uniform" or "truncated".
         truncation: bound of truncated noise in standard deviations.
         augment: augmentations of the discriminator's pictures, separated by commas: "colour", "translation", "cutout".
+        discriminator_colour: share of the colour that the discriminator sees, from 0 (luminance alone) to 1.
+        palette: the map of colours for the terms "palette" and "blown", float [C + 3, C]: the result of
+            `kgan.losses.transport_map` for the colours of all content and all style pictures.
         ema: decay of the moving average of the generator's weights, in [0, 1).
         seed: seed of noise and augmentation.
         stylist: a network like `generator` for the moving average. Default: a copy.
@@ -83,6 +87,8 @@ class OneWay(GAN):
         noise: str = "normal",
         truncation: float = 2.0,
         augment: str = "",
+        discriminator_colour: float = 1.0,
+        palette=None,
         ema: float = 0.999,
         seed: int = 0,
         stylist: keras.Model | None = None,
@@ -93,13 +99,15 @@ class OneWay(GAN):
             features=features, feature_weights=feature_weights, regularizer=regularizer,
             train_regularizer=train_regularizer, discriminator_weight=discriminator_weight,
             wasserstein_weight=wasserstein_weight, mmd_weight=mmd_weight, noise=noise, truncation=truncation,
-            augment=augment, ema=ema, seed=seed, name=name,
+            augment=augment, ema=ema, seed=seed, name=name, discriminator_colour=discriminator_colour,
+            palette=palette,
         )  # fmt: skip
         self.generator, self.discriminator = generator, discriminator
         self.paired, self.teacher, self.fresh_noise = paired, teacher, fresh_noise
         takes_content = self._takes_content = getattr(generator, "takes_content", True)
         has_layers = hasattr(generator, "layer_features")
         provided = {"content"} if takes_content else set()
+        provided |= {"palette"} if palette is not None else set()
         self.terms.check(provided | ({"one_way"} if has_layers else set()) | self._always_provided(discriminator))
         contrasts = bool(CONTRASTS & self.terms.inputs)
         self.patch_embedder = _patch_embedder(generator) if contrasts else None
@@ -110,6 +118,9 @@ class OneWay(GAN):
             stylist=stylist,
             tested=(compared,) if takes_content else (),
         )
+
+    def get_config(self) -> dict:
+        return super().get_config() | {"palette": None if self.palette is None else self.palette.numpy().tolist()}
 
     def train_step(self, batch: dict) -> dict:
         """Update both players once. Returns the mean losses since the last reset."""

@@ -60,6 +60,7 @@ class TwoWay(GAN):
         noise: str = "normal",
         truncation: float = 2.0,
         augment: str = "",
+        discriminator_colour: float = 1.0,
         ema: float = 0.999,
         seed: int = 0,
         stylist: keras.Model | None = None,
@@ -71,7 +72,7 @@ class TwoWay(GAN):
             features=features, feature_weights=feature_weights, regularizer=regularizer,
             train_regularizer=train_regularizer, discriminator_weight=discriminator_weight,
             wasserstein_weight=wasserstein_weight, mmd_weight=mmd_weight, noise=noise, truncation=truncation,
-            augment=augment, ema=ema, seed=seed, name=name,
+            augment=augment, ema=ema, seed=seed, name=name, discriminator_colour=discriminator_colour,
         )  # fmt: skip
         self.generator, self.discriminator = generator, discriminator
         self.backward_generator = backward_generator or new_like(generator)

@@ -18,13 +18,18 @@ from kgan.losses.consistency import (
 )
 from kgan.losses.contrastive import contrastive_loss, identity_contrastive_loss, patch_nce
 from kgan.losses.mmd import mmd
-from kgan.losses.perceptual import feature_loss, gram_loss, gram_matrix, mean_gram, ssim_loss
+from kgan.losses.orientation import orientation_loss
+from kgan.losses.palette import Palette, blown_loss, moved, palette_loss, palette_of, transport_map
+from kgan.losses.perceptual import deep_feature_loss, feature_loss, gram_loss, gram_matrix, mean_gram, ssim_loss
 
 __all__ = [
     "AdversarialLoss",
+    "Palette",
     "adversarial_loss",
+    "blown_loss",
     "contrastive_loss",
     "cycle_loss",
+    "deep_feature_loss",
     "equivariance_loss",
     "feature_loss",
     "gradient_penalty",
@@ -34,13 +39,18 @@ __all__ = [
     "identity_loss",
     "mean_gram",
     "mmd",
+    "moved",
+    "orientation_loss",
     "over_scales",
+    "palette_loss",
+    "palette_of",
     "patch_nce",
     "pixel_loss",
     "smoothness_loss",
     "ssim_loss",
     "stability_loss",
     "total_variation_loss",
+    "transport_map",
 ]
 
 

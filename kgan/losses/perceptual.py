@@ -85,6 +85,28 @@ def feature_loss(expected: Sequence, got: Sequence):
     return _mean_over_layers(lambda x, y: ops.mean(ops.abs(x - y)), expected, got)
 
 
+@TERMS.add(
+    "deep_features",
+    help="the same in its last map alone, which leaves room for strokes",
+    inputs=("reference_features", "fake_features"),
+)
+def deep_feature_loss(expected: Sequence, got: Sequence):
+    """Mean absolute difference of the coarsest feature map.
+
+    It holds the objects of the scene, and not the edges and textures of the finer maps.
+
+    Args:
+        expected: feature maps, a list of [N, h, w, c] by layer, from fine to coarse.
+        got: feature maps of the same shapes.
+
+    Returns:
+        A float32 scalar.
+
+    Reference: the content loss of [Gatys et al.](https://arxiv.org/abs/1508.06576).
+    """
+    return feature_loss(expected[-1:], got[-1:])
+
+
 def gram_matrix(maps):
     """Products of all pairs of features, averaged over positions.
 

@@ -237,8 +237,11 @@ class ProjectedDiscriminator(Discriminator):
         filters: filters of the first layer.
         norm: "instance", "batch" or "none".
         spectral: whether to use spectral norm.
-        features: name of the frozen network, as in `kgan.networks.features.build`.
-        feature_weights: a file with its weights, or None for the packaged or downloaded ones.
+        features: name of the frozen network, as in `kgan.networks.features.build`, or several separated by commas.
+        feature_weights: a file with the weights of a single network, or None for the packaged or downloaded ones.
+
+    Raises:
+        ValueError: if there is one file of weights for several networks.
 
     Reference: [Projected GANs](https://arxiv.org/abs/2111.01007).
     """
@@ -254,11 +257,15 @@ class ProjectedDiscriminator(Discriminator):
     ):
         super().__init__(filters, norm, spectral, **kwargs)
         self.features, self.feature_weights = features, feature_weights
-        self.extractor = pretrained.build(features, feature_weights)
+        names = features.split(",")
+        if feature_weights and len(names) > 1:
+            raise ValueError(f"`feature_weights` should be None for several networks. Received: {feature_weights}")
+        self.extractors = [pretrained.build(name, feature_weights) for name in names]
+        self.widths = [width for each in self.extractors for width in each.widths[each.judged_from :]]
         shared = {"norm": "none", "spectral": self.spectral, "dtype": self.dtype_policy}
         self.pixels = PatchDiscriminator(filters=self.filters, norm=self.norm, spectral=self.spectral,
                                          dtype=self.dtype_policy, name="pixels")  # fmt: skip
-        scales = range(len(self.extractor.widths))
+        scales = range(len(self.widths))
         self.hidden = [
             ConvBlock(2 * self.filters, 3, activation="leaky_relu", name=f"head_{scale}", **shared) for scale in scales
         ]
@@ -266,11 +273,12 @@ class ProjectedDiscriminator(Discriminator):
 
     def build(self, input_shape):
         self.pixels.build(input_shape)
-        for head, width in zip(self._heads(), self.extractor.widths, strict=True):
+        for head, width in zip(self._heads(), self.widths, strict=True):
             layers.build_in_order(head, (None, None, None, width))
 
     def call(self, pictures, training=False):
-        maps = [ops.cast(x, self.compute_dtype) for x in self.extractor(pictures)]
+        found = [x for each in self.extractors for x in each(pictures)[each.judged_from :]]
+        maps = [ops.cast(x, self.compute_dtype) for x in found]
         logits = [layers.run(head, x, training) for head, x in zip(self._heads(), maps, strict=True)]
         return self.pixels(pictures, training=training) + [precise(x) for x in logits]
 

@@ -62,11 +62,14 @@ class Recipe:
     residual: bool = False
     discriminator_filters: int = 64
     augment: str = ""
+    discriminator_colour: float = 1.0
     noise_channels: int = 0
     # optimization
     size: int = 256
     min_crop: float = 0.5
     max_crop: float = 1.0
+    style_min_crop: float | None = None
+    style_max_crop: float | None = None
     flip: bool = True
     steps: int = 50_000
     batch_size: int = 4

@@ -108,6 +108,7 @@ def _offered(recipe: Recipe) -> set[str]:
     """The requirements of loss terms (`kgan.kinds.REQUIREMENTS`) that the recipe's GAN fulfils."""
     offered = {recipe.topology, "features", "regularizer"}
     offered |= {"discriminator"} if recipe.discriminator else set()
+    offered |= {"palette"} if recipe.topology == "one_way" and recipe.pictures in ("unpaired", "paired") else set()
     return offered | (set() if recipe.pictures == "style" else {"content"})
 
 
@@ -242,6 +243,7 @@ def check_values(config: TrainConfig, recipe: Recipe) -> None:
         UserError: if they cannot be used.
     """
     _check_numbers(config)
+    _check_style_crops(config, recipe)
     if config.size % config.stride:
         below, above = config.size // config.stride * config.stride, -(-config.size // config.stride) * config.stride
         raise UserError(
@@ -264,8 +266,28 @@ def _check_numbers(config: TrainConfig) -> None:
             "--min-crop should be above 0 and at most --max-crop, which should be at most 1. "
             f"Received: {config.min_crop} and {config.max_crop}"
         )
+    if not 0 <= config.discriminator_colour <= 1:
+        raise UserError(
+            f"--discriminator-colour should be at least 0 and at most 1. Received: {config.discriminator_colour}"
+        )
     if not 0 <= config.ema < 1:
         raise UserError(f"--ema should be at least 0 and below 1. Received: {config.ema}")
+
+
+def _check_style_crops(config: TrainConfig, recipe: Recipe) -> None:
+    given = (config.style_min_crop, config.style_max_crop)
+    if given == (None, None):
+        return
+    if recipe.pictures in ("paired", "content"):
+        raise UserError(f"--style-min-crop and --style-max-crop: recipe {recipe.name} crops both pictures alike")
+    smallest, largest = (
+        own if shared is None else shared for shared, own in zip(given, (config.min_crop, config.max_crop), strict=True)
+    )
+    if not 0 < smallest <= largest <= 1:
+        raise UserError(
+            "--style-min-crop should be above 0 and at most --style-max-crop, which should be at most 1. "
+            f"Received: {smallest} and {largest}"
+        )
 
 
 def _upper(value: float) -> str:
@@ -329,10 +351,11 @@ CHOICES: dict[str, Collection[str]] = {
     "generator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "discriminator_optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "features": FEATURES,
+    "discriminator_features": FEATURES,
 }
 """The allowed values of settings. A test compares the last three with the code that implements them."""
 
-SEVERAL = ("augment",)
+SEVERAL = ("augment", "discriminator_features")
 """Settings that take several names, separated by commas."""
 
 
@@ -344,8 +367,10 @@ def _check_names(config: TrainConfig, recipe: Recipe) -> None:
                 continue
             hint = nearest(value, names, 0.4)
             raise UserError(f"--{_flag(setting)} {value}: no such choice; {hint}There are {', '.join(names)}")
-    if recipe.discriminator is None and config.discriminator is not None:
-        raise UserError(f"--discriminator {config.discriminator}: recipe {recipe.name} trains without a discriminator")
+    for setting, usual in (("discriminator", None), ("discriminator_features", None), ("discriminator_colour", 1.0)):
+        given = getattr(config, setting)
+        if recipe.discriminator is None and given not in (None, usual):
+            raise UserError(f"--{_flag(setting)} {given}: recipe {recipe.name} trains without a discriminator")
 
 
 def _flag(name: str) -> str:

@@ -40,7 +40,7 @@ PLACES = ("content", "style", "data", "distill_from", "feature_weights", "init_f
 """Settings that can be paths, in which "~" at the start is replaced by the home folder. --cache is expanded when it is
 used, so that it names the home folder of the user who resumes the run."""
 
-EARLIER = {"flip": True, "max_crop": 1.0, "padding": "zeros"}
+EARLIER = {"flip": True, "max_crop": 1.0, "padding": "zeros", "discriminator_colour": 1.0}
 """Settings that the config.json of older runs lacks, and the values with which these runs were trained."""
 
 
@@ -71,6 +71,10 @@ class TrainConfig:
     """Smallest side of a training crop, as a fraction of the picture's short side. The largest is --max-crop."""
     max_crop: LaterFloat = LATER
     """Largest side of a training crop, as such a fraction. Smaller crops give broader strokes."""
+    style_min_crop: OptionalFloat = None
+    """--min-crop for the style pictures alone. A small one shows the discriminator enlarged, broad strokes."""
+    style_max_crop: OptionalFloat = None
+    """--max-crop for the style pictures alone."""
     flip: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Mirror half of the training pictures. Give False if the style has a direction, such as light from one side or
     writing."""
@@ -117,6 +121,11 @@ class TrainConfig:
     """Normalization in the generator."""
     residual: Annotated[bool | None, arg(metavar="{True,False}")] = None
     """Start from the identity: output = content + correction. The last layer of the correction is zero at first."""
+    discriminator_colour: LaterFloat = LATER
+    """Share of the colour that the discriminator sees, from 0 (luminance alone) to 1. With little, strokes and texture
+    decide rather than colours. --weight palette=5 can then hold the colours."""
+    discriminator_features: OptionalText = None
+    """Pretrained networks of the projected discriminator, one or several separated by commas. Default: --features."""
     discriminator_filters: LaterInt = LATER
     """Filters of the discriminator's first layer."""
     noise_channels: LaterInt = LATER
@@ -132,7 +141,8 @@ class TrainConfig:
         "mobilenet"
     )
     feature_weights: OptionalPath = None
-    """A .weights.h5 file for --features instead of the packaged or downloaded one."""
+    """A .weights.h5 file for --features instead of the packaged or downloaded one. --discriminator-features does not
+    use it."""
 
     # --- optimization ---------------------------------------------------------------------------------------------
     steps: LaterInt = LATER

@@ -15,9 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kgan import console, files, memory, metrics
+from kgan import console, files, kinds, losses, memory, metrics
 from kgan.assembly import build_gan
 from kgan.data import Crops, Pictures, open_pictures, training_dataset
+from kgan.data.colours import mean_colours
 from kgan.errors import RunError, UserError, call
 from kgan.evaluation.scored import Example, first_pictures, taught
 from kgan.exit_guard import ExitGuard, Interrupted
@@ -202,8 +203,17 @@ class Session:
         self.strategy, self.cluster = runtime.strategy, runtime.cluster
         with self.strategy.scope():
             self.teacher = load_teacher(config) if config.distill_from else None
-            self.gan = build_gan(config, self.teacher)
+            self.gan = build_gan(config, self.teacher, self._palette())
         self.own_callbacks = own_callbacks.load(config.callback) if self.cluster.is_chief else {}
+
+    def _palette(self) -> np.ndarray | None:
+        """The map of colours between the sets of pictures, if a term needs it. A resumed run restores its own."""
+        weights = recipes.term_weights(self.config, recipes.find(self.config.recipe))
+        if not any("palette" in kinds.TERMS[name].requires for name in weights):
+            return None
+        channels = min(self.config.channels, 3)
+        colours = (mean_colours(store, channels) for store in (self.pictures.content, self.pictures.style))
+        return losses.transport_map(*map(losses.palette_of, colours))
 
     def start(self) -> pathlib.Path:
         """Start a new run at step 0. Returns the run folder."""

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kgan.data import augmentation, open_pictures, training_dataset
+from kgan.data import Crops, augmentation, open_pictures, training_dataset
 from kgan.data.order import permutation, picture_indices
+from kgan.errors import UserError
 from kgan.runs.settings import TrainConfig
 
 
@@ -222,6 +223,23 @@ def test_unpaired_domains_are_augmented_independently(config, folders):
     config = dataclasses.replace(config, style=config.content, batch_size=5)
     batch = batches(config, 1)[0]
     assert not np.array_equal(np.sort(batch["content"], 0), np.sort(batch["style"], 0))
+
+
+def test_the_style_can_have_crops_of_its_own(config):
+    own = dataclasses.replace(config, style_min_crop=0.2, style_max_crop=0.3)
+    usual = dataclasses.replace(config, min_crop=0.2, max_crop=0.3)
+    (got,), (expected,), (before,) = (batches(each, 1) for each in (own, usual, config))
+    assert np.array_equal(got["style"], expected["style"])
+    assert np.array_equal(got["content"], before["content"])
+    assert not np.array_equal(got["style"], before["style"])
+
+
+def test_crops_of_the_style_by_hand():
+    crops = Crops(min_crop=0.5, max_crop=0.9, style_min_crop=0.25)
+    assert (crops.of_style.min_crop, crops.of_style.max_crop) == (0.25, 0.9)
+    assert Crops().of_style == Crops()
+    with pytest.raises(UserError, match=r"style_max_crop should be at least style_min_crop \(0.5\) and at most 1"):
+        Crops(min_crop=0.5, style_max_crop=0.4)
 
 
 def test_style_recipes_get_the_style_alone(config):

@@ -8,7 +8,7 @@ import tensorflow as tf
 import kgan
 from kgan import assembly, networks
 from kgan.errors import UserError
-from kgan.gan import OneWay, TwoWay
+from kgan.gan import OneWay, TwoWay, tracking
 from kgan.kinds import DISCRIMINATORS, REQUIREMENTS, TERMS
 from kgan.recipes import RECIPES
 from kgan.runs import recipes
@@ -154,6 +154,53 @@ def test_a_discriminator_is_added_by_its_decorator_alone():
         DISCRIMINATORS.remove("tiny")
     assert isinstance(built, Tiny)
     assert built.convolution.kernel.shape == (5, 5, 3, 1)  # an argument that is a setting is given
+
+
+SWAPPED = [[0, 0, 1], [0, 1, 0], [1, 0, 0], [0.1, 0, 0], [-1, -1, -1], [1, 1, 1]]
+"""A map of colours: red and blue change places, and red gets lighter."""
+
+
+def test_the_palette_term_compares_with_the_content_in_other_colours():
+    gan = OneWay(functional_generator(), None, terms={"palette": 2.0}, palette=SWAPPED)
+    gan.build((2, 16, 16, 3))
+    made = gan.generator(pictures()).numpy()
+    expected = np.clip(pictures()[..., ::-1] + [0.1, 0, 0], -1, 1)
+    difference = (made - expected).mean(axis=(1, 2))  # a cell is the whole picture
+    assert once(gan)["palette_loss"] == pytest.approx(2.0 * (difference**2).mean(), rel=1e-4)
+
+
+def test_the_palette_belongs_to_checkpoints_and_saved_models(tmp_path):
+    gan = OneWay(functional_generator(), None, terms={"blown": 1.0}, palette=SWAPPED)
+    gan.build((2, 16, 16, 3))
+    gan.save(tmp_path / "gan.keras")
+    np.testing.assert_allclose(keras.saving.load_model(tmp_path / "gan.keras").palette, SWAPPED)
+    path = tracking.checkpoint(gan=gan).write(str(tmp_path / "checkpoint"))
+    other = OneWay(functional_generator(), None, terms={"blown": 1.0}, palette=np.zeros((6, 3)))
+    other.build((2, 16, 16, 3))
+    tracking.checkpoint(gan=other).read(path)
+    np.testing.assert_allclose(other.palette, SWAPPED)
+
+
+@pytest.mark.parametrize(("colour", "distance"), [(0.0, 0.0), (0.5, 1.0), (1.0, 2.0)])
+def test_the_discriminator_sees_less_colour(colour, distance):
+    """Red real pictures and green made ones have the same luminance: 0.299 of 1, and 0.587 of 0.299 / 0.587."""
+    seen = []
+
+    class Seeing(keras.layers.Dense):
+        def call(self, given, training=False):
+            seen.append(given.numpy()[..., 0])
+            return super().call(given)
+
+    green = keras.initializers.Constant([-1.0, 2 * 0.299 / 0.587 - 1, -1.0])
+    convolution = keras.layers.Conv2D(3, 1, kernel_initializer="zeros", bias_initializer=green)
+    red = np.broadcast_to(np.float32([1, -1, -1]), (2, 16, 16, 3))
+    gan = OneWay(keras.Sequential([keras.Input((None, None, 3)), convolution]), Seeing(1), discriminator_colour=colour)
+    gan.build((2, 16, 16, 3))
+    seen.clear()
+    once(gan, {"content": red, "style": red})
+    of_generator, of_discriminator = seen
+    assert np.ptp(of_generator) == pytest.approx(0.0, abs=1e-6)
+    assert np.ptp(of_discriminator) == pytest.approx(distance, abs=1e-3)
 
 
 def test_paired_pictures_are_compared_with_their_truth():

@@ -19,6 +19,15 @@ def draws(**places):
     return tf.constant(values)
 
 
+def test_less_colour_by_hand():
+    # Luminance of red: 0.299 * 1 - 0.587 - 0.114 = -0.402. Half of the colour is the middle of both.
+    red = tf.constant([[[[1.0, -1.0, -1.0, 0.3]]]])
+    np.testing.assert_allclose(diffaugment.faded(red, 0.0), [[[[-0.402, -0.402, -0.402, 0.3]]]], atol=1e-6)
+    np.testing.assert_allclose(diffaugment.faded(red, 0.5), [[[[0.299, -0.701, -0.701, 0.3]]]], atol=1e-6)
+    assert diffaugment.faded(red, 1.0) is red
+    assert diffaugment.faded(red[..., :1], 0.0).shape == (1, 1, 1, 1)
+
+
 def test_the_middle_of_all_draws_changes_neither_place_nor_colour():
     one = PICTURES[:1]
     np.testing.assert_allclose(diffaugment.augmented(one, "colour,translation", draws()), one, rtol=0, atol=EXACT)

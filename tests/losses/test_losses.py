@@ -182,6 +182,12 @@ def test_feature_loss_by_hand():
     assert float(losses.feature_loss(expected, got)) == pytest.approx(1.0)
 
 
+def test_deep_feature_loss_is_that_of_the_last_map():
+    got = [tf.zeros([1, 4, 4, 2]), tf.constant([[[[1.0, -3.0]]]])]
+    expected = [tf.ones([1, 4, 4, 2]), tf.zeros([1, 1, 1, 2])]
+    assert float(losses.deep_feature_loss(expected, got)) == pytest.approx(2.0)
+
+
 def test_gram_matrix_by_hand():
     # Two places with features (1, 2) and (3, -1): mean of outer products [[1, 2], [2, 4]] and [[9, -3], [-3, 1]]
     maps = tf.reshape([1.0, 2.0, 3.0, -1.0], [1, 1, 2, 2])
@@ -238,6 +244,103 @@ def test_smoothness_is_blind_to_strokes_within_a_cell():
     strokes = tf.tile(tf.reshape([0.0, 1.0, 1.0, 0.0], [1, 2, 2, 1]), [1, 8, 8, 3])
     assert float(losses.smoothness_loss(tf.zeros_like(strokes), strokes)) == 0.0
     assert float(losses.total_variation_loss(strokes)) == pytest.approx(2.0)
+
+
+# --- orientation ------------------------------------------------------------------------------------------------------
+
+
+def stripes(right, down, side=17):
+    """A wave whose gradient has the direction (right, down), [1, side, side, 3]."""
+    y, x = np.mgrid[:side, :side]
+    return tf.constant(np.repeat(np.sin(right * x + down * y)[None, ..., None], 3, axis=-1), tf.float32)
+
+
+@pytest.mark.parametrize(
+    ("got", "value"),
+    [
+        (stripes(0.5, 0.0), 0.0),  # along the lines
+        (-0.3 * stripes(0.9, 0.0), 0.0),  # whatever their contrast and width
+        (stripes(0.0, 0.5), 1.0),  # across
+        (stripes(0.5, 0.5), 0.5),  # at 45 degrees
+        (tf.zeros([1, 17, 17, 3]), 0.5),  # nothing
+    ],
+)
+def test_orientation_by_hand(got, value):
+    assert float(losses.orientation_loss(stripes(0.7, 0.0), got)) == pytest.approx(value, abs=1e-3)
+
+
+def test_orientation_has_no_cost_and_a_finite_gradient_where_the_content_is_flat():
+    flat, got = tf.zeros([1, 17, 17, 3]), tf.Variable(stripes(0.5, 0.2))
+    with tf.GradientTape() as tape:
+        loss = losses.orientation_loss(flat, got)
+    assert float(loss) == pytest.approx(0.0, abs=1e-6)
+    assert np.isfinite(tape.gradient(loss, got)).all()
+    random = tf.random.stateless_uniform([1, 65, 65, 3], [1, 2], -1.0, 1.0)
+    assert float(losses.orientation_loss(random, stripes(0.5, 0.2, 65))) < 0.1  # grain has no direction
+
+
+# --- palette ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_palette_of_a_set_weighs_its_pictures_alike():
+    # The first picture is one pixel of 0, the second two pixels of 1 and 3: means 0 and 2, together 1. Squared
+    # distances to 1: 1, and (0 + 4) / 2.
+    palette = losses.palette_of([np.array([[0.0]]), np.array([[1.0], [3.0]])])
+    assert palette.mean == [1.0]
+    assert palette.covariance == [[1.5]]
+    np.testing.assert_allclose([palette.low, palette.high], [[0.02], [2.96]])  # between 0 and 1, and between 1 and 3
+
+
+def test_the_transport_map_by_hand():
+    # Independent channels of variances 1/16 and 1/4 become those of 1/4 and 1/4: factors 2 and 1.
+    content = losses.Palette(np.array([0.0, 0.5]), np.diag([1 / 16, 1 / 4]), *np.zeros((2, 2)))
+    style = losses.Palette(np.array([0.5, 0.0]), np.diag([1 / 4, 1 / 4]), np.array([-1.0, -0.5]), np.array([0.8, 0.9]))
+    transport = losses.transport_map(content, style)
+    np.testing.assert_allclose(transport, [[2, 0], [0, 1], [0.5, -0.5], [-1, -0.5], [0.8, 0.9]], atol=1e-3)
+
+
+def test_the_transport_map_gives_one_set_mean_and_covariance_of_the_other_and_leaves_a_set_as_it_is():
+    random = np.random.default_rng(0)
+    content, style = (losses.palette_of([random.normal(0.1, 0.3, (90, 3)) @ random.normal(size=(3, 3))]) for _ in "ab")
+    transport = losses.transport_map(content, style)
+    matrix = transport[:3]
+    np.testing.assert_allclose(content.mean @ matrix + transport[3], style.mean, atol=1e-9)
+    np.testing.assert_allclose(matrix @ content.covariance @ matrix, style.covariance, atol=1e-3)
+    assert np.linalg.eigvalsh(matrix).min() > 0  # hues are not turned round
+    np.testing.assert_allclose(losses.transport_map(style, style)[:4], [*np.eye(3), np.zeros(3)], atol=1e-6)
+
+
+def test_gray_sets_have_a_finite_transport_map():
+    gray = losses.palette_of([np.repeat(np.linspace(-1, 1, 9)[:, None], 3, axis=1)])
+    colourful = losses.palette_of([np.random.default_rng(0).uniform(-1, 1, (90, 3))])
+    assert np.isfinite(losses.transport_map(gray, colourful)).all()
+    np.testing.assert_allclose(losses.transport_map(gray, gray)[:3], np.eye(3), atol=1e-6)
+
+
+def test_moved_pictures_stay_in_the_range_of_the_style_and_keep_their_alpha():
+    transport = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 2], [0, 0, 0.1], [-0.5, -1, -1], [0.5, 1, 0.25]])
+    # Red and green change places, blue becomes 2 * 0.2 + 0.1; red 0.75 is limited to 0.5 and blue 0.5 to 0.25.
+    given = tf.reshape([0.3, 0.75, 0.2, -0.4], [1, 1, 1, 4])
+    np.testing.assert_allclose(losses.moved(given, transport)[0, 0, 0], [0.5, 0.3, 0.25, -0.4])
+    assert losses.moved(tf.cast(given, tf.float64), transport).dtype == tf.float64
+    gray = losses.moved(tf.reshape([0.5], [1, 1, 1, 1]), [[2.0], [-0.25], [-1.0], [1.0]])
+    np.testing.assert_allclose(gray, [[[[0.75]]]])
+
+
+def test_palette_by_hand_and_blind_to_strokes_within_a_cell():
+    # Two cells of 2x2: the first differs by 0.5 in its mean, the second not, though each of its pixels differs by 1.
+    got = tf.reshape([0.5, 0.5, 1.0, -1.0] * 2, [1, 2, 4, 1])
+    assert float(losses.palette_loss(tf.zeros_like(got), got, cell=2)) == pytest.approx(0.125)
+    assert float(losses.palette_loss(tf.zeros_like(got), got)) == pytest.approx(0.125)  # cells of the picture's height
+
+
+def test_blown_by_hand():
+    # White is 0.75. The first pixel is blown by 0.25, the second has a darker blue, the third is expected at 0.9.
+    got = tf.constant([[[[1.0, 1.0, 1.0], [1.0, 1.0, 0.5], [1.0, 0.95, 1.0], [0.0, 0.0, 0.0]]]])
+    expected = tf.constant([[[[0.2, 0.2, 0.2], [0.2, 0.2, 0.2], [0.9, 0.9, 1.0], [1.0, 1.0, 1.0]]]])
+    assert float(losses.blown_loss(expected, got, white=0.75)) == pytest.approx((0.25 + 0.05) / 4)
+    assert float(losses.blown_loss(expected, tf.fill(got.shape, 243 / 127.5 - 1))) == 0.0
+    assert float(losses.blown_loss(expected, tf.fill(got.shape, 244 / 127.5 - 1))) > 0.0
 
 
 # --- mmd ----------------------------------------------------------------------------------------------------------

@@ -156,6 +156,7 @@ JUDGES = [
     ("multiscale", {"scales": 2}),
     ("multiscale", {"scales": 1, "norm": "none", "spectral": True}),
     ("projected", {"norm": "none", "spectral": True}),
+    ("projected", {"norm": "none", "spectral": True, "features": "mobilenet,vgg16"}),
     ("article", {}),
     ("article", {"downsample": "pool", "kernel": 5, "norm": "none", "depth": 3}),
 ]
@@ -173,7 +174,9 @@ def test_discriminator_contract(name, arguments):
     count = len(model.weights)
     logits = model(pictures, training=True)
     assert isinstance(logits, list)
-    assert len(logits) == (5 if name == "projected" else arguments.get("scales", 1))  # pixels and four maps
+    # The pixels, four maps of MobileNet, and three of VGG16, whose first is as fine as the pixels.
+    projected = 8 if "features" in arguments else 5
+    assert len(logits) == (projected if name == "projected" else arguments.get("scales", 1))
     assert all(scale.dtype == tf.float32 and scale.shape[0] == 3 and scale.shape[-1] == 1 for scale in logits)
     p_real, p_fake = model.probabilities(pictures)
     assert p_real.shape == p_fake.shape == (3,)
@@ -250,6 +253,19 @@ def test_every_recipe_builds_and_judges(recipe, precision):
     if config.discriminator:
         logits = assembly.build_discriminator(config)(fake, training=True)
         assert all(scale.dtype == exact and np.isfinite(scale).all() for scale in logits)
+
+
+def test_the_projected_discriminator_has_feature_networks_of_its_own():
+    config = settings("projected", features="vgg16")
+    assert assembly.build_discriminator(config).features == "vgg16"
+    config = dataclasses.replace(config, discriminator_features="mobilenet")
+    assert assembly.build_discriminator(config).features == "mobilenet"
+    with pytest.raises(
+        UserError, match="discriminator_features mobilenet: discriminator patch has none; use projected"
+    ):
+        assembly.build_discriminator(dataclasses.replace(config, discriminator="patch"))
+    with pytest.raises(ValueError, match="should be None for several networks"):
+        networks.ProjectedDiscriminator(features="mobilenet,vgg16", feature_weights="own.weights.h5")
 
 
 def test_synthesis_takes_noise_alone_and_the_article_takes_both():

@@ -49,6 +49,9 @@ def test_every_recipe_leaves_only_what_means_something_open(name):
         "jit",
         "deterministic",
         "run",
+        "style_min_crop",
+        "style_max_crop",
+        "discriminator_features",
     }
     if name != "distill":
         allowed |= {"distill_from"}
@@ -98,6 +101,15 @@ def test_cut_and_fastcut_hold_the_content_by_the_papers_weights():
         ({"min_crop": 1.5}, "min_crop"),
         ({"max_crop": 1.5}, "max_crop"),
         ({"min_crop": 0.8, "max_crop": 0.6}, "min_crop should be .* at most max_crop"),
+        ({"style_min_crop": 0.8, "style_max_crop": 0.6}, "style_min_crop should be .* at most style_max_crop"),
+        ({"style_max_crop": 0.4}, "Received: 0.5 and 0.4"),
+        ({"style_min_crop": 0.0}, "style_min_crop should be above 0"),
+        ({"recipe": "paired", "style_min_crop": 0.3}, "crops both pictures alike"),
+        ({"discriminator_colour": 1.5}, "discriminator_colour should be at least 0 and at most 1"),
+        ({"recipe": "mmd", "discriminator_colour": 0.5}, "without a discriminator"),
+        ({"recipe": "mmd", "discriminator_features": "vgg16"}, "without a discriminator"),
+        ({"discriminator_features": "vgg16,mobilnet"}, "discriminator_features mobilnet: .*did you mean mobilenet"),
+        ({"recipe": "cyclegan", "weight": ("palette=1",)}, "no such term in recipe cyclegan"),
         ({"ema": 1.0}, "ema"),
         ({"recipe": "mmd", "discriminator": "patch"}, "without a discriminator"),
         ({"recipe": "synthesis", "noise_channels": 0}, "noise_channels"),

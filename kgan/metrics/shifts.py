@@ -39,6 +39,11 @@ def shift_error(shifted: Sequence[np.ndarray]) -> float:
     The warping error is the mean squared difference, over pixels and channels, of the parts of two results that show
     the same content. A copy of the content has 0, so read it beside the style that is reached.
 
+    Shifts in one direction alone are not measured. They cost further passes, and change a result about half as much
+    (x 1000, `vangogh` on eight photos: 0.10 to the right, 0.11 downwards, 0.18 in both directions). Do not choose the
+    offsets of copies (`kgan.inference.steady`) by this number: copies along the diagonal cancel its shifts and no
+    others.
+
     Args:
         shifted: the results for `shifted_crops`, uint8 or float in [0, 1], each [H, W, C].
 

@@ -11,7 +11,7 @@ from kgan.commands import Command, Model
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Measure a model: SSIM, PSNR, MSE, FID and KID, with intervals. Without folders, on the run's test pictures."""
+    """Measure a model: SSIM, FID, KID and others, or the flicker of films. By default on the run's test pictures."""
 
     model: Positional[Model]
     """A run folder, a SavedModel folder, a .tflite file, or a shipped model such as vangogh (docs/models.md)."""
@@ -20,7 +20,8 @@ class Evaluate:
     truth: pathlib.Path | None = None
     """The pictures that they should become. The same file name means the same scene."""
     style: pathlib.Path | None = None
-    """Pictures in the wanted style, for FID and KID. With --truth, they give the scores of real pictures."""
+    """Pictures in the wanted style, for FID, KID and the style that is reached. With --truth, they give the scores of
+    real pictures."""
     size: int | None = None
     """Resize pictures to this side first. Default: the training size for a run's own pictures, otherwise no resize."""
     crops: int | None = None

@@ -114,9 +114,9 @@ def evaluate(
     bounds = tuple(thresholds(assignments(fail_under), assignments(fail_over)))
     films = tuple(several(film))
     if films or moves is not None:
-        _refuse("pictures", {"content": content, "truth": truth, "style": style, "crops": crops})
+        _refuse("pictures", {"content": content, "truth": truth, "crops": crops})
         return evaluate_films(
-            model, FilmOptions(films, moves, steady, start, duration, size, baseline, output, seed, bounds)
+            model, FilmOptions(films, moves, style, steady, start, duration, size, baseline, output, seed, bounds)
         )
     _refuse("films", {"steady": None if steady == 1 else steady, "start": start, "duration": duration})
     options = Options(model, content, truth, style, size, crops, baseline, output, seed, bounds)

@@ -40,7 +40,12 @@ def ramp(inputs):
     return np.zeros_like(inputs["image"]) + (RAMP * columns)[:, None]
 
 
-MODELS = {"blinking": blinking, "ramp": ramp, "copy": lambda inputs: inputs["image"]}
+MODELS = {
+    "blinking": blinking,
+    "ramp": ramp,
+    "copy": lambda inputs: inputs["image"],
+    "negative": lambda inputs: 1 - inputs["image"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +152,7 @@ def test_statistics_are_shared_in_the_film_alone(tmp_path):
     seen = []
     each = Pass(4)
     painters = {"frames": Painter(model, each, shares=False), "model": Painter(model, each)}
-    measure(Clip(Film(folder)), lambda: painters, lambda step, pictures: seen.append(pictures))
+    measure(Clip(Film(folder)), lambda: painters, [lambda step, pictures: seen.append(pictures)])
     ends = {row: np.ptp([pictures[row][:, -30:].astype(int) for pictures in seen], axis=0).max() for row in painters}
     assert ends["model"] < ends["frames"]
     for pictures in seen:
@@ -169,7 +174,7 @@ def test_a_few_frames_are_in_memory_at_a_time(tmp_path):
         ahead.append(len(drawn) - len(watched))
 
     painters = {"frames": Painter(small_films.identity(), Pass(3)), "model": Painter(small_films.identity(), Pass(8))}
-    numbers = measure(Counted(film), lambda: painters, watch)
+    numbers = measure(Counted(film), lambda: painters, [watch])
     assert max(ahead) == 2
     assert numbers.frames == len(watched) == 40
 
@@ -236,6 +241,22 @@ def test_gray_models_and_animations_with_alpha(tmp_path, models, channels):
     assert pixels_of(tmp_path / "x" / "1.jpg")[2, 2].min() > 250  # what is transparent is white
 
 
+def test_the_style_that_is_reached(tmp_path, models, capsys):
+    """The content has none of it, pictures of the style have all of it."""
+    folder = still_film(tmp_path / "frames", (24,))
+    models["vangogh"] = "negative"
+    negatives = tmp_path / "style"
+    negatives.mkdir()
+    for file in sorted(folder.iterdir())[:8]:
+        Image.fromarray(255 - pixels_of(file)).save(negatives / file.name)
+    report = evaluate("vangogh", film=folder, style=negatives, baseline="ukiyoe", fail_under={"style_reached": 0.9})
+    (film,) = report["films"]
+    assert value(film, "model", "style_reached") == pytest.approx(1, abs=0.02)
+    assert value(film, "baseline", "style_reached") == pytest.approx(0, abs=0.02)
+    assert film["gain_over_baseline"]["style_reached"]["value"] == pytest.approx(1, abs=0.03)
+    assert "Style reached" in capsys.readouterr().out
+
+
 def test_thresholds_and_the_command(tmp_path, models, capsys):
     models["vangogh"] = "blinking"
     one, other = (str(still_film(tmp_path / name, (3,))) for name in ("a", "b"))
@@ -266,6 +287,8 @@ def test_wrong_options_are_one_line_before_any_work(tmp_path, monkeypatch):
         ({"film": "nowhere.mp4"}, "nowhere.mp4"),
         ({"moves": "nowhere"}, "nowhere"),
         ({"film": clip, "output": "x.html"}, "should be a file such as flicker.json"),
+        ({"film": clip, "fail_under": ("style_reached=1",)}, "is not measured on films"),
+        ({"film": clip, "style": "nowhere"}, "nowhere"),
         ({"film": clip, "fail_over": ("kid_mobilenet=1",)}, "is not measured on films"),
     ]
     for options, reason in wrong:
@@ -279,7 +302,7 @@ def test_wrong_options_are_one_line_before_any_work(tmp_path, monkeypatch):
 def test_a_single_frame_is_no_film(tmp_path):
     with pytest.raises(UserError, match="no two neighbouring frames"):
         evaluate("vangogh", film=still_film(tmp_path / "a", (1,)), output=tmp_path / "x.json")
-    assert not list((tmp_path / "x").iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_blocks_are_of_neighbours(tmp_path):

@@ -13,8 +13,9 @@ from kgan.evaluation.films.footage import Clip, Footage, Moves
 from kgan.evaluation.films.measure import MEASURED, Watch, measure
 from kgan.evaluation.films.report import page, table
 from kgan.evaluation.films.side_by_side import side_by_side
+from kgan.evaluation.films.styles import Styles
 from kgan.evaluation.report import Report, Threshold, missed, write, write_text
-from kgan.evaluation.scored import folder_pictures
+from kgan.evaluation.scored import Item, folder_pictures
 from kgan.film.film import Film
 from kgan.film.painting import Painter, fitting
 from kgan.images import targets
@@ -36,6 +37,7 @@ class FilmOptions:
     Attributes:
         films: films, whose flow is estimated.
         moves: folder of photos over which a camera is moved, or None.
+        style: folder of pictures in the wanted style, or None.
         steady: number of shifted copies of each frame whose results are averaged.
         start: seconds that are left out at the beginning of each film, or None.
         duration: seconds of each film that are measured, or None for the rest.
@@ -48,6 +50,7 @@ class FilmOptions:
 
     films: tuple[Path, ...]
     moves: Path | None = None
+    style: Path | None = None
     steady: int = 1
     start: float | None = None
     duration: float | None = None
@@ -72,10 +75,14 @@ def evaluate_films(model: Path, options: FilmOptions) -> Report:
         UserError: if an option is wrong, a film cannot be read, or OpenCV or PyAV is not installed.
         RunError: after all files are written, if a metric misses its threshold.
     """
-    _check_bounds(options.bounds)
+    _check_bounds(options)
     target, all_footage = _target(model, options), list(_footage(options))
+    style = folder_pictures(options.style).content if options.style is not None else []
     models = _loaded(model, options)
-    films = [_measured(each, models, options, _film_path(target, number)) for number, each in enumerate(all_footage, 1)]
+    films = [
+        _measured(each, models, style, options, _film_path(target, number))
+        for number, each in enumerate(all_footage, start=1)
+    ]
     report: Report = {
         "model": shown(model), "steady": options.steady, "seed": options.seed, "start": options.start,
         "duration": options.duration, "films": films, "warnings": [text for film in films for text in _few(film)],
@@ -91,10 +98,14 @@ def evaluate_films(model: Path, options: FilmOptions) -> Report:
     return report
 
 
-def _check_bounds(bounds: tuple[Threshold, ...]) -> None:
-    for bound in bounds:
-        if bound.metric not in MEASURED:
-            raise UserError(f"{bound.option} {bound.metric}: is not measured on films. Measured: {', '.join(MEASURED)}")
+def _check_bounds(options: FilmOptions) -> None:
+    names = [name for name in MEASURED if name != "style_reached" or options.style is not None]
+    for bound in options.bounds:
+        if bound.metric not in names:
+            hint = "; give --style" if bound.metric in MEASURED else ""
+            raise UserError(
+                f"{bound.option} {bound.metric}: is not measured on films{hint}. Measured: {', '.join(names)}"
+            )
 
 
 def _target(model: Path, options: FilmOptions) -> pathlib.Path | None:
@@ -140,14 +151,20 @@ def _film_path(target: pathlib.Path | None, number: int) -> pathlib.Path | None:
     return _folder(target) / f"{number}.webm" if target else None
 
 
-def _measured(footage: Footage, models: dict[str, Model], options: FilmOptions, path: pathlib.Path | None) -> Report:
+def _measured(
+    footage: Footage, models: dict[str, Model], style: list[Item], options: FilmOptions, path: pathlib.Path | None
+) -> Report:
     """The report of one film. Its versions are written to `path`."""
     for notice in footage.notices:
         console.say(f"kgan: {footage.name}: {notice}")
-    with _watched(path, footage, ["identity", "frames", *models]) as watch:
-        numbers = measure(footage, functools.partial(_painters, models, footage.size, options), watch)
+    styles = Styles(footage.count)
+    with _watched(path, footage, ["identity", "frames", *models]) as show:
+        watches = (show, styles.see) if style else (show,)
+        numbers = measure(footage, functools.partial(_painters, models, footage.size, options), watches)
         if not numbers.blocks:
             raise UserError(f"{footage.name}: has no two neighbouring frames of one scene; name a longer part of it")
+    if style:
+        styles.tell(numbers, (item.read(3) for item in style))
     others = ["frames", *(row for row in models if row != "model")]
     return {
         "name": shown(footage.name), "flow": footage.flow, "alike": footage.alike, "size": list(footage.size),
@@ -172,9 +189,14 @@ def _watched(path: pathlib.Path | None, footage: Footage, rows: list[str]) -> It
     if path is None:
         yield lambda step, pictures: None
         return
-    targets.make_folder(path.parent)
-    with side_by_side(path, footage, rows) as watch:
-        yield watch
+    is_new = targets.make_folder(path.parent)
+    try:
+        with side_by_side(path, footage, rows) as watch:
+            yield watch
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it holds what is done
+                path.parent.rmdir()
 
 
 def _few(film: Report) -> list[str]:

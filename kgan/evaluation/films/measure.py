@@ -6,7 +6,7 @@ A few frames are in memory at a time, and a few numbers of each pair.
 import collections
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from kgan.metrics.bootstrap import Interval, block_interval
 from kgan.metrics.flicker import warping_error
 from kgan.metrics.pairs import structure_kept
 
-MEASURED = ("warping_error", "flicker", "content_structure")
-"""The metrics of films."""
+MEASURED = ("warping_error", "flicker", "content_structure", "style_reached")
+"""The metrics of films. The last one needs pictures in the wanted style."""
 
 Pictures = dict[str, np.ndarray]
 """A frame by the row of the report, uint8 [H, W, 3]: "identity" is that of the film itself."""
@@ -43,6 +43,7 @@ class Numbers:
         self.blocks: list[int] = []
         self.seen: list[float] = []
         self._values: dict[str, dict[str, list[float]]] = collections.defaultdict(lambda: collections.defaultdict(list))
+        self._blocks_of: dict[str, list[int]] = {}
 
     def add(self, step: Step, before: Pictures, pictures: Pictures) -> None:
         """Add a frame. `before`: the pictures of the frame before it."""
@@ -63,27 +64,33 @@ class Numbers:
                 self._values[row]["flicker"].append(error - errors["identity"])
                 self._values[row]["content_structure"].append(float(structure_kept(to_float(pictures[row]), content)))
 
+    def put(self, row: str, name: str, values: np.ndarray, blocks: list[int]) -> None:
+        """Put numbers that are not those of pairs, with the block of each."""
+        self._values[row][name], self._blocks_of[name] = list(values), blocks
+
     def means(self, row: str, seed: int) -> dict[str, Interval]:
         """The mean and the interval of each number of a row."""
-        blocks = np.array(self.blocks)
-        return {name: block_interval(np.array(each), blocks, seed) for name, each in self._values[row].items()}
+        return {name: self._interval(name, np.array(each), seed) for name, each in self._values[row].items()}
 
     def gains(self, over: str, seed: int) -> dict[str, Interval]:
         """The mean and the interval of the paired differences between the model and another row."""
-        blocks, model = np.array(self.blocks), self._values["model"]
+        model = self._values["model"]
         return {
-            name: block_interval(np.array(model[name]) - np.array(each), blocks, seed)
+            name: self._interval(name, np.array(model[name]) - np.array(each), seed)
             for name, each in self._values[over].items()
         }
 
+    def _interval(self, name: str, values: np.ndarray, seed: int) -> Interval:
+        return block_interval(values, np.array(self._blocks_of.get(name, self.blocks)), seed)
 
-def measure(footage: Footage, painters: Callable[[], Mapping[str, Painter]], watch: Watch) -> Numbers:
+
+def measure(footage: Footage, painters: Callable[[], Mapping[str, Painter]], watches: Sequence[Watch] = ()) -> Numbers:
     """Restyle footage with several painters and measure it.
 
     Args:
         footage: the footage.
         painters: makes the painters by the row of the report. It is called for each take.
-        watch: sees each frame and its restyled pictures.
+        watches: each of them sees each frame and its restyled pictures.
 
     Returns:
         The numbers.
@@ -93,7 +100,8 @@ def measure(footage: Footage, painters: Callable[[], Mapping[str, Painter]], wat
         for take in footage.takes():
             before: Pictures = {}
             for step, pictures in _restyled(take, painters()):
-                watch(step, pictures)
+                for watch in watches:
+                    watch(step, pictures)
                 numbers.add(step, before, pictures)
                 before = pictures
                 bar.advance()

@@ -23,17 +23,22 @@ MARGIN = 26
 """Width of the labels in the text table in characters."""
 
 
-def lines(film: Report) -> dict[str, list[str]]:
+def measured(report: Report) -> list[str]:
+    """The names of the metrics that are in a report."""
+    return [name for name in MEASURED if any(name in film["rows"]["model"] for film in report["films"])]
+
+
+def lines(film: Report, names: list[str]) -> dict[str, list[str]]:
     """The lines of the table of a film by their labels. A cell is "value [low, high]"; there is one for each metric."""
-    made = {label: _cells(film["rows"][row]) for row, label in ROWS.items() if row in film["rows"]}
+    made = {label: _cells(film["rows"][row], names) for row, label in ROWS.items() if row in film["rows"]}
     for over in ("frames", "baseline"):
         if f"gain_over_{over}" in film:
-            made[f"restyled - {ROWS[over]}"] = _cells(film[f"gain_over_{over}"], signed=True)
+            made[f"restyled - {ROWS[over]}"] = _cells(film[f"gain_over_{over}"], names, signed=True)
     return made
 
 
-def _cells(numbers: dict, signed: bool = False) -> list[str]:
-    return [shown(METRICS[name], numbers.get(name), signed) for name in MEASURED]
+def _cells(numbers: dict, names: list[str], signed: bool = False) -> list[str]:
+    return [shown(METRICS[name], numbers.get(name), signed) for name in names]
 
 
 def heading(film: Report) -> str:
@@ -47,11 +52,12 @@ def heading(film: Report) -> str:
 
 def table(report: Report) -> str:
     """Render a report as a text table, followed by remarks and warnings."""
-    text = ["".ljust(MARGIN) + "".join(f"{METRICS[name].label:>{WIDTH}}" for name in MEASURED)]
+    names = measured(report)
+    text = ["".ljust(MARGIN) + "".join(f"{METRICS[name].label:>{WIDTH}}" for name in names)]
     for film in report["films"]:
         text.append(heading(film))
         text += [f"  {label:{MARGIN - 2}}" + "".join(f"{each:>{WIDTH}}" for each in line)
-                 for label, line in lines(film).items()]  # fmt: skip
+                 for label, line in lines(film, names).items()]  # fmt: skip
     return "\n".join([*text, *remarks(report), *(f"warning: {warning}" for warning in report["warnings"])])
 
 
@@ -89,16 +95,17 @@ def page(report: Report, folder: str) -> str:
     return rendered(
         report,
         about=f"{counted(len(films), 'film')}{steady}, seed {report['seed']}.",
-        table="\n".join(_table(film) for film in films),
+        table="\n".join(_table(film, measured(report)) for film in films),
         remarks=remarks(report),
         heading="Side by side",
         rows="\n".join(_shown(film, f"{address}/{number}") for number, film in enumerate(films, start=1)),
     )
 
 
-def _table(film: Report) -> str:
-    head = "".join(f"<th>{METRICS[name].label}</th>" for name in MEASURED)
-    body = "\n".join(f"<tr><td>{label}</td>{''.join(map(cell, line))}</tr>" for label, line in lines(film).items())
+def _table(film: Report, names: list[str]) -> str:
+    head = "".join(f"<th>{METRICS[name].label}</th>" for name in names)
+    made = lines(film, names).items()
+    body = "\n".join(f"<tr><td>{label}</td>{''.join(map(cell, line))}</tr>" for label, line in made)
     table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
     return f"<h3>{html.escape(heading(film))}</h3>\n{table}"
 

@@ -212,8 +212,10 @@ class Session:
         if not any("palette" in kinds.TERMS[name].requires for name in weights):
             return None
         channels = min(self.config.channels, 3)
-        colours = (mean_colours(store, channels) for store in (self.pictures.content, self.pictures.style))
-        return losses.transport_map(*map(losses.palette_of, colours))
+        stores = [
+            store for store in (self.pictures.content, self.pictures.style) if store is not None
+        ]  # both are there
+        return losses.transport_map(*(losses.palette_of(mean_colours(store, channels)) for store in stores))
 
     def start(self) -> pathlib.Path:
         """Start a new run at step 0. Returns the run folder."""

@@ -61,7 +61,7 @@ def test_a_checkpoint_holds_everything(recipe, devices, tmp_path):
 def test_equal_weights_after_a_stop(tmp_path, capsys, monkeypatch):
     # The schedule is longer than both, so nothing is exported. One run is stopped, moved with its pictures, and made
     # longer before its learning rate has begun to fall; it goes on by the command line, from another folder.
-    fixed = {"stop_after": 6, "weight": ("features=0",)}
+    fixed = {"stop_after": 6, "weight": ("features=0", "palette=1")}
     train(small_runs.settings(tmp_path / "whole", steps=10, **fixed))
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "photos").symlink_to(small_runs.pictures())
@@ -95,7 +95,7 @@ def test_equal_weights_after_a_stop(tmp_path, capsys, monkeypatch):
 def test_other_pictures_are_noted_or_refused_and_a_decay_that_has_begun_ends(tmp_path, capsys):
     folder = tmp_path / "pictures"
     shutil.copytree(small_runs.pictures(), folder)
-    fixed = {"weight": ("features=0",), "strategy": "mirrored", "devices": 2}  # the others train on one
+    fixed = {"weight": ("features=0", "palette=1"), "strategy": "mirrored", "devices": 2}  # the others train on one
     config = small_runs.settings(tmp_path / "run", data=str(folder), steps=4, stop_after=3, **fixed)
     run = train(config)
     (folder / "trainA" / "0.png").unlink()
@@ -106,6 +106,8 @@ def test_other_pictures_are_noted_or_refused_and_a_decay_that_has_begun_ends(tmp
         train(dataclasses.replace(longer, data=str(tmp_path / "copy")))
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     train(longer)
+    began, now = (small_runs.weights(run, step)["gan/palette/.ATTRIBUTES/VARIABLE_VALUE"] for step in (3, 4))
+    assert began.tobytes() == now.tobytes()  # that of the pictures with which the run began
     assert re.search(r"pictures have changed since the run began: 7\+7\S* .* then, 6\+7", capsys.readouterr().err)
     assert TrainConfig.load(run / "config.json") == dataclasses.replace(
         machine_defaults(config, TWO), run=None, stop_after=None, steps=20, extended_at=3

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -207,6 +208,14 @@ def test_the_files(tmp_path, small_clip, models, capsys):
     said = capsys.readouterr()
     assert [line.split()[0] for line in said.out.splitlines() if "2 scenes" in line or "3 scenes" in line] == ["camera"]
     assert f"written: {target}" in said.err
+
+
+def test_frames_of_nearly_the_same_time(tmp_path):
+    times, base = [9000, 9001, 9002, 12603, 40000], Fraction(1, 90000)
+    clip = small_films.write_film(tmp_path / "a.mp4", small_films.moving(5), times, base)
+    evaluate("vangogh", film=clip, output=tmp_path / "x.json")
+    shown = small_films.times(tmp_path / "x" / "1.webm")
+    assert shown == [Fraction(number, 1000) for number in (0, 1, 2, 40, 344)]
 
 
 def test_a_strip_by_hand():

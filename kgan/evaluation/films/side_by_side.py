@@ -12,7 +12,7 @@ from kgan import files
 from kgan.evaluation.films.footage import Footage, Step
 from kgan.evaluation.films.measure import Pictures, Watch
 from kgan.film import encoding
-from kgan.film.frames import BT709, LIMITED, Colours, Facts
+from kgan.film.frames import BT709, LIMITED, Colours, Facts, Frame
 from kgan.images.pictures import save_picture
 
 CONTAINER = "webm"
@@ -41,14 +41,12 @@ def side_by_side(path: pathlib.Path, footage: Footage, rows: Sequence[str]) -> I
     facts = Facts((footage.size[0], width), footage.rate, MILLISECOND, colours=colours)
     coding = encoding.choose(facts, CONTAINER, None, None, threads=2)
     strips = {row: Strip() for row in rows}
-    origin: list[Fraction] = []
+    shown = Clock()
 
     def watch(step: Step, pictures: Pictures) -> None:
-        origin[:] = origin or [step.frame.time]
         for row, strip in strips.items():
             strip.add(pictures[row])
-        shown = dataclasses.replace(step.frame, time=step.frame.time - origin[0])
-        writer.write(beside([pictures[row] for row in rows]), shown)
+        writer.write(beside([pictures[row] for row in rows]), shown.at(step.frame))
 
     with files.whole(path) as partial:
         writer = encoding.SegmentWriter(partial, coding, facts, (CONTAINER,))
@@ -57,6 +55,20 @@ def side_by_side(path: pathlib.Path, footage: Footage, rows: Sequence[str]) -> I
         finally:
             writer.close()
     save_picture(beside([strip.picture() for strip in strips.values()]), path.with_suffix(".jpg"))
+
+
+class Clock:
+    """Moves the times of a film so that it begins at 0. Frames are at least a millisecond apart, as the file needs."""
+
+    def __init__(self) -> None:
+        self._origin: Fraction | None = None
+        self._last = -MILLISECOND
+
+    def at(self, frame: Frame) -> Frame:
+        """The frame at its new time."""
+        self._origin = frame.time if self._origin is None else self._origin
+        self._last = max(frame.time - self._origin, self._last + MILLISECOND)
+        return dataclasses.replace(frame, time=self._last, duration=max(frame.duration, MILLISECOND))
 
 
 class Strip:

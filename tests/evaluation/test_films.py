@@ -16,9 +16,10 @@ from kgan import cli
 from kgan.errors import RunError, UserError
 from kgan.evaluation.evaluate import evaluate
 from kgan.evaluation.films import evaluate as of_films
-from kgan.evaluation.films.footage import BLOCK, Clip, camera_moves
+from kgan.evaluation.films.footage import BLOCK, Clip, Moves, camera_moves
 from kgan.evaluation.films.measure import measure
 from kgan.evaluation.films.side_by_side import GAP, Strip
+from kgan.evaluation.scored import Item
 from kgan.film.film import Film
 from kgan.film.painting import Painter, Pass
 from kgan.inference.loading import Model, of_generator
@@ -132,6 +133,13 @@ def test_a_copy_does_not_flicker_over_photos(tmp_path):
     assert value(film, "identity", "warping_error") > 1e-3  # noise between pixels
     assert film["rows"]["model"]["flicker"] == {"value": 0, "low": 0, "high": 0}
     assert film["size"] == [24, 32]
+
+
+def test_frames_between_pixels_are_as_sharp_as_others():
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    for take in Moves([Item("noise", lambda channels: noise)], side=64).takes():
+        contrasts = [step.frame.pixels.std() for step in take]
+        assert max(contrasts) < 1.1 * min(contrasts)  # by linear interpolation twice as much
 
 
 def test_each_move_begins_anew_and_goes_on_smoothly():

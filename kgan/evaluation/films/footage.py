@@ -27,6 +27,9 @@ BLOCK = 5
 LENGTH = 8
 """Frames of a camera move."""
 
+FINER = 2
+"""How much a photo is enlarged, so that frames between its pixels are as sharp as others."""
+
 MOVES_RATE = Fraction(10)
 """Frames a second at which camera moves are shown."""
 
@@ -139,21 +142,35 @@ class Moves:
 
     def takes(self) -> Iterator[Iterator[Step]]:
         """Each move over each photo."""
-        ends = [(view.top + (self.size[0] - 1) * view.step, view.left + (self.size[1] - 1) * view.step)
-                for view in itertools.chain(*self._moves)]  # fmt: skip
-        height, width = (math.ceil(max(each)) + 1 for each in zip(*ends, strict=True))
         for number, item in enumerate(self._photos):
-            photo = to_pixels(ImageOps.fit(to_image(item.read(3)), (width, height), LANCZOS))
+            photo = self._enlarged(item.read(3))
             for place, views in enumerate(self._moves):
                 yield self._steps(photo, views, (number * len(self._moves) + place) * LENGTH, number)
 
+    def _enlarged(self, photo: np.ndarray) -> np.ndarray:
+        """The photo at the size that the moves cover, enlarged by FINER.
+
+        It is reduced first, because frames would alias otherwise.
+        """
+        ends = [(view.top + (self.size[0] - 1) * view.step, view.left + (self.size[1] - 1) * view.step)
+                for view in itertools.chain(*self._moves)]  # fmt: skip
+        height, width = (math.ceil(max(each)) + 2 for each in zip(*ends, strict=True))
+        fitted = ImageOps.fit(to_image(photo), (width, height), LANCZOS)
+        return to_pixels(fitted.resize((width * FINER, height * FINER), LANCZOS))
+
     def _steps(self, photo: np.ndarray, views: Sequence[View], first: int, block: int) -> Iterator[Step]:
         for place, (before, view) in enumerate(zip([None, *views], views, strict=False)):
-            frame = Frame(to_uint8(view.frame(photo, self.size)), (first + place) / self.rate, 1 / self.rate)
+            frame = Frame(to_uint8(_finer(view).frame(photo, self.size)), (first + place) / self.rate, 1 / self.rate)
             yield Step(frame, None if before is None else functools.partial(self._flow, before, view), block)
 
     def _flow(self, before: View, view: View) -> Flow:
         return (before.flow_to(view, self.size),)
+
+
+def _finer(view: View) -> View:
+    """A view of a photo as a view of the enlarged one."""
+    top, left = ((place + 0.5) * FINER - 0.5 for place in (view.top, view.left))
+    return View(top, left, view.step * FINER)
 
 
 def camera_moves(size: tuple[int, int]) -> list[list[View]]:

@@ -79,8 +79,14 @@ class Metric(Row):
       [0, 1]. The function returns a number.
     - "film", "restyled", "flows": the frames of a film, their restyled frames, and the flow from each to the next
       (`kgan.metrics.flicker`). The function returns a number for each pair of neighbouring frames.
-    - "features", "reference_features": float32 [N, D] and [M, D], features of two sets by the packaged network. The
-      function takes two more arguments, how often each row counts (None: once), and returns a number.
+    - "tiles", "content_tiles", "reference_tiles": float32 [rows, columns, S] and [M, S], features of the tiles of the
+      picture, of its content and of style pictures (`kgan.metrics.tile_styles`). The function returns a number.
+    - "features", "reference_features": float32 [N, D] and [M, D], features of two sets by the `network`. The function
+      takes two more arguments, how often each row counts (None: once), and returns a number.
+    - "grams", "reference_grams": as "features", but a list with the coordinates of Gram matrices for each layer, and
+      the function returns a number for each layer (`kgan.metrics.grams`).
+    - "content_distances", "frechet": float64 [N], the distances of the pictures to their contents, and the FID of the
+      set on the `network`. The function takes one more argument, how often each picture counts, and returns a number.
     - "styles", "content_styles", "reference_styles": float32 [N, S], [N, S] and [M, S], style features of the pictures
       of three sets. The function returns a number for each row of the first.
 
@@ -91,6 +97,7 @@ class Metric(Row):
         inputs: Names of the function's arguments, in their order.
         optional: Names of further arguments, which are None for a picture without such an input.
         digits: Number of decimals in tables.
+        network: Name of the feature network whose features are its inputs, if they are features of sets.
         better: "more" if a larger number is better, otherwise "less".
         scale: Factor of the number in tables.
         least: The smallest possible value.
@@ -102,11 +109,17 @@ class Metric(Row):
     inputs: tuple[str, ...]
     optional: tuple[str, ...] = ()
     digits: int = 3
+    network: str = "mobilenet"
     better: Literal["more", "less"] = "more"
     scale: float = 1.0
     least: float = float("-inf")
     most: float = float("inf")
     place: int = 1000
+
+    @property
+    def of_sets(self) -> bool:
+        """Whether it compares two sets by their features on the `network`."""
+        return bool({"features", "grams", "frechet"} & set(self.inputs))
 
     @property
     def content_is_perfect(self) -> bool:

@@ -13,7 +13,7 @@ from kgan.commands import Command, Model
 class Evaluate:
     """Measure a model: SSIM, FID, KID and others, or the flicker of films. By default on the run's test pictures."""
 
-    model: Positional[Model]
+    model: Positional[Model | None] = None
     """A run folder, a SavedModel folder, a .tflite file, or a shipped model such as vangogh (docs/models.md)."""
     content: pathlib.Path | None = None
     """Pictures to restyle."""
@@ -22,12 +22,17 @@ class Evaluate:
     style: pathlib.Path | None = None
     """Pictures in the wanted style, for FID, KID and the style that is reached. With --truth, they give the scores of
     real pictures."""
+    stylized: pathlib.Path | None = None
+    """Score the finished pictures of this folder instead of a model's: any program's, with the names of the content."""
     size: int | None = None
     """Resize pictures to this side first. Default: the training size for a run's own pictures, otherwise no resize."""
     crops: int | None = None
     """Score this number of random square crops of each picture instead, for KID with few pictures."""
-    baseline: Annotated[str | None, arg(metavar="MODEL")] = None
-    """Another model to compare with on the same pictures, such as an earlier run or the teacher."""
+    baseline: Annotated[str | None, arg(metavar="MODEL|FOLDER")] = None
+    """Another model to compare with on the same pictures, such as an earlier run or the teacher, or a folder of
+    finished pictures."""
+    networks: tuple[str, ...] = ("mobilenet", "vgg16")
+    """The feature networks by which sets are compared. mobilenet alone takes a third of the time."""
     output: pathlib.Path | None = None
     """Write the numbers to this JSON file, and beside it an HTML page with the pictures, worst first."""
     fail_under: tuple[str, ...] = ()

@@ -12,8 +12,10 @@ from kgan import console
 from kgan.errors import RunError, UserError, shown
 from kgan.evaluation.films.evaluate import FilmOptions, evaluate_films
 from kgan.evaluation.gallery import page
-from kgan.evaluation.report import Report, Threshold, missed, table, thresholds, write, write_text
-from kgan.evaluation.score import Models, Thumbnails, score
+from kgan.evaluation.makers import FromFolder, FromModel, Maker, has_pictures, with_made
+from kgan.evaluation.networks import NETWORKS, chosen, trained_on, unseen
+from kgan.evaluation.report import ROWS, Report, Threshold, missed, table, thresholds, write, write_text
+from kgan.evaluation.score import Thumbnails, score
 from kgan.evaluation.scored import Scored, folder_pictures, in_crops, run_pictures, taught
 from kgan.files import expands_paths, several
 from kgan.gan.checkpoints import found_in
@@ -31,18 +33,24 @@ Path = str | os.PathLike
 class Options:
     """The arguments of `evaluate`. Raises UserError if one is not valid."""
 
-    model: Path
+    model: Path | None
     content: Path | None
     truth: Path | None
     style: Path | None
+    stylized: Path | None
     size: int | None
     crops: int | None
     baseline: Path | None
+    networks: tuple[str, ...]
     output: Path | None
     seed: int
     bounds: tuple[Threshold, ...]
 
     def __post_init__(self):
+        if (self.model is None) == (self.stylized is None):
+            raise UserError("give either a model or --stylized, a folder of finished pictures")
+        if self.stylized is not None and self.content is None:
+            raise UserError(f"--stylized {self.stylized}: needs --content, the pictures that were restyled")
         if self.size is not None and self.size < SSIM_WINDOW:
             raise UserError(f"--size should be at least {SSIM_WINDOW}, the window of SSIM. Received: {self.size}")
         if self.crops is not None and self.crops < 1:
@@ -52,7 +60,7 @@ class Options:
 @expands_paths
 @limits_pictures
 def evaluate(
-    model: str | os.PathLike,
+    model: str | os.PathLike | None = None,
     content: str | os.PathLike | None = None,
     truth: str | os.PathLike | None = None,
     style: str | os.PathLike | None = None,
@@ -69,8 +77,10 @@ def evaluate(
     steady: int = 1,
     start: float | None = None,
     duration: float | None = None,
+    stylized: str | os.PathLike | None = None,
+    networks: str | Iterable[str] = NETWORKS,
 ) -> Report:
-    """Evaluate a model. Prints a table, and writes a JSON file and an HTML page.
+    """Evaluate a model or the pictures of any program. Prints a table, and writes a JSON file and an HTML page.
 
     With `film` or `moves`, the flicker of films is measured instead (`kgan.metrics.flicker`).
 
@@ -89,7 +99,8 @@ def evaluate(
             reduced, and the width of the frames of `moves` (default 256).
         crops: number of random square crops of each picture, which are scored instead of it. They allow KID for few
             pictures.
-        baseline: a second model that is scored on the same pictures, such as an earlier run or the teacher.
+        baseline: a second model that is scored on the same pictures, such as an earlier run or the teacher, or a folder
+            of finished pictures.
         output: the JSON file. The page is written beside it as .html. Default: evaluation.json in a run folder, or
             flicker.json for films, which are written to a folder beside it.
         seed: seed of the noise and of the bootstrap resamples.
@@ -103,6 +114,9 @@ def evaluate(
         steady: for films, the number of shifted copies of each frame whose results are averaged.
         start: seconds that are left out at the beginning of a film.
         duration: seconds of a film that are measured. Default: the rest.
+        stylized: folder of finished pictures, which are scored instead of those of a model. They have the names of the
+            content, with any suffix. Contents without one are left out. Other sizes of the same shape are resized.
+        networks: names of the feature networks by which sets are compared.
 
     Returns:
         The report, described in `kgan.evaluation.report`, or for films in `kgan.evaluation.films.report`.
@@ -114,13 +128,17 @@ def evaluate(
     bounds = tuple(thresholds(assignments(fail_under), assignments(fail_over)))
     films = tuple(several(film))
     if films or moves is not None:
-        _refuse("pictures", {"content": content, "truth": truth, "crops": crops})
+        pictures = {"content": content, "truth": truth, "crops": crops, "stylized": stylized}
+        _refuse("pictures", pictures)
+        if model is None:
+            raise UserError("the model is missing: give a run folder, a SavedModel folder, a .tflite file or a name")
         return evaluate_films(
             model, FilmOptions(films, moves, style, steady, start, duration, size, baseline, output, seed, bounds)
         )
     _refuse("films", {"steady": None if steady == 1 else steady, "start": start, "duration": duration})
-    options = Options(model, content, truth, style, size, crops, baseline, output, seed, bounds)
-    source = resolve_model(model)
+    options = Options(model, content, truth, style, stylized, size, crops, baseline, chosen(networks), output,
+                      seed, bounds)  # fmt: skip
+    source = None if model is None else _source(model)
     options = _completed(options, source)
     report, thumbnails = _scored(options, source)
     failures = missed(report, list(bounds))
@@ -140,48 +158,85 @@ def _refuse(kind: str, given: Mapping[str, object]) -> None:
             raise UserError(f"--{name} {value}: is for {kind} alone; give it {other}, or leave it out")
 
 
-def _completed(options: Options, source: ModelSource) -> Options:
+def _source(word: Path) -> ModelSource:
+    """The model. The message about a folder of pictures names the option for it."""
+    try:
+        return resolve_model(word)
+    except UserError as error:
+        if has_pictures(word):
+            raise UserError(f"{word}: is a folder of pictures, not a model; give it by --stylized") from None
+        raise error
+
+
+def _completed(options: Options, source: ModelSource | None) -> Options:
     """The options with the default size and output of a run. Raises UserError if something is missing."""
     own_pictures = options.content is None
-    if own_pictures and (source.is_shipped or not source.is_run):
+    if own_pictures and source and (source.is_shipped or not source.is_run):
         what = "came with kgan, without pictures" if source.is_shipped else "is no run folder"
         raise UserError(f"--content is missing: {source.path.name} {what}, so that it has no test pictures of its own")
-    size = options.size or (source.run_config.size if own_pictures else None)
+    size = options.size or (source.run_config.size if own_pictures and source else None)
     if options.crops and size is None:
         raise UserError("--crops needs --size, the side to which the crops are resized")
-    own_output = source.path / "evaluation.json" if source.is_run and not source.is_shipped else None
+    is_own_run = source is not None and source.is_run and not source.is_shipped
+    own_output = source.path / "evaluation.json" if source and is_own_run else None
     return dataclasses.replace(options, size=size, output=options.output or own_output)
 
 
-def _scored(options: Options, source: ModelSource) -> tuple[Report, Thumbnails]:
+def _scored(options: Options, source: ModelSource | None) -> tuple[Report, Thumbnails]:
     """The report and the thumbnails of its page."""
-    models = _loaded(options)
-    pictures, notes = _pictures(options, source)
-    numbers, thumbnails = score(models, pictures, options.size, options.seed)
-    asked = {"model": shown(options.model), "size": options.size, "crops": options.crops, "seed": options.seed}
+    models, folders = _sources(options)
+    pictures, notes = _pictures(options, source, folders)
+    makers: dict[str, Maker] = {row: FromModel(model) for row, model in models.items()}
+    makers |= {row: FromFolder(pictures.made[row], options.size) for row in folders}
+    makers = {row: makers[row] for row in ROWS if row in makers}
+    channels = next((model.facts.channels for model in models.values()), 3)
+    numbers, thumbnails = score(makers, pictures, options.size, options.seed, channels, options.networks)
+    name = options.stylized if options.model is None else options.model
+    asked = {"model": shown(name), "size": options.size, "crops": options.crops, "seed": options.seed}
     report = asked | numbers | {"warnings": notes + numbers["warnings"] + _of_crops(options)}
     if options.baseline:
         report["baseline"] = shown(options.baseline)
-    return report | _weights(source), thumbnails
+    seen = trained_on(source)
+    judges = {"trained_on": seen, "headline": unseen(numbers.get("networks", ()), seen)}
+    return report | judges | _weights(source), thumbnails
 
 
-def _loaded(options: Options) -> Models:
-    models = {"model": load(options.model)}
-    if options.baseline is not None:
-        models["baseline"] = load(options.baseline)
+def _sources(options: Options) -> tuple[dict[str, Model], dict[str, Path]]:
+    """The models and the folders of finished pictures by the row of the report."""
+    words = {"model": options.model, "baseline": options.baseline}
+    folders = {"model": options.stylized} if options.stylized is not None else {}
+    if options.baseline is not None and _is_folder(options.baseline):
+        folders["baseline"] = options.baseline
+    models = {row: load(word) for row, word in words.items() if word is not None and row not in folders}
+    if len(models) == 2:
         one, other = (model.facts for model in models.values())
         if (one.channels, one.takes_content) != (other.channels, other.takes_content):
             same = f"should take and make pictures of the same kind as {options.model}"
             raise UserError(f"--baseline {options.baseline}: {same}")
-    return models
+    if options.stylized is not None and not all(model.facts.takes_content for model in models.values()):
+        raise UserError(f"--baseline {options.baseline}: makes pictures from noise, which no content belongs to")
+    return models, folders
 
 
-def _pictures(options: Options, source: ModelSource) -> tuple[Scored, list[str]]:
+def _is_folder(word: Path) -> bool:
+    """Whether a word names no model, but a folder of pictures."""
+    try:
+        resolve_model(word)
+    except UserError:
+        return has_pictures(word)
+    return False
+
+
+def _pictures(options: Options, source: ModelSource | None, folders: Mapping[str, Path]) -> tuple[Scored, list[str]]:
     """The pictures, and warnings."""
-    scored, notes = run_pictures(source) if options.content is None else _of_folders(options)
+    own = options.content is None and source is not None
+    scored, notes = run_pictures(source) if own and source else _of_folders(options)
+    for row, folder in folders.items():
+        scored, warnings = with_made(scored, row, folder)
+        notes = notes + warnings
     if options.crops:
         scored = in_crops(scored, options.crops)
-    if options.content is None and source.run_config.distill_from:
+    if own and source and source.run_config.distill_from:
         scored = taught(scored, _teacher(source), options.size, options.seed)
     return scored, notes
 
@@ -210,9 +265,9 @@ def _of_crops(options: Options) -> list[str]:
     return ["crops of one picture are alike: as many pictures would have wider intervals"] if options.crops else []
 
 
-def _weights(source: ModelSource) -> Report:
+def _weights(source: ModelSource | None) -> Report:
     """The part of the report about the training step of a run's weights."""
-    if not source.config:
+    if source is None or not source.config:
         return {}
     config = source.config
     steps = [int(checkpoint.name.removeprefix("ckpt-")) for checkpoint in found_in(source.path / "checkpoints")]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from kgan.errors import counted
-from kgan.evaluation.report import Report, cells, labels, remarks
+from kgan.evaluation.report import Report, cells, labels, layers, remarks, titles
 from kgan.images.pictures import to_float, to_uint8, with_channels
 from kgan.images.resizing import resized, to_image
 from kgan.kinds import METRICS, metrics_in_order
@@ -112,8 +112,11 @@ def _text(value) -> str:
 def _table(report: Report) -> str:
     head = "".join(f"<th>{_text(label)}</th>" for label in labels(report))
     lines = [f"<table><thead><tr><th></th>{head}</tr></thead><tbody>"]
+    titled = titles(report)
     for name, line in cells(report).items():
-        lines.append(f"<tr><td>{_text(METRICS[name].label)}</td>{''.join(map(cell, line))}</tr>")
+        lines.append(f"<tr><td>{_text(titled[name])}</td>{''.join(map(cell, line))}</tr>")
+        for layer, values in layers(report, name).items():
+            lines.append(f'<tr class="layer"><td>{_text(layer)}</td>{"".join(map(cell, values))}</tr>')
     return "\n".join([*lines, "</tbody></table>"])
 
 

@@ -1,6 +1,6 @@
 """Measures a single picture. `kgan evaluate` and training use the same numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ def measured(
     truth: np.ndarray | None,
     name: str,
     restyle: Callable[[np.ndarray], np.ndarray] | None = None,
+    tiles: Mapping[str, np.ndarray] | None = None,
 ) -> Numbers:
     """All metrics of a picture that need only the picture, its content, its truth and its model.
 
@@ -30,6 +31,7 @@ def measured(
         truth: the picture that it should become, or None if unknown.
         name: name of the picture in messages.
         restyle: the function that made the picture from the content, or None. It is called for shifted content.
+        tiles: features of tiles by the names of inputs: "tiles", "content_tiles" and "reference_tiles", or None.
 
     Returns:
         The numbers.
@@ -42,6 +44,7 @@ def measured(
     _check(given, name)
     if restyle is not None and content is not None:
         given["shifted"] = [to_float(restyle(crop)) for crop in shifted_crops(content)]
+    given |= tiles or {}
     return {metric.name: _number(metric, given) for metric in metrics_in_order() if given.keys() >= set(metric.inputs)}
 
 

@@ -3,7 +3,9 @@
 A report is plain data. `rows` holds {"value", "low", "high"} of each metric for "model", "identity" (the content
 itself) and "truth" (real pictures). `gain` holds the paired differences between model and identity, and `each` the
 numbers of the model for each picture. With a second model, there are also the row "baseline" and
-`gain_over_baseline`. `weights` holds the training step of a run's weights.
+`gain_over_baseline`. `weights` holds the training step of a run's weights. `layers` holds the numbers by layer of
+metrics that have several. `trained_on` holds the feature networks that the model was trained on, or None if unknown,
+and `headline` those that it never saw: their numbers count most.
 """
 
 import dataclasses
@@ -12,7 +14,7 @@ import pathlib
 from collections.abc import Iterable
 
 from kgan import files
-from kgan.errors import UserError, counted
+from kgan.errors import UserError, counted, some
 from kgan.kinds import METRICS, Metric, metrics_in_order
 from kgan.metrics.bootstrap import Interval
 
@@ -46,6 +48,28 @@ def cells(report: Report) -> dict[str, list[str]]:
     }
 
 
+def titles(report: Report) -> dict[str, str]:
+    """The titles of the table's lines by the name of the metric. Numbers on unseen networks are marked by *."""
+    headline = report.get("headline", [])
+    return {
+        metric.name: metric.label + (" *" if metric.of_sets and metric.network in headline else "")
+        for metric in _measured(report)
+    }
+
+
+def layers(report: Report, name: str) -> dict[str, list[str]]:
+    """The cells of a metric by layer, which follow its line in the table. Empty for metrics with a single number."""
+    by_row = report.get("layers", {}).get(name)
+    if not by_row:
+        return {}
+    metric = METRICS[name]
+    rows = [by_row.get(row) for row in ROWS if report["rows"].get(row)]
+    return {
+        layer: [shown(metric, numbers[place] if numbers else None) for numbers in rows]
+        for place, layer in enumerate(report["networks"][metric.network]["layers"])
+    }
+
+
 def _measured(report: Report) -> list[Metric]:
     return [metric for metric in metrics_in_order() if metric.name in report["rows"]["model"]]
 
@@ -62,8 +86,11 @@ def table(report: Report) -> str:
         f"{counted(report['pictures'], 'picture')}{size}".ljust(26)
         + "".join(f"{label:>{WIDTH}}" for label in labels(report))
     ]
+    titled = titles(report)
     for name, line in cells(report).items():
-        lines.append(f"{METRICS[name].label:26}" + "".join(f"{cell:>{WIDTH}}" for cell in line))
+        lines.append(f"{titled[name]:26}" + "".join(f"{cell:>{WIDTH}}" for cell in line))
+        for layer, values in layers(report, name).items():
+            lines.append(f"  {layer:24}" + "".join(f"{cell:>{WIDTH}}" for cell in values))
     return "\n".join([*lines, *remarks(report), *(f"warning: {text}" for text in report["warnings"])])
 
 
@@ -89,7 +116,7 @@ def shown(metric: Metric, number: Interval | None, signed: bool = False) -> str:
 
 def remarks(report: Report) -> list[str]:
     """Sentences about the weights, and about the features and pictures of FID, KID and style."""
-    return _weights(report) + _comparisons(report)
+    return _weights(report) + _effects(report) + _networks(report) + _comparisons(report)
 
 
 def _weights(report: Report) -> list[str]:
@@ -101,11 +128,32 @@ def _weights(report: Report) -> list[str]:
     return [f"Weights: {average} at step {step} of {steps}, the last checkpoint; none was chosen by its scores."]
 
 
+def _effects(report: Report) -> list[str]:
+    """A sentence about the pictures and places that stayed as they were."""
+    if "without_effect" not in report:
+        return []
+    worst, names = report["without_effect"]["worst_tenth"], report["without_effect"]["pictures"]
+    which = f" Half of it and more: {some(names)}." if names else ""
+    return [f"No effect, worst tenth of the pictures: {100 * worst['value']:.1f}% of their tiles.{which}"]
+
+
+def _networks(report: Report) -> list[str]:
+    """A sentence about the networks that the model was trained on, if it is known."""
+    seen, unseen = report.get("trained_on"), report.get("headline", [])
+    if "networks" not in report or seen is None:
+        return []
+    trained = f"trained on features of {' and '.join(seen)}" if seen else "trained without a feature network"
+    if not unseen:
+        return [f"The model was {trained}: no network here is new to it, and all numbers are too kind."]
+    return [f"The model was {trained}. Numbers marked * are on {' and '.join(unseen)}, which it never saw: they count."]
+
+
 def _comparisons(report: Report) -> list[str]:
     brackets = f"In brackets: 95% bootstrap intervals. Less is better: {_less_is_better(report)}."
     if "reference" not in report:
         return [brackets]
     network, reference, real = report["features"], report["reference"], report["real"]
+    others = {name: each for name, each in report["networks"].items() if name != network["network"]}
     pairs = (
         ["The truths show what the content shows, other real pictures do not: their FID and KID are higher for that."]
         if report["reference"]["pairs"]
@@ -113,7 +161,8 @@ def _comparisons(report: Report) -> list[str]:
     )
     return [
         f"FID, KID: {network['network']} at {network['side']}x{network['side']}, {network['dimensions']} features, "
-        f"against {reference['pictures']} {reference['what']}; real: {real['pictures']} {real['what']}.",
+        + "".join(f"{name}, {each['dimensions']} features, " for name, each in others.items())
+        + f"against {reference['pictures']} {reference['what']}; real: {real['pictures']} {real['what']}.",
         *pairs,
         brackets,
     ]

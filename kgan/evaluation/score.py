@@ -2,24 +2,27 @@
 
 import collections
 import dataclasses
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from kgan import console
 from kgan.errors import counted, is_or_are
 from kgan.evaluation.gallery import thumbnail
+from kgan.evaluation.makers import Maker
 from kgan.evaluation.measure import Numbers, measured
+from kgan.evaluation.networks import NETWORKS
 from kgan.evaluation.report import Report
 from kgan.evaluation.scored import Named, Scored
-from kgan.evaluation.sets import distances
+from kgan.evaluation.sets import Described, Sets, distances
 from kgan.images.resizing import for_scores
-from kgan.inference.loading import Model
 from kgan.kinds import METRICS, metrics_in_order
 from kgan.metrics import picture_features
 from kgan.metrics.bootstrap import Interval, mean_interval
-from kgan.metrics.picture_features import PictureFeatures
+from kgan.metrics.effect import TENTH
+from kgan.metrics.grams import OF_A_PAINTING, OF_A_PICTURE
+from kgan.metrics.picture_features import PictureFeatures, network_of
+from kgan.metrics.tile_styles import tile_styles
 
 ENOUGH = {"pairs": 50, "kid": 100}
 """Numbers of pictures that are enough for intervals of means and of KID. FID needs more pictures than features."""
@@ -30,8 +33,8 @@ NOISE_SIDE = 256
 CAPTIONS = {"identity": "content", "model": "stylized", "baseline": "baseline", "truth": "truth"}
 """Captions of pictures on the page, by the row of the report."""
 
-Models = dict[str, Model]
-"""Models by the row of the report: "model", and "baseline" if there is one."""
+MOST_GRAMS, MOST_TILES = 100, 2000
+"""The largest numbers of pictures of a set whose Gram matrices are compared, and of tiles of style pictures."""
 
 Thumbnails = list[dict[str, str]]
 """Data URLs by caption, for each picture."""
@@ -46,82 +49,152 @@ class Shot:
     numbers: dict[str, Numbers]
 
 
-def score(models: Models, scored: Scored, size: int | None, seed: int = 0) -> tuple[Report, Thumbnails]:
+def score(
+    makers: Mapping[str, Maker],
+    scored: Scored,
+    size: int | None,
+    seed: int = 0,
+    channels: int = 3,
+    networks: Sequence[str] = NETWORKS,
+) -> tuple[Report, Thumbnails]:
     """Score pictures with all possible metrics.
 
     Args:
-        models: the models.
+        makers: the sources of stylized pictures by the row of the report: "model", and "baseline" if there is one.
         scored: content, truths, and real pictures for the comparison of sets.
         size: side in pixels to which all pictures are resized, or None for their own sizes.
         seed: seed of the noise and of the resamples.
+        channels: channels of the pictures.
+        networks: names of the feature networks by which sets are compared.
 
     Returns:
         The report and thumbnails.
     """
-    gathered = Gathered()
-    for shot in (_restyled if scored.content else _generated)(models, scored, size, seed):
+    count = len(scored.content) or len(scored.reference.items)
+    has_sets = min(len(scored.reference.items), count) >= 2
+    gathered = Gathered(networks if has_sets else (), count)
+    if has_sets:
+        gathered.add_real(scored, channels, size)
+    for shot in (_restyled if scored.content else _generated)(makers, scored, size, seed, channels, gathered.reference):
         gathered.add(shot)
     report: Report = {"pictures": len(gathered.names), "warnings": _few_pairs(len(gathered.names))}
     rows: dict = {}
     gains: dict = {}
-    if min(len(scored.reference.items), len(gathered.names)) >= 2:
-        gathered.add_real(scored, models["model"].facts.channels, size)
-        report |= _compared_with(scored, gathered.features["reference"])
-        pooled = {name: features.pooled() for name, features in gathered.features.items()}
-        rows, gains = distances(pooled, bool(scored.truth), seed)
+    if has_sets:
+        sets = gathered.sets()
+        gathered.add_styles()
+        report |= _compared_with(scored, sets)
+        rows, gains, report["layers"] = distances(sets, bool(scored.truth), seed)
         report["warnings"] += _few_for_sets(report)
-    named = [*models, "identity", "truth"]
+    named = [*makers, "identity", "truth"]
     report["rows"] = {row: gathered.means(row, seed) | rows.get(row, {}) for row in named}
-    others = {"identity": "gain"} | {row: f"gain_over_{row}" for row in models if row != "model"}
+    others = {"identity": "gain"} | {row: f"gain_over_{row}" for row in makers if row != "model"}
     report |= {key: gathered.gains(row, seed) | gains.get(row, {}) for row, key in others.items()}
     report["each"] = gathered.each()
-    return report, gathered.thumbnails
+    return report | without_effect(report["each"], seed), gathered.thumbnails
+
+
+def without_effect(each: list[dict], seed: int) -> Report:
+    """The part of the report about pictures and places without effect: the worst tenth counts, not the mean.
+
+    Args:
+        each: the numbers of the pictures.
+        seed: seed of the resamples.
+
+    Returns:
+        "without_effect": the names of the pictures at least half of whose tiles have no effect, and the mean share of
+        the worst tenth of the pictures. Empty if no effect was measured.
+    """
+    shares = np.array([one["no_effect"] for one in each if "no_effect" in one])
+    if not shares.size:
+        return {}
+    worst = np.sort(shares)[-max(1, round(TENTH * shares.size)) :]
+    names = [one["name"] for one in each if one["no_effect"] >= 0.5]
+    return {"without_effect": {"pictures": names, "worst_tenth": mean_interval(worst, seed)}}
 
 
 class Gathered:
-    """Collects numbers and features picture by picture, for each row of the report."""
+    """Collects numbers and features picture by picture, for each row of the report.
 
-    def __init__(self):
+    Args:
+        networks: names of the feature networks by which sets are compared. None if they are not.
+        count: the number of pictures that are added to each row.
+    """
+
+    def __init__(self, networks: Sequence[str] = (), count: int = 1):
         self.names: list[str] = []
         self.numbers: dict[str, list[Numbers]] = collections.defaultdict(list)
-        self.features: dict[str, PictureFeatures] = collections.defaultdict(PictureFeatures)
+        self.networks = networks
+        self.features: dict[tuple[str, str], PictureFeatures] = {}
         self.thumbnails: Thumbnails = []
+        self.reference: dict[str, np.ndarray] = {}
+        self._every = -(-count // MOST_GRAMS)
         self._real: dict[str, np.ndarray] = {}
 
     def add(self, shot: Shot) -> None:
         """Add a picture to all rows. The features of truths are added by `add_real`, because they are the reference."""
-        self.names.append(shot.name)
         for row, numbers in shot.numbers.items():
             self.numbers[row].append(numbers)
-        for row in shot.pictures.keys() - {"truth"}:
-            self.features[row].add(shot.pictures[row])
+        rows = sorted(shot.pictures.keys() - {"truth"}, key=lambda row: row != "identity")  # the content comes first
+        for network in self.networks:
+            content = None
+            for row in rows:
+                maps = self._of(network, row, OF_A_PICTURE).add(shot.pictures[row], content, self._has_grams())
+                content = maps if row == "identity" else content
+        self.names.append(shot.name)
         captions = CAPTIONS if "identity" in shot.pictures else CAPTIONS | {"model": "made"}
         self.thumbnails.append(
             {caption: thumbnail(shot.pictures[row]) for row, caption in captions.items() if row in shot.pictures}
         )
 
+    def _of(self, network: str, name: str, most: int) -> PictureFeatures:
+        return self.features.setdefault((network, name), PictureFeatures(network, most))
+
+    def _has_grams(self) -> bool:
+        return len(self.names) % self._every == 0
+
     def add_real(self, scored: Scored, channels: int, size: int | None) -> None:
-        """Add the features of real pictures, and the numbers that compare styles.
+        """Add the features of real pictures. It comes before the pictures, which are compared with the tiles of these.
 
         Without truths, the row "truth" contains the numbers of the reference pictures.
 
         Args:
             scored: the pictures.
-            channels: channels of the model.
+            channels: channels of the pictures.
             size: side in pixels to which all pictures are resized, or None for their own sizes.
         """
+        tiles = []
         for name, named in {"reference": scored.reference, "real": scored.real or Named("", [])}.items():
-            for item in named.items:
+            every = -(-len(named.items) // MOST_GRAMS)
+            for place, item in enumerate(named.items):
                 picture = for_scores(item.read(channels), size or (None if scored.content else NOISE_SIDE))
-                self.features[name].add(picture)
+                for network in self.networks:
+                    self._of(network, name, OF_A_PAINTING).add(picture, grams=place % every == 0)
+                if name == "reference" and scored.content:
+                    tiles.append(tile_styles(picture))
                 if name == "reference" and not scored.truth:
                     self.numbers["truth"].append(measured(picture, None, None, item.name))
-        if scored.content:
-            self._add_styles()
+        if tiles:
+            rows = np.concatenate([each.reshape(-1, each.shape[-1]) for each in tiles])
+            self.reference = {"reference_tiles": rows[:: -(-len(rows) // MOST_TILES)]}
 
-    def _add_styles(self) -> None:
+    def sets(self) -> Sets:
+        """All sets, described by each network."""
+        found: dict[str, dict[str, Described]] = {}
+        for network in self.networks:
+            named = {name: features for (other, name), features in self.features.items() if other == network}
+            found[network] = {
+                name: Described(each.pooled(), each.distances(), each.grams(), network_of(network).widths)
+                for name, each in named.items()
+            }
+        return found
+
+    def add_styles(self) -> None:
         """Add the metrics of styles. Real pictures are not paired with the others, so their numbers are separate."""
-        styles = {name: features.style() for name, features in self.features.items()}
+        named = {name: each for (network, name), each in self.features.items() if network == picture_features.NETWORK}
+        if "identity" not in named:
+            return
+        styles = {name: features.style() for name, features in named.items()}
         for metric in metrics_in_order():
             if "styles" not in metric.inputs:
                 continue
@@ -156,48 +229,64 @@ class Gathered:
         return {name: np.array([numbers[name] for numbers in rows]) for name in (rows[0] if rows else ())}
 
 
-def _restyled(models: Models, scored: Scored, size: int | None, seed: int) -> Iterator[Shot]:
+def _restyled(
+    makers: Mapping[str, Maker], scored: Scored, size: int | None, seed: int, channels: int, reference: dict
+) -> Iterator[Shot]:
     """Stylize and measure each content picture, and measure the content itself and its truth."""
-    channels = models["model"].facts.channels
     with console.progress(len(scored.content), "evaluate") as bar:
         for place, item in enumerate(scored.content):
             content, truth = scored.example(place, channels, size)
-            pictures = {row: model(content, seed + place) for row, model in models.items()} | {"identity": content}
-            if truth is not None:
-                pictures["truth"] = truth
-            restyle: dict[str, Callable] = {
-                row: functools.partial(model, seed=seed + place) for row, model in models.items()
-            }
+            pictures = {row: maker.picture(place, content, seed + place) for row, maker in makers.items()}
+            pictures |= {"identity": content} | ({} if truth is None else {"truth": truth})
+            restyle: dict[str, Callable | None] = {row: maker.restyle(seed + place) for row, maker in makers.items()}
             restyle["identity"] = lambda crop: crop
+            tiles = _tiles(pictures, reference)
             numbers = {
-                row: measured(picture, content, truth, item.name, restyle.get(row)) for row, picture in pictures.items()
+                row: measured(picture, content, truth, item.name, restyle.get(row), tiles.get(row))
+                for row, picture in pictures.items()
             }
             yield Shot(item.name, pictures, numbers)
             bar.advance()
 
 
-def _generated(models: Models, scored: Scored, size: int | None, seed: int) -> Iterator[Shot]:
+def _tiles(pictures: dict[str, np.ndarray], reference: dict) -> dict[str, dict[str, np.ndarray]]:
+    """The features of tiles of each row but the truth, if there are style pictures to compare them with."""
+    if not reference:
+        return {}
+    found = {row: tile_styles(picture) for row, picture in pictures.items() if row != "truth"}
+    return {row: {"tiles": tiles, "content_tiles": found["identity"], **reference} for row, tiles in found.items()}
+
+
+def _generated(
+    makers: Mapping[str, Maker], scored: Scored, size: int | None, seed: int, channels: int, reference: dict
+) -> Iterator[Shot]:
     """Generate and measure pictures from noise, as many as there are real ones."""
     side, count = size or NOISE_SIDE, len(scored.reference.items)
     with console.progress(count, "evaluate") as bar:
         for number in range(seed, seed + count):
             name = f"seed {number}"
-            made = {row: model.from_noise(model.noise(number, 1, side, side))[0] for row, model in models.items()}
+            made = {row: maker.from_noise(number, side) for row, maker in makers.items()}
             yield Shot(name, made, {row: measured(picture, None, None, name) for row, picture in made.items()})
             bar.advance()
 
 
-def _compared_with(scored: Scored, features: PictureFeatures) -> Report:
+def _compared_with(scored: Scored, sets: Sets) -> Report:
     """The part of the report about the features and the sets that are compared."""
     reference, real = scored.reference, scored.real
     count = len(reference.items)
     halves = f"in one half of them, against the other {count - count // 2}"
-    return {
-        "features": {
-            "network": picture_features.NETWORK,
+    networks = {
+        name: {
             "side": picture_features.SIDE,
-            "dimensions": features.pooled().shape[1],
-        },
+            "dimensions": described["reference"].features.shape[1],
+            "layers": list(picture_features.layers_of(name)),
+        }
+        for name, described in sets.items()
+    }
+    first = next(iter(networks))
+    return {
+        "features": {"network": first} | {key: networks[first][key] for key in ("side", "dimensions")},
+        "networks": networks,
         "reference": {"what": reference.what, "pictures": count, "pairs": bool(scored.truth)},
         "real": {"what": real.what, "pictures": len(real.items)} if real else {"what": halves, "pictures": count // 2},
     }
@@ -211,7 +300,8 @@ def _few_pairs(pictures: int) -> list[str]:
 
 
 def _few_for_sets(report: Report) -> list[str]:
-    count, dimensions = min(report["pictures"], report["reference"]["pictures"]), report["features"]["dimensions"]
+    count = min(report["pictures"], report["reference"]["pictures"])
+    dimensions = report["features"]["dimensions"]
     said = []
     if count < ENOUGH["kid"]:
         said.append(f"{count} pictures are few for KID: below {ENOUGH['kid']} compare it by its intervals alone")

@@ -38,10 +38,12 @@ class Item:
     Attributes:
         name: name of the picture.
         read: a function from the number of channels to the pixels, uint8 [H, W, channels].
+        shape: height and width in pixels, or None if they are unknown until it is read.
     """
 
     name: str
     read: Callable[[int], np.ndarray]
+    shape: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +63,14 @@ class Scored:
         truth: truths in the order of the content, or empty.
         reference: the real pictures for FID, KID and style: the truths if there are any.
         real: other real pictures, whose scores a perfect model would reach, or None.
+        made: finished pictures of another program in the order of the content, by the row of the report.
     """
 
     content: list[Item]
     truth: list[Item]
     reference: Named
     real: Named | None
+    made: dict[str, list[Item]] = dataclasses.field(default_factory=dict)
 
     def example(self, place: int, channels: int, size: int | None) -> Example:
         """The content and the truth at an index, as they are scored.
@@ -181,7 +185,7 @@ def taught(scored: Scored, teacher: Model, size: int | None, seed: int = 0) -> S
         return Item(item.name, lambda channels: teacher(for_scores(item.read(channels), size), seed))
 
     truth = [of(item) for item in scored.content]
-    return Scored(scored.content, truth, Named("pictures of the teacher", truth), None)
+    return Scored(scored.content, truth, Named("pictures of the teacher", truth), None, scored.made)
 
 
 def in_crops(scored: Scored, count: int) -> Scored:
@@ -202,7 +206,8 @@ def in_crops(scored: Scored, count: int) -> Scored:
 
     reference = Named(f"crops of {scored.reference.what}", cut(scored.reference.items))
     real = Named(f"crops of {scored.real.what}", cut(scored.real.items)) if scored.real else None
-    return Scored(cut(scored.content), cut(scored.truth), reference, real)
+    made = {row: cut(items) for row, items in scored.made.items()}
+    return Scored(cut(scored.content), cut(scored.truth), reference, real, made)
 
 
 def _crop(item: Item, number: int) -> Item:
@@ -238,12 +243,13 @@ class Folder:
         self.root = pathlib.Path(folder)
         self.paths = find_pictures(self.root)
         self.names = [path.relative_to(self.root) for path in self.paths]
+        self.shapes: dict[int, tuple[int, int]] = {}
         self.left: list[str] = []
         self.notices: list[tuple[pathlib.Path, str]] = []
 
     def judge(self, place: int, verdict: Verdict, least: int) -> bool:
         """Whether a picture can be used. The reason and notices are stored for `tell`."""
-        height, width = verdict.shape
+        height, width = self.shapes[place] = verdict.shape
         small = f"is {width}x{height}, too small for SSIM, which needs {least} pixels a side; give --size"
         reason = verdict.reason or (small if min(verdict.shape) < least else None)
         if reason:
@@ -255,7 +261,8 @@ class Folder:
     def item(self, place: int) -> Item:
         """The picture at an index, which is decoded when it is needed."""
         path = self.paths[place]
-        return Item(shown(self.names[place]), lambda channels: decode_picture(path, channels))
+        name = shown(self.names[place])
+        return Item(name, lambda channels: decode_picture(path, channels), self.shapes.get(place))
 
     def tell(self) -> None:
         """Print a line on stderr about pictures that are left out, and one about animations."""

@@ -13,10 +13,21 @@ from kgan.kinds import METRICS
     "fid_mobilenet",
     label="FID (MobileNet)",
     inputs=("features", "reference_features"),
+    network="mobilenet",
     digits=2,
     better="less",
     least=0.0,
     place=110,
+)
+@METRICS.add(
+    "fid_vgg16",
+    label="FID (VGG16)",
+    inputs=("features", "reference_features"),
+    network="vgg16",
+    digits=2,
+    better="less",
+    least=0.0,
+    place=111,
 )
 def frechet_distance(
     x: np.ndarray, y: np.ndarray, x_counts: np.ndarray | None = None, y_counts: np.ndarray | None = None
@@ -75,10 +86,21 @@ def _checked(features: np.ndarray, counts: np.ndarray | None) -> tuple[np.ndarra
     "kid_mobilenet",
     label="KID (MobileNet) x 1000",
     inputs=("features", "reference_features"),
+    network="mobilenet",
     digits=1,
     better="less",
     scale=1000.0,
     place=120,
+)
+@METRICS.add(
+    "kid_vgg16",
+    label="KID (VGG16) x 1000",
+    inputs=("features", "reference_features"),
+    network="vgg16",
+    digits=2,
+    better="less",
+    scale=1000.0,
+    place=121,
 )
 def polynomial_mmd(
     x: np.ndarray, y: np.ndarray, x_counts: np.ndarray | None = None, y_counts: np.ndarray | None = None

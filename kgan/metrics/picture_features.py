@@ -1,4 +1,4 @@
-"""Features of pictures from the packaged feature network, for the content (FID, KID) and for the style."""
+"""Features of pictures from a feature network: for FID and KID, for style, and for the distance to the content."""
 
 import functools
 
@@ -7,32 +7,66 @@ import tensorflow as tf
 
 from kgan.images.pictures import to_float, with_channels
 from kgan.kinds import METRICS
-from kgan.networks.features import build
+from kgan.losses.perceptual import gram_matrix
+from kgan.metrics.grams import gram_vector, windows
+from kgan.networks.features import FeatureExtractor, build
 
 NETWORK = "mobilenet"
-"""The feature network of FID and KID. Their names contain it, because other networks give other numbers."""
+"""The network of "style reached"."""
 
 SIDE = 224
 """Side in pixels of the square to which each picture is resized first (bilinear, antialiased)."""
 
+BATCH = 4
+"""Windows that pass a network at the same time. VGG16 needs 50 MB for each."""
+
+EPSILON = 1e-10
+"""Added to squared lengths before a division."""
+
 
 class PictureFeatures:
-    """Computes features of pictures that are added one by one, in batches of pictures of equal size."""
+    """Computes features of pictures that are added one by one.
 
-    batch = 16
+    Args:
+        network: name of the feature network.
+        most: the largest number of windows of a picture whose Gram matrices are averaged; 0 for no Gram matrices.
+    """
 
-    def __init__(self):
-        self._waiting, self._pooled, self._style = [], [], []
+    def __init__(self, network: str = NETWORK, most: int = 0):
+        self.network, self.most = network, most
+        self._pooled: list[np.ndarray] = []
+        self._style: list[np.ndarray] = []
+        self._distances: list[float] = []
+        self._grams: list[np.ndarray] = []
 
-    def add(self, picture: np.ndarray) -> None:
-        """Add a picture [H, W, C], uint8 or float in [0, 1]."""
-        if self._waiting and (len(self._waiting) == self.batch or picture.shape != self._waiting[0].shape):
-            self._flush()
-        self._waiting.append(picture)
+    def __len__(self) -> int:
+        return len(self._pooled)
+
+    def add(self, picture: np.ndarray, content: list[np.ndarray] | None = None, grams: bool = True) -> list[np.ndarray]:
+        """Add a picture.
+
+        Args:
+            picture: [H, W, C], uint8 or float in [0, 1].
+            content: the result of `add` for the content of the picture. Then their distance is measured.
+            grams: whether its Gram matrices are computed too.
+
+        Returns:
+            The maps of the perceptual layers, scaled to length 1 at each place, for the distance to other pictures.
+        """
+        rgb = with_channels(to_float(picture), 3) * 2.0 - 1.0
+        small = tf.image.resize(rgb[np.newaxis], (SIDE, SIDE), "bilinear", antialias=True)
+        pooled, style, *maps = (each.numpy() for each in _described(self.network)(small))
+        self._pooled.append(pooled[0])
+        self._style.append(style[0])
+        if content is not None:
+            self._distances.append(content_distance(maps, content))
+        if grams and self.most:
+            self._grams.append(_mean_gram(self.network, rgb, self.most))
+        return maps
 
     def pooled(self) -> np.ndarray:
-        """The means of the last layer, float32 [N, 1024], in the order of the pictures. FID and KID compare them."""
-        return self._gathered(self._pooled)
+        """The means of the last layer, float32 [N, D], in the order of the pictures. FID and KID compare them."""
+        return np.stack(self._pooled)
 
     def style(self) -> np.ndarray:
         """Mean and standard deviation of each channel of the perceptual layers, float32 [N, S].
@@ -41,32 +75,64 @@ class PictureFeatures:
 
         Reference: [Li et al., Demystifying Neural Style Transfer](https://arxiv.org/abs/1701.01036).
         """
-        return self._gathered(self._style)
+        return np.stack(self._style)
 
-    def _gathered(self, done: list[np.ndarray]) -> np.ndarray:
-        if self._waiting:
-            self._flush()
-        return np.concatenate(done)
+    def distances(self) -> np.ndarray:
+        """The distances to the contents, float64 [N]: 0 for pictures that were added without content."""
+        return np.array(self._distances or [0.0] * len(self))
 
-    def _flush(self) -> None:
-        pictures = with_channels(to_float(np.stack(self._waiting)), 3) * 2.0 - 1.0
-        for done, made in zip((self._pooled, self._style), _network()(tf.constant(pictures)), strict=True):
-            done.append(made.numpy())
-        self._waiting = []
+    def grams(self) -> np.ndarray:
+        """The mean Gram matrices of the pictures for which they were computed, float32 [M, G]; see `gram_vector`."""
+        return np.stack(self._grams)
+
+
+def content_distance(maps: list[np.ndarray], others: list[np.ndarray]) -> float:
+    """The distance of two pictures in a feature network, as in LPIPS without its learned weights.
+
+    Args:
+        maps: maps of the first picture, each [1, h, w, c], scaled to length 1 at each place.
+        others: maps of the second picture.
+
+    Returns:
+        The squared distance of the maps, averaged over places and summed over layers. 0 for equal pictures.
+
+    Reference: [Zhang et al.](https://arxiv.org/abs/1801.03924), equation 1 with all weights 1.
+    """
+    return float(sum(np.mean(np.sum((x - y) ** 2, axis=-1)) for x, y in zip(maps, others, strict=True)))
+
+
+def layers_of(network: str) -> tuple[str, ...]:
+    """The names of the layers of a feature network whose Gram matrices are compared, such as "conv1_2"."""
+    return tuple(network_of(network).perceptual)
 
 
 @functools.cache
-def _network():
-    features = build(NETWORK)
+def network_of(name: str) -> FeatureExtractor:
+    """The packaged feature network of that name, which is loaded once."""
+    return build(name)
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def described(pictures):
-        resized = tf.image.resize(pictures, (SIDE, SIDE), "bilinear", antialias=True)
-        moments = [tf.nn.moments(maps, axes=(1, 2)) for maps in features(resized)]
+
+@functools.cache
+def _described(network: str):
+    features = network_of(network)
+
+    @tf.function(input_signature=[tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32)], autograph=False)
+    def described(picture):
+        pooled, maps = features.described(picture)
+        moments = [tf.nn.moments(each, axes=(1, 2)) for each in maps]
         style = [part for mean, variance in moments for part in (mean, tf.sqrt(variance + 1e-8))]
-        return features.pooled(pictures), tf.concat(style, axis=-1)
+        unit = [each * tf.math.rsqrt(tf.reduce_sum(each**2, axis=-1, keepdims=True) + EPSILON) for each in maps]
+        return pooled, tf.concat(style, axis=-1), *unit
 
     return described
+
+
+def _mean_gram(network: str, rgb: np.ndarray, most: int) -> np.ndarray:
+    """The vector of the mean Gram matrices of the windows of a picture [H, W, 3] in [-1, 1]."""
+    cut = np.stack([rgb[place] for place in windows(rgb.shape[0], rgb.shape[1], most)])
+    batches = [network_of(network)(cut[start : start + BATCH]) for start in range(0, len(cut), BATCH)]
+    layers = zip(*batches, strict=True)
+    return gram_vector([np.concatenate([gram_matrix(maps) for maps in layer]).mean(axis=0) for layer in layers])
 
 
 @METRICS.add(label="Style reached", inputs=("styles", "content_styles", "reference_styles"), place=100)

@@ -16,6 +16,9 @@ class FeatureExtractor:
     It is not a `keras.Model`, so that a GAN with one neither trains it nor writes it to checkpoints.
     """
 
+    perceptual: tuple[str, ...]
+    """The names of the perceptual layers."""
+
     widths: tuple[int, ...]
     """The numbers of channels of the maps."""
     judged_from: int = 0
@@ -28,6 +31,10 @@ class FeatureExtractor:
     def pooled(self, pictures) -> tf.Tensor:
         """The last layer averaged over H and W, [N, D], for pictures resized to 224x224 (bilinear, antialiased)."""
         raise NotImplementedError
+
+    def described(self, pictures) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """`pooled` and the maps of pictures of 224x224. A network whose last map is pooled computes both at once."""
+        return self.pooled(pictures), self(pictures)
 
 
 def build(name: str = "mobilenet", weights: str | None = None) -> FeatureExtractor:

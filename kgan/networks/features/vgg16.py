@@ -54,6 +54,10 @@ class VGG16Features(FeatureExtractor):
                 outputs.append(maps / DEVIATION)
         return outputs
 
+    def described(self, pictures) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        maps = self(pictures)
+        return tf.reduce_mean(maps[-1], axis=(1, 2)), maps
+
     def pooled(self, pictures) -> tf.Tensor:
         return tf.reduce_mean(self(resized(to_rgb(pictures)))[-1], axis=(1, 2))
 

@@ -137,11 +137,13 @@ class ExportFormat(Row):
     Args:
         file: Name of what is written, in the folder of the exports.
         usual: Whether each training writes it at its end.
+        needs_config: Whether it is read with the config.json of the run, which is then written beside it.
         place: The order of writing.
     """
 
     file: str
     usual: bool = False
+    needs_config: bool = False
     place: int = 1000
 
 

@@ -134,6 +134,14 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
     def __contains__(self, name: object) -> bool:
         return name in self._known()
 
+    def is_own(self, name: str) -> bool:
+        """Whether a row is one of kgan's."""
+        return name in self._own
+
+    def is_foreign(self, name: str) -> bool:
+        """Whether a row is of another package, whose code runs when the row is read."""
+        return name in self and name not in self._own and name not in self._added
+
     # --- search ---------------------------------------------------------------------------------------------------
 
     def find(self, name: str, option: str = "") -> AnyRow:

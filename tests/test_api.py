@@ -20,16 +20,16 @@ from kgan.runs.settings import TrainConfig
 SIGNATURES = {
     "stylize": ("pictures", "model", "output", "seed", "variants", "overwrite", "strokes", "memory", "mask", "feather",
                 "strength", "keep_colour", "format", "quality", "strip_metadata", "skip_existing", "max_megapixels",
-                 "exact", "film", "start", "duration", "fps", "codec", "crf", "resume", "steady"),
+                 "exact", "film", "start", "duration", "fps", "codec", "crf", "resume", "steady", "trust"),
     "Film": ("path", "start", "duration", "fps"),
     "generate": ("model", "output", "count", "seed", "size", "truncation", "between", "overwrite", "format", "quality",
-                 "skip_existing"),
+                 "skip_existing", "trust"),
     "evaluate": ("model", "content", "truth", "style", "size", "crops", "baseline", "output", "seed", "fail_under",
-                 "fail_over", "max_megapixels", "film", "moves", "steady", "start", "duration"),
-    "compare": ("a", "b", "photos", "output", "size", "question", "seed", "max_megapixels"),
-    "export": ("run", "output", "name", "litert", "sizes", "licence", "source", "format"),
+                 "fail_over", "max_megapixels", "film", "moves", "steady", "start", "duration", "trust"),
+    "compare": ("a", "b", "photos", "output", "size", "question", "seed", "max_megapixels", "trust"),
+    "export": ("run", "output", "name", "litert", "sizes", "licence", "source", "format", "trust"),
     "check": ("paths", "max_megapixels"),
-    "load": ("model",),
+    "load": ("model", "trust"),
     "Client": ("server", "name", "version", "label", "timeout", "retries", "max_message_bytes"),
 }  # fmt: skip
 """The parameters of public functions in their order. Renaming or moving one breaks programs."""

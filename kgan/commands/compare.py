@@ -31,6 +31,8 @@ class Compare:
     """Print the result of the named files of votes, which voters save on the page."""
     max_megapixels: float | None = None
     """Largest picture that is read. Default: 400, or 100 if the file is too short for the pixels that it claims."""
+    trust: bool = False
+    """Open a model that is a program of somebody else (docs/safe.md)."""
 
 
 COMMAND = Command(

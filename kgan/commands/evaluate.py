@@ -53,6 +53,8 @@ class Evaluate:
     """For films: seconds that are left out at the beginning."""
     duration: float | None = None
     """For films: seconds that are measured. Default: the rest."""
+    trust: bool = False
+    """Open a model that is a program of somebody else (docs/safe.md)."""
 
 
 COMMAND = Command(

@@ -35,6 +35,8 @@ class Export:
     source: str = "not stated"
     """With --litert: the origin of the model, for the JSON file."""
     format: Annotated[tuple[str, ...], Choice(FORMATS, _FORMAT, only=True)] = ()
+    trust: bool = False
+    """Open a model that is a program of somebody else (docs/safe.md)."""
 
 
 COMMAND = Command("export", Export, "kgan.export.command:export_run", place=50)

@@ -34,6 +34,8 @@ class Generate:
     """Replace existing pictures in the output folder."""
     skip_existing: bool = False
     """Keep existing pictures and make the others, as after an interruption."""
+    trust: bool = False
+    """Open a model that is a program of somebody else (docs/safe.md)."""
 
 
 COMMAND = Command(

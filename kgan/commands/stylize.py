@@ -75,6 +75,8 @@ class Stylize:
     """Quality of a written film; less is better and larger. Default: 18 with h264, 20 with h265, 24 with vp9."""
     resume: bool = False
     """Go on with a film after an interruption."""
+    trust: bool = False
+    """Open a model that is a program of somebody else (docs/safe.md)."""
 
 
 def _less_memory(options: Stylize) -> str:

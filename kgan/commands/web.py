@@ -20,6 +20,8 @@ class Web:
     """Address of the server. Browsers allow the camera and offline use only on 127.0.0.1 or over HTTPS."""
     output: pathlib.Path | None = None
     """Write the page to this new folder instead, for any host with HTTPS."""
+    trust: bool = False
+    """Open a model that is a program of somebody else (docs/safe.md)."""
 
 
 COMMAND = Command("web", Web, "kgan.web.command:web", place=60)

@@ -9,9 +9,11 @@ from kgan.comparison.compare import compare
 from kgan.comparison.votes import read_ballots, report
 from kgan.errors import UserError
 from kgan.files import expands_paths
+from kgan.runs.trust import takes_trust
 
 
 @expands_paths
+@takes_trust
 def main(
     sides: Sequence[str | os.PathLike],
     photos: str | os.PathLike | None,
@@ -20,6 +22,7 @@ def main(
     question: str,
     seed: int,
     count: bool,
+    trust: bool = False,
 ) -> None:
     """Make the page of two sides, or with `count` print the result of files of votes.
 

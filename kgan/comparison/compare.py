@@ -19,6 +19,7 @@ from kgan.images.decoding import PictureError, decode_picture, limits_pictures
 from kgan.images.listing import is_named_as_picture
 from kgan.images.pictures import save_picture
 from kgan.images.targets import make_folder, output_folder
+from kgan.runs.trust import takes_trust
 
 QUESTION = "Which result do you prefer?"
 
@@ -27,6 +28,7 @@ SMALLEST = 32
 
 
 @expands_paths
+@takes_trust
 @limits_pictures
 def compare(
     a: str | os.PathLike,
@@ -37,6 +39,7 @@ def compare(
     question: str = QUESTION,
     seed: int = 0,
     max_megapixels: float | None = None,
+    trust: bool = False,
 ) -> pathlib.Path:
     """Make a page on which people choose between two results of each photo, without knowing which is which.
 
@@ -55,6 +58,7 @@ def compare(
         seed: seed of the sides on which A and B are shown, and of the noise, from 0 to 2**31 - 1.
         max_megapixels: the largest picture that is read. Default: 400, and 100 where a short file claims more than it
             can contain.
+        trust: open a model that is a program of somebody else (`kgan.load`).
 
     Returns:
         The path of index.html.

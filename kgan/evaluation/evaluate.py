@@ -25,6 +25,7 @@ from kgan.metrics import SSIM_WINDOW
 from kgan.parsing import assignments
 from kgan.runs import places
 from kgan.runs.models import ModelSource, resolve_model
+from kgan.runs.trust import takes_trust
 
 Path = str | os.PathLike
 
@@ -58,6 +59,7 @@ class Options:
 
 
 @expands_paths
+@takes_trust
 @limits_pictures
 def evaluate(
     model: str | os.PathLike | None = None,
@@ -79,6 +81,7 @@ def evaluate(
     duration: float | None = None,
     stylized: str | os.PathLike | None = None,
     networks: str | Iterable[str] = NETWORKS,
+    trust: bool = False,
 ) -> Report:
     """Evaluate a model or the pictures of any program. Prints a table, and writes a JSON file and an HTML page.
 
@@ -117,6 +120,7 @@ def evaluate(
         stylized: folder of finished pictures, which are scored instead of those of a model. They have the names of the
             content, with any suffix. Contents without one are left out. Other sizes of the same shape are resized.
         networks: names of the feature networks by which sets are compared.
+        trust: open a model that is a program of somebody else (`kgan.load`).
 
     Returns:
         The report, described in `kgan.evaluation.report`, or for films in `kgan.evaluation.films.report`.

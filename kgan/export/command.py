@@ -21,12 +21,15 @@ from kgan.files import expands_paths
 from kgan.inference.loading import load_generator
 from kgan.inference.stylist import Stylist
 from kgan.kinds import FORMATS, ExportFormat
+from kgan.runs import places
 from kgan.runs.models import ModelSource, resolve_run
 from kgan.runs.run_folder import RunFolder
-from kgan.runs.settings import TrainConfig
+from kgan.runs.settings import NETWORK, TrainConfig
+from kgan.runs.trust import takes_trust
 
 
 @expands_paths
+@takes_trust
 def export_run(
     run: str | os.PathLike,
     output: str | os.PathLike | None = None,
@@ -36,6 +39,7 @@ def export_run(
     licence: str = "not stated",
     source: str = "not stated",
     format: str | Iterable[str] = (),
+    trust: bool = False,
 ) -> list[pathlib.Path]:
     """Export the newest checkpoint of a run.
 
@@ -50,7 +54,9 @@ def export_run(
         sizes: sides in pixels for `litert` files of fixed sizes. Default: 256, 384 and 512.
         licence: licence of the model, for `litert`.
         source: origin of the model, for `litert`.
-        format: write only these formats, such as "saved_model" (names in `kgan.kinds.FORMATS`).
+        format: write only these formats, such as "saved_model" (names in `kgan.kinds.FORMATS`). With "safetensors",
+            the settings of the run are written beside the weights, without the folders of its pictures.
+        trust: export a run of somebody else that is a program (`kgan.load`).
 
     Returns:
         The paths of the written files.
@@ -104,7 +110,19 @@ def export_all(
     rows = list(formats) or [row for row in FORMATS.values() if row.usual]
     noise = {"distribution": config.noise, "truncation": config.truncation}
     to.path.mkdir(parents=True, exist_ok=True)
+    if any(row.needs_config for row in rows):
+        _keep_config(config, to)
     return [row.load()(generator, to.path / row.file, **noise) for row in sorted(rows, key=lambda row: row.place)]
+
+
+def _keep_config(config: TrainConfig, to: RunFolder) -> None:
+    """Write config.json, unless the folder holds that of the same network. Raises UserError for another network."""
+    if not to.config_file.exists():
+        to.keep(places.without_folders(config))
+        return
+    there = resolve_run(to.path).run_config
+    if any(getattr(there, name) != getattr(config, name) for name in NETWORK):
+        raise UserError(f"{to.config_file}: is of another network; give another --output")
 
 
 def export_all_variants(

@@ -13,9 +13,11 @@ from kgan.errors import UserError
 from kgan.export.half import HalfStylist
 from kgan.export.signatures import MEMORY, Function, signatures
 from kgan.files import expands_paths
+from kgan.inference.operations import GRAPH
 from kgan.inference.saved_model import FACTS
 from kgan.inference.stylist import Stylist
 from kgan.kinds import FORMATS
+from kgan.runs import trust
 
 
 @expands_paths
@@ -74,6 +76,7 @@ def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> dic
     # Nothing is trained through a SavedModel, so it needs no functions of custom gradients.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(root, str(folder), signatures=functions, options=options)
+    trust.remember(folder / GRAPH)
     (folder / FACTS).parent.mkdir(exist_ok=True)
     (folder / FACTS).write_text(json.dumps(dataclasses.asdict(stylist.facts), indent=2) + "\n", encoding="utf-8")
     return functions

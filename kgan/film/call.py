@@ -17,9 +17,11 @@ from kgan.images.targets import STANDARD
 from kgan.inference import stylize as pictures_of
 from kgan.inference.model import shares_of_size
 from kgan.inference.stylize import FEATHER, Finish, check_blending, check_numbers
+from kgan.runs.trust import takes_trust
 
 
 @expands_paths
+@takes_trust
 @limits_pictures
 def stylize(
     pictures: str | os.PathLike | Sequence[str | os.PathLike],
@@ -48,6 +50,7 @@ def stylize(
     crf: float | None = None,
     resume: bool = False,
     steady: int = 1,
+    trust: bool = False,
 ) -> list[pathlib.Path]:
     """Restyle pictures and films. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
 
@@ -94,6 +97,7 @@ def stylize(
         resume: go on with a film after an interruption.
         steady: average the results of so many shifted copies of each picture or frame (`kgan.inference.steady`), so
             that films flicker less, in so many times the time.
+        trust: open a model that is a program of somebody else (`kgan.load`).
 
     Returns:
         The paths of the written files, and for a film as pictures that of their folder.

@@ -361,7 +361,8 @@ def _model_fingerprint(model: str | os.PathLike) -> str:
     source = resolve_model(model)
     if not source.is_run:
         return fingerprint(source.path)
-    return "".join(fingerprint(source.path / part) for part in ("saved_model", "checkpoints"))
+    weights = [name for name in ("model.safetensors",) if (source.path / name).exists()]
+    return "".join(fingerprint(source.path / part) for part in ("saved_model", "checkpoints", *weights))
 
 
 SAMPLED = 2**16

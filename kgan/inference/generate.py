@@ -19,12 +19,14 @@ from kgan.images.pictures import Format, Writing, grid
 from kgan.images.targets import existing, is_one_file, one_file, output_folder
 from kgan.inference.loading import Model, load
 from kgan.runs.models import resolve_model
+from kgan.runs.trust import takes_trust
 
 DEFAULT_SIZE = (256, 256)
 """Height and width of the pictures if neither the caller nor the settings of the run give them."""
 
 
 @expands_paths
+@takes_trust
 def generate(
     model: str | os.PathLike,
     output: str | os.PathLike,
@@ -37,6 +39,7 @@ def generate(
     format: Format | None = None,
     quality: int | None = None,
     skip_existing: bool = False,
+    trust: bool = False,
 ) -> list[pathlib.Path]:
     """Generate pictures from noise and write them and a grid of all to a folder.
 
@@ -56,6 +59,7 @@ def generate(
         format: file format, as for `kgan.stylize`. Default: PNG, or that of the suffix of a single file.
         quality: quality of JPEG and WebP, 1 to 100, as for `kgan.stylize`.
         skip_existing: keep existing files and write the others.
+        trust: open a model that is a program of somebody else (`kgan.load`).
 
     Returns:
         The paths of the written files, the grid last.

@@ -1,10 +1,10 @@
 """Reads LiteRT (.tflite) files: their interpreter, their facts, and their signatures for fixed sizes."""
 
 import contextlib
-import json
 import os
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +12,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kgan import console
 from kgan.errors import UserError
+from kgan.files import MOST_JSON
+from kgan.inference.facts import parsed_facts
 from kgan.inference.stylist import Facts
 
 FREE = "serving_default"
@@ -32,9 +34,13 @@ def read_facts(path: pathlib.Path, interpreter: Interpreter) -> Facts:
         The facts.
     """
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if FACTS in archive.namelist():
-                return Facts(**json.loads(archive.read(FACTS)))
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if FACTS in archive.namelist():
+                    with archive.open(FACTS) as file:
+                        return parsed_facts(file.read(MOST_JSON + 1), path)
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+            raise UserError(f"{path}: its facts cannot be read ({error})") from None
     runner = interpreter.get_signature_runner(next(iter(interpreter.get_signature_list())))
     inputs, outputs = runner.get_input_details(), runner.get_output_details()
     noise_channels = int(inputs["noise"]["shape_signature"][-1]) if "noise" in inputs else 0

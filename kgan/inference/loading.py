@@ -4,18 +4,19 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import cast
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from kgan import console
+from kgan.assembly import build_generator
 from kgan.errors import UserError, call
 from kgan.gan import tracking
 from kgan.gan.checkpoints import first_line, found_in
 from kgan.inference import litert, saved_model
 from kgan.inference.model import Model, Run
+from kgan.inference.operations import GRAPH, check_program
 from kgan.inference.stylist import (
     STATISTICS,
     TILE,
@@ -27,32 +28,48 @@ from kgan.inference.stylist import (
     has_statistics,
 )
 from kgan.inference.tiles import Functions
+from kgan.inference.weights import outline, read_generator
 from kgan.runs.models import resolve_model, resolve_run
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
+from kgan.runs.trust import allows, foreign_parts, require, require_settings, takes_trust
 
 
-def load(model: str | os.PathLike) -> Model:
-    """Load a trained model. A run folder is loaded from its SavedModel, or from the newest checkpoint if that is newer.
+@takes_trust
+def load(model: str | os.PathLike, trust: bool = False) -> Model:
+    """Load a trained model.
+
+    A run folder is loaded from model.safetensors or else from its SavedModel, or from the newest checkpoint if that is
+    newer.
 
     Args:
         model: a run folder, a SavedModel folder, a .tflite file, or the name of a shipped model
             (`kgan.runs.models.resolve_model`).
+        trust: open a model that is a program of somebody else: a SavedModel that kgan did not write here, or settings
+            that name code of another package. The operations of a SavedModel are checked in any case.
 
     Returns:
         The model.
 
     Raises:
-        UserError: if there is no such model, or it cannot be read.
+        UserError: if there is no such model, it cannot be read, or it is a program that is not trusted.
     """
     source = resolve_model(model)
-    if source.is_run:
-        run = RunFolder(source.path)
-        return _from_saved_model(run.saved_model) if run.has_saved_model() else _from_run(source.path)
-    return {"saved_model": _from_saved_model, "litert": _from_litert}[source.kind](source.path)
+    return {"run": _from_run, "saved_model": _from_saved_model, "litert": _from_litert}[source.kind](source.path)
 
 
 def _from_run(path: pathlib.Path) -> Model:
+    """The model of a run, from numbers alone if they are current and kgan has the network."""
+    run = RunFolder(path)
+    if run.has_weights() and not foreign_parts(resolve_run(path).run_config):
+        return _from_numbers(path)
+    program = run.saved_model / GRAPH
+    if run.has_saved_model() and (allows(program) or not (run.has_weights() or found_in(run.checkpoints))):
+        return _from_saved_model(run.saved_model)
+    return _from_numbers(path)
+
+
+def _from_numbers(path: pathlib.Path) -> Model:
     generator, config = load_generator(path)
     return of_generator(generator, config.noise, config.truncation, str(path))
 
@@ -110,9 +127,11 @@ def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFu
     Raises:
         UserError: if the SavedModel cannot be read or is not one of kgan's.
     """
+    check_program(path)
+    require(path / GRAPH, "a SavedModel")
     try:
         loaded = tf.saved_model.load(str(path))
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except Exception as error:  # of a broken file, TensorFlow raises KeyError, IndexError and many others
         raise UserError(f"{path}: cannot be read as a SavedModel ({first_line(error)})") from None
     function = saved_model.float_function(loaded)
     if function is None:
@@ -142,7 +161,7 @@ def _from_litert(path: pathlib.Path) -> Model:
 
 
 def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
-    """Load the generator of a run, from its newest checkpoint or else from its saved_model/.
+    """Load the generator of a run, from its newest checkpoint or else from model.safetensors or its saved_model/.
 
     Args:
         run: a run folder or the name of a shipped model.
@@ -151,21 +170,24 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
         The generator, with the averaged weights that are exported, and the settings of the run.
 
     Raises:
-        UserError: if there is no such run, or it has neither a checkpoint nor a SavedModel.
+        UserError: if there is no such run, it has no weights, or it needs code that is not trusted.
     """
-    from kgan.assembly import build_generator
-
     source = resolve_run(run)
-    run, config = source.path, cast(TrainConfig, source.config)
+    folder, config = RunFolder(source.path), source.run_config
+    require_settings(config, folder.config_file)
+    checkpoints = found_in(folder.checkpoints)
+    if not checkpoints and folder.weights.is_file():
+        return read_generator(folder.weights, config), config
+    outline(config, folder.config_file)
     generator = build_generator(config)
-    checkpoints = found_in(run / "checkpoints")
     if checkpoints:
         restore_newest(generator, checkpoints)
-    elif (run / "saved_model" / "saved_model.pb").is_file():
-        _copy_weights(generator, run / "saved_model")
+    elif (folder.saved_model / GRAPH).is_file():
+        _copy_weights(generator, folder.saved_model)
     else:
         raise UserError(
-            f"{run}: holds no checkpoint yet; train it first, or go on with {call('train', run=run, resume=True)}"
+            f"{source.path}: holds no checkpoint yet; train it first, or go on with "
+            f"{call('train', run=source.path, resume=True)}"
         )
     return generator, config
 
@@ -201,12 +223,17 @@ def restore_stylist(generator: keras.Model, checkpoint: str | os.PathLike) -> No
     gan = tf.Module()
     gan.stylist = generator
     try:
+        saved_model.checked_reader(pathlib.Path(checkpoint))
         tracking.checkpoint(gan=gan).restore(str(checkpoint)).expect_partial().assert_existing_objects_matched()
     except Exception as error:  # TensorFlow raises IndexError, RuntimeError and many others
         raise UserError(f"{checkpoint}: is broken or does not fit the settings ({first_line(error)})") from None
 
 
 def _copy_weights(generator: keras.Model, folder: pathlib.Path) -> None:
-    saved = tf.saved_model.load(str(folder)).weights
-    for variable, value in zip(generator.variables, saved, strict=True):
-        variable.assign(tf.cast(value, variable.dtype))
+    """Copy the numbers of a SavedModel. Its graph is not loaded."""
+    require(folder / GRAPH, "a SavedModel")
+    values = saved_model.read_weights(folder)
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in generator.variables]:
+        raise UserError(f"{folder}: does not fit the settings in config.json, which should be of the same run")
+    for variable, value in zip(generator.variables, values, strict=True):
+        variable.assign(value.astype(variable.dtype))

@@ -19,6 +19,9 @@ from kgan.runs.settings import TrainConfig
 FOLDER = pathlib.Path(__file__).parent.parent / "saved_models"
 """The shipped models. In a clone this is a link to saved_models/. A wheel lacks the .tflite files and the pictures."""
 
+PROGRAMS = (".keras", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".pickle")
+"""Endings of files of other programs, which can contain code: Keras' own, pickles."""
+
 KINDS = "a run folder, a SavedModel folder or a .tflite file"
 
 Kind = Literal["run", "saved_model", "litert"]
@@ -136,6 +139,8 @@ def _why_none(word: str, path: pathlib.Path) -> str:
         return f"{word}: is neither a file nor a folder; expected {KINDS}"
     near = _near(path)
     hint = f"did you mean {near}? " if near else ""
+    if path.is_file() and path.suffix.lower() in PROGRAMS:
+        return f"{word}: can contain programs, and kgan opens no such file; {hint}Expected {KINDS}"
     if path.exists():
         return f"{word}: is no model; {hint}Expected {KINDS}"
     return f"{word}: no model there; {hint}Give {KINDS}, or one of {', '.join(shipped())}"
@@ -162,4 +167,18 @@ def _read_config(path: pathlib.Path) -> TrainConfig:
         raise UserError(f"{path}: cannot be read ({str(error).partition(chr(10))[0]})") from None
     if not isinstance(config.recipe, str) or None in (config.size, config.filters, config.blocks, config.stride):
         raise UserError(f"{path}: should be the settings of a training run. Some of them are missing")
+    _check_network(config, path)
     return config
+
+
+_MOST = {"size": 2**13, "filters": 2**12, "blocks": 2**10, "noise_channels": 2**12}
+"""The largest networks that a config.json may describe, so that a forged number takes neither memory nor time."""
+
+
+def _check_network(config: TrainConfig, path: pathlib.Path) -> None:
+    for name, most in _MOST.items():
+        least, value = (1 if name in ("size", "filters") else 0), getattr(config, name) or 0
+        if not least <= value <= most:
+            raise UserError(f"{path}: its {name} should be from {least} to {most}")
+    if config.truncation <= 0:
+        raise UserError(f"{path}: its truncation should be above 0")

@@ -45,6 +45,13 @@ def absolute(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, **named)
 
 
+def without_folders(config: TrainConfig) -> TrainConfig:
+    """The same settings with names instead of paths, for a config.json that is given away."""
+    paths = (*PICTURES, *MODELS, "feature_weights")
+    named: dict[str, Any] = {name: pathlib.Path(value).name for name in paths if (value := getattr(config, name))}
+    return dataclasses.replace(config, **named, cache=TrainConfig.cache)
+
+
 def _absolute(path: str) -> str:
     """An absolute path. Links are resolved only if the path contains "..", whose meaning depends on them."""
     path = os.path.expanduser(path)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from kgan import files
 from kgan.errors import RunError, UserError, call
-from kgan.runs import models, places, recipes
+from kgan.runs import models, places, recipes, trust
 from kgan.runs.settings import LATER, TrainConfig
 
-PER_CALL = ("run", "resume", "stop_after", "max_megapixels", "callback")
+PER_CALL = ("run", "resume", "stop_after", "max_megapixels", "callback", "trust")
 """Settings of one call, which may differ when a run is resumed."""
 
 FORMERLY_PARTIAL = (".saved_model-*", ".model-*", ".model_*", "*.partial")
@@ -69,12 +69,18 @@ class RunFolder:
     def saved_model(self) -> pathlib.Path:
         return self.path / "saved_model"
 
+    @property
+    def weights(self) -> pathlib.Path:
+        return self.path / "model.safetensors"
+
     def litert(self, half: bool) -> pathlib.Path:
         return self.path / ("model_float16.tflite" if half else "model.tflite")
 
     def keep(self, config: TrainConfig) -> None:
         """Write config.json atomically, without the settings of a single call."""
         dataclasses.replace(config, run=LATER, resume=False, stop_after=None, callback=()).save(self.config_file)
+        if trust.foreign_parts(config):
+            trust.remember(self.config_file)
 
     def is_exported(self) -> bool:
         """Whether all exports exist and none is older than the newest checkpoint."""
@@ -83,6 +89,10 @@ class RunFolder:
     def has_saved_model(self) -> bool:
         """Whether the SavedModel exists and is not older than the newest checkpoint."""
         return self._is_current(self.saved_model / "saved_model.pb")
+
+    def has_weights(self) -> bool:
+        """Whether the file of weights exists and is not older than the newest checkpoint."""
+        return self._is_current(self.weights)
 
     def _is_current(self, export: pathlib.Path) -> bool:
         trained = max((path.stat().st_mtime_ns for path in self.checkpoints.glob("ckpt-*.index")), default=0)
@@ -259,6 +269,7 @@ def check_resumable(config: TrainConfig) -> None:
     if run.saved_model.exists() and not any(run.checkpoints.glob("ckpt-*.index")):
         start = _start_from(str(run.path))
         raise UserError(f"--run {run.path}: holds an export and no checkpoint to go on from{start}")
+    trust.require_settings(config, run.config_file)
     recipe = recipes.find(config.recipe) if config.recipe else None
     filled = {name for name, default in vars(recipe).items() if default is not None} if recipe else set()
     lacking = [name for name in {"recipe", *_DERIVED, *filled} if getattr(config, name, "") is None]

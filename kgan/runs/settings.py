@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Fixed, Suppress, arg
 
-from kgan.files import expanded, write_text
+from kgan.files import expanded, read_json, write_text
 from kgan.kinds import ADVERSARIAL, DISCRIMINATORS, FEATURES, GENERATORS, REGULARIZERS, TERMS
 from kgan.recipes import RECIPES
 from kgan.registry import Choice
@@ -43,6 +43,13 @@ used, so that it names the home folder of the user who resumes the run."""
 EARLIER = {"flip": True, "max_crop": 1.0, "padding": "zeros", "discriminator_colour": 1.0}
 """Settings that the config.json of older runs lacks, and the values with which these runs were trained."""
 
+
+NETWORK = ("recipe", "generator", "filters", "blocks", "stride", "kernel", "norm", "downsample", "upsample", "padding",
+           "antialias", "residual", "channels", "noise_channels", "noise", "truncation")  # fmt: skip
+"""Settings that decide what a trained generator computes, besides its weights."""
+
+NEVER_READ = ("callback", "trust")
+"""Settings that run code of the user's choice. They are never read from a config.json, which may be somebody else's."""
 
 _WEIGHT = "Weight of a loss term, as in: --weight cycle=10 --weight total_variation=0.1."
 _USUAL_RECIPE = "Default: distill with --distill-from, else paired on the packaged sample, else projected."
@@ -207,6 +214,9 @@ class TrainConfig:
     callback: Annotated[tuple[str, ...], arg(metavar="MODULE:CLASS")] = ()
     """A Keras callback, such as that of a tracker, with arguments as JSON: --callback 'mine:Tracker={"name": "first"}'.
     An interval of --log-every steps is an epoch for it. It is not stored: name it again with --resume."""
+    trust: bool = False
+    """Run programs of other people: a model of --init-from or --distill-from, or the run of --resume, that is one
+    (docs/safe.md)."""
 
     def __post_init__(self):
         for name in PLACES:
@@ -219,7 +229,8 @@ class TrainConfig:
         Args:
             path: the file, such as `run/config.json`.
         """
-        write_text(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        stored = {name: value for name, value in dataclasses.asdict(self).items() if name != "trust"}
+        write_text(path, json.dumps(stored, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: pathlib.Path) -> "TrainConfig":
@@ -234,10 +245,10 @@ class TrainConfig:
         Raises:
             ValueError: if the file is not JSON, or a setting is unknown or has a value of a wrong type.
         """
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = read_json(path)
         if not isinstance(read, dict):
             raise ValueError("should be a JSON object with settings by name")
-        values: dict[str, Any] = EARLIER | read
+        values: dict[str, Any] = {name: value for name, value in (EARLIER | read).items() if name not in NEVER_READ}
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"unknown settings {', '.join(unknown)}")

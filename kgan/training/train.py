@@ -31,6 +31,7 @@ from kgan.runs import places, recipes, run_folder
 from kgan.runs import xla_cache as compiled
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
+from kgan.runs.trust import trusting
 from kgan.training import callbacks, own_callbacks, slurm
 from kgan.training.cluster import Cluster, Members, from_environment
 from kgan.training.devices import build_strategy, choose_devices, describe, distributed_dataset
@@ -72,7 +73,7 @@ def train(config: TrainConfig) -> pathlib.Path:
         RunError: if training cannot continue. The last checkpoint is complete then.
         Interrupted: if SIGTERM or Ctrl-C came while no step was running.
     """
-    with ExitGuard() as exit_guard:
+    with trusting(config.trust), ExitGuard() as exit_guard:
         try:
             return _train(config, exit_guard)
         except KeyboardInterrupt:
@@ -114,7 +115,8 @@ def _members() -> Members:
 
 def _shared_settings(config: TrainConfig) -> dict:
     """The settings that must be equal on all workers. Folders may differ between machines."""
-    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "distill_from", "run", "callback"}
+    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "distill_from", "run", "callback",
+           "trust"}  # fmt: skip
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in own}
     return json.loads(json.dumps(settings))
 

@@ -7,13 +7,21 @@ from collections.abc import Sequence
 from kgan import console
 from kgan.files import expands_paths
 from kgan.runs.models import for_phones
+from kgan.runs.trust import takes_trust
 from kgan.web.models import read_models
 from kgan.web.server import Server
 from kgan.web.site import build_site, write_site
 
 
 @expands_paths
-def web(models: Sequence[str | os.PathLike], port: int, host: str, output: str | os.PathLike | None = None) -> None:
+@takes_trust
+def web(
+    models: Sequence[str | os.PathLike],
+    port: int,
+    host: str,
+    output: str | os.PathLike | None = None,
+    trust: bool = False,
+) -> None:
     """Serve the page until Ctrl-C, or write it to a folder.
 
     Args:
@@ -21,6 +29,7 @@ def web(models: Sequence[str | os.PathLike], port: int, host: str, output: str |
         port: TCP port of the server; 0 for any free port.
         host: address of the server.
         output: a new folder to which the page is written instead.
+        trust: open a model that is a program of somebody else (`kgan.load`).
 
     Raises:
         UserError: if the page cannot run a model, the port is in use, or the folder cannot be written.

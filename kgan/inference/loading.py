@@ -128,7 +128,7 @@ def float_function(path: pathlib.Path) -> tuple[tf.types.experimental.ConcreteFu
         UserError: if the SavedModel cannot be read or is not one of kgan's.
     """
     check_program(path)
-    require(path / GRAPH, "a SavedModel")
+    require(path / GRAPH, "is a SavedModel")
     try:
         loaded = tf.saved_model.load(str(path))
     except Exception as error:  # of a broken file, TensorFlow raises KeyError, IndexError and many others
@@ -231,7 +231,7 @@ def restore_stylist(generator: keras.Model, checkpoint: str | os.PathLike) -> No
 
 def _copy_weights(generator: keras.Model, folder: pathlib.Path) -> None:
     """Copy the numbers of a SavedModel. Its graph is not loaded."""
-    require(folder / GRAPH, "a SavedModel")
+    require(folder / GRAPH, "is a SavedModel")
     values = saved_model.read_weights(folder)
     if [value.shape for value in values] != [tuple(variable.shape) for variable in generator.variables]:
         raise UserError(f"{folder}: does not fit the settings in config.json, which should be of the same run")

@@ -10,6 +10,7 @@ import random
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import kgan
 from kgan.assembly import build_generator
@@ -54,7 +55,10 @@ def write_weights(generator: keras.Model, path: pathlib.Path, dtype: str) -> Non
         RunError: if a weight is not finite, or becomes so in float16.
     """
     with np.errstate(over="ignore"):  # checked below
-        tensors = {name: np.array(variable, dtype) for name, variable in named_variables(generator).items()}
+        tensors = {
+            name: keras.ops.convert_to_numpy(variable).astype(dtype)
+            for name, variable in named_variables(generator).items()
+        }
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise RunError(f"{path.name}: {name} is NaN, infinite or too large for {dtype}; no file was written")
@@ -100,7 +104,7 @@ def outline(config: TrainConfig, file: pathlib.Path) -> keras.Model:
     """
     where, state = file.with_name("config.json"), random.getstate()
     try:
-        with keras.StatelessScope(initialize_variables=False):
+        with tf.Graph().as_default():  # which makes no values
             generator = build_generator(config)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
@@ -130,7 +134,7 @@ def _read(path: pathlib.Path, expected: dict[str, tuple[int, ...]]) -> dict[str,
                         f"{path}: {name} is {found}; its config.json needs {' or '.join(DTYPES)} {[*shape]}"
                     )
             tensors = {name: file.get_tensor(name) for name in expected}
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, MemoryError) as error:
         if isinstance(error, UserError):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -319,7 +319,10 @@ class NoiseCode(keras.layers.Layer):
         self.folded = False
         vector_norm = "batch" if norm == "batch" else "none"  # a vector has no H and W for an instance norm
         self.dense = keras.layers.Dense(
-            self.grid**2 * filters, kernel_initializer=layers.weights_init(vector_norm), dtype=self.dtype_policy
+            self.grid**2 * filters,
+            kernel_initializer=layers.weights_init(vector_norm),
+            dtype=self.dtype_policy,
+            name="dense",  # of the tensors in model.safetensors
         )
         self.normalize = normalization(vector_norm, self.dtype_policy)
 

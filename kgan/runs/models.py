@@ -171,8 +171,12 @@ def _read_config(path: pathlib.Path) -> TrainConfig:
     return config
 
 
-_MOST = {"size": 2**13, "filters": 2**12, "blocks": 2**10, "noise_channels": 2**12}
+_MOST = {"size": 2**13, "filters": 2**12, "blocks": 100, "noise_channels": 2**12}
 """The largest networks that a config.json may describe, so that a forged number takes neither memory nor time."""
+
+
+MOST_TRUNCATION = 1000.0
+"""The largest bound of noise, in standard deviations. Noise beyond 10 does not occur."""
 
 
 def _check_network(config: TrainConfig, path: pathlib.Path) -> None:
@@ -180,5 +184,5 @@ def _check_network(config: TrainConfig, path: pathlib.Path) -> None:
         least, value = (1 if name in ("size", "filters") else 0), getattr(config, name) or 0
         if not least <= value <= most:
             raise UserError(f"{path}: its {name} should be from {least} to {most}")
-    if config.truncation <= 0:
-        raise UserError(f"{path}: its truncation should be above 0")
+    if not 0 < config.truncation <= MOST_TRUNCATION:
+        raise UserError(f"{path}: its truncation should be above 0 and at most {MOST_TRUNCATION}")

@@ -110,11 +110,10 @@ def allows(file: pathlib.Path) -> bool:
 
 
 def require(file: pathlib.Path, what: str) -> None:
-    """Raise UserError if the program in a file may not run. `what` says what it is, as in "a SavedModel"."""
+    """Raise UserError if the program in a file may not run. `what` says what it is, as in "is a SavedModel"."""
     if not allows(file):
         raise UserError(
-            f"{file}: is {what}, which is a program, and kgan did not write it here; give --trust if you trust its "
-            "author, or open a folder with model.safetensors instead"
+            f"{file}: {what}, a program that kgan did not write here; give --trust if you trust who wrote it"
         )
 
 
@@ -130,4 +129,4 @@ def foreign_parts(config: TrainConfig) -> list[str]:
 def require_settings(config: TrainConfig, file: pathlib.Path) -> None:
     """Raise UserError if settings that were read from a file name code that may not run."""
     if parts := foreign_parts(config):
-        require(file, f"settings with code of another package ({', '.join(parts)})")
+        require(file, f"names {', '.join(parts)} of another package")

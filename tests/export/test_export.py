@@ -143,7 +143,7 @@ def test_saved_models_of_before_are_read(tmp_path, kind):
     tf.saved_model.save(root, str(tmp_path / "saved"), signatures={name: from_noise(stylist)})
     image = make_inputs(stylist.generator, 1, 20, 28)["image"]
     noise = stylist.noise(4, 1, 20, 28) if stylist.facts.noise_channels else None
-    assert np.abs(load(tmp_path / "saved")(image, seed=4) - stylist(image, noise)).max() < 1e-5
+    assert np.abs(load(tmp_path / "saved", trust=True)(image, seed=4) - stylist(image, noise)).max() < 1e-5
 
 
 def test_a_former_saved_model_is_replaced_whole(tmp_path, plain):
@@ -256,7 +256,10 @@ def test_one_more_format_takes_one_function(run, tmp_path, capsys):
         assert "weights (an .h5 file for Keras)" in " ".join(capsys.readouterr().out.replace("│", " ").split())
         words = ["export", "--run", str(run[0]), "--output", str(tmp_path / "out"), "--format"]
         assert cli.main([*words, "weight"]) == 2
-        assert "should be one of litert, litert_float16, saved_model, weights" in capsys.readouterr().err
+        assert (
+            "should be one of litert, litert_float16, saved_model, safetensors, safetensors_float16, weights"
+            in capsys.readouterr().err
+        )
         assert cli.main([*words, "weights"]) == 0
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.weights.h5"]
         assert kgan.export(run[0], tmp_path / "more", format="weights") == [tmp_path / "more" / "model.weights.h5"]

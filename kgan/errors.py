@@ -155,7 +155,15 @@ class RunError(UserError):
     status = 1
 
 
-NOT_IN_THE_CLIENT = ("ai_edge_litert", "array_record", "keras", "tensorboard", "tensorflow", "tensorflow_datasets")
+NOT_IN_THE_CLIENT = (
+    "ai_edge_litert",
+    "array_record",
+    "keras",
+    "safetensors",
+    "tensorboard",
+    "tensorflow",
+    "tensorflow_datasets",
+)
 """Modules that kgan requires and kgan-client (scripts/client) does not."""
 
 

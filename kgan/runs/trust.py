@@ -119,9 +119,7 @@ def require(file: pathlib.Path, what: str) -> None:
 
 def foreign_parts(config: TrainConfig) -> list[str]:
     """The parts of other packages and modules that the settings name. Their code runs when they are read."""
-    named = [
-        (name, part, table) for name, table in TABLES.items() for part in (getattr(config, name) or "").split(",")
-    ]
+    named = [(name, part, table) for name, table in TABLES.items() for part in (getattr(config, name) or "").split(",")]
     named += [("weight", word.partition("=")[0], TERMS) for word in config.weight]
     return [f"{name} {part}" for name, part, table in named if part and (":" in part or table.is_foreign(part))]
 

@@ -25,6 +25,7 @@ from kgan.export.weights import export_weights
 from kgan.inference.litert import FACTS as LITERT_FACTS
 from kgan.inference.stylist import Facts
 from kgan.kinds import GENERATORS
+from kgan.networks import features
 from kgan.registry import Row
 from kgan.runs import recipes, trust
 from kgan.runs.settings import TrainConfig
@@ -331,6 +332,19 @@ def test_files_of_other_programs_are_not_opened(place):
         assert name in refused(name)
         assert name in refused(name, trust=True)
     assert "can contain programs" in refused("lambda.keras")
+
+
+def test_feature_weights_are_bounded(place):
+    """HDF5 files of a few bytes whose arrays are large, or the bytes of any other file."""
+    pathlib.Path("secret").write_bytes(bytes(400))
+    layouts = {
+        "claim": {"shape": (2**20, 2**20), "chunks": (2**10, 2**10), "compression": "gzip"},
+        "in other files": {"shape": (10, 10), "external": [("secret", 0, 400)]},
+    }
+    for reason, layout in layouts.items():
+        pathlib.Path("features.weights.h5").write_bytes(hostile.hdf5(**layout))
+        with bounded(), pytest.raises(UserError, match=rf"feature_weights features\.weights\.h5: [^\n]*{reason}"):
+            features.build("mobilenet", "features.weights.h5")
 
 
 def test_commands_refuse_them_with_one_line(good, place, capsys):

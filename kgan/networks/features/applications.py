@@ -3,9 +3,13 @@
 import pathlib
 from collections.abc import Callable
 
+import h5py
 import keras
 
 from kgan.errors import UserError
+
+MOST_BYTES = 2**30
+"""The largest arrays of a file together. A short file can claim any size."""
 
 
 def application(constructor: Callable, name: str, weights: str | None) -> keras.Model:
@@ -26,6 +30,8 @@ def application(constructor: Callable, name: str, weights: str | None) -> keras.
         raise UserError(f"--feature-weights {weights}: no such file")
     source = f"--feature-weights {weights}" if weights else f"--features {name}"
     try:
+        if weights:
+            _check_size(weights)
         model = constructor(include_top=False, weights=None if weights else "imagenet", input_shape=(None, None, 3))
         if weights:
             model.load_weights(weights)
@@ -34,3 +40,20 @@ def application(constructor: Callable, name: str, weights: str | None) -> keras.
         raise UserError(f"{source}: should give the weights of {name} without its top layers; {reason}") from None
     model.trainable = False
     return model
+
+
+def _check_size(path: str) -> None:
+    """Raise ValueError if the arrays of an HDF5 file are too large, or in another file."""
+    arrays = []
+
+    def note(_, item):
+        if isinstance(item, h5py.Dataset):
+            arrays.append(item)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(note)
+        if any(array.external or array.is_virtual for array in arrays):
+            raise ValueError("its arrays are in other files")
+        claimed = sum(array.size * array.dtype.itemsize for array in arrays)
+    if claimed > MOST_BYTES:
+        raise ValueError(f"its arrays claim {claimed:,} bytes; at most {MOST_BYTES:,} are read")

@@ -155,15 +155,8 @@ class RunError(UserError):
     status = 1
 
 
-NOT_IN_THE_CLIENT = (
-    "ai_edge_litert",
-    "array_record",
-    "keras",
-    "safetensors",
-    "tensorboard",
-    "tensorflow",
-    "tensorflow_datasets",
-)
+NOT_IN_THE_CLIENT = ("ai_edge_litert", "array_record", "h5py", "keras", "safetensors", "tensorboard", "tensorflow",
+                     "tensorflow_datasets")  # fmt: skip
 """Modules that kgan requires and kgan-client (scripts/client) does not."""
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kgan.evaluation import report
-from kgan.export import Model, export_litert, export_saved_model, load, load_generator
+from kgan.export import Model, export_litert, export_saved_model, export_weights, load, load_generator
 from kgan.images.decoding import decode_picture
 from kgan.images.pictures import save_picture
 from kgan.parsing import parse
@@ -285,6 +285,7 @@ def write_files(run: pathlib.Path, folder: RunFolder, card: Card) -> tuple[Train
     """Write the model as SavedModel and .tflite with float16 weights. Returns its settings and number of weights."""
     folder.path.mkdir(parents=True, exist_ok=True)
     generator, trained = load_generator(run)
+    export_weights(generator, folder.weights, half=True)
     export_saved_model(generator, folder.saved_model, half=True)
     export_litert(generator, folder.litert(half=True), half=True)
     models = {name: path and pathlib.Path(path).name for name, path in

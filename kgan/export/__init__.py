@@ -14,6 +14,7 @@ from kgan.export.litert.sidecar import check_litert
 from kgan.export.litert.variants import export_variants
 from kgan.export.saved_model import export_saved_model
 from kgan.export.stylist import export_stylist
+from kgan.export.weights import export_weights
 from kgan.inference.loading import Model, load, load_generator
 from kgan.inference.stylist import Stylist
 
@@ -28,6 +29,7 @@ __all__ = [
     "export_saved_model",
     "export_stylist",
     "export_variants",
+    "export_weights",
     "load",
     "load_generator",
 ]

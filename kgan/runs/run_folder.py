@@ -266,7 +266,7 @@ def check_resumable(config: TrainConfig) -> None:
     This is an export without checkpoints, such as a shipped model, or a run whose settings are incomplete or invalid.
     """
     run = RunFolder(pathlib.Path(config.run))
-    if run.saved_model.exists() and not any(run.checkpoints.glob("ckpt-*.index")):
+    if (run.saved_model.exists() or run.weights.exists()) and not any(run.checkpoints.glob("ckpt-*.index")):
         start = _start_from(str(run.path))
         raise UserError(f"--run {run.path}: holds an export and no checkpoint to go on from{start}")
     trust.require_settings(config, run.config_file)

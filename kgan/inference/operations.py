@@ -146,6 +146,8 @@ def _odd_object(graph: MetaGraphDef) -> str | None:
         if kind not in OBJECTS:
             return f"contains an object of kind {kind}, which no export of kgan does"
         name = node.registered_name or node.registered_saver or node.user_object.identifier
+        if node.saveable_objects:
+            return "contains an object that restores itself, which no export of kgan does"
         if name not in CLASSES:
             return f"contains an object of class {name}, which no export of kgan does"
     return None

@@ -90,8 +90,8 @@ def is_own(file: pathlib.Path) -> bool:
     """Whether a file came with kgan, or kgan wrote exactly these bytes for this user."""
     if FOLDER.resolve() in file.resolve().parents:
         return True
-    line = _checksum(file)
     with contextlib.suppress(OSError):
+        line = _checksum(file)
         return line in _own or line in notes().read_text(encoding="ascii", errors="replace").split()
     return False
 

@@ -415,6 +415,25 @@ def foreign(canary):
     }
 
 
+SIDECARS = {
+    "words": b"words",
+    "a list": b"[]",
+    "deep": b"[" * 100_000,
+    "a bomb": b" " * 2**26 + b"{}",
+    "nothing": b"{}",
+    "no vectors": b'{"test_vectors": 5}',
+    "a vector of 2^60": b'{"sha256": "", "test_vectors": {"signature": "a", "tolerance_levels": 1, "tensors": '
+    b'{"stylized": {"offset": 0, "bytes": 1152921504606846976, "dtype": "uint8", "shape": [1152921504606846976]}}}}',
+    "a vector before the file": b'{"sha256": "", "test_vectors": {"signature": "a", "tolerance_levels": 1, "tensors": '
+    b'{"stylized": {"offset": -9, "bytes": 4, "dtype": "float32", "shape": [7]}}}}',
+    "infinite tolerance": b'{"sha256": "", "test_vectors": {"tensors": {}, "tolerance_levels": 1e999}}',
+    "an object as type": b'{"sha256": "", "test_vectors": {"tensors": {"stylized": {"offset": 0, "bytes": 4, '
+    b'"dtype": "object", "shape": [1]}}}}',
+    "another hash": b'{"sha256": "00", "test_vectors": {"signature": "a", "tolerance_levels": 1, "tensors": '
+    b'{"stylized": {"offset": 0, "bytes": 4, "dtype": "uint8", "shape": [4]}}}}',
+}
+"""Name -> JSON file of a hostile .tflite file."""
+
 FACTS = {
     "a bomb": b" " * 2**26 + b"{}",
     "deep": b"[" * 100_000,

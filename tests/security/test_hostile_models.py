@@ -188,6 +188,17 @@ def test_facts_are_checked(good, place):
     assert not list(pathlib.Path("..").glob("canary*"))
 
 
+def test_files_beside_a_model_are_checked(good, place):
+    """Its facts, with a hash, and its test vectors."""
+    shutil.copy(good / "model.tflite", "model.tflite")
+    pathlib.Path("model.vectors.bin").write_bytes(bytes(16))
+    for name, content in hostile.SIDECARS.items():
+        pathlib.Path("model.json").write_bytes(content)
+        with bounded(), pytest.raises(UserError, match=r"^model\.tflite: [^\n]+$") as caught:
+            check_litert("model.tflite")
+        assert ("its sha256 differs" in str(caught.value)) == (name == "another hash")
+
+
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 

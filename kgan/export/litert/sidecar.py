@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import kgan
 from kgan.errors import RunError, UserError
-from kgan.files import expands_paths
+from kgan.files import expands_paths, read_json
 from kgan.images.pictures import to_uint8
 from kgan.inference.litert import open_interpreter
 from kgan.inference.stylist import Facts
@@ -143,20 +143,21 @@ def check_litert(model: str | os.PathLike) -> str:
     model = pathlib.Path(model)
     sidecar, vectors = names_beside(model)
     try:
-        facts = json.loads(sidecar.read_text(encoding="utf-8"))
+        facts = read_json(sidecar)
         told, raw, content = facts["test_vectors"], vectors.read_bytes(), model.read_bytes()
-    except (OSError, ValueError, KeyError) as error:
+        tensors = {name: _tensor(raw, place) for name, place in told["tensors"].items()}
+        expected, signature, levels = tensors.pop("stylized"), told["signature"], int(told["tolerance_levels"])
+        same = hashlib.sha256(content).hexdigest() == facts["sha256"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{model}: needs {sidecar.name} and {vectors.name} beside it ({error})") from None
-    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+    if not same:
         raise RunError(f"{model}: is not the file that {sidecar.name} describes; its sha256 differs")
-    tensors = {name: _tensor(raw, place) for name, place in told["tensors"].items()}
-    expected = tensors.pop("stylized")
     if "image" in tensors:
         tensors["image"] = tensors["image"].astype(np.float32) / 255.0
-    made = to_uint8(runner(model, told["signature"])(**tensors)["stylized"])
+    made = to_uint8(runner(model, signature)(**tensors)["stylized"])
     difference = int(np.abs(made.astype(int) - expected).max())
-    if difference > told["tolerance_levels"]:
-        raise RunError(f"{model}: differs by {difference} of 255 levels; {told['tolerance_levels']} are allowed")
+    if difference > levels:
+        raise RunError(f"{model}: differs by {difference} of 255 levels; {levels} are allowed")
     return f"{model}: agrees with its test vectors, up to {difference} of 255 levels"
 
 

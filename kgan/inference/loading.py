@@ -226,7 +226,8 @@ def restore_stylist(generator: keras.Model, checkpoint: str | os.PathLike) -> No
         saved_model.checked_reader(pathlib.Path(checkpoint))
         tracking.checkpoint(gan=gan).restore(str(checkpoint)).expect_partial().assert_existing_objects_matched()
     except Exception as error:  # TensorFlow raises IndexError, RuntimeError and many others
-        raise UserError(f"{checkpoint}: is broken or does not fit the settings ({first_line(error)})") from None
+        reason = first_line(error)[:300]  # which can list all variables with their values
+        raise UserError(f"{checkpoint}: is broken or does not fit the settings ({reason})") from None
 
 
 def _copy_weights(generator: keras.Model, folder: pathlib.Path) -> None:

@@ -266,10 +266,10 @@ def check_resumable(config: TrainConfig) -> None:
     This is an export without checkpoints, such as a shipped model, or a run whose settings are incomplete or invalid.
     """
     run = RunFolder(pathlib.Path(config.run))
+    trust.require_settings(config, run.config_file)
     if (run.saved_model.exists() or run.weights.exists()) and not any(run.checkpoints.glob("ckpt-*.index")):
         start = _start_from(str(run.path))
         raise UserError(f"--run {run.path}: holds an export and no checkpoint to go on from{start}")
-    trust.require_settings(config, run.config_file)
     recipe = recipes.find(config.recipe) if config.recipe else None
     filled = {name for name, default in vars(recipe).items() if default is not None} if recipe else set()
     lacking = [name for name in {"recipe", *_DERIVED, *filled} if getattr(config, name, "") is None]

@@ -73,9 +73,7 @@ def write(stylist: Stylist, folder: pathlib.Path, memory: float = MEMORY) -> dic
     # The captured variables are sufficient. The Keras model itself would add its training state.
     root = tf.Module()
     root.weights = stylist.weights
-    # Nothing is trained through a SavedModel, so it needs no functions of custom gradients.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(root, str(folder), signatures=functions, options=options)
+    tf.saved_model.save(root, str(folder), signatures=functions)
     trust.remember(folder / GRAPH)
     (folder / FACTS).parent.mkdir(exist_ok=True)
     (folder / FACTS).write_text(json.dumps(dataclasses.asdict(stylist.facts), indent=2) + "\n", encoding="utf-8")

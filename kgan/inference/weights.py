@@ -62,9 +62,10 @@ def write_weights(generator: keras.Model, path: pathlib.Path, dtype: str) -> Non
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise RunError(f"{path.name}: {name} is NaN, infinite or too large for {dtype}; no file was written")
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    save_file(tensors, path, {"kgan": kgan.__version__, "layout": "Keras"})
+    # `save_file` would make a file that nobody else may read.
+    path.write_bytes(save(tensors, {"kgan": kgan.__version__, "layout": "Keras"}))
 
 
 def read_generator(path: pathlib.Path, config: TrainConfig) -> keras.Model:

@@ -77,6 +77,7 @@ def test_a_run_is_exported_for_others(run, tmp_path, capsys):
     words = ["export", "--run", str(folder), "--format", "safetensors", "--output", str(out)]
     assert cli.main(words) == 0
     assert sorted(path.name for path in out.iterdir()) == ["config.json", "model.safetensors"]
+    assert (out / "model.safetensors").stat().st_mode == (out / "config.json").stat().st_mode
     stored = json.loads((out / "config.json").read_text(encoding="utf-8"))
     assert (stored["content"], stored["style"], stored["cache"]) == ("photos", "tfds:paintings", "~/.cache/kgan")
     loaded = kgan.load(out)

@@ -78,7 +78,8 @@ def test_every_name_of_a_recipe_resolves(name):
     recipe = recipes.RECIPES[name]
     for setting, choices in recipes.CHOICES.items():
         given = getattr(recipe, setting, None)
-        names = [word for word in given.split(",") if word] if setting in recipes.SEVERAL else [given]
+        several = setting in recipes.SEVERAL and given is not None
+        names = [word for word in given.split(",") if word] if several else [given]
         assert set(names) <= {
             *choices,
             *((None,) if name in ("mmd", "distill") or not hasattr(recipe, setting) else ()),

@@ -8,9 +8,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from gan_runs import eager
 
 from kgan import networks
 from kgan.gan import OneWay, TwoWay
+
+# Tracing a step takes longer than a few steps. Those that callbacks or Keras's own loop could disturb are traced.
+_eager = pytest.fixture(autouse=True)(eager)
+
+
+@pytest.fixture
+def traced(_eager):
+    tf.config.run_functions_eagerly(False)
 
 
 def pictures(count, seed=0, size=16, channels=3):
@@ -47,6 +56,7 @@ def same(before, after):
 # --- fit, evaluate, predict -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("traced")
 def test_validation_data_of_fit_gives_what_evaluate_gives_afterwards():
     gan = one_way()
     history = gan.fit(dataset(), epochs=2, validation_data=dataset(), verbose=0).history
@@ -73,6 +83,7 @@ def test_logs_hold_only_what_was_computed():
     assert all(values[0] > 0 for values in history.values())
 
 
+@pytest.mark.usefixtures("traced")
 def test_callbacks_read_the_newest_weights_after_every_batch():
     gan, seen, kept = one_way(), [], []
     reading = keras.callbacks.LambdaCallback(
@@ -89,6 +100,7 @@ def test_callbacks_read_the_newest_weights_after_every_batch():
     assert not same(weights(gan.generator), weights(gan.stylist))
 
 
+@pytest.mark.usefixtures("traced")
 def test_weights_that_a_callback_changes_are_trained_on():
     gan = one_way()
     clear = keras.callbacks.LambdaCallback(
@@ -183,6 +195,7 @@ def test_train_on_batch_moves_the_networks_and_test_on_batch_sees_it():
     assert gan.test_on_batch(batch, return_dict=True) != first
 
 
+@pytest.mark.usefixtures("traced")
 def test_steps_per_execution_make_the_same_updates():
     one, many = one_way(), one_way(compiled=False)
     many.compile(steps_per_execution=3)

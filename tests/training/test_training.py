@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import small_runs
 import tensorflow as tf
+from gan_runs import eagerly
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -48,7 +49,8 @@ def same_numbers(run, tmp_path, monkeypatch):
 def test_noise_is_scored_as_evaluate_does(tmp_path, monkeypatch, precision):
     # Stopped before the end, so that nothing is exported: TestFinishedRun compares the exported model.
     brief = {"stop_after": 2, "weight": ("features=0",), "precision": precision, "seed": 5}
-    run = train(small_runs.settings(tmp_path / "run", recipe="article", **brief))
+    with eagerly():
+        run = train(small_runs.settings(tmp_path / "run", recipe="article", **brief))
     same_numbers(run, tmp_path, monkeypatch)
 
 
@@ -162,7 +164,8 @@ class TestFailures:
             norm="none",
             log_every=4,
         )
-        assert cli.main(small_runs.arguments(config)) == 1
+        with eagerly():
+            assert cli.main(small_runs.arguments(config)) == 1
         said = capsys.readouterr().err.splitlines()[-1]
         # Step 1 is computed with the first weights, step 2 with what one update has made of them. Saved every 3.
         assert re.search(

@@ -46,9 +46,9 @@ def pytest_xdist_auto_num_workers():
     return (os.cpu_count() or 1) + 1
 
 
-LONGEST = ("pages", "gan_compiled", "gan", "resume", "multi_worker_ends", "multi_worker", "demo", "keras_model",
-           "training", "tiles", "export", "export_serving", "evaluation", "benchmark", "interruptions", "compiled",
-           "stylize", "api", "saved_models", "bad_input", "networks_replicas", "serving_client_models", "stylize_masks",
+LONGEST = ("pages", "gan_compiled", "gan", "resume", "multi_worker_ends", "multi_worker", "demo", "training", "tiles",
+           "export", "export_serving", "evaluation", "benchmark", "interruptions", "compiled", "keras_model", "stylize",
+           "api", "saved_models", "bad_input", "networks_replicas", "serving_client_models", "stylize_masks",
            "composition", "data_prepared", "distill", "export_litert_fixed", "web")  # fmt: skip
 """Test files that take 15 seconds or more, the longest first."""
 

@@ -27,6 +27,7 @@ from kgan.gan import tracking
 from kgan.gan.checkpoints import Checkpoints, first_line, newest_step
 from kgan.inference.loading import load, load_generator
 from kgan.inference.teacher import load_teacher
+from kgan.kinds import FORMATS
 from kgan.runs import places, recipes, run_folder
 from kgan.runs import xla_cache as compiled
 from kgan.runs.run_folder import RunFolder
@@ -403,6 +404,7 @@ class Session:
             console.say(f"stopped at step {step} of {self.config.steps}; go on with: {_command(run.path)}")
         elif trained or not run.is_exported():
             export_all(self.gan.stylist, self.config, run)
+            export_all(self.gan.stylist, self.config, run, [FORMATS["safetensors"]])
             console.say(f"done      {run.saved_model}, {run.litert(half=False)}")
         else:
             longer = call("train", run=run.path, resume=True, steps="MORE")

@@ -80,7 +80,8 @@ def test_the_lists_are_of_operations_that_compute():
     words = ("File", "Dataset", "Print", "Py", "Save", "Restore", "Reader", "Write", "Table", "Queue", "Summary", "Rpc")
     named = {name for name in WRITTEN | MATHEMATICS if any(word in name for word in words)}
     assert named == {
-        "ConcatenateDataset", "DatasetToSingleElement", "IgnoreErrorsDataset", "MapDataset", "TakeDataset", "TensorDataset",
+        "ConcatenateDataset", "DatasetToSingleElement", "IgnoreErrorsDataset", "MapDataset", "TakeDataset",
+        "TensorDataset",
     }  # fmt: skip  # of serving_bytes, which decodes pictures that are in memory
     for name in sorted(WRITTEN | MATHEMATICS):
         assert hasattr(tf.raw_ops, name), name

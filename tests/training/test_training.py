@@ -102,7 +102,7 @@ class TestFinishedRun:
 
     def test_exports(self, finished):
         picture = np.random.default_rng(0).integers(0, 256, (19, 33, 3), np.uint8)
-        models = [kgan.load(finished / name) for name in ("saved_model", "model.tflite", "model_float16.tflite")]
+        models = [kgan.load(finished / name) for name in ("", "saved_model", "model.tflite", "model_float16.tflite")]
         first, *others = (model(picture).astype(int) for model in models)
         for other in others:
             assert np.abs(first - other).max() <= 2
@@ -110,7 +110,7 @@ class TestFinishedRun:
     def test_nothing_else(self, finished):
         assert {path.name for path in finished.iterdir()} == {
             "config.json", "pictures.txt", "checkpoints", "metrics.jsonl", "samples", "tensorboard", "saved_model",
-            "model.tflite", "model_float16.tflite",
+            "model.tflite", "model_float16.tflite", "model.safetensors",
         }  # fmt: skip
 
     def test_resuming_it_does_nothing(self, finished, capsys):

@@ -103,6 +103,7 @@ class Metric(Row):
         least: The smallest possible value.
         most: The value that is reported for larger values, such as infinity.
         place: Sort key of the rows of tables.
+        admitted: Whether reports on pictures contain it. `scripts/admission.py` shows which metrics deserve trust.
     """
 
     label: str
@@ -115,6 +116,7 @@ class Metric(Row):
     least: float = float("-inf")
     most: float = float("inf")
     place: int = 1000
+    admitted: bool = True
 
     @property
     def of_sets(self) -> bool:

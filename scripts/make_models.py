@@ -233,8 +233,8 @@ a CPU. Then, with the former `vangogh` (`--recipe projected --steps 2800`):
 """,
     data=PHOTOS + "\n\nThe paintings of its teacher are listed in [vangogh](../vangogh/README.md).",
     limits="""\
-- It is milder than its teacher: "Style reached" is {style}, and {style_baseline} for the teacher. KID x 1000 is
-  {kid_over} above that of the teacher.
+- It is milder than its teacher: {no_effect} of its tiles have no effect, and {no_effect_baseline} of the teacher's.
+  KID x 1000 is {kid_over} above that of the teacher.
 - Otherwise the limits are those of [vangogh](../vangogh/README.md).""",
     licence="public domain or CC0 photos; [vangogh](../vangogh/README.md), which lists the files of the paintings",
 )
@@ -245,8 +245,8 @@ FLUENT3D_MOBILE = dataclasses.replace(
     + SMALL.format(teacher="fluent3d"),
     folders={"content": "flat"},
     limits="""\
-- It is milder than its teacher: "Style reached" is {style}, and {style_baseline} for the teacher. KID x 1000 is
-  {kid_over} above that of the teacher. It has fewer artefacts than the teacher, and is closer
+- It is milder than its teacher: {no_effect} of its tiles have no effect, and {no_effect_baseline} of the teacher's.
+  KID x 1000 is {kid_over} above that of the teacher. It has fewer artefacts than the teacher, and is closer
   to the truth (SSIM, PSNR).
 - It is made for emoji on white at 128x128. Other pictures were not tried.""",
 )
@@ -404,8 +404,8 @@ def limits(card: Card, found: dict) -> str:
     numbers |= {"droplets_real": f"{found['rows']['truth']['droplets']['value']:.2f}"}
     numbers |= {f"{name}_before": f"{before[name]['value']:.2f}" for name in ("checkerboard", "droplets")}
     if "baseline" in found["rows"]:
-        numbers["style"] = f"{model['style_reached']['value']:.2f}"
-        numbers["style_baseline"] = f"{found['rows']['baseline']['style_reached']['value']:.2f}"
+        numbers["no_effect"] = f"{model['no_effect']['value']:.0%}"
+        numbers["no_effect_baseline"] = f"{found['rows']['baseline']['no_effect']['value']:.0%}"
         numbers["kid_over"] = report.shown(
             report.METRICS["kid_mobilenet"], found["gain_over_baseline"]["kid_mobilenet"]
         )

@@ -20,7 +20,7 @@ class Evaluate:
     truth: pathlib.Path | None = None
     """The pictures that they should become. The same file name means the same scene."""
     style: pathlib.Path | None = None
-    """Pictures in the wanted style, for FID, KID and the style that is reached. With --truth, they give the scores of
+    """Pictures in the wanted style, for FID, KID and other distances to it. With --truth, they give the scores of
     real pictures."""
     stylized: pathlib.Path | None = None
     """Score the finished pictures of this folder instead of a model's: any program's, with the names of the content."""

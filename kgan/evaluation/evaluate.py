@@ -88,8 +88,8 @@ def evaluate(
     With `film` or `moves`, the flicker of films is measured instead (`kgan.metrics.flicker`).
 
     Metrics content_* compare stylized pictures with their content, and truth_* with the truth of the same file name
-    (`kgan.images.pairing`), resized to the content. FID, KID and style_reached compare with the truths, or else with
-    the style pictures.
+    (`kgan.images.pairing`), resized to the content. FID, KID, Gram matrices and no_effect compare with the truths,
+    or else with the style pictures.
 
     Args:
         model: a run folder, a SavedModel folder, a .tflite file or the name of a shipped model.

@@ -196,7 +196,7 @@ class Gathered:
             return
         styles = {name: features.style() for name, features in named.items()}
         for metric in metrics_in_order():
-            if "styles" not in metric.inputs:
+            if "styles" not in metric.inputs or not metric.admitted:
                 continue
             reached = {row: metric.load()(styles[row], styles["identity"], styles["reference"]) for row in styles}
             for row in styles.keys() - {"reference", "real"}:

@@ -135,12 +135,13 @@ def _mean_gram(network: str, rgb: np.ndarray, most: int) -> np.ndarray:
     return gram_vector([np.concatenate([gram_matrix(maps) for maps in layer]).mean(axis=0) for layer in layers])
 
 
-@METRICS.add(label="Style reached", inputs=("styles", "content_styles", "reference_styles"), place=100)
+@METRICS.add(label="Style reached", inputs=("styles", "content_styles", "reference_styles"), place=100, admitted=False)
 def style_reached(style: np.ndarray, content: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """The position of each picture between the mean style of the content (0) and of the reference (1).
 
     The features are divided by their standard deviation over both sets, and projected on the line between the two
-    means. Differences in other directions do not count.
+    means. Differences in other directions do not count. JPEG blocks raise it, so that it is reported for films alone,
+    beside the flicker: there it shows that a steady film is not one without style.
 
     Args:
         style: style features of the pictures, [N, S].

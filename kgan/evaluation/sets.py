@@ -41,8 +41,8 @@ ByLayer = dict[str, dict[str, list[Interval]]]
 
 
 def set_metrics() -> list[Metric]:
-    """The metrics that compare two sets by their features, in the order of tables."""
-    return [metric for metric in metrics_in_order() if metric.of_sets]
+    """The metrics of reports that compare two sets by their features, in the order of tables."""
+    return [metric for metric in metrics_in_order() if metric.of_sets and metric.admitted]
 
 
 def distances(sets: Sets, paired: bool, seed: int) -> tuple[Rows, Rows, ByLayer]:

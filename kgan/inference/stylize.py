@@ -351,7 +351,7 @@ def _stylize_one(job: Job, restyler: Restyler, bar: Progress, effort: float) -> 
         seed = restyler.seed + k
         made, scale = _restyled(seen, restyler, seed, scale, lambda line: notice(f"{job.source}: {line}"), part)
         targets.make_folder(target.parent)
-        pixels, profile = _finished(picture, made, weight, restyler.finish)
+        pixels, profile = finished(picture, made, weight, restyler.finish)
         restyler.writing.save(pixels, target, profile, picture.metadata, picture.lossless)
     bar.advance(effort - part.done)
     return [target for target in job.targets if target not in job.there]
@@ -428,12 +428,18 @@ def _weight(job: Job, finish: Finish, size: tuple[int, int], notice) -> float | 
     return soft[..., None] * np.float32(finish.strength)
 
 
-def _finished(
+def finished(
     picture: Picture, made: np.ndarray, weight: float | np.ndarray, finish: Finish
 ) -> tuple[np.ndarray, bytes | None]:
-    """Blend a picture with its stylized version `made`, uint8 [H, W, C] in sRGB.
+    """Blend a picture with its stylized version.
 
     They are blended in the colour space of the picture, so that areas that are not restyled stay exactly the same.
+
+    Args:
+        picture: the picture.
+        made: the stylized picture, uint8 [H, W, C] in sRGB.
+        weight: the weight of the stylized picture, a number or float32 [H, W, 1].
+        finish: how they are blended.
 
     Returns:
         uint8 [H, W, C] and its colour profile.

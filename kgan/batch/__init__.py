@@ -1,0 +1,1 @@
+"""Restyles millions of pictures with an Apache Beam pipeline, on this machine or on a cluster."""

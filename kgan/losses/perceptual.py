@@ -156,6 +156,32 @@ def gram_loss(style: Sequence, got: Sequence):
     return _mean_over_layers(lambda x, y: ops.mean(ops.square(x - y)), style, got)
 
 
+@TERMS.add(
+    "relative_gram",
+    help="the same, relative to the matrices' size in each layer",
+    inputs=("style_grams", "fake_grams"),
+    mixes_pictures=True,
+)
+def relative_gram_loss(style: Sequence, got: Sequence):
+    """Squared Frobenius distance of Gram matrices, relative to the sum of their squared norms, averaged over layers.
+
+    Each layer counts alike, and so does each network, whatever the scale of its maps. `gram` weighs a layer by the
+    fourth power of that scale.
+
+    Args:
+        style: results of `mean_gram` by layer.
+        got: results of `mean_gram` by layer.
+
+    Returns:
+        A float32 scalar from 0 (equal) to 1 (no feature in common).
+    """
+    return _mean_over_layers(_relative_distance, style, got)
+
+
+def _relative_distance(x, y):
+    return ops.sum(ops.square(x - y)) / (ops.sum(ops.square(x)) + ops.sum(ops.square(y)) + 1e-12)
+
+
 def _mean_over_layers(distance, expected: Sequence, got: Sequence):
     pairs = zip(expected, got, strict=True)
     return ops.mean(ops.stack([distance(precise(x), precise(y)) for x, y in pairs]))

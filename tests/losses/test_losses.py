@@ -203,6 +203,16 @@ def test_gram_loss_by_hand_and_blind_to_place_and_size():
     assert float(losses.gram_loss([gram], [losses.mean_gram(shuffled_and_repeated)])) == pytest.approx(0.0, abs=1e-9)
 
 
+def test_relative_gram_loss_is_blind_to_the_scale_of_a_layer():
+    ones = tf.constant([[2.0, 0.0], [0.0, 0.0]])
+    other = tf.constant([[0.0, 0.0], [0.0, 1.0]])
+    # |x - y|^2 / (|x|^2 + |y|^2): 5 / 5 without common features, (2 - 1)^2 / (4 + 1) for half the energy
+    assert float(losses.relative_gram_loss([ones], [other])) == pytest.approx(1.0)
+    assert float(losses.relative_gram_loss([ones, other], [ones / 2, other])) == pytest.approx((1 / 5 + 0) / 2)
+    assert float(losses.relative_gram_loss([1e3 * ones], [1e3 * ones / 2])) == pytest.approx(1 / 5)
+    assert float(losses.relative_gram_loss([0 * ones], [0 * ones])) == 0.0
+
+
 def test_the_mean_gram_is_of_all_pictures_of_a_batch():
     one, other = (tf.random.stateless_normal([1, 3, 4, 2], [seed, 0]) for seed in (1, 2))
     both = losses.mean_gram(tf.concat([one, other], 0))

@@ -16,7 +16,8 @@ wheel=$(echo dist/*.whl)
 "$python" -m venv build/release
 build/release/bin/python -m pip install --quiet "$wheel"
 build/release/bin/python -m pip uninstall --quiet --yes pip
-"$python" -m cyclonedx_py environment --output-reproducible --output-format JSON --pyproject pyproject.toml \
+"$python" -m cyclonedx_py environment --output-reproducible --output-format JSON \
     --output-file "${wheel%.whl}.cdx.json" build/release/bin/python
+sed -i "s#file://$PWD/dist/##" "${wheel%.whl}.cdx.json"
 (cd dist && sha256sum -- * > SHA256SUMS)
 cat dist/SHA256SUMS

@@ -69,9 +69,8 @@ def main(
     root = pathlib.Path(folder)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; name the folder of a model")
-    signer = Signer(
-        public_key and pathlib.Path(public_key), certificate and pathlib.Path(certificate), identity, issuer
-    )
+    key, roots = (pathlib.Path(path) if path else None for path in (public_key, certificate))
+    signer = Signer(key, roots, identity, issuer)
     signed = pathlib.Path(signature or root / SIGNATURE)
     how, sums = _expected(root, signer, signed)
     problems = list(compare(root, sums, {root / SUMS, signed} if how == SUMS else {signed}))

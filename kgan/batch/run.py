@@ -151,11 +151,11 @@ def _run(job: Job, options: list[str]) -> Counts:
     """Run a pipeline. What it wrote stays, whether it fails or not."""
     if is_command_line() and "FnApiRunner" in options[0]:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # a failure is told in one line
+    pipeline = _pipeline(options)
+    build(pipeline, job)
     with _alone(job.sink):
         job.sink.sweep()
         began = time.monotonic()
-        pipeline = _pipeline(options)
-        build(pipeline, job)
         with failing():
             result = pipeline.run()
             state = result.wait_until_finish()

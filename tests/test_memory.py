@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -193,6 +194,17 @@ def test_the_guard_leaves_nothing_behind():
     assert (threading.active_count(), len(os.listdir("/dev/fd"))) == before
 
 
+def test_the_guard_looks_again_before_the_rest_can_be_taken(tmp_path, monkeypatch):
+    """At 20 GB/s; half a second is the longest wait, and it ends when 32 MB are left."""
+    rooms, waits = iter([1e11, 1e9, 4e7, 3.1e7]), []
+    clock = types.SimpleNamespace(wait=lambda seconds: waits.append(seconds))
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with open(tmp_path / "said", "wb") as said, pytest.raises(SystemExit, match="1"):
+        memory._watch(clock, lambda: next(rooms), "-", said.fileno())
+    assert waits == pytest.approx([0.5, 0.05, 0.002])
+    assert (tmp_path / "said").read_text(encoding="utf-8").endswith("; -\n")
+
+
 @pytest.fixture
 def group():
     """A control group with a limit of 200 MB: the file to which a process writes its number."""
@@ -214,20 +226,36 @@ def group():
 def test_the_guard_is_faster_than_the_kernel(group, chunk):
     """Without the guard, the kernel kills the process with status -9 and no message."""
     code = f"""if True:
-        import os, sys
-        open({str(group)!r}, "w").write(str(os.getpid()))
-        import contextlib, numpy as np
+        import contextlib, os, sys
+        import numpy as np
         from kgan import memory
-        draw = np.random.default_rng(0)
-        with memory.guard("take less") if "guarded" in sys.argv else contextlib.nullcontext():
-            held = [draw.random({chunk} // 8) for _ in range(1000 * {MB} // {chunk})]"""
+        open({str(group)!r}, "w").write(str(os.getpid()))
+        def looked():
+            left = memory.available(swap=True)
+            os.write(1, b".")
+            return left
+        held = []
+        with memory.guard("take less", looked) if "guarded" in sys.argv else contextlib.nullcontext():
+            while True:
+                held.append(np.empty({chunk}, np.uint8))
+                sys.stdin.buffer.readinto(held[-1])"""
     command = [sys.executable, "-c", code]
-    alone = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    with open("/dev/zero", "rb") as zeros:
+        alone = subprocess.run(command, stdin=zeros, capture_output=True, text=True, timeout=60)
     assert (alone.returncode, alone.stderr) == (-9, "")
-    # On a busy machine, the guard's thread may not run for a while, so the process tries again.
-    outcomes: list[tuple[int, str]] = []
-    while len(outcomes) < 20 and not (outcomes and outcomes[-1][0] == 1):
-        guarded = subprocess.run([*command, "guarded"], capture_output=True, text=True, timeout=60)
-        outcomes.append((guarded.returncode, guarded.stderr))
-    assert outcomes[-1][0] == 1, outcomes
-    assert re.fullmatch(r"kgan: error: out of memory at 0\.\d GB; take less\n", outcomes[-1][1])
+    status, said = fed([*command, "guarded"])
+    assert status == 1, said
+    assert re.fullmatch(r"kgan: error: out of memory at 0\.\d GB; take less\n", said)
+
+
+def fed(command):
+    """Status and errors of a process that gets a megabyte each time that its guard has looked, on any busy machine."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, bufsize=0, **pipes) as process:
+        late = threading.Timer(120, process.kill)
+        late.start()
+        with contextlib.suppress(BrokenPipeError):
+            while process.stdout.read(2**16):  # all looks until now
+                process.stdin.write(bytes(MB))
+        late.cancel()
+        return process.wait(), process.stderr.read().decode()

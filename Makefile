@@ -25,7 +25,7 @@ demo: $(BIN)/.installed
 # The tests of the web page run if Chromium and npm are installed
 test: $(BIN)/.installed-dev
 	@if command -v chromium >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory web || echo "make web failed: no tests of the page"; fi
-	$(BIN)/python -m pytest
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest  # compiled once, not in each of some fifty processes
 
 # Processes that the tests start are measured too. What is left out is named in pyproject.toml
 coverage: $(BIN)/.installed-dev

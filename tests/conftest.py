@@ -31,14 +31,14 @@ def _set_up_hypothesis():
 
 
 def _set_up_tensorflow():
+    import quick_tracing
     import tensorflow as tf
 
     # Two logical devices, so that every test can use one or two replicas.
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
-    # Most graphs run a few times: rewriting them to be faster takes longer than that.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    quick_tracing.set_up()
 
 
 def pytest_xdist_auto_num_workers():

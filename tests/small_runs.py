@@ -18,6 +18,7 @@ import time
 
 import numpy as np
 import pytest
+import quick_tracing
 import tensorflow as tf
 from PIL import Image
 from tensorflow.python.framework import config as framework_config
@@ -174,7 +175,7 @@ def newest(run: pathlib.Path) -> int:
 
 
 def _run(words: list[str], log: str, before) -> None:
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # as in conftest
+    quick_tracing.set_up()  # as in conftest
     gc.freeze()
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 1)

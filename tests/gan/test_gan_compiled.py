@@ -19,9 +19,9 @@ def test_a_step_compiled_by_xla_is_the_same_step():
     with mirrored.distribute_strategy.scope():
         assert mirrored._compiles_in_replicas
     with eagerly():
-        train(plain, batches(config, 3))
+        train(plain, batches(config, 2))
     for gan in (compiled, mirrored):
-        train(gan, batches(config, 3))
+        train(gan, batches(config, 2))
     for a, b, c in zip(weights(plain), weights(compiled), weights(mirrored), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=PARITY)
         np.testing.assert_allclose(a, c, rtol=0, atol=PARITY)
@@ -34,9 +34,9 @@ def test_compiled_bfloat16_losses_follow_those_in_float32(recipe):
     exact = settings(recipe=recipe, weight=steady, **SGD)
     rough = dataclasses.replace(exact, precision="bfloat16", jit=True)
     with eagerly():
-        expected = losses(train(make(exact), batches(exact, 4)))
+        expected = losses(train(make(exact), batches(exact, 2)))
     # A generator's hinge loss is a mean of logits of about 1 that nearly cancel.
-    np.testing.assert_allclose(losses(train(make(rough), batches(rough, 4))), expected, rtol=0.03, atol=0.03)
+    np.testing.assert_allclose(losses(train(make(rough), batches(rough, 2))), expected, rtol=0.03, atol=0.03)
 
 
 def losses(gan):

@@ -7,6 +7,7 @@ import sys
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KGAN_TINY_NOTEBOOK", "1")  # the notebook for Colab trains for seconds
 
 import generated  # noqa: E402  beside this file
 

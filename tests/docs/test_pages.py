@@ -204,9 +204,10 @@ def test_every_block_has_a_known_language(page):
     assert {language for language, _ in blocks(PAGES[page])} <= LANGUAGES
 
 
-def test_the_notebook_holds_no_outputs():
-    """The notebook is stored without outputs, because the build of the site executes it."""
-    notebook = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["tutorial", "colab"])
+def test_notebooks_hold_no_outputs(name):
+    """The notebooks are stored without outputs, because the build of the site executes them."""
+    notebook = json.loads((ROOT / "docs" / f"{name}.ipynb").read_text(encoding="utf-8"))
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert len(cells) > 3
     assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)

@@ -151,9 +151,10 @@ class ExportFormat(Row):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightFormat(Row):
-    """A way to store the weights of a .tflite file.
+    """A way to store the weights of a .tflite or .onnx file.
 
-    The function takes a `kgan.export.litert.source.Source` and returns the bytes of the file.
+    For a .tflite file, the function takes a `kgan.export.litert.source.Source` and returns the bytes of the file. For
+    an .onnx file, it takes an `onnx.ModelProto` with float32 weights and returns another.
 
     Args:
         help: How weights are stored and how the file computes; its JSON file says so too.
@@ -179,6 +180,7 @@ REGULARIZERS = Registry("REGULARIZERS", "regularizer", Row, folder="networks", g
 FEATURES = Registry("FEATURES", "feature network", Row, folder="networks/features", group="kgan.features")
 FORMATS = Registry("FORMATS", "export format", ExportFormat, folder="export", group="kgan.formats")
 WEIGHTS = Registry("WEIGHTS", "format of weights", WeightFormat, folder="export/litert", group="kgan.weights")
+ONNX = Registry("ONNX", "format of weights", WeightFormat, folder="export/onnx")
 METRICS = Registry("METRICS", "metric", Metric, folder="metrics", group="kgan.metrics")
 
 

@@ -29,7 +29,7 @@ SIGNATURES = {
                  "fail_over", "max_megapixels", "film", "moves", "steady", "start", "duration", "stylized",
                  "networks", "trust"),
     "compare": ("a", "b", "photos", "output", "size", "question", "seed", "max_megapixels", "trust"),
-    "export": ("run", "output", "name", "litert", "sizes", "licence", "source", "format", "trust"),
+    "export": ("run", "output", "name", "litert", "sizes", "licence", "source", "format", "trust", "onnx"),
     "check": ("paths", "max_megapixels"),
     "load": ("model", "trust"),
     "Client": ("server", "name", "version", "label", "timeout", "retries", "max_message_bytes"),
@@ -124,6 +124,8 @@ WRONG = {
         {}, {"run": "nowhere"}, {"name": "A b"}, {"name": "x"}, {"litert": "int9", "output": "o"},
         {"litert": ["float16"], "name": "x"}, {"litert": "float16", "sizes": 17, "output": "o"},
         {"format": "onnx", "output": "o"}, {"format": "litert", "name": "x", "output": "o"},
+        {"onnx": "int8", "output": "o"}, {"onnx": "float16", "name": "x", "output": "o"},
+        {"onnx": "float16", "sizes": 17, "output": "o"},
     ],
     "compare": [
         {"a": "nowhere"}, {"b": "vangohg"}, {"b": "others"}, {"photos": "nowhere"}, {"photos": "empty"}, {"size": 31},

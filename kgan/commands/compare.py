@@ -15,7 +15,8 @@ class Compare:
 
     sides: Positional[Annotated[tuple[str, ...], arg(metavar="MODEL")]]
     """A and B, each a model or a folder of pictures that were restyled before, with the names of the photos. A model is
-    a run folder, a SavedModel folder, a .tflite file, or a shipped model such as vangogh. With --count: files of votes.
+    a run folder, a SavedModel folder, a .tflite or .onnx file, or a shipped model such as vangogh. With --count: files
+    of votes.
     """
     photos: pathlib.Path | None = None
     """Photos to restyle."""

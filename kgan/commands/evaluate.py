@@ -14,7 +14,8 @@ class Evaluate:
     """Measure a model: SSIM, FID, KID and others, or the flicker of films. By default on the run's test pictures."""
 
     model: Positional[Model | None] = None
-    """A run folder, a SavedModel folder, a .tflite file, or a shipped model such as vangogh (docs/models.md)."""
+    """A run folder, a SavedModel folder, a .tflite or .onnx file, or a shipped model such as vangogh
+    (docs/models.md)."""
     content: pathlib.Path | None = None
     """Pictures to restyle."""
     truth: pathlib.Path | None = None

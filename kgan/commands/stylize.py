@@ -18,7 +18,8 @@ class Stylize:
     pictures: Positional[tuple[pathlib.Path, ...]]
     """Picture files, films and folders; "-" is standard input."""
     model: Model
-    """A run folder, a SavedModel folder, a .tflite file, or a shipped model such as vangogh (docs/models.md)."""
+    """A run folder, a SavedModel folder, a .tflite or .onnx file, or a shipped model such as vangogh
+    (docs/models.md)."""
     output: pathlib.Path
     """Folder for the stylized pictures and films, which keep their names. For one of them also a file, such as
     result.png, result.mp4 or result.gif. "-" is standard output, for a picture."""

@@ -47,8 +47,8 @@ def compare(
     counts the votes of several people.
 
     Args:
-        a: a run folder, a SavedModel folder, a .tflite file, the name of a shipped model, or a folder of restyled
-            pictures with the names of the photos (`kgan.images.pairing`), which are resized to the photos.
+        a: a run folder, a SavedModel folder, a .tflite or .onnx file, the name of a shipped model, or a folder of
+            restyled pictures with the names of the photos (`kgan.images.pairing`), which are resized to the photos.
         b: another one.
         photos: folder of photos, which is searched at any depth.
         output: a new folder for index.html and its pictures.

@@ -24,7 +24,7 @@ from kgan.inference.loading import Model, load
 from kgan.metrics import SSIM_WINDOW
 from kgan.parsing import assignments
 from kgan.runs import places
-from kgan.runs.models import ModelSource, resolve_model
+from kgan.runs.models import KINDS, ModelSource, resolve_model
 from kgan.runs.trust import takes_trust
 
 Path = str | os.PathLike
@@ -92,7 +92,7 @@ def evaluate(
     or else with the style pictures.
 
     Args:
-        model: a run folder, a SavedModel folder, a .tflite file or the name of a shipped model.
+        model: a run folder, a SavedModel folder, a .tflite or .onnx file or the name of a shipped model.
         content: folder of content pictures. Default: the test pictures of the run. The truths of a distilled run are
             the results of its teacher.
         truth: folder of the pictures that the content should become.
@@ -135,7 +135,7 @@ def evaluate(
         pictures = {"content": content, "truth": truth, "crops": crops, "stylized": stylized}
         _refuse("pictures", pictures)
         if model is None:
-            raise UserError("the model is missing: give a run folder, a SavedModel folder, a .tflite file or a name")
+            raise UserError(f"the model is missing: give {KINDS}, or a name")
         return evaluate_films(
             model, FilmOptions(films, moves, style, steady, start, duration, size, baseline, output, seed, bounds)
         )

@@ -1,4 +1,4 @@
-"""Exports a trained generator as a SavedModel, as LiteRT files and for TensorFlow Serving.
+"""Exports a trained generator as a SavedModel, as LiteRT and ONNX files, and for TensorFlow Serving.
 
 The package can be called: `kgan.export(run)` is the same as `kgan.export.export_run(run)`.
 """
@@ -12,6 +12,7 @@ from kgan.export.litert.convert import export_litert
 from kgan.export.litert.fixed import export_fixed
 from kgan.export.litert.sidecar import check_litert
 from kgan.export.litert.variants import export_variants
+from kgan.export.onnx.files import check_onnx, export_onnx
 from kgan.export.saved_model import export_saved_model
 from kgan.export.stylist import export_stylist
 from kgan.export.weights import export_weights
@@ -22,9 +23,11 @@ __all__ = [
     "Model",
     "Stylist",
     "check_litert",
+    "check_onnx",
     "export_all",
     "export_fixed",
     "export_litert",
+    "export_onnx",
     "export_run",
     "export_saved_model",
     "export_stylist",

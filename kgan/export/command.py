@@ -1,4 +1,4 @@
-"""`kgan export` writes a run's newest checkpoint as SavedModel, LiteRT files or a version for TensorFlow Serving."""
+"""`kgan export` writes a run's newest checkpoint as SavedModel, LiteRT or ONNX files, or for TensorFlow Serving."""
 
 import os
 import pathlib
@@ -11,9 +11,10 @@ from kgan import console
 from kgan.errors import UserError
 from kgan.export.litert.fixed import SIZES
 from kgan.export.litert.pictures import real_pictures
-from kgan.export.litert.sidecar import Origin
 from kgan.export.litert.variants import export_variants
+from kgan.export.onnx.files import checked_weights, export_onnx
 from kgan.export.saved_model import write
+from kgan.export.sidecar import Origin
 from kgan.export.tf_serving import versions
 from kgan.export.tf_serving.deployment import write_deployment
 from kgan.export.tf_serving.warmup import write_warmup
@@ -40,10 +41,11 @@ def export_run(
     source: str = "not stated",
     format: str | Iterable[str] = (),
     trust: bool = False,
+    onnx: str | Iterable[str] = (),
 ) -> list[pathlib.Path]:
     """Export the newest checkpoint of a run.
 
-    Without `name`, `litert` and `format`, it writes saved_model/, model.tflite and model_float16.tflite.
+    Without `name`, `litert`, `onnx` and `format`, it writes saved_model/, model.tflite and model_float16.tflite.
 
     Args:
         run: a run folder or the name of a shipped model.
@@ -51,12 +53,15 @@ def export_run(
         name: write the next version of the model of this name for TensorFlow Serving, and the server's files.
         litert: write only the .tflite files of these variants, such as "float16" (names
             in `kgan.kinds.WEIGHTS`). They are compared with Keras on the pictures of the run.
-        sizes: sides in pixels for `litert` files of fixed sizes. Default: 256, 384 and 512.
-        licence: licence of the model, for `litert`.
-        source: origin of the model, for `litert`.
+        sizes: sides in pixels for `litert` and `onnx` files of fixed sizes. Default: 256, 384 and 512 for `litert`, and
+            none for `onnx`.
+        licence: licence of the model, for `litert` and `onnx`.
+        source: origin of the model, for `litert` and `onnx`.
         format: write only these formats, such as "saved_model" (names in `kgan.kinds.FORMATS`). With "safetensors",
             the settings of the run are written beside the weights, without the folders of its pictures.
         trust: export a run of somebody else that is a program (`kgan.load`).
+        onnx: write only the .onnx files with these formats of weights, such as "float16" (names in `kgan.kinds.ONNX`),
+            or also those of `litert`. They are compared with Keras, too.
 
     Returns:
         The paths of the written files.
@@ -65,25 +70,18 @@ def export_run(
         UserError: if the folder is not a run or an argument is not valid.
         RunError: if a file differs from Keras or cannot be written.
     """
-    litert, format = ([each] if isinstance(each, str) else list(each) for each in (litert, format))
+    litert, onnx, format = ([each] if isinstance(each, str) else list(each) for each in (litert, onnx, format))
     sizes = [sizes] if isinstance(sizes, int) else list(sizes)
     formats = [FORMATS.find(each, "--format") for each in format]
-    if formats and (litert or name is not None):
-        raise UserError(f"--format: leave it out, or {'--litert' if litert else '--name'}")
-    if name is not None:
-        if litert:
-            raise UserError("--litert: TensorFlow Serving serves no .tflite files; leave out --name")
-        versions.check_name(name)
-        if output is None:
-            raise UserError("--name needs --output: the folder of models that the server reads")
+    _check_words(name, output, {"--litert": litert, "--onnx": onnx, "--format": format})
     found = resolve_run(run)
     if output is None and found.is_shipped:
         raise UserError(f"--output is missing: {run} came with kgan and stays as it is")
     generator, config = load_generator(found.path)
     folder = pathlib.Path(output or found.path)
-    if litert:
-        origin = Origin(licence, source, _labels(config))
-        written = export_all_variants(generator, found, folder, litert, sizes or SIZES, origin)
+    if litert or onnx:
+        origin = Origin(licence, source, _labels(config), cast(str, config.recipe))
+        written = export_all_variants(generator, found, folder, litert, sizes, origin, onnx)
     elif name is None:
         written = export_all(generator, config, RunFolder(folder), formats)
     else:
@@ -91,6 +89,22 @@ def export_run(
     for path in written:
         console.say(f"wrote     {path}")
     return written
+
+
+def _check_words(name: str | None, output: str | os.PathLike | None, lists: dict[str, list[str]]) -> None:
+    """Check the options that exclude each other, and that what `--onnx` needs is installed."""
+    given = [option for option, words in lists.items() if words]
+    if "--format" in given and (len(given) > 1 or name is not None):
+        raise UserError(f"--format: leave it out, or {given[0] if len(given) > 1 else '--name'}")
+    if lists["--onnx"]:
+        checked_weights(lists["--onnx"])
+    if name is not None:
+        if given:
+            kind = {"--litert": ".tflite", "--onnx": ".onnx"}[given[0]]
+            raise UserError(f"{given[0]}: TensorFlow Serving serves no {kind} files; leave out --name")
+        versions.check_name(name)
+        if output is None:
+            raise UserError("--name needs --output: the folder of models that the server reads")
 
 
 def export_all(
@@ -132,22 +146,29 @@ def export_all_variants(
     variants: Iterable[str],
     sizes: Iterable[int],
     origin: Origin,
+    onnx: Iterable[str] = (),
 ) -> list[pathlib.Path]:
-    """Write the .tflite files of several variants. They are compared with Keras on the run's pictures or the sample.
+    """Write .tflite and .onnx files. They are compared with Keras on the run's pictures or the sample.
 
     Args:
         generator: a built generator.
         run: the run.
         folder: the output folder.
-        variants: names of variants.
+        variants: names of variants of .tflite files.
         sizes: sides in pixels for files of fixed sizes.
         origin: information about the origin of the model.
+        onnx: names of formats of weights of .onnx files.
 
     Returns:
         The paths.
     """
     pictures, config = real_pictures(None if run.is_shipped else run.config), cast(TrainConfig, run.config)
-    return export_variants(generator, folder, variants, sizes, pictures, origin, config.noise, config.truncation)
+    noise, sizes, written = (config.noise, config.truncation), list(sizes), []
+    if variants:
+        written += export_variants(generator, folder, variants, sizes or SIZES, pictures, origin, *noise)
+    if onnx:
+        written += export_onnx(generator, folder, onnx, sizes, pictures, origin, *noise)
+    return written
 
 
 def _labels(config: TrainConfig) -> dict[str, str]:

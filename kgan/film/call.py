@@ -63,7 +63,7 @@ def stylize(
 
     Args:
         pictures: pictures, films, folders of pictures, which are searched at any depth, or "-" for standard input.
-        model: a run folder, a SavedModel folder, a .tflite file or the name of a shipped model.
+        model: a run folder, a SavedModel folder, a .tflite or .onnx file or the name of a shipped model.
         output: a folder, or for one picture or film a file such as "result.png" or "result.mp4", or "-" for standard
             output.
         seed: seed of the noise, from 0 to 2**31 - 1.
@@ -72,7 +72,7 @@ def stylize(
         overwrite: replace existing files.
         strokes: the factor by which brush strokes become broader, at least 1 (`kgan.inference.model.Model`).
         memory: the memory in GB that one picture, or the frames in the network, may use. A picture or a frame that
-            needs more is restyled in tiles (`kgan.inference.tiles`), or with a .tflite file at a smaller size, with a
+            needs more is restyled in tiles (`kgan.inference.tiles`), or with such a file at a smaller size, with a
             notice. Default: a fraction of the free memory (`kgan.memory`).
         mask: a picture for all, or a folder with a picture of the same name for each. Only white areas are restyled.
             For a film, a folder has a picture for each frame, and the mask may be a film too.

@@ -47,7 +47,7 @@ def generate(
     between-S1-S2.png.
 
     Args:
-        model: a run folder, a SavedModel folder, a .tflite file or the name of a shipped model.
+        model: a run folder, a SavedModel folder, a .tflite or .onnx file or the name of a shipped model.
         output: the folder, or a single file such as "result.png" if `count` is 1.
         count: number of pictures, at least 1.
         seed: seed of the first picture. The next pictures have the next seeds.

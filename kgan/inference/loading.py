@@ -1,4 +1,4 @@
-"""Loads a trained model from a run folder, a SavedModel or a .tflite file."""
+"""Loads a trained model from a run folder, a SavedModel, a .tflite or an .onnx file."""
 
 import functools
 import os
@@ -14,7 +14,7 @@ from kgan.assembly import build_generator
 from kgan.errors import UserError, call
 from kgan.gan import tracking
 from kgan.gan.checkpoints import first_line, found_in
-from kgan.inference import litert, saved_model
+from kgan.inference import litert, onnx, saved_model
 from kgan.inference.model import Model, Run
 from kgan.inference.operations import GRAPH, check_program
 from kgan.inference.stylist import (
@@ -43,7 +43,7 @@ def load(model: str | os.PathLike, trust: bool = False) -> Model:
     newer.
 
     Args:
-        model: a run folder, a SavedModel folder, a .tflite file, or the name of a shipped model
+        model: a run folder, a SavedModel folder, a .tflite or .onnx file, or the name of a shipped model
             (`kgan.runs.models.resolve_model`).
         trust: open a model that is a program of somebody else: a SavedModel that kgan did not write here, or settings
             that name code of another package. The operations of a SavedModel are checked in any case.
@@ -55,7 +55,9 @@ def load(model: str | os.PathLike, trust: bool = False) -> Model:
         UserError: if there is no such model, it cannot be read, or it is a program that is not trusted.
     """
     source = resolve_model(model)
-    return {"run": _from_run, "saved_model": _from_saved_model, "litert": _from_litert}[source.kind](source.path)
+    return {"run": _from_run, "saved_model": _from_saved_model, "litert": _from_litert, "onnx": _from_onnx}[
+        source.kind
+    ](source.path)
 
 
 def _from_run(path: pathlib.Path) -> Model:
@@ -158,6 +160,12 @@ def _from_litert(path: pathlib.Path) -> Model:
         raise UserError(f"{path}: is a LiteRT model that kgan did not write; it should have an output named stylized")
     facts = litert.read_facts(path, interpreter)
     return Model(str(path), litert.run_by_size(str(path), runners), facts, "litert")
+
+
+def _from_onnx(path: pathlib.Path) -> Model:
+    file = onnx.opened(path)
+    run = litert.run_by_size(str(path), file.runners)
+    return Model(str(path), run, file.facts, "onnx")
 
 
 def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:

@@ -33,7 +33,7 @@ class Model:
         name: name of the model in error messages.
         run: the function that computes the result.
         facts: channels, noise and memory of the model.
-        engine: the library that `run` uses, "tensorflow" or "litert".
+        engine: the library that `run` uses, "tensorflow", "litert" or "onnx".
         functions: what tiles need, or None if the model is a file without it.
 
     Example:
@@ -121,7 +121,7 @@ class Model:
             Mean and variance of each channel that the network normalizes, float32 [N, 2, M].
 
         Raises:
-            UserError: if the model has none: it is a .tflite file or was exported by an older version.
+            UserError: if the model has none: it is a .tflite or .onnx file or was exported by an older version.
         """
         return self._known().statistics(self._inputs(pictures, seed))
 

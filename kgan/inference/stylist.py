@@ -50,8 +50,9 @@ class Facts:
     floats_at_peak: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def bytes_per_pixel(self, engine: str) -> float:
-        """The memory in bytes that the network needs per pixel. `engine` is "tensorflow" or "litert"."""
-        return 4 * (self.floats_at_peak or floats_of_resnet(self.filters))[engine]
+        """The memory in bytes that the network needs per pixel. `engine` is "tensorflow", "litert" or "onnx"."""
+        peak = self.floats_at_peak or floats_of_resnet(self.filters)
+        return 4 * peak.get(engine, max(peak.values()))
 
 
 class Stylist(tf.Module):
@@ -213,10 +214,11 @@ def reflected_indices(length: tf.Tensor, stride: int) -> tuple[tf.Tensor, tf.Ten
     >>> reflected_indices(tf.constant(9), 3)[0].numpy().tolist()[:3], reflected_indices(tf.constant(3), 2)[0].shape[0]
     ([1, 0, 1], 8)
     """
-    padded = tf.maximum(-(-length // stride), MINIMUM_CELLS) * stride
+    # No division of negative numbers, which tf2onnx rounds towards zero.
+    padded = tf.maximum((length + stride - 1) // stride, MINIMUM_CELLS) * stride
     before = (padded - length) // 2
     period = tf.maximum(2 * (length - 1), 1)
-    position = tf.math.floormod(tf.range(padded) - before, period)
+    position = tf.math.floormod(tf.abs(tf.range(padded) - before), period)
     return tf.minimum(position, period - position), before
 
 

@@ -184,7 +184,7 @@ def stylize(
 
     Args:
         pictures: files, folders, which are searched at any depth, or "-" for standard input.
-        model: a run folder, a SavedModel folder, a .tflite file or the name of a shipped model.
+        model: a run folder, a SavedModel folder, a .tflite or .onnx file or the name of a shipped model.
         output: a folder, or for one picture a file such as "result.png", or "-" for standard output.
         seed: seed of the noise, from 0 to 2**31 - 1.
         variants: number of files for each picture, at least 1. Variants name-1, name-2, ... have the seeds `seed`,
@@ -192,9 +192,9 @@ def stylize(
         overwrite: replace existing files.
         strokes: the factor by which brush strokes become broader, at least 1 (`kgan.inference.model.Model`).
         memory: the memory in GB that one picture may use. A picture that needs more is restyled in tiles, with the
-            statistics of a thumbnail (`kgan.inference.tiles`). A model that is a .tflite file, or that an older version
-            exported, restyles it at a smaller size instead, and the result is enlarged, with a notice. Default: a
-            fraction of the free memory (`kgan.memory`).
+            statistics of a thumbnail (`kgan.inference.tiles`). A model that is a .tflite or .onnx file, or that an
+            older version exported, restyles it at a smaller size instead, and the result is enlarged, with a notice.
+            Default: a fraction of the free memory (`kgan.memory`).
         mask: a picture for all, or a folder with a picture of the same name for each. Only white areas are restyled.
         feather: width of the soft edge of the mask in percent of the picture's shorter side, 0 to 100. Default: 1.
         strength: weight of the stylized picture in [0, 1]; the rest is the original.

@@ -22,9 +22,12 @@ FOLDER = pathlib.Path(__file__).parent.parent / "saved_models"
 PROGRAMS = (".keras", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".pickle")
 """Endings of files of other programs, which can contain code: Keras' own, pickles."""
 
-KINDS = "a run folder, a SavedModel folder or a .tflite file"
+KINDS = "a run folder, a SavedModel folder or a .tflite or .onnx file"
 
-Kind = Literal["run", "saved_model", "litert"]
+Kind = Literal["run", "saved_model", "litert", "onnx"]
+
+FILES: dict[str, Kind] = {".tflite": "litert", ".onnx": "onnx"}
+"""Endings of the files that are models."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +35,8 @@ class ModelSource:
     """An existing model.
 
     Attributes:
-        kind: "run" for a run folder, "saved_model" for a SavedModel folder, "litert" for a .tflite file.
+        kind: "run" for a run folder, "saved_model" for a SavedModel folder, "litert" for a .tflite file,
+            "onnx" for an .onnx file.
         path: path of the folder or the file.
     """
 
@@ -128,7 +132,7 @@ def _kind(path: pathlib.Path) -> Kind | None:
         return "run"
     if (path / "saved_model.pb").is_file():
         return "saved_model"
-    return "litert" if path.suffix.lower() == ".tflite" and path.is_file() else None
+    return FILES.get(path.suffix.lower()) if path.is_file() else None
 
 
 def _why_none(word: str, path: pathlib.Path) -> str:

@@ -321,7 +321,7 @@ def _check_teacher(config: TrainConfig, recipe: Recipe) -> None:
         return
     if not config.distill_from:
         raise UserError(f"--distill-from is missing: the trained model that recipe {recipe.name} learns from")
-    if _resolved("--distill-from", config.distill_from).kind == "litert":
+    if _resolved("--distill-from", config.distill_from).kind in ("litert", "onnx"):
         raise UserError(f"--distill-from {config.distill_from}: cannot teach; give a run folder or a SavedModel folder")
 
 

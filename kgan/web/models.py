@@ -61,7 +61,7 @@ def read_models(words: Sequence[str | os.PathLike]) -> list[PageModel]:
 
 
 def _content(source: ModelSource) -> bytes:
-    if source.kind == "saved_model":
+    if source.kind in ("saved_model", "onnx"):
         raise UserError(f"{source.path}: cannot be used here; expected a .tflite file of fixed sizes or a run folder")
     return _exported(source.path) if source.is_run else source.path.read_bytes()
 

@@ -239,7 +239,7 @@ def test_no_model(tmp_path, kind):
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     if kind in ("nothing", "folder", "text"):
-        assert "a run folder, a SavedModel folder or a .tflite file" in str(caught.value)
+        assert "a run folder, a SavedModel folder or a .tflite or .onnx file" in str(caught.value)
 
 
 def test_one_more_format_takes_one_function(run, tmp_path, capsys):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kgan import files
 from kgan.errors import RunError, UserError
@@ -18,54 +17,17 @@ from kgan.export.litert import convert as litert
 from kgan.export.litert import fixed as litert_fixed
 from kgan.export.litert import gates as litert_gates
 from kgan.export.litert import sidecar as litert_sidecar
-from kgan.export.litert.pictures import real_pictures, squares
-from kgan.export.litert.sidecar import Origin
+from kgan.export.litert.pictures import real_pictures
 from kgan.export.litert.source import Source
+from kgan.export.reference import KerasReference
+from kgan.export.sidecar import Origin, Runner, names_beside, write_sidecar, write_vectors
 from kgan.files import expands_paths
 from kgan.inference.litert import FREE
-from kgan.inference.stylist import Stylist, from_noise
+from kgan.inference.stylist import Stylist
 from kgan.kinds import WEIGHTS
-from kgan.metrics import ssim
 
 RANGE_EXAMPLES = 2
 """Number of pictures for which all intermediate results are checked. It is slow, and ranges differ little."""
-
-
-class _KerasReference:
-    """The results of the model in Keras for real pictures. Each is computed once."""
-
-    def __init__(self, stylist: Stylist, pictures: list[np.ndarray]):
-        self.stylist, self.pictures = stylist, pictures
-        self._expected: dict[tuple[int, int], np.ndarray] = {}
-        self._run = from_noise(stylist)
-
-    def examples(self, size: int, count: int | None = None) -> list[dict[str, np.ndarray]]:
-        """The inputs for the first `count` pictures. The noise of picture k has the seed k."""
-        facts, pictures = self.stylist.facts, self.pictures[:count]
-        examples: list[dict] = [{} for _ in pictures]
-        for seed, (example, image) in enumerate(zip(examples, squares(pictures, size, facts.channels), strict=True)):
-            if facts.takes_content:
-                example["image"] = image[None].astype(np.float32) / 255.0
-            if facts.noise_channels:
-                example["noise"] = self.stylist.noise(seed, 1, size, size).numpy()
-        return examples
-
-    def scores(self, path: pathlib.Path, source: Source) -> list[float]:
-        """SSIM between a file and Keras, for all pictures at the smallest size and for one at each other size."""
-        scores: list[float] = []
-        for signature, sides in source.sizes.items():
-            run = litert_sidecar.runner(path, signature)
-            for side in sides:
-                for number, example in enumerate(self.examples(side, 1 if scores else None)):
-                    made = run(**example)["stylized"]
-                    scores.append(float(ssim(made, self._keras(side, number, example))[0]))
-        return scores
-
-    def _keras(self, side: int, number: int, example: dict[str, np.ndarray]) -> np.ndarray:
-        if (side, number) not in self._expected:
-            tensors = {name: tf.constant(value) for name, value in example.items()}
-            self._expected[side, number] = self._run(**tensors)["stylized"].numpy()
-        return self._expected[side, number]
 
 
 @expands_paths
@@ -105,7 +67,7 @@ def export_variants(
     variants = checked_variants(variants)
     sizes = litert_fixed.checked_sizes(sizes, generator.stride)
     folder = pathlib.Path(folder)
-    reference = _KerasReference(Stylist(generator, distribution, truncation, plain=True), pictures or real_pictures())
+    reference = KerasReference(Stylist(generator, distribution, truncation, plain=True), pictures or real_pictures())
     fixed, free = _fixed_source(reference, sizes), _free_source(reference, sizes)
     with _named(folder / _file_name(variants[0], fixed=True)):
         litert_gates.check_ranges(fixed.content, lambda size: reference.examples(size, RANGE_EXAMPLES))
@@ -141,26 +103,26 @@ def _file_name(variant: str, fixed: bool) -> str:
     return f"model{'' if variant == 'float32' and not fixed else '_' + variant}{'_fixed' if fixed else ''}.tflite"
 
 
-def _fixed_source(reference: _KerasReference, sizes: tuple[int, ...]) -> Source:
+def _fixed_source(reference: KerasReference, sizes: tuple[int, ...]) -> Source:
     functions = litert_fixed.fixed_functions(reference.stylist, sizes)
     signatures: dict[str, tuple[int, ...]] = {litert_fixed.signature_name(size): (size,) for size in sizes}
     half = functools.partial(litert_fixed.convert, functions, half=True)
     return _source(litert_fixed.convert(functions, half=False), half, signatures, reference)
 
 
-def _free_source(reference: _KerasReference, sizes: tuple[int, ...]) -> Source:
+def _free_source(reference: KerasReference, sizes: tuple[int, ...]) -> Source:
     # The second size is not a multiple of a stride, so that padding and cropping are tested.
     sides = (sizes[0], sizes[0] + 1)
     half = functools.partial(litert.convert, reference.stylist, half=True)
     return _source(litert.convert(reference.stylist), half, {FREE: sides}, reference)
 
 
-def _source(content: bytes, half: Callable, sizes: dict[str, tuple[int, ...]], reference: _KerasReference) -> Source:
+def _source(content: bytes, half: Callable, sizes: dict[str, tuple[int, ...]], reference: KerasReference) -> Source:
     signature, sides = next(iter(sizes.items()))
     return Source(content, half, sizes, lambda: {signature: reference.examples(sides[0])})
 
 
-def _write(path: pathlib.Path, variant: str, source: Source, reference: _KerasReference, origin: Origin) -> None:
+def _write(path: pathlib.Path, variant: str, source: Source, reference: KerasReference, origin: Origin) -> None:
     """Write a file, its JSON file and its test vectors. They get their names after all checks pass."""
     row, stylist = WEIGHTS[variant], reference.stylist
     content = row.load()(source)
@@ -170,15 +132,22 @@ def _write(path: pathlib.Path, variant: str, source: Source, reference: _KerasRe
     with files.beside(path) as folder:
         partial = folder / path.name
         partial.write_bytes(litert.with_facts(content, stylist.facts))
-        scores = reference.scores(partial, source)
+        scores = reference.scores(_runs(partial, source))
         litert_gates.check_likeness(scores, row.least_ssim)
         likeness = {"ssim_worst": min(scores), "ssim_mean": float(np.mean(scores)), "pictures": len(scores)}
         signature, side = source.first
-        vectors = litert_sidecar.write_vectors(partial, signature, reference.examples(side, 1)[0], 0, row.levels)
-        words = {"variant": variant, "arithmetic": row.help}
-        litert_sidecar.write_sidecar(partial, stylist.facts, words, likeness, vectors, origin)
-        for made in (*litert_sidecar.names_beside(partial), partial):
+        example, run = reference.examples(side, 1)[0], litert_sidecar.runner(partial, signature)
+        vectors = write_vectors(partial, run, example, 0, row.levels, signature=signature)
+        words = litert_sidecar.signatures(partial) | {"variant": variant, "arithmetic": row.help}
+        write_sidecar(partial, stylist.facts, words, likeness, vectors, origin)
+        for made in (*names_beside(partial), partial):
             made.replace(path.parent / made.name)
+
+
+def _runs(path: pathlib.Path, source: Source) -> list[tuple[Runner, int]]:
+    """The function of each signature, with each size at which it is compared with Keras."""
+    runners = {signature: litert_sidecar.runner(path, signature) for signature in source.sizes}
+    return [(runners[signature], side) for signature, sides in source.sizes.items() for side in sides]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""ONNX files: conversion, comparison with Keras, and description."""

@@ -15,6 +15,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kgan.errors import UserError
 from kgan.export.litert.convert import export_litert
+from kgan.export.onnx.convert import convert
+from kgan.export.sidecar import Origin
 from kgan.inference.loading import load_generator
 from kgan.inference.stylist import Stylist, from_noise
 
@@ -22,49 +24,66 @@ Run = Callable[[np.ndarray], np.ndarray]
 """A function from a picture to the stylized picture, both float32 [1, H, W, C] in [0, 1]."""
 
 
-def contenders(model: str, folder: pathlib.Path) -> dict[str, Run]:
-    """The model in each engine that is installed, on one thread."""
+def contenders(model: str, folder: pathlib.Path, threads: int, only: str | None) -> dict[str, Run]:
+    """The model in each engine that is installed, or in one of them, on so many threads."""
     generator, _ = load_generator(model)
-    stylist = Stylist(generator)
+    stylist = Stylist(generator, plain=True)
     function, holder = from_noise(stylist), tf.Module()
     holder.weights = stylist.weights
     tf.saved_model.save(holder, str(folder / "model"), signatures={"serving_default": function})
-    runs = {"TensorFlow": lambda image: function(image=tf.constant(image))["stylized"].numpy()}
-    runs["LiteRT, XNNPACK"] = _litert(export_litert(generator, folder / "model.tflite"))
-    for name, make in (("OpenVINO", _openvino), ("onnxruntime", _onnxruntime)):
-        try:
-            runs[name] = make(folder)
-        except ImportError as missing:
-            print(f"{name} is left out: {missing}")
+    makers: dict[str, Callable[[], Run]] = {
+        "TensorFlow": lambda: lambda image: function(image=tf.constant(image))["stylized"].numpy(),
+        "LiteRT, XNNPACK": lambda: _litert(export_litert(generator, folder / "model.tflite"), threads),
+        "OpenVINO": lambda: _openvino(folder, threads),
+        "onnxruntime": lambda: _onnxruntime(stylist, folder, threads),
+    }
+    runs = {}
+    for name, make in makers.items():
+        if only is None or only == name:
+            try:
+                runs[name] = make()
+            except (ImportError, UserError) as missing:
+                print(f"{name} is left out: {missing}")
     return runs
 
 
-def _litert(path: pathlib.Path) -> Run:
-    runner = Interpreter(str(path), num_threads=1).get_signature_runner("serving_default")
+def _litert(path: pathlib.Path, threads: int) -> Run:
+    runner = Interpreter(str(path), num_threads=threads).get_signature_runner("serving_default")
     return lambda image: runner(image=image)["stylized"]
 
 
-def _openvino(folder: pathlib.Path) -> Run:
+def _openvino(folder: pathlib.Path, threads: int) -> Run:
     import openvino
 
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
     compiled = openvino.Core().compile_model(openvino.convert_model(str(folder / "model")), "CPU", settings)
     return lambda image: next(iter(compiled(image).values()))
 
 
-def _onnxruntime(folder: pathlib.Path) -> Run:
+def _onnxruntime(stylist: Stylist, folder: pathlib.Path, threads: int) -> Run:
     import onnxruntime
-    import tf2onnx
 
-    loaded = tf.saved_model.load(str(folder / "model"))
-    shape = (tf.TensorSpec((None, None, None, 3), tf.float32, "image"),)
-    as_function = tf.function(lambda image: loaded.signatures["serving_default"](image=image), input_signature=shape)
-    tf2onnx.convert.from_function(as_function, shape, opset=17, output_path=str(folder / "model.onnx"))
+    (folder / "model.onnx").write_bytes(convert(stylist, None, Origin()).SerializeToString())
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
-    (taken,) = session.get_inputs()
-    return lambda image: session.run(None, {taken.name: image})[0]
+    return lambda image: session.run(["stylized"], {"image": image})[0]
+
+
+def growth(run: Run, side: int) -> float:
+    """By how many bytes a pixel this process (on Linux) grows at its peak, while a picture is restyled."""
+    image = np.random.default_rng(0).random((1, side, side, 3), np.float32)
+    run(image[:, :64, :64])
+    pathlib.Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+    before = _bytes("VmRSS")
+    run(image)
+    return (_bytes("VmHWM") - before) / side**2
+
+
+def _bytes(name: str) -> int:
+    """A number of the process' memory, as the system tells it."""
+    lines = pathlib.Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(f"{name}:")).split()[1])
 
 
 def measure(runs: dict[str, Run], side: int, windows: int) -> None:
@@ -90,20 +109,30 @@ def main(words: list[str]) -> int:
     """Parse the command line, measure and print. Returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="benchmark.py engines",
-        description="Processor time for one picture on one thread in TensorFlow and in other engines, which take "
+        description="Processor time for one picture in TensorFlow and in other engines, which take "
         "turns; the speed relative to TensorFlow (median of ratios); and the largest difference of a pixel in [0, 1].",
-        epilog="Engines that are not installed are left out: pip install openvino onnxruntime tf2onnx",
+        epilog="Engines that are not installed are left out: pip install openvino 'kgan[onnx]'",
     )
     parser.add_argument("model", help="a run folder, or a shipped model such as vangogh")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help="sides of the picture")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads (default: 1)")
+    parser.add_argument(
+        "--memory", metavar="ENGINE", help="print by how much memory the process grows with this engine"
+    )
     parser.add_argument("--windows", type=int, default=6, help="number of turns of each engine (default: 6)")
     options = parser.parse_args(words)
     os.environ.setdefault("OPENVINO_TELEMETRY", "0")
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            runs = contenders(options.model, pathlib.Path(folder))
+            runs = contenders(options.model, pathlib.Path(folder), options.threads, options.memory)
+            if options.memory:
+                for name, run in runs.items():
+                    print(
+                        f"{name}, {options.sizes[0]}x{options.sizes[0]}: {growth(run, options.sizes[0]):.0f} bytes a pixel"
+                    )
+                return 0
             for side in options.sizes:
                 measure(runs, side, options.windows)
     except UserError as error:

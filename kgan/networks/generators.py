@@ -223,9 +223,13 @@ def floats_of_resnet(filters: int, pools: bool = False) -> dict[str, float]:
     """`Generator.floats_at_peak` of a ResNet, in which maps with `filters` channels at full resolution dominate.
 
     TensorFlow needs 4.7 such maps (9 with pooling), and 6.9 at some sizes, because its allocator doubles its memory.
-    LiteRT does not reuse the memory of tensors with dynamic shapes.
+    LiteRT does not reuse the memory of tensors with dynamic shapes. onnxruntime's allocator doubles its memory, too.
     """
-    return {"tensorflow": (10.0 if pools else 7.0) * filters, "litert": 250.0 + (15.0 if pools else 11.0) * filters}
+    return {
+        "tensorflow": (10.0 if pools else 7.0) * filters,
+        "litert": 250.0 + (15.0 if pools else 11.0) * filters,
+        "onnx": (13.0 if pools else 10.0) * filters,
+    }
 
 
 @GENERATORS.add("resnet", help="residual blocks, as in CycleGAN")
@@ -282,8 +286,9 @@ class ArticleGenerator(Generator):
 
     @property
     def floats_at_peak(self) -> dict[str, float]:
-        kept = 8.0 if self.antialias or self.downsample == "pool" else 5.6
-        return {"tensorflow": 7.0 * self.filters, "litert": 80.0 + kept * self.filters}
+        pools = self.antialias or self.downsample == "pool"
+        kept, onnx = (8.0, 13.0) if pools else (5.6, 10.0)
+        return {"tensorflow": 7.0 * self.filters, "litert": 80.0 + kept * self.filters, "onnx": onnx * self.filters}
 
     def build(self, input_shape):
         if self.code:

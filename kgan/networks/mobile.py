@@ -66,7 +66,7 @@ class MobileGenerator(Generator):
         """See `Generator.floats_at_peak`. The finest maps and those inside a block dominate."""
         between = MobileBlock.expansion * self.level_filters[-1] / self.stride**2
         maps = self.filters + 2 * between
-        return {"tensorflow": maps, "litert": 32 + 0.65 * maps}
+        return {"tensorflow": maps, "litert": 32 + 0.65 * maps, "onnx": 1.1 * maps}
 
     @property
     def _body_reach(self) -> int:

@@ -116,9 +116,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("model", help="a run folder, or a shipped model such as vangogh")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help="sides of the picture")
     parser.add_argument("--threads", type=int, default=1, help="number of threads (default: 1)")
-    parser.add_argument(
-        "--memory", metavar="ENGINE", help="print by how much memory the process grows with this engine"
-    )
+    parser.add_argument("--memory", metavar="ENGINE", help="measure the memory of this engine instead")
     parser.add_argument("--windows", type=int, default=6, help="number of turns of each engine (default: 6)")
     options = parser.parse_args(words)
     os.environ.setdefault("OPENVINO_TELEMETRY", "0")
@@ -128,10 +126,9 @@ def main(words: list[str]) -> int:
         with tempfile.TemporaryDirectory() as folder:
             runs = contenders(options.model, pathlib.Path(folder), options.threads, options.memory)
             if options.memory:
+                side = options.sizes[0]  # one size: an engine keeps memory for the next picture
                 for name, run in runs.items():
-                    print(
-                        f"{name}, {options.sizes[0]}x{options.sizes[0]}: {growth(run, options.sizes[0]):.0f} bytes a pixel"
-                    )
+                    print(f"{name}, {side}x{side}: grows by {growth(run, side):.0f} bytes a pixel")
                 return 0
             for side in options.sizes:
                 measure(runs, side, options.windows)

@@ -17,7 +17,7 @@ class Batch:
     """The folder of the pictures, and the folder for the results, which keep their names and subfolders. Each is a path
     or a URL such as gs://BUCKET/FOLDER."""
     model: Model
-    """A run folder, a SavedModel folder, a .tflite file, the URL of such a folder, or a shipped model."""
+    """A run folder, a SavedModel folder, a .tflite or .onnx file, the URL of such a folder, or a shipped model."""
     runner: Literal["direct", "dataflow", "flink", "spark"] = "direct"
     """Where the pipeline runs: in this process, or on one of Apache Beam's engines."""
     runner_option: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE")] = ()

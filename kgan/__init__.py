@@ -25,6 +25,7 @@ _LOCATIONS = {
     "export": "kgan.export",
     "check": "kgan.data.check:check_folders",
     "load": "kgan.inference.loading:load",
+    "push": "kgan.hub.push:push",
     # parts
     "OneWay": "kgan.gan.one_way:OneWay",
     "TwoWay": "kgan.gan.two_way:TwoWay",
@@ -66,6 +67,7 @@ __all__ = [
     "losses",
     "metrics",
     "networks",
+    "push",
     "stylize",
     "train",
 ]
@@ -82,6 +84,7 @@ if TYPE_CHECKING:  # what type checkers and editors see
     from kgan.gan.loss_inputs import LossInputs
     from kgan.gan.one_way import OneWay
     from kgan.gan.two_way import TwoWay
+    from kgan.hub.push import push
     from kgan.inference.generate import generate
     from kgan.inference.loading import load
     from kgan.recipes import RECIPES, LossTerm, Recipe

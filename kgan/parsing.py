@@ -257,16 +257,18 @@ def _spelled(option: Option, values: list[str], before: list[str]) -> list[str]:
 
 
 def _place(known: list[Option], alone: list[str], words: Words, program: str) -> None:
-    """Assign the arguments without a flag to the positional option of the command."""
-    positional = next((option for option in known if option.is_positional), None)
-    room = positional.length if positional else 0
-    if len(alone) > room:
-        what = f"one {positional.name} is enough" if positional else "options begin with --"
-        raise UserError(f"{alone[room]}: not expected here, {what}; see {program} --help")
-    if positional and not all(alone):
-        raise UserError(f"{positional.name} is empty: name a path; see {program} --help")
-    if positional and alone:
-        words[positional.name] = [f"./{word}" if word.startswith("-") and word != "-" else word for word in alone]
+    """Assign the arguments without a flag to the positional options of the command, in their order."""
+    left = list(alone)
+    for option in (option for option in known if option.is_positional):
+        taken, left = left[: option.length], left[option.length :]
+        if not all(taken):
+            raise UserError(f"{option.name} is empty: name a path; see {program} --help")
+        if taken:
+            words[option.name] = [f"./{word}" if word.startswith("-") and word != "-" else word for word in taken]
+    if left:
+        names = " and ".join(option.name for option in known if option.is_positional)
+        what = f"one {names} is enough" if names else "options begin with --"
+        raise UserError(f"{left[0]}: not expected here, {what}; see {program} --help")
 
 
 def _unknown(word: str, flags: list[str], program: str) -> str:

@@ -32,6 +32,7 @@ SIGNATURES = {
     "export": ("run", "output", "name", "litert", "sizes", "licence", "source", "format", "trust", "onnx"),
     "check": ("paths", "max_megapixels"),
     "load": ("model", "trust"),
+    "push": ("run", "to", "private", "revision", "space", "licence", "source", "without_samples", "dry_run", "trust"),
     "Client": ("server", "name", "version", "label", "timeout", "retries", "max_message_bytes"),
 }  # fmt: skip
 """The parameters of public functions in their order. Renaming or moving one breaks programs."""
@@ -70,7 +71,7 @@ def test_train_takes_every_setting_by_its_name():
 
 
 def test_the_commands_take_what_the_functions_take():
-    for name in ("stylize", "generate", "evaluate", "export"):
+    for name in ("stylize", "generate", "evaluate", "export", "push"):
         options = {field.name for field in dataclasses.fields(cli.COMMANDS[name].options)}
         assert options - {"max_megapixels"} <= {*SIGNATURES[name]}, name
 

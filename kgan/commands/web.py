@@ -2,8 +2,9 @@
 
 import dataclasses
 import pathlib
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from kgan.commands import Command
 
@@ -12,8 +13,9 @@ from kgan.commands import Command
 class Web:
     """Serve a page that restyles photos in the browser of a phone or computer. No photo leaves the device."""
 
-    models: Positional[tuple[pathlib.Path, ...]] = ()
-    """Run folders, .tflite files of fixed sizes and shipped models (default: vangogh-mobile and fluent3d-mobile)."""
+    models: Positional[Annotated[tuple[str, ...], arg(metavar="MODEL")]] = ()
+    """Run folders, .tflite files of fixed sizes, hf://OWNER/NAME and shipped models (default: vangogh-mobile and
+    fluent3d-mobile)."""
     port: int = 8000
     """TCP port; 0 for any free port."""
     host: str = "127.0.0.1"

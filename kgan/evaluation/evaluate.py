@@ -175,13 +175,14 @@ def _source(word: Path) -> ModelSource:
 def _completed(options: Options, source: ModelSource | None) -> Options:
     """The options with the default size and output of a run. Raises UserError if something is missing."""
     own_pictures = options.content is None
-    if own_pictures and source and (source.is_shipped or not source.is_run):
-        what = "came with kgan, without pictures" if source.is_shipped else "is no run folder"
-        raise UserError(f"--content is missing: {source.path.name} {what}, so that it has no test pictures of its own")
+    if own_pictures and source and (source.is_borrowed or not source.is_run):
+        come = f"came {'with kgan' if source.is_shipped else 'from the hub'}, without pictures"
+        what = come if source.is_borrowed else "is no run folder"
+        raise UserError(f"--content is missing: {source.name} {what}, so that it has no test pictures of its own")
     size = options.size or (source.run_config.size if own_pictures and source else None)
     if options.crops and size is None:
         raise UserError("--crops needs --size, the side to which the crops are resized")
-    is_own_run = source is not None and source.is_run and not source.is_shipped
+    is_own_run = source is not None and source.is_run and not source.is_borrowed
     own_output = source.path / "evaluation.json" if source and is_own_run else None
     return dataclasses.replace(options, size=size, output=options.output or own_output)
 

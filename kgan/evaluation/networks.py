@@ -52,9 +52,9 @@ def _of(config: TrainConfig) -> set[str]:
 
 
 def _of_teacher(word: str) -> set[str]:
-    """The networks of the teacher, if it is still there."""
+    """The networks of the teacher, if it is still there. A word of a config.json fetches nothing from the hub."""
     try:
-        return set(trained_on(resolve_model(word)) or ())
+        return set(trained_on(resolve_model(word, online=False)) or ())
     except UserError:
         return set()
 

@@ -75,8 +75,9 @@ def export_run(
     formats = [FORMATS.find(each, "--format") for each in format]
     _check_words(name, output, {"--litert": litert, "--onnx": onnx, "--format": format})
     found = resolve_run(run)
-    if output is None and found.is_shipped:
-        raise UserError(f"--output is missing: {run} came with kgan and stays as it is")
+    if output is None and found.is_borrowed:
+        came = "with kgan" if found.is_shipped else "from the hub"
+        raise UserError(f"--output is missing: {run} came {came} and stays as it is")
     generator, config = load_generator(found.path)
     folder = pathlib.Path(output or found.path)
     if litert or onnx:
@@ -162,7 +163,7 @@ def export_all_variants(
     Returns:
         The paths.
     """
-    pictures, config = real_pictures(None if run.is_shipped else run.config), cast(TrainConfig, run.config)
+    pictures, config = real_pictures(None if run.is_borrowed else run.config), cast(TrainConfig, run.config)
     noise, sizes, written = (config.noise, config.truncation), list(sizes), []
     if variants:
         written += export_variants(generator, folder, variants, sizes or SIZES, pictures, origin, *noise)

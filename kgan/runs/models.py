@@ -1,7 +1,7 @@
-"""Finds a model by its path or by the name of a shipped model. This module does not import TensorFlow.
+"""Finds a model by its path, its address on the hub, or the name of a shipped model.
 
 A shipped model is a run folder without checkpoints: config.json, saved_model/ with float16 weights, a .tflite file and
-a model card.
+a model card. This module does not import TensorFlow.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from typing import Literal
 
 from kgan.errors import UserError
 from kgan.files import expanded
+from kgan.runs import hub
 from kgan.runs.settings import TrainConfig
 
 FOLDER = pathlib.Path(__file__).parent.parent / "saved_models"
@@ -38,10 +39,12 @@ class ModelSource:
         kind: "run" for a run folder, "saved_model" for a SavedModel folder, "litert" for a .tflite file,
             "onnx" for an .onnx file.
         path: path of the folder or the file.
+        address: its address on the hub with the commit, such as hf://owner/name@0123..., or None.
     """
 
     kind: Kind
     path: pathlib.Path
+    address: str | None = None
 
     @property
     def is_run(self) -> bool:
@@ -52,6 +55,16 @@ class ModelSource:
     def is_shipped(self) -> bool:
         """Whether the model is part of kgan. Its folder is read-only, and its settings name folders of other users."""
         return self.path.resolve().parent == FOLDER.resolve()
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether the model is part of kgan or of the cache of the hub: nothing is written to its folder."""
+        return self.is_shipped or self.address is not None
+
+    @property
+    def name(self) -> str:
+        """The name of its folder or file, or its address without the commit."""
+        return self.address.partition("@")[0] if self.address else self.path.name
 
     @functools.cached_property
     def config(self) -> TrainConfig | None:
@@ -66,25 +79,31 @@ class ModelSource:
         return self.config
 
 
-def resolve_model(word: str | os.PathLike) -> ModelSource:
-    """Find a model by its path, or else a shipped model by its name.
+def resolve_model(word: str | os.PathLike, online: bool = True) -> ModelSource:
+    """Find a model by its path or its address on the hub, or else a shipped model by its name.
 
-    A folder without a model, such as a folder of paintings, does not hide the shipped model of the same name.
+    A model on the hub is fetched into the cache (`kgan.runs.hub`). A folder without a model, such as a folder of
+    paintings, does not hide the shipped model of the same name.
 
     Args:
-        word: a path, where "~" at the start is the home folder, or the name of a shipped model.
+        word: a path, where "~" at the start is the home folder, hf://owner/name@revision, or the name of a shipped
+            model.
+        online: False finds a model of the hub in the cache alone.
 
     Returns:
         The model.
 
     Raises:
-        UserError: if there is no such model.
+        UserError: if there is no such model, or it cannot be fetched.
 
     Example:
 
     >>> resolve_model("vangogh").kind
     'run'
     """
+    if hub.is_address(word):
+        fetched = hub.fetch(word, online)
+        return ModelSource("litert" if fetched.path.is_file() else "run", fetched.path, str(fetched.address))
     path = pathlib.Path(expanded(word))
     try:
         kind = _kind(path)
@@ -98,10 +117,10 @@ def resolve_model(word: str | os.PathLike) -> ModelSource:
 
 
 def resolve_run(word: str | os.PathLike) -> ModelSource:
-    """Find a run folder by its path, or else a shipped model by its name.
+    """Find a run folder by its path or its address on the hub, or else a shipped model by its name.
 
     Args:
-        word: a path, where "~" at the start is the home folder, or the name of a shipped model.
+        word: as that of `resolve_model`.
 
     Returns:
         The model, whose kind is "run".

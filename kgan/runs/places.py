@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from kgan.errors import UserError, call
-from kgan.runs import models
+from kgan.runs import hub, models
 from kgan.runs.settings import TrainConfig
 
 PICTURES = ("content", "style", "data")
 """Settings that name pictures."""
 
 MODELS = ("init_from", "distill_from")
-"""Settings that name a model by its path, or a shipped model by its name."""
+"""Settings that name a model by its path or its address on the hub, or a shipped model by its name."""
 
 MOVABLE = (*PICTURES, "cache")
 """Settings that may change when a run is resumed, because a folder was moved or the machine is another."""
@@ -31,8 +31,9 @@ _TFDS = "tfds:"
 def absolute(config: TrainConfig) -> TrainConfig:
     """The same settings with absolute paths, so that they do not depend on the current folder.
 
-    Names that are not paths stay as they are: tfds:NAME, "sample" and the names of shipped models. A "~" at the start
-    of the cache stays too, because it stands for another folder for another user.
+    Names that are not paths stay as they are: tfds:NAME, "sample" and the names of shipped models. The address of a
+    model on the hub gets its commit. A "~" at the start of the cache stays too, because it stands for another folder
+    for another user.
     """
     named: dict[str, Any] = {name: _absolute_pictures(value) for name in PICTURES if (value := getattr(config, name))}
     named |= {name: _absolute_model(value) for name in MODELS if (value := getattr(config, name))}
@@ -48,8 +49,12 @@ def absolute(config: TrainConfig) -> TrainConfig:
 def without_folders(config: TrainConfig) -> TrainConfig:
     """The same settings with names instead of paths, for a config.json that is given away."""
     paths = (*PICTURES, *MODELS, "feature_weights")
-    named: dict[str, Any] = {name: pathlib.Path(value).name for name in paths if (value := getattr(config, name))}
+    named: dict[str, Any] = {name: _last_part(value) for name in paths if (value := getattr(config, name))}
     return dataclasses.replace(config, **named, cache=TrainConfig.cache)
+
+
+def _last_part(path: str) -> str:
+    return path if hub.is_address(path) else pathlib.Path(path).name
 
 
 def _absolute(path: str) -> str:
@@ -75,6 +80,8 @@ def _folder(name: str) -> str | None:
 
 
 def _absolute_model(model: str) -> str:
+    if hub.is_address(model):
+        return model if hub.parse(model).is_pinned else str(models.resolve_model(model).address)
     return model if model in models.shipped() and models.resolve_model(model).is_shipped else _absolute(model)
 
 

@@ -84,17 +84,18 @@ class RunFolder:
 
     def is_exported(self) -> bool:
         """Whether all exports exist and none is older than the newest checkpoint."""
-        return self.has_saved_model() and all(self._is_current(self.litert(half)) for half in (False, True))
+        return self.has_saved_model() and all(self.is_current(self.litert(half)) for half in (False, True))
 
     def has_saved_model(self) -> bool:
         """Whether the SavedModel exists and is not older than the newest checkpoint."""
-        return self._is_current(self.saved_model / "saved_model.pb")
+        return self.is_current(self.saved_model / "saved_model.pb")
 
     def has_weights(self) -> bool:
         """Whether the file of weights exists and is not older than the newest checkpoint."""
-        return self._is_current(self.weights)
+        return self.is_current(self.weights)
 
-    def _is_current(self, export: pathlib.Path) -> bool:
+    def is_current(self, export: pathlib.Path) -> bool:
+        """Whether an export exists and is not older than the newest checkpoint."""
         trained = max((path.stat().st_mtime_ns for path in self.checkpoints.glob("ckpt-*.index")), default=0)
         return export.exists() and export.stat().st_mtime_ns >= trained
 

@@ -53,6 +53,11 @@ def trusting(given: bool = True) -> Iterator[None]:
         _trusted = before
 
 
+def is_trusting() -> bool:
+    """Whether all programs are trusted at the moment."""
+    return _trusted
+
+
 def takes_trust(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a function so that its argument `trust` holds for every model that is opened inside."""
     signature = inspect.signature(function)

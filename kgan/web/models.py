@@ -55,7 +55,7 @@ def read_models(words: Sequence[str | os.PathLike]) -> list[PageModel]:
     """
     models: list[PageModel] = []
     for source in map(resolve_model, words):
-        content, name = _content(source), _free_name(source.path, {model.name for model in models})
+        content, name = _content(source), _free_name(source, {model.name for model in models})
         models.append(PageModel(name, content, _signatures(source.path, content)))
     return models
 
@@ -79,10 +79,12 @@ def _exported(run: pathlib.Path) -> bytes:
         return export_fixed(generator, pathlib.Path(folder, "model.tflite")).read_bytes()
 
 
-def _free_name(path: pathlib.Path, taken: set[str]) -> str:
+def _free_name(source: ModelSource, taken: set[str]) -> str:
     """A name that is not taken: that of the file, or of the folder of a file named model, with a number if needed."""
+    path = source.path
     stem = path.resolve().stem if path.suffix.lower() == ".tflite" else path.resolve().name
     stem = path.resolve().parent.name if stem.startswith("model") else stem
+    stem = source.name.rpartition("/")[2] if source.address else stem
     name = "".join(sign if sign.isalnum() or sign in "-_" else "-" for sign in stem)
     number = 2
     while name in taken:

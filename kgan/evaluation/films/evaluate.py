@@ -112,7 +112,7 @@ def _target(model: Path, options: FilmOptions) -> pathlib.Path | None:
     """The JSON file: the one that the user names, or flicker.json in a run folder."""
     source = resolve_model(model)
     if options.output is None:
-        return source.path / "flicker.json" if source.is_run and not source.is_shipped else None
+        return source.path / "flicker.json" if source.is_run and not source.is_borrowed else None
     target = pathlib.Path(options.output)
     if target.suffix in ("", ".html"):
         raise UserError(

@@ -1,0 +1,189 @@
+"""`kgan push` to the stand-in of the hub: files, card, branches, interruptions and refusals."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hub_server import TOKEN
+from huggingface_hub import ModelCard
+from huggingface_hub.utils import _http
+from PIL import Image
+from small_models import make_run
+
+import kgan
+from kgan import cli
+from kgan.assembly import build_generator
+from kgan.export import check_litert, export_litert, export_weights
+from kgan.hub import contents
+from kgan.runs import recipes
+from kgan.runs.settings import TrainConfig
+
+LARGE = 100_000
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that has ended at step 3, with its exports, a grid and an evaluation."""
+    root = tmp_path_factory.mktemp("runs")
+    small = {"size": 32, "filters": 16, "blocks": 1, "stride": 2, "steps": 3, "batch_size": 2}
+    config = recipes.resolve(TrainConfig(recipe="fastcut", data=str(root / "my-photos"), **small))
+    generator = build_generator(config)
+    run = make_run(root / "first", generator, config)
+    export_weights(generator, run / "model.safetensors")
+    export_litert(generator, run / "model_float16.tflite", half=True)
+    (run / "model_float16.json").write_text("{}", encoding="utf-8")
+    (run / "model_float16.vectors.bin").write_bytes(b"\0\1\2")
+    export_litert(generator, run / "model.tflite")  # without a sidecar, it stays here
+    (run / "samples").mkdir()
+    for step, level in ((1, 0), (3, 200)):
+        Image.new("RGB", (48, 32), (level, level, level)).save(run / "samples" / f"step-{step:07d}.png")
+    number = {"value": 0.81234, "low": 0.8, "high": 0.8262}
+    kid = {"value": 0.0416, "low": 0.03, "high": 0.05}
+    rows = {"model": {"content_ssim": number, "kid_mobilenet": kid}, "identity": {}}
+    report = {"model": "x", "size": 32, "crops": None, "pictures": 7, "rows": rows, "gain": {}, "warnings": [],
+              "weights": {"step": 3, "steps": 3, "ema": 0.99}}  # fmt: skip
+    (run / "evaluation.json").write_text(json.dumps(report), encoding="utf-8")
+    return run
+
+
+def pushed(capsys, *words, status=0):
+    """Output and messages of `kgan push`, which hold no token."""
+    assert cli.main(["push", *map(str, words)]) == status, capsys.readouterr().err
+    said = capsys.readouterr()
+    assert TOKEN not in said.out + said.err
+    if status:
+        assert said.err.count("\n") == 1
+    return said.out + said.err
+
+
+def test_a_pushed_run_is_the_same_model_elsewhere(hub, run, capsys, tmp_path):
+    said = pushed(capsys, run, "hf://someone/first", "--licence", "mit", "--source", "my camera")
+    assert f"pushed    {hub.address}/someone/first\n" in said
+    files = hub.files("someone/first")
+    assert set(files) == {
+        "README.md", "config.json", "model.safetensors", "samples.jpg",
+        "model_float16.tflite", "model_float16.json", "model_float16.vectors.bin",
+    }  # fmt: skip
+    assert f"model.safetensors  {len(files['model.safetensors']) / 1e6:.3f} MB" in said
+    assert len(files["model.safetensors"]) > LARGE  # it went as a large file
+    assert str(run.parent) not in files["config.json"].decode()
+    photo = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    assert np.array_equal(kgan.load("hf://someone/first")(photo), kgan.load(run)(photo))
+    assert files["model_float16.tflite"] == (run / "model_float16.tflite").read_bytes()
+    (tmp_path / "samples.jpg").write_bytes(files["samples.jpg"])
+    with Image.open(tmp_path / "samples.jpg") as newest:
+        assert newest.getpixel((5, 5)) == (200, 200, 200)
+
+
+def test_the_card_has_the_metadata_of_the_hub(hub, run, capsys):
+    pushed(capsys, run, "hf://someone/first", "--licence", "mit", "--source", "my camera")
+    card = ModelCard(hub.files("someone/first")["README.md"].decode())
+    data = card.data.to_dict()
+    assert (data["library_name"], data["license"], data["pipeline_tag"]) == ("kgan", "mit", "image-to-image")
+    assert {"keras", "safetensors", "tflite", "recipe:fastcut"} <= set(data["tags"])
+    ssim, kid = card.data.eval_results
+    assert (ssim.metric_type, ssim.metric_value) == ("content_ssim", 0.812)
+    assert ssim.metric_args == {"low": 0.8, "high": 0.826, "interval": "95% bootstrap"}
+    assert (kid.metric_value, kid.metric_args["high"]) == (41.6, 50.0)  # as in tables: x 1000
+    assert ssim.dataset_name == "7 pictures at 32x32"
+    assert "| KID (MobileNet) x 1000 | 41.6 [30.0, 50.0] |" in card.text
+    assert "my-photos" in card.text
+    assert "Source: my camera" in card.text
+    assert "kgan stylize photo.jpg --model hf://someone/first" in card.text
+
+
+def test_the_users_own_card_and_no_old_scores(hub, run, capsys, tmp_path):
+    own = shutil.copytree(run, tmp_path / "own")
+    (own / "README.md").write_text("---\nlicense: cc-by-4.0\nlanguage: en\n---\n# Mine\n", encoding="utf-8")
+    report = json.loads((own / "evaluation.json").read_text(encoding="utf-8"))
+    report["weights"]["step"] = 2
+    (own / "evaluation.json").write_text(json.dumps(report), encoding="utf-8")
+    said = pushed(capsys, own, "hf://someone/own", "--without-samples")
+    assert "is of step 2, and the model of step 3" in said
+    card = ModelCard(hub.files("someone/own")["README.md"].decode())
+    assert card.text.strip() == "# Mine"
+    assert (card.data.license, card.data.language, card.data.library_name) == ("cc-by-4.0", "en", "kgan")
+    assert card.data.eval_results is None
+    assert "samples.jpg" not in hub.files("someone/own")
+
+
+def test_a_second_push_replaces_and_removes_old_files(hub, run, capsys, tmp_path):
+    old = {"model_int8.tflite": b"old", "model_int8.json": b"{}", "notes.txt": b"mine", "model.pkl": b"theirs"}
+    hub.put("someone/first", old)
+    pushed(capsys, run, "hf://someone/first")
+    assert {"notes.txt", "model.pkl"} == set(old) & set(hub.files("someone/first"))
+    puts = sum(method == "PUT" for method, _ in hub.requests)
+    pushed(capsys, run, "hf://someone/first")
+    assert sum(method == "PUT" for method, _ in hub.requests) == puts  # nothing was uploaded again
+
+
+@pytest.mark.slow
+def test_a_run_without_litert_files_is_exported(hub, run, capsys, tmp_path, monkeypatch):
+    bare = tmp_path / "bare"
+    shutil.copytree(run, bare, ignore=shutil.ignore_patterns("*.tflite", "*.safetensors", "samples"))
+    monkeypatch.setattr(contents, "SIZES", (32,))
+    pushed(capsys, bare, "hf://someone/bare", "--licence", "mit")
+    files = hub.files("someone/bare")
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    assert "agrees with its test vectors" in check_litert(tmp_path / "model_float16_fixed.tflite")
+    told = json.loads(files["model_float16.json"])
+    assert (told["licence"], told["labels"]["content"]) == ("mit", "my-photos")
+    assert "model.safetensors" in files
+    assert "samples.jpg" not in files
+
+
+def test_a_branch(hub, run, capsys):
+    said = pushed(capsys, run, "hf://someone/first", "--revision", "v2")
+    assert "/someone/first/tree/v2" in said
+    assert hub.files("someone/first") == {}
+    assert "model.safetensors" in hub.files("someone/first", revision="v2")
+    assert kgan.load("hf://someone/first@v2").facts == kgan.load(run).facts
+
+
+def test_an_interrupted_upload_goes_on(hub, run, capsys, monkeypatch):
+    monkeypatch.setattr(_http.time, "sleep", lambda seconds: None)  # between tries
+    hub.breaks_after = 2
+    assert cli.main(["push", str(run), "hf://someone/first"]) == 2
+    err = capsys.readouterr().err
+    assert "kgan: error: hf://someone/first: the connection to the hub broke" in err
+    assert hub.files("someone/first") == {}  # one commit, or none
+    there = {path.name for path in hub.folder.iterdir()}
+    assert there
+    hub.breaks_after, hub.requests[:] = None, []
+    pushed(capsys, run, "hf://someone/first")
+    again = {path.rpartition("/")[2] for method, path in hub.requests if method == "PUT"}
+    assert again
+    assert not again & there
+
+
+def test_refusals(hub, run, capsys, tmp_path, monkeypatch):
+    unfinished = shutil.copytree(run, tmp_path / "unfinished")
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    (unfinished / "config.json").write_text(json.dumps(config | {"steps": 6}), encoding="utf-8")
+    assert "has reached step 3 of 6; end it first" in pushed(capsys, unfinished, "hf://someone/first", status=2)
+    hub.put("someone/public", {})
+    assert "exists and is public" in pushed(capsys, run, "hf://someone/public", "--private", status=2)
+    assert "should be hf://OWNER/NAME" in pushed(capsys, run, "someone/first", status=2)
+    assert "names a revision already" in pushed(capsys, run, "hf://a/b@c", "--revision", "d", status=2)
+    hub.status = 500
+    assert "answers with status 500" in pushed(capsys, run, "hf://someone/first", status=2)
+    hub.status = None
+    monkeypatch.delenv("HF_TOKEN")
+    assert "needs an account" in pushed(capsys, run, "hf://someone/first", status=2)
+    assert ("model", "someone/first") not in hub.repos
+
+
+def test_private_and_without_rights(hub, run, capsys):
+    pushed(capsys, run, "hf://someone/first", "--private")
+    assert hub.repos["model", "someone/first"]["private"]
+    cli.main(["push", str(run), "hf://other/first"])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("kgan: error: hf://other/first: the hub does not allow it (status 403)")
+    assert TOKEN not in last
+
+
+def test_a_dry_run_asks_no_hub(hub, run, capsys):
+    assert "config.json" in pushed(capsys, run, "hf://someone/first", "--dry-run")
+    assert hub.requests == []

@@ -5,6 +5,8 @@ W are multiples of `stride` and at least `minimum_size`. The output is float32 [
 """
 
 import itertools
+import os
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -49,6 +51,9 @@ class Generator(keras.Model):
     """
 
     head_kernel = 7
+
+    settings: Any = None
+    """The settings of the training, if it came from a preset."""
 
     def __init__(
         self,
@@ -182,6 +187,45 @@ class Generator(keras.Model):
             return correction
         content = ops.cast(inputs[..., : self.channels], correction.dtype)
         return content + correction - content * ops.abs(correction)
+
+    @classmethod
+    def from_preset(cls, preset: str | os.PathLike, trust: bool = False) -> Self:
+        """The trained generator of a preset, as in keras-hub.
+
+        Args:
+            preset: the name of a shipped model, a run folder or another folder with config.json and model.safetensors,
+                or an address on the hub, hf://owner/name@revision.
+            trust: as in `kgan.load`.
+
+        Returns:
+            The generator, of the class that the preset has. It takes pictures in [-1, 1]; `kgan.load` gives a function
+            of pictures of any size instead.
+
+        Raises:
+            UserError: if there is no such preset, or its generator is no instance of this class.
+
+        Example:
+
+        >>> generator = Generator.from_preset("hf://someone/vangogh")  # doctest: +SKIP
+        """
+        from kgan.hub.presets import from_preset
+
+        return from_preset(cls, preset, trust)
+
+    def save_to_preset(self, preset: str | os.PathLike) -> None:
+        """Write the weights and settings as a preset, as in keras-hub.
+
+        Args:
+            preset: a folder, which then holds config.json and model.safetensors, or an address on the hub
+                (`kgan.push`).
+
+        Raises:
+            UserError: if the generator has no weights or is of a class that is not in `kgan.kinds.GENERATORS`, or the
+                folder holds another network or cannot be written.
+        """
+        from kgan.hub.presets import save_to_preset
+
+        save_to_preset(self, preset)
 
     def get_config(self):
         names = ("channels", "noise_channels", "takes_content", "filters", "blocks", "stride", "kernel", "norm",

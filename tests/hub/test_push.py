@@ -16,6 +16,7 @@ from kgan import cli
 from kgan.assembly import build_generator
 from kgan.export import check_litert, export_litert, export_weights
 from kgan.hub import contents
+from kgan.networks import Generator
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
@@ -119,17 +120,17 @@ def test_a_second_push_replaces_and_removes_old_files(hub, run, capsys, tmp_path
 
 
 @pytest.mark.slow
-def test_a_run_without_litert_files_is_exported(hub, run, capsys, tmp_path, monkeypatch):
+def test_a_preset_is_pushed_with_new_exports(hub, run, tmp_path, monkeypatch):
     bare = tmp_path / "bare"
     shutil.copytree(run, bare, ignore=shutil.ignore_patterns("*.tflite", "*.safetensors", "samples"))
     monkeypatch.setattr(contents, "SIZES", (32,))
-    pushed(capsys, bare, "hf://someone/bare", "--licence", "mit")
+    Generator.from_preset(bare).save_to_preset("hf://someone/bare")
     files = hub.files("someone/bare")
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     assert "agrees with its test vectors" in check_litert(tmp_path / "model_float16_fixed.tflite")
     told = json.loads(files["model_float16.json"])
-    assert (told["licence"], told["labels"]["content"]) == ("mit", "my-photos")
+    assert told["labels"]["content"] == "my-photos"
     assert "model.safetensors" in files
     assert "samples.jpg" not in files
 

@@ -234,6 +234,114 @@ def test_the_live_camera(browser, address):
     assert browser.faults == []
 
 
+# --- brush ------------------------------------------------------------------------------------------------------------
+
+
+def take(browser, mode):
+    browser.run(f"document.querySelector('input[name=mode][value={mode}]').click()")
+
+
+def stroke(browser, *places, kind="touch"):
+    """Draw along places, which are parts of the picture, with a finger or a mouse."""
+    box = browser.run("(({left, top, width, height}) => [left, top, width, height])"
+                      "(document.getElementById('brush').getBoundingClientRect())")  # fmt: skip
+    points = [{"x": box[0] + x * box[2], "y": box[1] + y * box[3]} for x, y in places]
+    if kind == "touch":
+        browser.page("Input.dispatchTouchEvent", type="touchStart", touchPoints=points[:1])
+        for point in points[1:]:
+            browser.page("Input.dispatchTouchEvent", type="touchMove", touchPoints=[point])
+        browser.page("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        return
+    button = {"button": "left", "buttons": 1, "clickCount": 1}
+    browser.page("Input.dispatchMouseEvent", type="mousePressed", **points[0], **button)
+    for point in points[1:]:
+        browser.page("Input.dispatchMouseEvent", type="mouseMoved", **point, **button)
+    browser.page("Input.dispatchMouseEvent", type="mouseReleased", **points[-1], **button)
+
+
+@pytest.mark.parametrize("kind", ["touch", "mouse"])
+def test_the_brush_paints_where_the_style_goes(browser, address, model, tmp_path, kind):
+    opened(browser, address)
+    path, pixels = picture(tmp_path, SIDE, SIDE)
+    paint(browser, path)
+    expected = python_paints(model, pixels)
+    take(browser, "paint")
+    stroke(browser, (0.1, 0.25), (0.9, 0.25), kind=kind)  # a line of 20% of the height
+    made = saved(browser)
+    assert np.abs(made[20:29, 12:84] - expected[20:29, 12:84]).max() <= 2  # the style, in the middle of the stroke
+    assert np.abs(made[40:].astype(int) - pixels[40:]).max() == 0  # the photo elsewhere
+    share = (made[15:17, 20:76] - pixels[15:17, 20:76].astype(float)).std() / (expected - pixels)[15:17, 20:76].std()
+    assert 0.2 < share < 0.95  # a soft edge
+    set_slider(browser, "strength", 40)
+    mixed = pixels + 0.4 * (expected - pixels)
+    assert np.abs(saved(browser)[20:29, 12:84] - mixed[20:29, 12:84]).max() <= 2
+    set_slider(browser, "strength", 100)
+    take(browser, "erase")
+    set_slider(browser, "brush-size", 60)
+    stroke(browser, (0.8, 0.25), kind=kind)
+    made = saved(browser)
+    assert np.abs(made[20:29, 70:84].astype(int) - pixels[20:29, 70:84]).max() == 0
+    assert np.abs(made[20:29, 12:40] - expected[20:29, 12:40]).max() <= 2
+    assert browser.faults == []
+
+
+def test_the_eraser_begins_on_style_everywhere_and_all_of_it_comes_back(browser, address, model, tmp_path):
+    opened(browser, address)
+    path, pixels = picture(tmp_path)
+    paint(browser, path)
+    expected = python_paints(model, pixels)
+    assert browser.run("document.getElementById('clear').hidden")
+    take(browser, "erase")
+    stroke(browser, (0.5, 0.5))
+    made = saved(browser)
+    assert np.abs(made[28:33, 45:51].astype(int) - pixels[28:33, 45:51]).max() == 0
+    assert np.abs(made[:, :30] - expected[:, :30]).max() <= 2
+    browser.run("document.querySelector('input[name=size]').click()")  # another size has the same mask
+    browser.wait("document.getElementById('after').width === 64 && document.getElementById('busy').hidden")
+    kept = "document.getElementById('after').getContext('2d').getImageData(32, 20, 1, 1).data.join()"
+    assert browser.run(kept) == browser.run(kept.replace("'after'", "'before'"))
+    browser.run("document.getElementById('clear').click()")
+    assert browser.run("document.activeElement.name") == "mode"
+    paint(browser, path)
+    assert np.abs(saved(browser) - expected).max() <= 2
+
+
+def test_the_brush_by_keyboard(browser, address, tmp_path):
+    opened(browser, address)
+    path, pixels = picture(tmp_path, SIDE, SIDE)
+    paint(browser, path)
+    set_slider(browser, "brush-size", 20)
+    take(browser, "paint")
+    browser.run("document.getElementById('brush').focus()")
+    for _ in range(4):
+        browser.press("ArrowLeft", 37)  # a quarter of the brush each: by 20% of the picture
+    browser.press(" ", 32)
+    place = browser.run("[document.getElementById('ring').style.left, document.getElementById('ring').style.width]")
+    assert place == ["30%", "20%"]
+    changed = np.abs(saved(browser).astype(int) - pixels).max(axis=-1) > 2
+    rows, columns = np.nonzero(changed)
+    assert abs(rows.mean() - 48) < 2
+    assert abs(columns.mean() - 0.3 * SIDE) < 2
+    assert 0.4 < changed.sum() / (np.pi * (0.1 * SIDE) ** 2) < 1.05
+
+
+def test_before_and_after_know_the_mask(browser, address, tmp_path):
+    opened(browser, address)
+    path, _ = picture(tmp_path)
+    paint(browser, path)
+    clip = "getComputedStyle(document.getElementById('after')).clipPath"
+    take(browser, "paint")
+    stroke(browser, (0.5, 0.5))
+    assert browser.run(clip) == "none"
+    painted = saved(browser)
+    take(browser, "off")
+    assert browser.run(clip) == "inset(0px 0px 0px 50%)"
+    assert browser.run("document.getElementById('brush').hidden")
+    assert np.array_equal(saved(browser), painted)
+    paint(browser, picture(tmp_path, name="photo.png")[0])  # a new photo has a new mask
+    browser.wait("document.getElementById('clear').hidden")
+
+
 # --- network ----------------------------------------------------------------------------------------------------------
 
 
@@ -349,11 +457,11 @@ def test_by_keyboard_alone(browser, address, tmp_path):
     paint(browser, path)
     browser.run("document.activeElement.blur()")
     reached = {}
-    for _ in range(9):
+    for _ in range(10):
         browser.press("Tab", 9)
         element = "document.activeElement"
         reached[browser.run(f"{element}.id || {element}.name")] = browser.run(f"{element}.matches(':focus-visible')")
-    assert reached.keys() >= {"split", "style", "strength", "size", "open-camera", "choose", "save"}
+    assert reached.keys() >= {"split", "style", "strength", "mode", "size", "open-camera", "choose", "save"}
     browser.run("document.getElementById('split').focus()")
     for _ in range(3):
         browser.press("ArrowRight", 39)
@@ -373,7 +481,7 @@ def test_it_fits_a_phone_and_can_be_read(browser, address, tmp_path, scheme):
         "[...document.querySelectorAll('button, .choices label, canvas')].filter((e) => e.offsetParent)"
         ".map((e) => e.getBoundingClientRect()).map((r) => [r.left, r.right, r.width, r.height])"
     )
-    assert len(boxes) == 9
+    assert len(boxes) == 12
     for left, right, width, height in boxes:
         assert left >= 0
         assert right <= PHONE["width"]

@@ -1,5 +1,6 @@
 // The user interface of the page.
 
+import { Brush } from "./brush.js";
 import { Camera } from "./camera.js";
 import { Live } from "./live.js";
 import { keep, workOffline } from "./offline.js";
@@ -11,6 +12,7 @@ const USUAL_SIZE = 384; // default for the longer side; if the model does not ha
 const part = (id) => document.getElementById(id);
 const camera = new Camera(document.querySelector("video"));
 const live = new Live(part("live"), frame);
+const brush = new Brush(part("brush"), part("ring"), masked);
 
 let stylizer = null;
 let models = [];
@@ -32,6 +34,7 @@ function complain(text) {
 
 function show(name) {
   for (const id of ["empty", "compare", "camera"]) part(id).hidden = id !== name;
+  part("tools").hidden = name !== "compare";
 }
 
 function working(yes) {
@@ -112,15 +115,15 @@ async function paint() {
   }
 }
 
-/** The stylized picture at the chosen strength, as ImageData. */
-function blended(before, stylized) {
+/** The stylized picture at the chosen strength, where the mask lets it be, as ImageData. */
+function blended(before, stylized, mask = null) {
   const strength = Number(part("strength").value) / 100;
-  return new ImageData(mixed(before.data, stylized.data, strength), before.width, before.height);
+  return new ImageData(mixed(before.data, stylized.data, strength, mask), before.width, before.height);
 }
 
 function draw() {
   const { content: before, stylized } = shown;
-  const after = blended(before, stylized);
+  const after = blended(before, stylized, brush.mask(before.width, before.height));
   for (const [id, picture] of [["before", before], ["after", after]]) {
     const canvas = part(id);
     Object.assign(canvas, { width: picture.width, height: picture.height });
@@ -129,7 +132,33 @@ function draw() {
   part("compare").style.setProperty("--shape", before.width / before.height);
 }
 
+// --- brush -----------------------------------------------------------------------------------------------------------
+
+const MODES = [["off", "Compare"], ["paint", "Paint"], ["erase", "Erase"]];
+
+function hold() {
+  const mode = chosen("mode");
+  brush.mode = mode;
+  part("brush-size-row").hidden = mode === "off";
+  say({ off: "", paint: "Paint where the style goes.", erase: "Erase the style." }[mode]);
+}
+
+let waiting = false; // for the next picture of the screen
+
+function masked() {
+  part("clear").hidden = !brush.used;
+  if (waiting || !shown) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    draw();
+  });
+}
+
+// --- saving ----------------------------------------------------------------------------------------------------------
+
 function save() {
+  draw(); // a stroke may not be on the screen yet
   part("after").toBlob((blob) => download(blob, `${photo.name}-${style().name}.png`), "image/png");
 }
 
@@ -146,6 +175,8 @@ function download(blob, name) {
 function take(bitmap, name) {
   photo?.bitmap.close();
   photo = { bitmap, name };
+  brush.begin(bitmap.width, bitmap.height);
+  part("clear").hidden = true;
   complain("");
   return paint();
 }
@@ -259,6 +290,15 @@ function listen() {
     part("strength-shown").textContent = `${event.target.value} %`;
     if (shown) draw();
   };
+  part("modes").onchange = hold;
+  part("brush-size").oninput = (event) => {
+    part("brush-size-shown").textContent = `${event.target.value} %`;
+    brush.size = Number(event.target.value);
+  };
+  part("clear").onclick = () => {
+    brush.clear();
+    document.querySelector('input[name="mode"]:checked').focus(); // the button has gone
+  };
   part("styles").onchange = () => {
     offerSizes();
     paint();
@@ -269,6 +309,7 @@ function listen() {
 
 async function start() {
   listen();
+  offer("modes", "mode", MODES, "off");
   working(true);
   try {
     ({ models } = await (await fetch("models.json")).json());

@@ -50,9 +50,15 @@ export function fromSquare(values, width, height, side) {
   return pixels;
 }
 
-/** Linear interpolation between content at strength 0 and stylized at strength 1. */
-export function mixed(content, stylized, strength) {
+/**
+ * Linear interpolation between content at strength 0 and stylized at strength 1. `mask`, if there is one, holds pixels
+ * whose alpha is the part of the strength at each place.
+ */
+export function mixed(content, stylized, strength, mask = null) {
   const pixels = new Uint8ClampedArray(content.length);
-  for (let at = 0; at < pixels.length; at++) pixels[at] = content[at] + strength * (stylized[at] - content[at]);
+  for (let at = 0; at < pixels.length; at++) {
+    const share = mask ? (strength * mask[at | 3]) / 255 : strength;
+    pixels[at] = content[at] + share * (stylized[at] - content[at]);
+  }
   return pixels;
 }

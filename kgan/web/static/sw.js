@@ -5,6 +5,7 @@ const CACHE = "kgan-1";
 const SHELL = [
   "./",
   "app.js",
+  "brush.js",
   "camera.js",
   "icon-192.png",
   "icon-512.png",

@@ -8,6 +8,7 @@ text of the hub or of its library, which could hold a token. This module does no
 import contextlib
 import dataclasses
 import functools
+import importlib
 import os
 import pathlib
 import re
@@ -163,16 +164,12 @@ def _say_once(text: str) -> None:
 
 def _sizes(library: ModuleType, address: Address, online: bool) -> tuple[dict[str, int], bool]:
     """Names of all files with their sizes in bytes, and whether they are those of the cache."""
-    import httpx2
-
     if online and not library.constants.is_offline_mode():
         try:
             info = client(library).model_info(address.repo, revision=address.revision, files_metadata=True)
             return {file.rfilename: file.size or 0 for file in info.siblings or ()}, False
-        except (httpx2.TransportError, ConnectionError) as error:
-            away: Exception = error
-        except library.errors.HfHubHTTPError as error:
-            if error.response.status_code < 500:
+        except (library.errors.HTTPError, ConnectionError) as error:
+            if (_status(error) or 500) < 500:
                 raise
             away = error
         try:
@@ -212,9 +209,15 @@ def required(what: str) -> ModuleType:
     try:
         import huggingface_hub
     except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] not in ("huggingface_hub", "httpx2"):
+        if str(error.name).partition(".")[0] != "huggingface_hub":
             raise
         raise UserError(f"{what} huggingface-hub, which is not installed: pip install 'kgan[hub]'") from None
+    for part in (
+        "constants",
+        "errors",
+        "utils",
+    ):  # which the package imports at their first use, and not by these names
+        importlib.import_module(f"huggingface_hub.{part}")
     return huggingface_hub
 
 
@@ -243,9 +246,7 @@ def quiet(library: ModuleType) -> Iterator[None]:
 @contextlib.contextmanager
 def failing(library: ModuleType, address: Address) -> Iterator[None]:
     """A context in which what the hub refuses, and a hub that cannot be reached, is one line without its texts."""
-    import httpx2
-
-    expected: list[type[Exception]] = [httpx2.HTTPError, OSError, RuntimeError, ValueError, LookupError]
+    expected: list[type[Exception]] = [library.errors.HTTPError, OSError, RuntimeError, ValueError, LookupError]
     try:
         yield
     except UserError:
@@ -268,10 +269,9 @@ def _reason(library: ModuleType, address: Address, error: BaseException) -> str:
     for kinds, reason in _reasons(library, address):
         if isinstance(error, kinds):
             return reason
-    response = getattr(error, "response", None)
-    if isinstance(error, library.errors.HfHubHTTPError) and response is not None:
-        return _of_status(response.status_code)
-    return _of_connection(error)
+    if status := _status(error):
+        return _of_status(status)
+    return _of_connection(library, error)
 
 
 def _reasons(library: ModuleType, address: Address) -> list[tuple[Any, str]]:
@@ -282,8 +282,14 @@ def _reasons(library: ModuleType, address: Address) -> list[tuple[Any, str]]:
         (errors.GatedRepoError, f"is gated; ask for access on its page, and {LOG_IN}"),
         (errors.RevisionNotFoundError, f"the hub has no revision {address.revision or 'main'} of it"),
         (errors.RepositoryNotFoundError, f"the hub has no such model, or it is private; for a private one {LOG_IN}"),
+        (errors.HFValidationError, "the hub allows no such name"),
         (errors.LocalTokenNotFoundError, f"needs an account of the hub; {LOG_IN}"),
     ]
+
+
+def _status(error: BaseException) -> int | None:
+    """The status of the hub's answer, or None if there was no answer."""
+    return getattr(getattr(error, "response", None), "status_code", None)
 
 
 def _of_status(status: int) -> str:
@@ -292,13 +298,16 @@ def _of_status(status: int) -> str:
     return f"the hub answers with status {status}; try again later"
 
 
-def _of_connection(error: BaseException) -> str:
-    import httpx2
+_AWAY = ("ConnectError", "ConnectTimeout", "ProxyError")
+"""Errors of the library's HTTP client before there is a connection."""
 
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
-        return f"the hub cannot be reached ({type(error).__name__})"
-    if isinstance(error, httpx2.HTTPError | ConnectionError):
-        return f"the connection to the hub broke ({type(error).__name__}); the same command goes on from there"
+
+def _of_connection(library: ModuleType, error: BaseException) -> str:
+    name = type(error).__name__
+    if name in _AWAY:
+        return f"the hub cannot be reached ({name})"
+    if isinstance(error, library.errors.HTTPError | ConnectionError):
+        return f"the connection to the hub broke ({name}); the same command goes on from there"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be stored ({error.strerror})"
-    return f"the hub's answer was not understood ({type(error).__name__})"
+    return f"the hub's answer was not understood ({name})"

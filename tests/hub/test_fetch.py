@@ -159,6 +159,7 @@ def test_private_models_and_missing_ones(hub, monkeypatch):
     hub.put("someone/secret", NUMBERS, private=True)
     assert fetched("hf://someone/secret") == {*NUMBERS}
     assert "no such model, or it is private" in refusal("hf://someone/none")
+    assert "the hub allows no such name" in refusal("hf://someone/two--dashes")
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     assert "no such model, or it is private" in refusal("hf://someone/secret2")
 

@@ -77,7 +77,9 @@ def card(model: ModelSource, folder: pathlib.Path, words: Words, config: TrainCo
     own = model.path / "README.md"
     text, theirs = _parts(own.read_text(encoding="utf-8")) if own.is_file() else ("", {})
     data = _metadata(model, folder, words, config, report) | theirs
-    return _with_metadata(_portable(text) or _text(folder, words, config, report, pictures), data)
+    own_text = _with_files(_portable(text), folder)
+    own_text = own_text if pictures else re.sub(r"!\[[^\]]*\]\(samples\.jpg\)\n*", "", own_text)
+    return _with_metadata(own_text or _text(folder, words, config, report, pictures), data)
 
 
 def space_card(repo: str, licence: str | None) -> str:
@@ -111,6 +113,11 @@ def _portable(text: str) -> str:
     return re.sub(r"(?<!!)\[([^\]]*)\]\(\.\./[^)]*\)", r"\1", text)
 
 
+def _with_files(text: str, folder: pathlib.Path) -> str:
+    """The text with the files that are pushed in the table of its section Files, if it has one."""
+    return re.sub(r"(?ms)^## Files\n\n\|.*?(?=\n\n|\Z)", lambda _: f"## Files\n\n{_table(folder)}", text)
+
+
 # --- metadata ---------------------------------------------------------------------------------------------------------
 
 
@@ -129,7 +136,7 @@ def _metadata(
         tags=["kgan", "keras", "gan", "style-transfer", *_formats(folder), f"recipe:{config.recipe}"],
         datasets=[word.removeprefix("tfds:") for word in named if word.startswith("tfds:")] or None,
         base_model=[hub.parse(word).repo for word in bases] or None,
-        model_name=words.repo.rpartition("/")[2],
+        model_name=words.repo.rpartition("/")[2] if report else None,
         eval_results=[EvalResult(**result) for result in _results(report, task)] if report else None,
     )
     return data.to_dict()
@@ -187,7 +194,7 @@ def _text(folder: pathlib.Path, words: Words, config: TrainConfig, report: Repor
         data=_data(words, config),
         training=_training(config),
         scores=_scores(report) if report else "Not measured (`kgan evaluate`).",
-        files="\n".join(f"| `{name}` | {what} |" for name, what in _listed(folder)),
+        files=_table(folder),
     )
 
 
@@ -225,7 +232,8 @@ def _scores(report: Report) -> str:
     return "\n".join([f"{report['pictures']} pictures{size}.", "", *lines, "", *told])
 
 
-def _listed(folder: pathlib.Path) -> list[tuple[str, str]]:
+def _table(folder: pathlib.Path) -> str:
+    """The files of a folder and what they are, as a table."""
     names = sorted(path.name for path in folder.iterdir() if path.name != "README.md")
     told = ((name, next((what for pattern, what in KINDS if re.fullmatch(pattern, name)), "")) for name in names)
-    return list(told)
+    return "\n".join(["| file | what it is |", "|---|---|", *(f"| `{name}` | {what} |" for name, what in told)])

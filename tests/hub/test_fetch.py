@@ -1,8 +1,10 @@
 """Models from the stand-in of the hub: which files are fetched, the cache, interruptions and refusals."""
 
 import json
+import os
 import pathlib
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -235,3 +237,18 @@ def test_borrowed_models_stay_as_they_are(hub, model, capsys):
     assert "hf://someone/orange came from the hub and stays as it is" in capsys.readouterr().err
     assert cli.main(["evaluate", "hf://someone/orange"]) == 2
     assert "hf://someone/orange came from the hub, without pictures" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_new_process_with_the_variables_of_the_hub(hub, tmp_path):
+    """Nothing of huggingface_hub is imported before, and its addresses come from the environment."""
+    commit = hub.put("someone/vg", NUMBERS)
+    code = "from kgan.runs.models import resolve_model; print(resolve_model('hf://someone/vg').address)"
+    own = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-c", code]
+    for _ in range(2):
+        done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True)
+        assert (done.stdout, done.stderr) == (f"hf://someone/vg@{commit}\n", "")
+    done = subprocess.run(command, env=os.environ | own | {"HF_HUB_OFFLINE": "1"}, capture_output=True, text=True)
+    assert done.stdout == f"hf://someone/vg@{commit}\n"
+    assert "uses commit" in done.stderr

@@ -96,14 +96,17 @@ def test_the_card_has_the_metadata_of_the_hub(hub, run, capsys):
 
 def test_the_users_own_card_and_no_old_scores(hub, run, capsys, tmp_path):
     own = shutil.copytree(run, tmp_path / "own")
-    (own / "README.md").write_text("---\nlicense: cc-by-4.0\nlanguage: en\n---\n# Mine\n", encoding="utf-8")
+    (own / "README.md").write_text(
+        "---\nlicense: cc-by-4.0\nlanguage: en\n---\n# Mine\n\n## Files\n\n| a |\n|---|\n\nEnd", encoding="utf-8"
+    )
     report = json.loads((own / "evaluation.json").read_text(encoding="utf-8"))
     report["weights"]["step"] = 2
     (own / "evaluation.json").write_text(json.dumps(report), encoding="utf-8")
     said = pushed(capsys, own, "hf://someone/own", "--without-samples")
     assert "is of step 2, and the model of step 3" in said
     card = ModelCard(hub.files("someone/own")["README.md"].decode())
-    assert card.text.strip() == "# Mine"
+    assert card.text.strip().startswith("# Mine\n\n## Files\n\n| file | what it is |\n|---|---|\n| `config.json` |")
+    assert card.text.strip().endswith("\n\nEnd")
     assert (card.data.license, card.data.language, card.data.library_name) == ("cc-by-4.0", "en", "kgan")
     assert card.data.eval_results is None
     assert "samples.jpg" not in hub.files("someone/own")

@@ -7,14 +7,12 @@ import keras
 from PIL import Image
 
 from kgan import console, files
-from kgan.errors import UserError
 from kgan.export.command import export_all_variants
 from kgan.export.litert.fixed import SIZES
-from kgan.export.litert.sidecar import Origin, names_beside
+from kgan.export.sidecar import Origin, names_beside
 from kgan.export.weights import export_weights
 from kgan.hub.card import Words, card, space_card
 from kgan.inference.loading import load_generator
-from kgan.kinds import FORMATS
 from kgan.runs import places
 from kgan.runs.models import ModelSource
 from kgan.runs.run_folder import RunFolder
@@ -41,7 +39,7 @@ def write_model(model: ModelSource, folder: pathlib.Path, words: Words) -> None:
     RunFolder(folder).keep(shared)
     _add_weights(generator, model, folder)
     _add_litert(generator, model, folder, words, shared)
-    _add_onnx(generator, model, folder, config)
+    _add_onnx(model, folder)
     pictures = words.samples and _add_samples(model, folder)
     (folder / "README.md").write_text(card(model, folder, words, shared, bool(pictures)), encoding="utf-8")
 
@@ -72,22 +70,16 @@ def _add_litert(
     if not own:
         console.say(f"exporting {model.name}")
         labels = {side: name for side in ("content", "style") if (name := getattr(shared, side) or shared.data)}
-        origin = Origin(words.licence or "not stated", words.source or "not stated", labels)
+        origin = Origin(words.licence or "not stated", words.source or "not stated", labels, str(shared.recipe))
         export_all_variants(generator, model, folder, ("float16",), SIZES, origin)
 
 
-def _add_onnx(generator: keras.Model, model: ModelSource, folder: pathlib.Path, config: TrainConfig) -> None:
-    """Copy the .onnx files of the run, or else export one if what that needs is installed."""
-    own = _current(model, "*.onnx")
-    for path in own:
-        shutil.copy(path, folder)
-    row = FORMATS.get("onnx")
-    if own or row is None:
-        return
-    try:
-        row.load()(generator, folder / row.file, distribution=config.noise, truncation=config.truncation)
-    except UserError as error:
-        console.say(f"no ONNX file: {error}")
+def _add_onnx(model: ModelSource, folder: pathlib.Path) -> None:
+    """Copy the .onnx files of the run, with what lies beside them."""
+    for path in _current(model, "*.onnx"):
+        for file in (path, *names_beside(path)):
+            if file.is_file():
+                shutil.copy(file, folder)
 
 
 def _add_samples(model: ModelSource, folder: pathlib.Path) -> bool:

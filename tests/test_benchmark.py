@@ -162,7 +162,7 @@ def test_every_other_recipe_has_one(recipe, eager):
     config = settings(recipe)
     plain, batch = PlainStep(config), pictures(config)
     before = [network.get_weights() for network in (*plain.generators, *plain.discriminators, plain.average)]
-    losses = [plain(batch) for _ in range(2)][-1]
+    losses = plain(batch)
     assert all(np.isfinite(value) for value in losses.values())
     after = [network.get_weights() for network in (*plain.generators, *plain.discriminators, plain.average)]
     for old, new in zip(before, after, strict=True):

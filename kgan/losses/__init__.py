@@ -20,7 +20,15 @@ from kgan.losses.contrastive import contrastive_loss, identity_contrastive_loss,
 from kgan.losses.mmd import mmd
 from kgan.losses.orientation import orientation_loss
 from kgan.losses.palette import Palette, blown_loss, moved, palette_loss, palette_of, transport_map
-from kgan.losses.perceptual import deep_feature_loss, feature_loss, gram_loss, gram_matrix, mean_gram, relative_gram_loss, ssim_loss
+from kgan.losses.perceptual import (
+    deep_feature_loss,
+    feature_loss,
+    gram_loss,
+    gram_matrix,
+    mean_gram,
+    relative_gram_loss,
+    ssim_loss,
+)
 
 __all__ = [
     "AdversarialLoss",
@@ -38,7 +46,6 @@ __all__ = [
     "identity_contrastive_loss",
     "identity_loss",
     "mean_gram",
-    "relative_gram_loss",
     "mmd",
     "moved",
     "orientation_loss",
@@ -47,6 +54,7 @@ __all__ = [
     "palette_of",
     "patch_nce",
     "pixel_loss",
+    "relative_gram_loss",
     "smoothness_loss",
     "ssim_loss",
     "stability_loss",

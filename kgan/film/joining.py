@@ -18,7 +18,7 @@ from kgan.film.film import Film
 from kgan.film.frames import Facts
 from kgan.film.kinds import ANIMATIONS, CONTAINERS
 from kgan.film.library import ffmpeg_errors, pyav
-from kgan.film.sound import add_copies, copied_packets, copy_texts, not_copied
+from kgan.film.sound import add_copies, copied_packets, copy_texts, named, not_copied
 from kgan.film.stills import FrameFolder
 from kgan.film.video_file import VideoFile, main_stream, open_film
 from kgan.film.work import Segment
@@ -63,11 +63,13 @@ def check(film: Film, output: Output, coding: Coding) -> None:
     trial = pyav().open(io.BytesIO(), "w", format=output.container)
     with ffmpeg_errors(output.path, reason), trial:
         add_encoder(trial, coding, film.facts)
-        left_out = _copies(film, trial)
+        left_out, encoded = _copies(film, trial)
         trial.start_encoding()
+    kind = output.path.suffix.lower()
     if left_out:
-        kind, what = output.path.suffix.lower(), ", ".join(left_out)
-        console.warn(f"{output.path}: {kind} cannot hold {what}; left out. An .mkv file holds it")
+        console.warn(f"{output.path}: {kind} cannot hold {', '.join(left_out)}; left out. An .mkv file holds it")
+    if encoded:
+        console.warn(f"{output.path}: {kind} cannot hold {', '.join(encoded)}; encoded anew as Opus")
 
 
 def _has_sound(film: Film) -> bool:
@@ -75,14 +77,15 @@ def _has_sound(film: Film) -> bool:
         return bool(source.streams.audio)
 
 
-def _copies(film: Film, output: Any) -> list[str]:
-    """Names of the streams that the output cannot hold. Warns of those that are never copied."""
+def _copies(film: Film, output: Any) -> tuple[list[str], list[str]]:
+    """Names of the streams that are left out and that are encoded anew. Warns of those that are never copied."""
     if not isinstance(film.source, VideoFile):
-        return []
+        return [], []
     with open_film(film.path) as source:
         if never := not_copied(source, main_stream(source)):
             console.warn(f"{film.path}: holds {', '.join(never)}, which cannot be copied; left out")
-        return add_copies(source, output).left_out
+        copied = add_copies(source, output)
+        return copied.left_out, [named(source.streams[index]) for index in copied.encoded]
 
 
 def _opened(file: Any, output: Output, metadata: Sequence[str] = ()) -> Any:

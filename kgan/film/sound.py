@@ -1,4 +1,7 @@
-"""Copies sound, subtitles, chapters and metadata of a film to another one, packet by packet."""
+"""Copies sound, subtitles, chapters and metadata of a film to another one, packet by packet.
+
+Sound that the other container cannot hold, such as AAC in WebM, is encoded anew.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -15,6 +18,12 @@ CONTAINERS_OWN = frozenset(
 COPIED = ("audio", "subtitle", "attachment")
 """Kinds of streams that are copied."""
 
+ENCODERS = {"webm": "libopus"}
+"""By FFmpeg's name of a container, the encoder for sound that it cannot hold."""
+
+OPUS_RATE = 48_000
+"""Samples a second of Opus, whatever those of the sound."""
+
 ATTACHED_PICTURE = 1 << 10
 """FFmpeg's mark of a stream that is a cover picture."""
 
@@ -25,10 +34,12 @@ class Copied:
 
     Attributes:
         streams: stream of the copy by the index of the stream of the film.
+        encoded: indices of the streams whose sound is encoded anew.
         left_out: names of the streams that the container of the copy cannot hold.
     """
 
     streams: dict[int, Any]
+    encoded: list[int]
     left_out: list[str]
 
 
@@ -42,19 +53,34 @@ def add_copies(source: Any, output: Any) -> Copied:
     Returns:
         The streams.
     """
-    streams, left_out = {}, []
+    copied = Copied({}, [], [])
     for stream in source.streams:
         if stream.type not in COPIED:
             continue
         try:
             copy = output.add_stream_from_template(stream, opaque=True)
         except (ValueError, pyav().FFmpegError):
-            left_out.append(f"{_described(stream)} ({_codec(stream)})")
-            continue
+            if stream.type != "audio" or output.format.name not in ENCODERS:
+                copied.left_out.append(named(stream))
+                continue
+            copy = _add_encoder(stream, output)
+            copied.encoded.append(stream.index)
         copy.disposition = int(stream.disposition)
         copy.metadata.update(_told(stream.metadata))
-        streams[stream.index] = copy
-    return Copied(streams, left_out)
+        copied.streams[stream.index] = copy
+    return copied
+
+
+def _add_encoder(stream: Any, output: Any) -> Any:
+    """A stream of the copy whose sound is encoded anew, with the channels of the film's."""
+    channels = stream.codec_context.layout.nb_channels
+    layout = {1: "mono", 2: "stereo"}.get(channels, stream.codec_context.layout.name)
+    return output.add_stream(ENCODERS[output.format.name], rate=OPUS_RATE, layout=layout, bit_rate=64_000 * channels)
+
+
+def named(stream: Any) -> str:
+    """A stream in words, such as "sound in de (aac)"."""
+    return f"{_described(stream)} ({_codec(stream)})"
 
 
 def not_copied(source: Any, film: Any) -> list[str]:
@@ -106,6 +132,7 @@ def copied_packets(
         An iterator over (time in seconds, packet for the output).
     """
     av = pyav()
+    encoders = {index: _Encoder(copied.streams[index]) for index in copied.encoded}
     chosen = [stream for stream in source.streams if stream.index in copied.streams and stream.type != "attachment"]
     packets = iter(source.demux(*chosen)) if chosen else iter(())
     while True:
@@ -114,6 +141,8 @@ def copied_packets(
         except av.FFmpegError:  # the file is cut off, of which reading the frames has warned
             return
         if packet is None:
+            for encoder in encoders.values():
+                yield from encoder.rest()
             return
         if packet.pts is None and packet.dts is None:
             continue
@@ -121,12 +150,45 @@ def copied_packets(
         time = place * Fraction(packet.time_base)
         if (origin and time < origin) or (end is not None and time >= end):
             continue
+        if packet.stream.index in encoders:
+            yield from encoders[packet.stream.index].encoded(packet, origin)
+            continue
         shift = round(origin / Fraction(packet.time_base))
         packet.pts = None if packet.pts is None else packet.pts - shift
         packet.dts = (place if packet.dts is None else packet.dts) - shift
         order = packet.dts * Fraction(packet.time_base)
         packet.stream = copied.streams[packet.stream.index]
         yield order, packet
+
+
+class _Encoder:
+    """Encodes the sound of a stream anew."""
+
+    def __init__(self, stream: Any):
+        """Args: stream: the stream of the copy."""
+        context = stream.codec_context
+        context.open()
+        self._stream = stream
+        self._resampler = pyav().AudioResampler(context.format, context.layout, context.rate, context.frame_size)
+
+    def encoded(self, packet: Any, origin: Fraction) -> Iterator[tuple[Fraction, Any]]:
+        """The packets that are ready after another packet of the film, as those of `copied_packets`."""
+        for frame in packet.decode():
+            if frame.pts is not None:
+                frame.pts -= round(origin / Fraction(frame.time_base))
+            yield from self._packets(frame)
+
+    def rest(self) -> Iterator[tuple[Fraction, Any]]:
+        """The last packets."""
+        yield from self._packets(None)
+        yield from self._timed(self._stream.encode(None))
+
+    def _packets(self, frame: Any) -> Iterator[tuple[Fraction, Any]]:
+        for ready in self._resampler.resample(frame):
+            yield from self._timed(self._stream.encode(ready))
+
+    def _timed(self, packets: list[Any]) -> Iterator[tuple[Fraction, Any]]:
+        return ((packet.dts * Fraction(packet.time_base), packet) for packet in packets)
 
 
 def copy_texts(source: Any, output: Any, origin: Fraction, end: Fraction | None, strip_metadata: bool) -> None:

@@ -134,17 +134,46 @@ def test_odd_sizes(tmp_path, size, codec):
     assert np.abs(pixels(made).astype(int) - pixels(source)).mean() < 4
 
 
-def test_hdr_becomes_sdr_with_one_line(tmp_path, capsys):
-    gray = np.full((2, 48, 64, 3), 148, np.uint8)  # 58% in PQ is about white paper, 203 cd/m2
-    source = write_film(tmp_path / "a.mkv", gray, codec="ffv1", pixel_format="yuv444p", colours=(9, 1, 9, 16))
+@pytest.mark.parametrize(("kind", "transfer", "white"), [("PQ", 16, 148), ("HLG", 18, 191)])
+def test_hdr_becomes_sdr_with_one_line(tmp_path, capsys, kind, transfer, white):
+    # White paper, 203 cd/m2, is at 58% in PQ and 75% in HLG (ITU-R BT.2408)
+    gray = np.full((2, 48, 64, 3), white, np.uint8)
+    source = write_film(tmp_path / "a.mkv", gray, codec="ffv1", pixel_format="yuv444p", colours=(9, 1, 9, transfer))
     made = restyled(source, tmp_path / "out.mkv")
-    assert "is HDR (PQ); it is turned to SDR" in capsys.readouterr().err
+    assert f"is HDR ({kind}); it is turned to SDR" in capsys.readouterr().err
     with av.open(str(made)) as film:
         frame = next(film.decode(video=0))
         assert (frame.colorspace, frame.color_trc) == (1, 1)
     seen = next(iter(kgan.Film(source))).pixels
     assert 225 <= seen.mean() <= 255
     assert seen.std() < 1
+
+
+def heard(path, first, last):
+    """The sound between two times in seconds, float [16000 a second], by the times of its frames."""
+    line = np.zeros(16000 * 3)
+    with av.open(str(path)) as film:
+        resampler = av.AudioResampler("flt", "mono", 16000)
+        frames = [each for frame in film.decode(audio=0) for each in resampler.resample(frame)]
+    for frame in frames:
+        at = max(0, round(float(frame.pts * frame.time_base) * 16000))
+        samples = frame.to_ndarray()[0]
+        line[at : at + len(samples)] = samples
+    return line[round(first * 16000) : round(last * 16000)]
+
+
+@pytest.mark.parametrize("start", [None, 0.4])
+def test_sound_that_webm_cannot_hold_is_encoded_anew_and_in_time(tmp_path, capsys, start):
+    source = write_film(tmp_path / "a.mp4", moving(30), audio=1.2)
+    made = restyled(source, tmp_path / "out.webm", start=start)
+    assert "encoded anew as Opus" in capsys.readouterr().err
+    with av.open(str(made)) as film:
+        assert [stream.codec_context.name for stream in film.streams.audio] == ["opus"]
+    shift = start or 0.0
+    told, again = heard(source, shift + 0.2, 1.0), heard(made, 0.2, 1.0 - shift)
+    # Times in WebM are whole milliseconds, 16 samples. A period of the tone is 3.5 of them.
+    assert max(np.corrcoef(told[16:-16], np.roll(again, lag)[16:-16])[0, 1] for lag in range(-16, 17)) > 0.98
+    assert 0.8 < np.std(again) / np.std(told) < 1.25
 
 
 def test_what_is_never_copied_is_named(tmp_path, capsys):

@@ -44,6 +44,11 @@ FID and KID are distances between features of a MobileNet. The same network is u
 A model that was trained with a network's features has better scores in them than its pictures deserve. Compare these
 two numbers only with models that were trained in the same way, and look at the pictures."""
 
+BOTH = """\
+A model that was trained with a network's features has better scores in them than its pictures deserve. This training
+used both: MobileNet in its discriminator, VGG16 in its term `relative_gram`. So look at the pictures, too, and vote
+with `kgan compare`."""
+
 WHO = {
     "projected": "the discriminator of this\ntraining",
     "painting": "the discriminator of this\ntraining (`--discriminator projected`) and by its Gram term",
@@ -65,6 +70,8 @@ class Card:
         names: stems of the sheet's pictures.
         caption: caption of the sheet.
         before: the training whose weights this one started from (`--init-from first`).
+        flattered: why some scores are too good, if `FLATTERED` does not say it.
+        formats: "safetensors", "saved_model" and "litert": the files that are shipped.
     """
 
     headline: str
@@ -75,6 +82,8 @@ class Card:
     names: tuple[str, ...]
     caption: str
     before: str = ""
+    flattered: str = ""
+    formats: tuple[str, ...] = ("saved_model",)
 
 
 SHOWN = ("farm_owl", "monument_machuPicchu", "sea6", "world_hedgehog", "monument_wormsCathedral", "world_moose")
@@ -122,6 +131,33 @@ are from the WebMuseum." Changes: puzzle pieces joined, cropped, re-encoded.""",
 - Contours follow the photo's edges, so fur and foliage become dense hatching; small faces lose their features. On
   photos of 1000 pixels and more, `kgan stylize --strokes 2` gives broader contours and smoother areas.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",
+)
+
+BOLD_VANGOGH = dataclasses.replace(
+    VANGOGH,
+    headline="Photos painted anew in the colours and strokes of Vincent van Gogh, bolder than `vangogh`.",
+    limits="""\
+- It draws the whole picture anew: small things and faces lose their features, more than with `vangogh`.
+- The brightest spots of a photo become white with hard edges, above all on grass.
+- Dark areas get slanting hatching. At night the sky takes a colour of its own.
+- Strokes are five to ten pixels wide, as in the training crops. `kgan stylize --strokes 2` makes them twice as broad.
+- It was trained on nine paintings, and imitates these rather than all works of the painter.""",
+    flattered=BOTH,
+    formats=("safetensors",),
+)
+
+BOLD_UKIYOE = dataclasses.replace(
+    UKIYOE,
+    headline="Photos drawn anew as Japanese colour woodblock prints: key-lines, Prussian blue, vermilion, paper. "
+    "Bolder than\n`ukiyoe`.",
+    limits="""\
+- It draws the whole picture anew: small things and faces lose their features, more than with `ukiyoe`.
+- The brightest things become paper, without the photo's shades. Night skies become lighter.
+- Dark areas get slanting hatching, fur and stones a net of lines.
+- There are only the few colours of the prints. `--keep-colour` keeps the photo's colours.
+- It was trained on nine prints, and imitates these rather than all prints of the time.""",
+    flattered=BOTH,
+    formats=("safetensors",),
 )
 
 FLUENT3D = Card(
@@ -203,14 +239,22 @@ $limits
 
 | file | what it is |
 |---|---|
-| `saved_model/` | SavedModel, weights in float16, arithmetic in float32; signatures `serving_default` (uint8), \
-`serving_float`, `serving_bytes` |
-| `model_float16.tflite` | LiteRT, weights in float16; `image` in, `stylized` out, float32 [N, H, W, 3] in [0, 1] |
+$files
 | `config.json` | settings of the training |
 | `test_content.png`, `test_stylized.png` | a picture and the result of the float32 model |
 
 Made by `scripts/make_models.py`. Licence of the weights: as kgan's (Apache-2.0). Training data: $licence.
 """)
+
+FILES = {
+    "safetensors": "| `model.safetensors` | the weights in float16, with which `config.json` makes the network; nothing in it can "
+    "run. Other formats: `kgan export --run {name} --output {name}` |",
+    "saved_model": "| `saved_model/` | SavedModel, weights in float16, arithmetic in float32; signatures `serving_default` "
+    "(uint8), `serving_float`, `serving_bytes` |",
+    "litert": "| `model_float16.tflite` | LiteRT, weights in float16; `image` in, `stylized` out, float32 [N, H, W, 3] in "
+    "[0, 1] |",
+}
+"""The rows of the card's table of files, by format."""
 
 SMALL = """
 It was trained on the results of `{teacher}` only (`--distill-from`). In the table, "baseline" is that model."""
@@ -219,6 +263,7 @@ VANGOGH_MOBILE = dataclasses.replace(
     VANGOGH,
     headline="Imitates `vangogh` with a network for phones and browsers that has a tenth of the size."
     + SMALL.format(teacher="vangogh"),
+    formats=("saved_model", "litert"),
     folders={"content": "photos", "distill_from": "vangogh", "init_from": "earlier"},
     before="""\
 ```sh
@@ -243,6 +288,7 @@ FLUENT3D_MOBILE = dataclasses.replace(
     FLUENT3D,
     headline="Imitates `fluent3d` with a network for phones and browsers that has a tenth of the size."
     + SMALL.format(teacher="fluent3d"),
+    formats=("saved_model", "litert"),
     folders={"content": "flat"},
     limits="""\
 - It is milder than its teacher: {no_effect} of its tiles have no effect, and {no_effect_baseline} of the teacher's.
@@ -254,6 +300,8 @@ FLUENT3D_MOBILE = dataclasses.replace(
 CARDS = {
     "vangogh": VANGOGH,
     "ukiyoe": UKIYOE,
+    "vangogh-bold": BOLD_VANGOGH,
+    "ukiyoe-bold": BOLD_UKIYOE,
     "fluent3d": FLUENT3D,
     "vangogh-mobile": VANGOGH_MOBILE,
     "fluent3d-mobile": FLUENT3D_MOBILE,
@@ -282,12 +330,15 @@ def main() -> None:
 
 
 def write_files(run: pathlib.Path, folder: RunFolder, card: Card) -> tuple[TrainConfig, int]:
-    """Write the model as SavedModel and .tflite with float16 weights. Returns its settings and number of weights."""
+    """Write the model in the card's formats, with float16 weights. Returns its settings and number of weights."""
     folder.path.mkdir(parents=True, exist_ok=True)
     generator, trained = load_generator(run)
-    export_weights(generator, folder.weights, half=True)
-    export_saved_model(generator, folder.saved_model, half=True)
-    export_litert(generator, folder.litert(half=True), half=True)
+    if "safetensors" in card.formats:
+        export_weights(generator, folder.weights, half=True)
+    if "saved_model" in card.formats:
+        export_saved_model(generator, folder.saved_model, half=True)
+    if "litert" in card.formats:
+        export_litert(generator, folder.litert(half=True), half=True)
     models = {name: path and pathlib.Path(path).name for name, path in
               {"init_from": trained.init_from, "distill_from": trained.distill_from}.items()}  # fmt: skip
     config = dataclasses.replace(trained, **card.folders, **models, cache=TrainConfig().cache)
@@ -448,7 +499,8 @@ def page(name: str, card: Card, config: TrainConfig, weights: int, found: dict, 
         protocol=protocol(found),
         real=real(found),
         scores=scores(found),
-        flattered=FLATTERED.format(who=WHO[config.recipe]),
+        flattered=card.flattered or FLATTERED.format(who=WHO[config.recipe]),
+        files="\n".join(FILES[each].format(name=name) for each in card.formats),
         pictures=found["reference"]["pictures"],
         limits=limits(card, found),
     )

@@ -1,7 +1,7 @@
 """Finds a model by its path, its address on the hub, or the name of a shipped model.
 
-A shipped model is a run folder without checkpoints: config.json, saved_model/ with float16 weights, a .tflite file and
-a model card. This module does not import TensorFlow.
+A shipped model is a run folder without checkpoints: config.json, a model card, and saved_model/ or model.safetensors
+with float16 weights; those for phones have a .tflite file, too. This module does not import TensorFlow.
 """
 
 import dataclasses

@@ -25,7 +25,8 @@ from kgan.web.models import read_models
 ROOT = pathlib.Path(kgan.__file__).parents[1]
 FOLDER = ROOT / "saved_models"
 STUDENTS = ("fluent3d-mobile", "vangogh-mobile")
-NAMES = ("fluent3d", "ukiyoe", "vangogh", *STUDENTS)
+BOLD = ("ukiyoe-bold", "vangogh-bold")
+NAMES = ("fluent3d", "ukiyoe", "vangogh", *BOLD, *STUDENTS)
 MEGABYTE = 2**20
 LEVELS = 2
 """The largest difference in levels of 255 to the recorded picture, due to float16 weights and other CPUs."""
@@ -39,8 +40,9 @@ def pixels(path):
     return np.asarray(Image.open(path)).astype(int)
 
 
-@pytest.mark.parametrize("file", ["", "model_float16.tflite"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "file"), [(name, "") for name in NAMES] + [(name, "model_float16.tflite") for name in STUDENTS]
+)
 def test_it_makes_the_recorded_picture(name, file):
     content, expected = (pixels(FOLDER / name / f"test_{what}.png") for what in ("content", "stylized"))
     made = load(FOLDER / name / file)(content.astype(np.uint8))
@@ -108,7 +110,7 @@ def test_the_command_line_knows_it_by_name(tmp_path, capsys, monkeypatch):
     assert cli.main(["stylize", str(content), "--model", "vangohg", "--output", "other"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "vangohg: no model there; did you mean vangogh? Give a run folder" in said
-    assert "fluent3d, fluent3d-mobile, ukiyoe, vangogh, vangogh-mobile" in said
+    assert "fluent3d, fluent3d-mobile, ukiyoe, ukiyoe-bold, vangogh, vangogh-bold, vangogh-mobile" in said
     assert not pathlib.Path("other").exists()
 
 

@@ -1,13 +1,16 @@
 """The command `kgan batch`. This module does not import TensorFlow or Apache Beam."""
 
 import importlib
+import os
 
 from kgan import console
 from kgan.batch.library import beam
 from kgan.errors import UserError, counted
+from kgan.files import expands_paths
 
 
-def command(folders: tuple[str, str], **options) -> None:
+@expands_paths
+def command(folders: tuple[str | os.PathLike, ...], model: str | os.PathLike, **options) -> None:
     """Run `batch` for the command line, and print its counters.
 
     Raises:
@@ -16,8 +19,8 @@ def command(folders: tuple[str, str], **options) -> None:
     with console.without_chatter():  # both print what no user needs
         beam()
         run = importlib.import_module("kgan.batch.run")
-    source, sink = folders
-    counts = run.batch(source, sink, **options)
+    source, sink = map(str, folders)
+    counts = run.batch(source, sink, model, **options)
     console.result(str(counts))
     if counts.failed:
         raise UserError(

@@ -247,8 +247,8 @@ Made by `scripts/make_models.py`. Licence of the weights: as kgan's (Apache-2.0)
 """)
 
 FILES = {
-    "safetensors": "| `model.safetensors` | the weights in float16, with which `config.json` makes the network; nothing "
-    "in it can run. Other formats: `kgan export --run {name} --output {name}` |",
+    "safetensors": "| `model.safetensors` | the weights in float16, with which `config.json` makes the network; "
+    "nothing in it can run. Other formats: `kgan export --run {name} --output {name}` |",
     "saved_model": "| `saved_model/` | SavedModel, weights in float16, arithmetic in float32; signatures "
     "`serving_default` (uint8), `serving_float`, `serving_bytes` |",
     "litert": "| `model_float16.tflite` | LiteRT, weights in float16; `image` in, `stylized` out, float32 [N, H, W, 3] "

@@ -19,7 +19,7 @@ import os
 import pathlib
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from kgan.errors import UserError, nearest
@@ -162,6 +162,24 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
             given = f"{option} {name}".strip()
             raise UserError(f"{given}: no such {self.kind}; {hint}There are {', '.join(self)}")
         return self[name]
+
+    def chosen(self, names: Iterable[str], option: str) -> list[str]:
+        """Sort names in the order of the table and remove duplicates.
+
+        Args:
+            names: names of rows.
+            option: the option with these names, for the message.
+
+        Returns:
+            The names.
+
+        Raises:
+            UserError: if there are none, or one is unknown.
+        """
+        names = list(names)
+        for name in names or [""]:
+            self.find(name, option)
+        return [name for name in self if name in names]
 
     # --- sources of rows ------------------------------------------------------------------------------------------
 

@@ -24,6 +24,9 @@ ENCODERS = {"webm": "libopus"}
 OPUS_RATE = 48_000
 """Samples a second of Opus, whatever those of the sound."""
 
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""The channels that Opus has, by their number. FFmpeg mixes others, such as "5.1(side)" of AC-3, into these."""
+
 ATTACHED_PICTURE = 1 << 10
 """FFmpeg's mark of a stream that is a cover picture."""
 
@@ -73,9 +76,9 @@ def add_copies(source: Any, output: Any) -> Copied:
 
 def _add_encoder(stream: Any, output: Any) -> Any:
     """A stream of the copy whose sound is encoded anew, with the channels of the film's."""
-    channels = stream.codec_context.layout.nb_channels
-    layout = {1: "mono", 2: "stereo"}.get(channels, stream.codec_context.layout.name)
-    return output.add_stream(ENCODERS[output.format.name], rate=OPUS_RATE, layout=layout, bit_rate=64_000 * channels)
+    channels = min(max(1, stream.codec_context.layout.nb_channels), max(LAYOUTS))
+    settings = {"rate": OPUS_RATE, "layout": LAYOUTS[channels], "bit_rate": 64_000 * channels}
+    return output.add_stream(ENCODERS[output.format.name], **settings)
 
 
 def named(stream: Any) -> str:
@@ -173,7 +176,11 @@ class _Encoder:
 
     def encoded(self, packet: Any, origin: Fraction) -> Iterator[tuple[Fraction, Any]]:
         """The packets that are ready after another packet of the film, as those of `copied_packets`."""
-        for frame in packet.decode():
+        try:
+            frames = packet.decode()
+        except pyav().FFmpegError:  # a damaged packet, which a player skips too
+            frames = []
+        for frame in frames:
             if frame.pts is not None:
                 frame.pts -= round(origin / Fraction(frame.time_base))
             yield from self._packets(frame)

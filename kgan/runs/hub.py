@@ -29,6 +29,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
+SINGLE = (".tflite", ".onnx")
+"""Endings of files that are a model without config.json."""
+
 _FETCHED = re.compile(
     r"config\.json|model\.safetensors|README\.md|evaluation\.json|model[\w.-]*\.json|[\w.-]+\.(tflite|onnx)"
     r"|[\w.-]+\.vectors\.bin|(samples|test_\w+)\.(jpg|png)",
@@ -66,7 +69,7 @@ class Fetched:
     """A fetched model.
 
     Attributes:
-        path: the folder of its files, or its .tflite file if it has nothing else.
+        path: the folder of its files, or its .tflite or .onnx file if it is the only model.
         address: its address with the commit.
     """
 
@@ -153,7 +156,7 @@ def fetch(word: str | os.PathLike, online: bool = True) -> Fetched:
         )
     if local and online:
         _say_once(f"{address}: uses commit {folder.name[:12]} of the cache, without the hub")
-    return Fetched(folder / main if main.endswith(".tflite") else folder, Address(address.repo, folder.name))
+    return Fetched(folder / main if main.endswith(SINGLE) else folder, Address(address.repo, folder.name))
 
 
 @functools.cache
@@ -189,10 +192,10 @@ def _main(address: Address, names: Collection[str], sizes: Collection[str]) -> s
         return WEIGHTS
     if CONFIG in names and "saved_model/saved_model.pb" in names:
         return "saved_model/saved_model.pb"
-    files = sorted(name for name in names if name.endswith(".tflite"))
+    files = [name for name in names if name.endswith(SINGLE)]
     if len(files) == 1:
         return files[0]
-    wanted = f"{CONFIG} with {WEIGHTS}, or one .tflite file"
+    wanted = f"{CONFIG} with {WEIGHTS}, or one .tflite or .onnx file"
     if CONFIG in names and "saved_model/saved_model.pb" in sizes:
         raise UserError(
             f"{address}: has a SavedModel alone, a program that kgan did not write here; give --trust if you trust who "
@@ -212,11 +215,7 @@ def required(what: str) -> ModuleType:
         if str(error.name).partition(".")[0] != "huggingface_hub":
             raise
         raise UserError(f"{what} huggingface-hub, which is not installed: pip install 'kgan[hub]'") from None
-    for part in (
-        "constants",
-        "errors",
-        "utils",
-    ):  # which the package imports at their first use, and not by these names
+    for part in ("constants", "errors", "utils"):  # the package imports them later, and not by these names
         importlib.import_module(f"huggingface_hub.{part}")
     return huggingface_hub
 

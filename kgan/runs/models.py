@@ -103,7 +103,7 @@ def resolve_model(word: str | os.PathLike, online: bool = True) -> ModelSource:
     """
     if hub.is_address(word):
         fetched = hub.fetch(word, online)
-        return ModelSource("litert" if fetched.path.is_file() else "run", fetched.path, str(fetched.address))
+        return ModelSource(_kind(fetched.path) or "run", fetched.path, str(fetched.address))
     path = pathlib.Path(expanded(word))
     try:
         kind = _kind(path)

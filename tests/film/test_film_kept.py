@@ -176,6 +176,27 @@ def test_sound_that_webm_cannot_hold_is_encoded_anew_and_in_time(tmp_path, capsy
     assert 0.8 < np.std(again) / np.std(told) < 1.25
 
 
+def test_six_channels_of_ac3_become_opus(tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as output:
+        sound = output.add_stream("ac3", rate=48000, layout="5.1(side)")
+        film = output.add_stream("libx264", rate=25, width=64, height=48)
+        for number, picture in enumerate(moving(10)):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(film.encode(frame))
+        output.mux(film.encode(None))
+        for start in range(0, 48000 // 5, 1536):
+            samples = np.sin(np.arange(start, start + 1536) / 9).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(np.tile(samples, (6, 1)), "fltp", "5.1(side)")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+            output.mux(sound.encode(frame))
+        output.mux(sound.encode(None))
+    with av.open(str(restyled(tmp_path / "a.mkv", tmp_path / "out.webm"))) as film:
+        (sound,) = film.streams.audio
+        assert (sound.codec_context.name, sound.codec_context.layout.nb_channels) == ("opus", 6)
+        assert sum(frame.samples for frame in film.decode(sound)) > 48000 // 6
+
+
 def test_what_is_never_copied_is_named(tmp_path, capsys):
     frames = [av.VideoFrame.from_ndarray(picture, "rgb24") for picture in moving(4)]
     with av.open(str(tmp_path / "cover.mp4"), "w") as output:

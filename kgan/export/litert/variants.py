@@ -91,12 +91,12 @@ def checked_variants(variants: Iterable[str]) -> list[str]:
     Raises:
         UserError: if there are none, a name is unknown, or what one needs is not installed.
     """
-    variants = list(variants)
-    for name in variants or [""]:
-        row = WEIGHTS.find(name, "--litert")
+    names = WEIGHTS.chosen(variants, "--litert")
+    for name in names:
+        row = WEIGHTS[name]
         if row.module and importlib.util.find_spec(row.module) is None:
             raise UserError(f"--litert {name}: needs {row.module.replace('_', '-')}; pip install 'kgan[{row.extra}]'")
-    return [name for name in WEIGHTS if name in variants]
+    return names
 
 
 def _file_name(variant: str, fixed: bool) -> str:

@@ -89,12 +89,10 @@ def checked_weights(weights: Iterable[str]) -> list[str]:
     Raises:
         UserError: if there are none, a name is unknown, or a package is not installed.
     """
-    weights = list(weights)
-    for name in weights or [""]:
-        ONNX.find(name, "--onnx")
+    names = ONNX.chosen(weights, "--onnx")
     for module in ("onnx", "onnxruntime", "tf2onnx"):
         library(module)
-    return [name for name in ONNX if name in weights]
+    return names
 
 
 def _file_name(weights: str, size: int | None) -> str:

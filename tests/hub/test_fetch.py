@@ -71,10 +71,11 @@ def test_a_saved_model_needs_trust(hub):
         assert fetched("hf://someone/vg") == {"config.json", *PROGRAMS}
 
 
-def test_a_single_litert_file_and_no_model(hub):
-    hub.put("someone/one", {"style.tflite": b"TFL3", "model.pkl": b"p"})
-    assert resolve_model("hf://someone/one").kind == "litert"
-    hub.put("someone/two", {"a.tflite": b"TFL3", "b.tflite": b"TFL3"})
+def test_a_single_litert_or_onnx_file_and_no_model(hub):
+    for kind, name in (("litert", "style.tflite"), ("onnx", "style.onnx")):
+        hub.put(f"someone/{kind}", {name: b"TFL3", "model.pkl": b"p"})
+        assert resolve_model(f"hf://someone/{kind}").kind == kind
+    hub.put("someone/two", {"a.tflite": b"TFL3", "b.onnx": b"TFL3"})
     assert "has no model that kgan reads" in refusal("hf://someone/two")
     hub.put("someone/pickle", {"config.json": b"{}", "pytorch_model.bin": b"p"})
     assert "It has config.json, pytorch_model.bin" in refusal("hf://someone/pickle")

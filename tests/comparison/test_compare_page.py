@@ -1,5 +1,6 @@
 """The page of `kgan compare` in headless Chromium: votes by keys, touch and mouse, kept votes, zoom, the result."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -52,16 +53,24 @@ def show(browser, page, screen=PHONE):
     browser.faults.clear()
     browser.requests.clear()
     browser.page("Emulation.setDeviceMetricsOverride", **screen)
-    browser.open(page.as_uri())
-    browser.wait(f"location.href === {page.as_uri()!r} && document.readyState === 'complete'")
-    browser.run("localStorage.clear()")
-    reload(browser)
+    with storage(browser, "localStorage.clear()"):
+        browser.run("window.old = true")
+        browser.open(page.as_uri())
+        browser.wait(f"!window.old && location.href === {page.as_uri()!r} && document.readyState === 'complete'")
 
 
 def reload(browser):
     browser.run("window.old = true")
     browser.page("Page.reload")
     browser.wait("!window.old && document.readyState === 'complete'")
+
+
+@contextlib.contextmanager
+def storage(browser, script):
+    """Run a script in the next document, before its own scripts. What the document before wrote may come too late."""
+    added = browser.page("Page.addScriptToEvaluateOnNewDocument", source=script)
+    yield
+    browser.page("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
 
 
 def begin(browser):
@@ -100,8 +109,8 @@ def result(browser, page, places):
     words = {"1": "first", "2": "second", "0": "none"}
     kept = {"ballot": "b", "voter": "", "votes": [words[place] for place in places], "shown": True}
     identity = browser.run("document.getElementById('sealed').dataset.identity")
-    browser.run(f"localStorage.setItem('kgan compare {identity}', {json.dumps(json.dumps(kept))})")
-    reload(browser)
+    with storage(browser, f"localStorage.setItem('kgan compare {identity}', {json.dumps(json.dumps(kept))})"):
+        reload(browser)
     firsts = [row["first"] for row in opened(page)["photos"]]
     return ["none" if place == "0" else first if place == "1" else {"a": "b", "b": "a"}[first]
             for place, first in zip(places, firsts, strict=True)]  # fmt: skip
@@ -198,8 +207,8 @@ def test_kept_votes_go_on_after_the_page_is_closed(browser, twelve):
 def test_damaged_votes_are_forgotten(browser, twelve, kept):
     show(browser, twelve)
     identity = browser.run("document.getElementById('sealed').dataset.identity")
-    browser.run(f"localStorage.setItem('kgan compare {identity}', {json.dumps(kept)})")
-    reload(browser)
+    with storage(browser, f"localStorage.setItem('kgan compare {identity}', {json.dumps(kept)})"):
+        reload(browser)
     assert now(browser) == "start"
     assert browser.run("document.querySelector('#begin button').textContent") == "Begin"
     assert browser.faults == []
@@ -222,14 +231,12 @@ def test_another_voter_starts_again(browser, pages):
 
 
 def test_a_browser_that_keeps_nothing(browser, pages):
-    full = "Storage.prototype.setItem = () => { throw new DOMException('full'); };"
-    script = browser.page("Page.addScriptToEvaluateOnNewDocument", source=full)
-    show(browser, pages(count=2))
+    with storage(browser, "Storage.prototype.setItem = () => { throw new DOMException('full'); };"):
+        show(browser, pages(count=2))
     begin(browser)
     vote(browser, "12")
     assert now(browser) == "end"
     assert "does not keep your votes" in text(browser, "unkept")
-    browser.page("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
 
 
 # --- what a voter sees ------------------------------------------------------------------------------------------------

@@ -32,8 +32,7 @@ class Client:
         version: number of the version. By default, each request uses the newest version.
         label: label of the version, instead of `version`.
         timeout: seconds for one request, including retries, above 0.
-        retries: number of retries when the server cannot be reached or is unavailable, at least 0. Other errors are
-            not retried.
+        retries: number of retries after `ServerAway`, at least 0. Other errors are not retried.
         max_message_bytes: size of the largest request and reply. The limit of the server may be lower.
 
     Raises:
@@ -215,10 +214,10 @@ class Client:
             pause = PAUSE * 2**attempt * random.uniform(0.5, 1.0)
             try:
                 return question(*words, end - time.monotonic())
-            except ServerAway:
+            except ServerAway as error:
                 # Requests do not change the server, so a second one is safe.
                 if attempt == self._retries or time.monotonic() + pause >= end:
-                    raise
+                    raise ServerAway(f"{error}; asked {counted(attempt + 1, 'time')}, try again later") from None
             except TimedOut:
                 raise TimedOut(f"{self.server}: no answer within {self._timeout:g} s") from None
             except (ModelUnknown, RequestRefused) as error:

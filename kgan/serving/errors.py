@@ -8,7 +8,10 @@ class ServingError(UserError):
 
 
 class ServerAway(ServingError):
-    """There is no server at the address, or it is not ready. A later request may succeed. The exit status is 1."""
+    """The server takes no request now: it does not run, is not ready, has too much to do, or a proxy limits the rate.
+
+    A later request may succeed. The exit status is 1.
+    """
 
     status = 1
 

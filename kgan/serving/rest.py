@@ -20,7 +20,7 @@ from kgan.serving.errors import ModelUnknown, RequestRefused, ServerAway, Server
 
 CHUNK = 1 << 16
 
-ERRORS = {404: ModelUnknown, 408: TimedOut, 413: TooLarge, 429: ServerFailed, 503: ServerAway, 504: TimedOut}
+ERRORS = {404: ModelUnknown, 408: TimedOut, 413: TooLarge, 429: ServerAway, 503: ServerAway, 504: TimedOut}
 """Errors by HTTP status. Other 4xx are RequestRefused, other 5xx are ServerFailed."""
 
 

@@ -20,6 +20,7 @@ CODES = grpc.StatusCode
 
 ERRORS = {
     CODES.UNAVAILABLE: ServerAway,
+    CODES.RESOURCE_EXHAUSTED: ServerAway,  # 429 in REST
     CODES.DEADLINE_EXCEEDED: TimedOut,
     CODES.NOT_FOUND: ModelUnknown,
     CODES.INVALID_ARGUMENT: RequestRefused,
@@ -120,9 +121,7 @@ class Rpc:
     def _explained(self, code: grpc.StatusCode, said: str) -> ServingError:
         said = one_line(said)
         kind = TooLarge if "larger than max" in said else ERRORS.get(code, ServerFailed)
-        if kind is ServerAway:
-            said = f"unavailable ({said})"
-        elif kind is ServerFailed:
+        if kind in (ServerAway, ServerFailed):
             said = f"{code.name}: {said}"
         return kind(f"{self._server}: {said}")
 

@@ -263,6 +263,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
     [
         ([b"HTTP/1.1 404 Not Found\r\n\r\n<html>"], errors.ServerFailed, "answers 404 without JSON"),
         ([b"HTTP/1.1 503 Busy\r\n\r\n<html>"], errors.ServerAway, "answers 503 Service Unavailable"),
+        ([b"HTTP/1.1 429 Slow\r\n\r\nlocal_rate_limited"], errors.ServerAway, "answers 429 Too Many Requests"),
         ([b"HTTP/1.1 200 OK\r\n\r\n<html>"], errors.ServerFailed, "answers 200 without JSON"),
         ([b"HTTP/1.1 200 OK\r\n\r\n[]"], errors.ServerFailed, "answers 200 without JSON"),
         ([b"HTTP/1.1 200 OK\r\n\r\n{}"], errors.ServerFailed, "in another form"),
@@ -270,7 +271,17 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
         ([HEAD + b"{"], errors.ServerAway, "cut off after 1 byte)"),
         ([b""], errors.ServerAway, "nobody answers"),
     ],
-    ids=["html", "a proxy's 503", "html as if it were fine", "a list", "empty", "grpc's port", "half", "nothing"],
+    ids=[
+        "html",
+        "a proxy's 503",
+        "a proxy's 429",
+        "html as if it were fine",
+        "a list",
+        "empty",
+        "grpc's port",
+        "half",
+        "nothing",
+    ],
 )
 def test_what_is_no_server_of_models(pieces, kind, expected):
     with Raw(*pieces) as raw, Client(raw.address, "sky", retries=0) as client:
@@ -323,23 +334,23 @@ def failing(server, count, code):
     return asked
 
 
-def test_what_is_unavailable_is_asked_again(server, address):
-    asked = failing(server, 2, Code.UNAVAILABLE)
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED])
+def test_what_is_unavailable_is_asked_again(server, address, code):
+    asked = failing(server, 2, code)
     with Client(address, "sky", retries=2) as client:
         assert (client.stylize(picture(4, 4)) == picture(4, 4) ^ NEW).all()
         assert len(asked) == 3
-        asked = failing(server, 3, Code.UNAVAILABLE)
-        assert "the queue is full" in error_of(errors.ServerAway, lambda: client.stylize(picture(4, 4)))
+        asked = failing(server, 3, code)
+        said = error_of(errors.ServerAway, lambda: client.stylize(picture(4, 4)))
+        assert "the queue is full" in said
+        assert "asked 3 times, try again later" in said
         assert len(asked) == 3
 
 
-@pytest.mark.parametrize(
-    ("code", "kind"), [(Code.INTERNAL, errors.ServerFailed), (Code.RESOURCE_EXHAUSTED, errors.ServerFailed)]
-)
-def test_what_failed_is_not(server, address, code, kind):
-    asked = failing(server, 1, code)
+def test_what_failed_is_not(server, address):
+    asked = failing(server, 1, Code.INTERNAL)
     with Client(address, "sky") as client:
-        assert "the queue is full" in error_of(kind, lambda: client.stylize(picture(4, 4)))
+        assert "the queue is full" in error_of(errors.ServerFailed, lambda: client.stylize(picture(4, 4)))
     assert len(asked) == 1
 
 

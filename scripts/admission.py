@@ -16,10 +16,12 @@ import argparse
 import io
 import json
 import pathlib
+import sys
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageFilter
+from words import in_one_line, positive
 
 from kgan.evaluation.measure import measured
 from kgan.images.decoding import decode_picture
@@ -170,18 +172,19 @@ def _is_less(numbers: dict, style: str, harm: str, name: str, sign: float) -> fl
     return float(np.mean(sign * numbers[style, style, harm, name] < sign * numbers[style, style, SAME, name]))
 
 
+@in_one_line
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("photos", help="folder of photos")
     parser.add_argument("--style", action="append", required=True, metavar="MODEL=FOLDER", help="twice")
-    parser.add_argument("--longest", type=int, default=768, help="longest side of the photos in pixels")
-    parser.add_argument("--most", type=int, default=20, help="number of photos")
+    parser.add_argument("--longest", type=positive, default=768, help="longest side of the photos in pixels")
+    parser.add_argument("--most", type=positive, default=20, help="number of photos")
     parser.add_argument("--numbers", type=pathlib.Path, help="JSON file for all numbers")
     options = parser.parse_args()
-    folders = dict(word.split("=", 1) for word in options.style)
-    if len(folders) != 2:
-        parser.error("--style should be given twice, for two models")
+    folders = {name: folder for name, _, folder in (word.partition("=") for word in options.style)}
+    if len(folders) != 2 or not all(folders.values()):
+        parser.error("--style MODEL=FOLDER should be given twice, for two models")
     photos = read(options.photos, options.longest, options.most)
     models = {name: load(name) for name in folders}
     styles = {name: Style(list(read(folder, options.longest, 100).values())) for name, folder in folders.items()}
@@ -205,4 +208,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,7 +14,6 @@ matrix products (scripts/arithmetic.py) per second, also relative to the rate of
 """
 
 import argparse
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -32,16 +31,17 @@ import numpy as np
 import tensorflow as tf
 from arithmetic import operations
 from plain_step import PlainStep, missing
+from words import in_one_line, positive
 
 from kgan.assembly import build_gan
-from kgan.data import Crops, open_pictures, training_dataset
+from kgan.data import Crops, Pictures, open_pictures, training_dataset
 from kgan.errors import UserError
 from kgan.inference.teacher import load_teacher
 from kgan.parsing import parse
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 from kgan.training.devices import build_strategy, choose_devices, describe
-from kgan.training.train import machine_defaults
+from kgan.training.train import colour_map, machine_defaults
 
 PROFILED_STEPS = 10
 
@@ -147,7 +147,7 @@ def time_training(config: TrainConfig, strategy, options: argparse.Namespace) ->
     pictures = open_pictures(config)
     with strategy.scope():
         batches = iter(strategy.experimental_distribute_dataset(training_dataset(pictures, Crops.of(config))))
-        builders = {"kgan": lambda: kgan_step(config, batches), "plain": lambda: plain_step(config, batches)}
+        builders = {"kgan": lambda: kgan_step(config, pictures, batches), "plain": lambda: plain_step(config, batches)}
         lacking = missing(config, strategy.num_replicas_in_sync)
         if lacking and options.only != "kgan":
             print(f"only kgan's step is timed: the plain step does not support {lacking}", flush=True)
@@ -167,9 +167,9 @@ def time_training(config: TrainConfig, strategy, options: argparse.Namespace) ->
             profile(contenders[0], options.profile)
 
 
-def kgan_step(config: TrainConfig, batches) -> tuple[Callable, Callable]:
+def kgan_step(config: TrainConfig, pictures: Pictures, batches) -> tuple[Callable, Callable]:
     """Build kgan's step. Returns a function that runs one step as `fit` does, and the update that is traced."""
-    gan = build_gan(config, load_teacher(config) if config.distill_from else None)
+    gan = build_gan(config, load_teacher(config) if config.distill_from else None, colour_map(config, pictures))
     gan.make_train_function()
     return lambda: gan.train_function(batches), gan.train_step
 
@@ -254,13 +254,7 @@ def parsed(words: list[str] | None = None) -> tuple[argparse.Namespace, list[str
     return parser.parse_known_args(words)
 
 
-def positive(word: str) -> int:
-    """Parse a whole number of at least 1."""
-    if int(word) < 1:
-        raise ValueError
-    return int(word)
-
-
+@in_one_line
 def main(words: list[str] | None = None) -> int:
     """Run the command. Returns its exit status."""
     words = sys.argv[1:] if words is None else words
@@ -271,29 +265,23 @@ def main(words: list[str] | None = None) -> int:
     if words[:1] == ["film"]:
         return film_speed.main(words[1:])
     options, rest = parsed(words)
-    try:
-        config = recipes.resolve(parse(TrainConfig, rest, "benchmark.py"))
-        if options.profile:
-            with _said_in_one_line():
-                pathlib.Path(options.profile).mkdir(parents=True, exist_ok=True)
-        devices = choose_devices(config)
-        config = machine_defaults(config, devices)
-        if config.deterministic:  # as in kgan train, because it takes time
-            tf.config.experimental.enable_op_determinism()
-            tf.random.set_seed(config.seed)
-        strategy = build_strategy(config, devices)
-        print(describe(devices)[0], flush=True)
-        {"train": time_training, "input": time_input}[options.what](config, strategy, options)
-    except UserError as error:
-        print(f"benchmark: {error}", file=sys.stderr)
-        return error.status
+    config = recipes.resolve(parse(TrainConfig, rest, "benchmark.py"))
+    if options.profile:
+        _make_folder(options.profile)
+    devices = choose_devices(config)
+    config = machine_defaults(config, devices)
+    if config.deterministic:  # as in kgan train, because it takes time
+        tf.config.experimental.enable_op_determinism()
+        tf.random.set_seed(config.seed)
+    strategy = build_strategy(config, devices)
+    print(describe(devices)[0], flush=True)
+    {"train": time_training, "input": time_input}[options.what](config, strategy, options)
     return 0
 
 
-@contextlib.contextmanager
-def _said_in_one_line():
+def _make_folder(profile: str) -> None:
     try:
-        yield
+        pathlib.Path(profile).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--profile {error.filename}: {error.strerror}") from None
 

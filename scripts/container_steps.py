@@ -8,11 +8,11 @@
 All stages run in one root. The script ends with the command of the container as its user.
 """
 
+import argparse
 import json
 import pathlib
 import re
 import shlex
-import sys
 from typing import NamedTuple
 
 DOCKERFILE = pathlib.Path(__file__).parents[1] / "Dockerfile"
@@ -87,4 +87,7 @@ def script(text: str, target: str) -> str:
 
 
 if __name__ == "__main__":
-    print(script(DOCKERFILE.read_text(encoding="utf-8"), sys.argv[1]), end="")
+    dockerfile = DOCKERFILE.read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", choices=stages(dockerfile), help="a stage of the Dockerfile")
+    print(script(dockerfile, parser.parse_args().target), end="")

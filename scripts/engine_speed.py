@@ -4,7 +4,6 @@ import argparse
 import os
 import pathlib
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from words import positive
 
 from kgan.errors import UserError
 from kgan.export.litert.convert import export_litert
@@ -37,6 +37,8 @@ def contenders(model: str, folder: pathlib.Path, threads: int, only: str | None)
         "OpenVINO": lambda: _openvino(folder, threads),
         "onnxruntime": lambda: _onnxruntime(stylist, folder, threads),
     }
+    if only is not None and only not in makers:
+        raise UserError(f"--memory {only}: no such engine; give one of {', '.join(makers)}")
     runs = {}
     for name, make in makers.items():
         if only is None or only == name:
@@ -114,25 +116,21 @@ def main(words: list[str]) -> int:
         epilog="Engines that are not installed are left out: pip install openvino 'kgan[onnx]'",
     )
     parser.add_argument("model", help="a run folder, or a shipped model such as vangogh")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512], help="sides of the picture")
-    parser.add_argument("--threads", type=int, default=1, help="number of threads (default: 1)")
+    parser.add_argument("--sizes", type=positive, nargs="+", default=[256, 512], help="sides of the picture")
+    parser.add_argument("--threads", type=positive, default=1, help="number of threads (default: 1)")
     parser.add_argument("--memory", metavar="ENGINE", help="measure the memory of this engine instead")
-    parser.add_argument("--windows", type=int, default=6, help="number of turns of each engine (default: 6)")
+    parser.add_argument("--windows", type=positive, default=6, help="number of turns of each engine (default: 6)")
     options = parser.parse_args(words)
     os.environ.setdefault("OPENVINO_TELEMETRY", "0")
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            runs = contenders(options.model, pathlib.Path(folder), options.threads, options.memory)
-            if options.memory:
-                side = options.sizes[0]  # one size: an engine keeps memory for the next picture
-                for name, run in runs.items():
-                    print(f"{name}, {side}x{side}: grows by {growth(run, side):.0f} bytes a pixel")
-                return 0
-            for side in options.sizes:
-                measure(runs, side, options.windows)
-    except UserError as error:
-        print(f"benchmark: {error}", file=sys.stderr)
-        return error.status
+    with tempfile.TemporaryDirectory() as folder:
+        runs = contenders(options.model, pathlib.Path(folder), options.threads, options.memory)
+        if options.memory:
+            side = options.sizes[0]  # one size: an engine keeps memory for the next picture
+            for name, run in runs.items():
+                print(f"{name}, {side}x{side}: grows by {growth(run, side):.0f} bytes a pixel")
+            return 0
+        for side in options.sizes:
+            measure(runs, side, options.windows)
     return 0

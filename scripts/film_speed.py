@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import itertools
 import pathlib
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,9 +12,9 @@ from typing import cast
 
 import numpy as np
 import tensorflow as tf
+from words import positive
 
 from kgan.assembly import POLICIES, build_generator
-from kgan.errors import UserError
 from kgan.film import encoding
 from kgan.film.film import Film
 from kgan.film.frames import BT709, LIMITED, Colours, Facts, Frame
@@ -134,30 +133,28 @@ def main(words: list[str]) -> int:
         description="Frames per second of the network, and with PyAV of decoding, encoding and all at the same time.",
     )
     parser.add_argument("model", help="a run folder, or a shipped model such as vangogh")
-    parser.add_argument("--size", type=int, nargs=2, default=[1080, 1920], metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--frames", type=int, default=96, help="number of frames (default: 96)")
-    parser.add_argument("--batch", type=int, default=4, help="frames that the network gets at a time (default: 4)")
+    parser.add_argument("--size", type=positive, nargs=2, default=[1080, 1920], metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--frames", type=positive, default=96, help="number of frames (default: 96)")
+    parser.add_argument("--batch", type=positive, default=4, help="frames that the network gets at a time (default: 4)")
     parser.add_argument("--precision", choices=sorted(POLICIES), default="float32")
     parser.add_argument("--jit", action="store_true", help="compile with XLA")
     parser.add_argument("--codec", default="h264")
     options = parser.parse_args(words)
+    if options.frames < options.batch:
+        parser.error(f"--frames {options.frames}: should be at least --batch ({options.batch})")
     height, width = options.size
+    restyled = compiled(options.model, options.precision, options.jit)
+    print(
+        f"{options.model}, {width}x{height}, batch {options.batch}, {options.precision}"
+        f"{', XLA' if options.jit else ''}, {len(tf.config.list_logical_devices('GPU'))} GPUs",
+        flush=True,
+    )
+    frames = moving(height, width, options.frames // options.batch * options.batch)
+    network = measure_network(restyled, frames, options.batch)
     try:
-        restyled = compiled(options.model, options.precision, options.jit)
-        print(
-            f"{options.model}, {width}x{height}, batch {options.batch}, {options.precision}"
-            f"{', XLA' if options.jit else ''}, {len(tf.config.list_logical_devices('GPU'))} GPUs",
-            flush=True,
-        )
-        frames = moving(height, width, options.frames // options.batch * options.batch)
-        network = measure_network(restyled, frames, options.batch)
-        try:
-            import av  # noqa: F401
-        except ImportError:
-            print("PyAV is not installed: decoding and encoding are left out")
-            return 0
-        measure_film(network, frames, options.batch, options.codec)
-    except UserError as error:
-        print(f"benchmark: {error}", file=sys.stderr)
-        return error.status
+        import av  # noqa: F401
+    except ImportError:
+        print("PyAV is not installed: decoding and encoding are left out")
+        return 0
+    measure_film(network, frames, options.batch, options.codec)
     return 0

@@ -4,11 +4,11 @@ import argparse
 import importlib.resources
 import pathlib
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
+from words import positive
 
 from kgan.errors import UserError, counted
 from kgan.inference.litert import open_interpreter
@@ -91,20 +91,12 @@ def main(words: list[str]) -> int:
         epilog=f"After `pip install onnxruntime {PEER}` (120 MB) the network of that package is measured too.",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", type=pathlib.Path, help=".tflite files of any size, or of fixed sizes")
-    parser.add_argument("--size", type=int, default=256, help="side of the picture (default: 256)")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default: 1 2)")
-    parser.add_argument("--windows", type=int, default=10, help="windows to take the median of (default: 10)")
-    parser.add_argument("--window-steps", type=int, default=3, help="pictures a window (default: 3)")
+    parser.add_argument("--size", type=positive, default=256, help="side of the picture (default: 256)")
+    parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2], help="numbers of threads (default: 1 2)")
+    parser.add_argument("--windows", type=positive, default=10, help="windows to take the median of (default: 10)")
+    parser.add_argument("--window-steps", type=positive, default=3, help="pictures a window (default: 3)")
     options = parser.parse_args(words)
-    for flag, number in (("size", options.size), ("threads", min(options.threads)), ("windows", options.windows),
-                         ("window-steps", options.window_steps)):  # fmt: skip
-        if number < 1:
-            parser.error(f"--{flag}: should be at least 1")
-    try:
-        runs = contenders(options.files, options.size, options.threads)
-    except UserError as error:
-        print(f"benchmark: {error}", file=sys.stderr)
-        return error.status
+    runs = contenders(options.files, options.size, options.threads)
     print(f"{options.size}x{options.size}, one picture, CPU", flush=True)
     width = max(map(len, runs))
     for name, seconds in measure(runs, options.windows, options.window_steps).items():

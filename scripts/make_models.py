@@ -12,10 +12,12 @@ import json
 import pathlib
 import shlex
 import string
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from words import in_one_line, positive
 
 from kgan.evaluation import report
 from kgan.export import Model, export_litert, export_saved_model, export_weights, load, load_generator
@@ -308,13 +310,14 @@ CARDS = {
 }
 
 
+@in_one_line
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=pathlib.Path)
     parser.add_argument("name", choices=CARDS)
     parser.add_argument("pictures", type=pathlib.Path)
-    parser.add_argument("--seconds", type=int, required=True, help="training time")
+    parser.add_argument("--seconds", type=positive, required=True, help="training time")
     parser.add_argument("--device", required=True)
     words = parser.parse_args()
     folder, card = RunFolder(SAVED_MODELS / words.name), CARDS[words.name]
@@ -514,4 +517,4 @@ def real(found: dict) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,6 +7,7 @@ and the second half. No glyph or variant of a glyph is in both. testA and testB 
 folders in the zip are half1/flat, half1/3d, half2/flat, half2/3d, test/flat and test/3d.
 """
 
+import argparse
 import io
 import pathlib
 import re
@@ -14,6 +15,7 @@ import sys
 import zipfile
 
 from PIL import Image
+from words import in_one_line
 
 SIZE, QUALITY = 128, 91
 VARIANT = re.compile("1f3f[b-f]|200d-264[02]|^1f46[89]-")  # a skin tone, a gender sign, a man's or woman's profession
@@ -36,8 +38,14 @@ def small(path: pathlib.Path) -> bytes:
     return buffer.getvalue()
 
 
-def main(fluent: pathlib.Path, output: pathlib.Path) -> None:
-    """Write the archive `output` from the folders trainA and trainB of `fluent`."""
+@in_one_line
+def main() -> None:
+    """Write the archive."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("fluent", type=pathlib.Path)
+    parser.add_argument("output", type=pathlib.Path)
+    options = parser.parse_args()
+    fluent, output = options.fluent, options.output
     parts = {"half1": chosen(fluent / "trainA"), "half2": chosen(fluent / "trainB"), "test": sorted(TEST)}
     with zipfile.ZipFile(output, "w", zipfile.ZIP_STORED) as archive:  # WebP does not shrink further
         for part, stems in parts.items():
@@ -50,4 +58,4 @@ def main(fluent: pathlib.Path, output: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    sys.exit(main())

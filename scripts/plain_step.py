@@ -26,13 +26,16 @@ from kgan.runs.settings import TrainConfig
 
 def missing(config: TrainConfig, replicas: int) -> str | None:
     """The first of these settings that the plain step does not support, as text, or None."""
+    inputs = Terms(_weights(config), adversarial=False).inputs
     lacks = {
         "several devices": replicas > 1,
         config.precision: config.precision in ("float16", "float64"),
         "the gradient penalty": config.adversarial == "wasserstein",
         "a teacher": bool(config.distill_from),
         "augmentation": bool(config.augment),
-        "contrastive terms": not {"nce", "nce_identity"}.isdisjoint(_weights(config)),
+        "contrastive terms": bool(inputs & {"queries", "identity_queries"}),
+        "a map of colours": "content_in_palette" in inputs,
+        "shifted or disturbed pictures": bool(inputs & {"shift_of_fake", "warp_of_fake"}),
         "a trained regularizer": config.regularizer == "adversarial" and "mmd" in _weights(config),
     }
     return next((name for name, lack in lacks.items() if lack), None)

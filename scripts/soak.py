@@ -20,6 +20,7 @@ import time
 
 import numpy as np
 from PIL import Image
+from words import positive
 
 STEPS = 30
 SETTINGS = f"""--recipe mmd --weight features=0 --size 16 --filters 4 --blocks 1 --batch-size 4 --steps {2 * STEPS}
@@ -30,7 +31,7 @@ PATIENCE = 120.0
 def main() -> int:
     """Run the command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=50, help="number of kills (default: 50)")
+    parser.add_argument("--rounds", type=positive, default=50, help="number of kills (default: 50)")
     parser.add_argument("--seed", type=int, default=None, help="seed of the times of the kills (default: random)")
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed

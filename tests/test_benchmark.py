@@ -175,6 +175,9 @@ def test_what_it_does_not_know():
     assert missing(settings("cut"), 1) == missing(settings("fastcut"), 1) == "contrastive terms"
     assert missing(settings("paired", adversarial="wasserstein"), 1) == "the gradient penalty"
     assert missing(settings("article", regularizer="adversarial"), 1) == "a trained regularizer"
+    coloured, moved = (settings("mmd", weight=(f"{term}=1",)) for term in ("palette", "stability"))
+    assert missing(coloured, 1) == "a map of colours"
+    assert missing(moved, 1) == "shifted or disturbed pictures"
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -205,10 +208,36 @@ def test_train_prints_both_steps_and_writes_a_profile(tmp_path, capsys, determin
 
 
 def test_one_of_the_two(capsys, determinism_ends):
-    assert run("train", *QUICK, "--only", "kgan") == 0
+    """Its term needs the colours of both sets of pictures, as in training."""
+    assert run("train", *QUICK, "--weight", "palette=1", "--only", "kgan") == 0
     said = capsys.readouterr().out
     assert "kgan" in said
     assert "plain" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["train", "--data", "sample", "--weight", "palette="], "--weight palette="),
+        (["train", "--data", "no-such-folder"], "--data no-such-folder"),
+        (["film", "no-such-model"], "no-such-model"),
+        (["engines", "vangogh-mobile", "--windows", "0"], "--windows"),
+        (["engines", "vangogh-mobile", "--sizes", "64", "-1"], "--sizes"),
+        (["film", "vangogh-mobile", "--batch", "0"], "--batch"),
+        (["film", "vangogh-mobile", "--frames", "3", "--batch", "4"], "--frames 3"),
+        (["litert", "no-such-file.tflite"], "no-such-file.tflite"),
+        (["litert", "no-such-file.tflite", "--threads", "0"], "--threads"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_words_end_in_one_line(words, wrong, capsys):
+    try:
+        status = benchmark.main(words)
+    except SystemExit as ended:  # argparse
+        status = ended.code
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith((" ", "usage:"))]
+    assert (status, len(said)) == (2, 1), said
+    assert wrong in said[0]
 
 
 def test_input(capsys, determinism_ends):

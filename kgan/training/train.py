@@ -170,6 +170,24 @@ def machine_defaults(config: TrainConfig, devices: list[str]) -> TrainConfig:
     return dataclasses.replace(config, devices=len(devices), jit=jit, deterministic=deterministic)
 
 
+def colour_map(config: TrainConfig, pictures: Pictures) -> np.ndarray | None:
+    """The map of colours between the sets of pictures, for `build_gan`. A resumed run restores its own.
+
+    Args:
+        config: the resolved settings.
+        pictures: the pictures of the run.
+
+    Returns:
+        float [C + 3, C] as of `kgan.losses.transport_map`, or None if no term needs it.
+    """
+    weights = recipes.term_weights(config, recipes.find(config.recipe))
+    if not any("palette" in kinds.TERMS[name].requires for name in weights):
+        return None
+    channels = min(config.channels, 3)
+    stores = [store for store in (pictures.content, pictures.style) if store is not None]  # both are there
+    return losses.transport_map(*(losses.palette_of(mean_colours(store, channels)) for store in stores))
+
+
 @dataclasses.dataclass(frozen=True)
 class Runtime:
     """What one call of `train` runs on.
@@ -206,19 +224,8 @@ class Session:
         self.strategy, self.cluster = runtime.strategy, runtime.cluster
         with self.strategy.scope():
             self.teacher = load_teacher(config) if config.distill_from else None
-            self.gan = build_gan(config, self.teacher, self._palette())
+            self.gan = build_gan(config, self.teacher, colour_map(config, pictures))
         self.own_callbacks = own_callbacks.load(config.callback) if self.cluster.is_chief else {}
-
-    def _palette(self) -> np.ndarray | None:
-        """The map of colours between the sets of pictures, if a term needs it. A resumed run restores its own."""
-        weights = recipes.term_weights(self.config, recipes.find(self.config.recipe))
-        if not any("palette" in kinds.TERMS[name].requires for name in weights):
-            return None
-        channels = min(self.config.channels, 3)
-        stores = [
-            store for store in (self.pictures.content, self.pictures.style) if store is not None
-        ]  # both are there
-        return losses.transport_map(*(losses.palette_of(mean_colours(store, channels)) for store in stores))
 
     def start(self) -> pathlib.Path:
         """Start a new run at step 0. Returns the run folder."""

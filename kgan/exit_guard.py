@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kgan.errors import UserError, counted, is_or_are
 
@@ -27,17 +27,26 @@ class PictureCounter:
 
 
 @contextlib.contextmanager
+def interrupted_as(said: Callable[[], str]) -> Iterator[None]:
+    """Inside, SIGTERM and Ctrl-C raise `Interrupted` with what `said` returns then, after unfinished files are gone."""
+    with ExitGuard():
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise Interrupted(said()) from None
+
+
+@contextlib.contextmanager
 def interruptible(total: int) -> Iterator[PictureCounter]:
     """Inside, SIGTERM and Ctrl-C raise `Interrupted`, which says how many of the `total` pictures are done."""
     counter = PictureCounter()
-    with ExitGuard():
-        try:
-            yield counter
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"interrupted: {counter.done} of {counted(total, 'picture')} {is_or_are(counter.done)} done; "
-                "--skip-existing leaves these and does the others"
-            ) from None
+
+    def said() -> str:
+        done = f"{counter.done} of {counted(total, 'picture')} {is_or_are(counter.done)} done"
+        return f"interrupted: {done}; --skip-existing leaves these and does the others"
+
+    with interrupted_as(said):
+        yield counter
 
 
 class ExitGuard:

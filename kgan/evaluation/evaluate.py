@@ -17,6 +17,7 @@ from kgan.evaluation.networks import NETWORKS, chosen, trained_on, unseen
 from kgan.evaluation.report import ROWS, Report, Threshold, missed, table, thresholds, write, write_text
 from kgan.evaluation.score import Thumbnails, score
 from kgan.evaluation.scored import Scored, folder_pictures, in_crops, run_pictures, taught
+from kgan.exit_guard import interrupted_as
 from kgan.files import expands_paths, several
 from kgan.gan.checkpoints import found_in
 from kgan.images.decoding import limits_pictures
@@ -61,6 +62,7 @@ class Options:
 @expands_paths
 @takes_trust
 @limits_pictures
+@interrupted_as(lambda: "interrupted: no complete report is written")
 def evaluate(
     model: str | os.PathLike | None = None,
     content: str | os.PathLike | None = None,
@@ -128,6 +130,7 @@ def evaluate(
     Raises:
         UserError: if a folder contains no pictures or pairs, a metric is unknown, or another argument is not valid.
         RunError: after all files are written, if a metric misses its threshold.
+        Interrupted: after SIGTERM or Ctrl-C. Unfinished files are removed.
     """
     bounds = tuple(thresholds(assignments(fail_under), assignments(fail_over)))
     films = tuple(several(film))

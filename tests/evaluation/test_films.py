@@ -1,7 +1,9 @@
 """Flicker of films: planted flicker has its value, camera moves have the errors worked by hand, cuts do not count."""
 
 import json
+import signal
 import sys
+import time
 from fractions import Fraction
 
 import av
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import small_films
 import small_models
+import small_runs
 from chromium import PROGRAM, Browser
 from PIL import Image
 
@@ -216,6 +219,20 @@ def test_the_files(tmp_path, small_clip, models, capsys):
     said = capsys.readouterr()
     assert [line.split()[0] for line in said.out.splitlines() if "2 scenes" in line or "3 scenes" in line] == ["camera"]
     assert f"written: {target}" in said.err
+
+
+def test_an_interrupted_evaluation_leaves_nothing(tmp_path):
+    clip = small_films.write_film(tmp_path / "clip.mkv", small_films.moving(400))
+    words = ["evaluate", "vangogh-mobile", "--film", str(clip), "--output", str(tmp_path / "flicker.json")]
+    process, end = small_runs.Process(words), time.monotonic() + 60
+    while not list(tmp_path.glob("flicker/.*/1.webm")):  # the film side by side, which is being written
+        assert process.process.is_alive(), process.output
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send(signal.SIGTERM)
+    assert process.wait() == 130
+    assert process.output.splitlines()[-1] == "kgan: error: interrupted: no complete report is written"
+    assert list(tmp_path.iterdir()) == [clip]
 
 
 def test_frames_of_nearly_the_same_time(tmp_path):

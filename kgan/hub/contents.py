@@ -7,13 +7,15 @@ import keras
 from PIL import Image
 
 from kgan import console, files
+from kgan.errors import UserError, call
 from kgan.export.command import export_all_variants
 from kgan.export.litert.fixed import SIZES
 from kgan.export.sidecar import Origin, names_beside
 from kgan.export.weights import export_weights
 from kgan.hub.card import Words, card, space_card
 from kgan.inference.loading import load_generator
-from kgan.runs import places
+from kgan.runs import hub, places
+from kgan.runs.integrity import first_problem
 from kgan.runs.models import ModelSource
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
@@ -42,6 +44,37 @@ def write_model(model: ModelSource, folder: pathlib.Path, words: Words) -> None:
     _add_onnx(model, folder)
     pictures = words.samples and _add_samples(model, folder)
     (folder / "README.md").write_text(card(model, folder, words, shared, bool(pictures)), encoding="utf-8")
+
+
+def write_sealed(model: ModelSource, folder: pathlib.Path, words: Words, seals: dict[str, dict[str, str]]) -> None:
+    """Copy the files that a signature or SHA256SUMS covers, and these themselves. Nothing else is written.
+
+    Args:
+        model: a folder with a signature or SHA256SUMS.
+        folder: an empty folder.
+        words: what the user says about it.
+        seals: as of `kgan.runs.integrity.seals`.
+
+    Raises:
+        UserError: if they do not describe the files, cover others than those of a model, or the user says what only a
+            new card could hold.
+    """
+    names = {*seals, *(name for sums in seals.values() for name in sums)}
+    anew = f"make {' and '.join(seals)} anew, or remove {'them' if len(seals) > 1 else 'it'}"
+    if words.licence or words.source:
+        raise UserError(f"--licence and --source: belong into the README.md that {' and '.join(seals)} covers")
+    if others := sorted(name for name in names if not hub.is_fetched(name)):
+        raise UserError(f"{model.path}: {others[0]} is covered by {', '.join(seals)}, and is not pushed; {anew}")
+    if lacking := {hub.CONFIG, hub.WEIGHTS} - names:
+        raise UserError(f"{model.path}: {sorted(lacking)[0]} is not covered by {', '.join(seals)}; {anew}")
+    if places.without_folders(model.run_config) != model.run_config:
+        shared = call("export", run=model.path, format="safetensors", output="shared")
+        raise UserError(f"{model.path / hub.CONFIG}: names your folders; push the folder that this writes: {shared}")
+    for name in names:
+        if (model.path / name).is_file():
+            shutil.copy(model.path / name, folder)
+    if problem := first_problem(folder, seals):
+        raise UserError(f"{model.path}: {problem}; {anew}")
 
 
 def _current(model: ModelSource, pattern: str) -> list[pathlib.Path]:

@@ -8,19 +8,21 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from kgan import console
-from kgan.errors import UserError, call, counted
+from kgan.errors import UserError, call, counted, some
 from kgan.files import expands_paths
 from kgan.gan.checkpoints import newest_step
 from kgan.hub.card import Words
-from kgan.hub.contents import write_model, write_space
+from kgan.hub.contents import write_model, write_sealed, write_space
 from kgan.runs import hub
 from kgan.runs.hub import Address
+from kgan.runs.integrity import OF_GIT, seals
 from kgan.runs.models import ModelSource, resolve_run
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.trust import takes_trust
 
 _OURS = re.compile(
-    r"model[\w.-]*\.(tflite|json|vectors\.bin|onnx|safetensors)|samples\.jpg|models/[\w.-]+\.tflite", re.ASCII
+    r"model[\w.-]*\.(tflite|json|vectors\.bin|onnx|safetensors|sig)|SHA256SUMS|samples\.jpg|models/[\w.-]+\.tflite",
+    re.ASCII,
 )
 """Files of an earlier push that describe other weights, unless they are written anew. Nothing else is deleted."""
 
@@ -42,7 +44,8 @@ def push(
     """Put a trained model on the Hugging Face hub, in one commit, or with `space` a page that runs it in the browser.
 
     A model is config.json without folders, model.safetensors, LiteRT and ONNX files, and a card with metadata and
-    pictures. What was uploaded before an interruption is not uploaded again.
+    pictures. What was uploaded before an interruption is not uploaded again. If the folder has a signature or
+    SHA256SUMS, exactly the files that they cover are pushed, unchanged, so that `kgan verify` succeeds on a copy.
 
     Args:
         run: a run folder whose training has ended, or the name of a shipped model.
@@ -60,7 +63,8 @@ def push(
         The URL of the repository.
 
     Raises:
-        UserError: if the run has not ended, there is no account, or the hub refuses.
+        UserError: if the run has not ended, a signature or SHA256SUMS does not describe its files, there is no account,
+            or the hub refuses.
     """
     address = _target(to, revision)
     library = hub.required(f"{address}: the hub needs")
@@ -71,12 +75,15 @@ def push(
         _check_hub(library, address, kind, private)
     with tempfile.TemporaryDirectory(prefix="kgan-push-") as staged:
         folder, words = pathlib.Path(staged), Words(address.repo, licence, source, not without_samples)
-        (write_space if space else write_model)(model, folder, words)
+        if sealed := {} if space else seals(model.path):
+            write_sealed(model, folder, words, sealed)
+        else:
+            (write_space if space else write_model)(model, folder, words)
         _list(folder, address, kind)
         if dry_run:
             return str(address)
         with hub.quiet(library), hub.failing(library, address):
-            url = _upload(library, folder, address, kind, private)
+            url = _upload(library, folder, address, kind, private, list(sealed))
     console.result(f"pushed    {url}")
     return url
 
@@ -126,7 +133,9 @@ def _files(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _upload(library: ModuleType, folder: pathlib.Path, address: Address, kind: str, private: bool) -> str:
+def _upload(
+    library: ModuleType, folder: pathlib.Path, address: Address, kind: str, private: bool, sealed: list[str]
+) -> str:
     """Make the repository and its branch, and upload all files in one commit. Returns the URL."""
     client, where = hub.client(library), {"repo_id": address.repo, "repo_type": kind}
     sdk = {"space_sdk": "static"} if kind == "space" else {}
@@ -136,6 +145,9 @@ def _upload(library: ModuleType, folder: pathlib.Path, address: Address, kind: s
     added = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
     there = client.repo_info(**where, revision=address.revision).siblings or ()
     gone = _outdated((file.rfilename for file in there), added)
+    left = sorted({file.rfilename for file in there} - {*added, *gone, *OF_GIT})
+    if sealed and left:  # kgan verify would find them on every copy
+        raise UserError(f"{address}: has {some(left)}, which {sealed[0]} does not cover; remove, or push elsewhere")
     operations = [library.CommitOperationAdd(name, str(file)) for name, file in added.items()]
     operations += [library.CommitOperationDelete(name) for name in gone]
     client.create_commit(**where, operations=operations, commit_message="kgan push", revision=address.revision)

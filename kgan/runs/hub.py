@@ -33,7 +33,7 @@ SINGLE = (".tflite", ".onnx")
 """Endings of files that are a model without config.json."""
 
 _FETCHED = re.compile(
-    r"config\.json|model\.safetensors|README\.md|evaluation\.json|model[\w.-]*\.json|[\w.-]+\.(tflite|onnx)"
+    r"config\.json|model\.safetensors|model\.sig|SHA256SUMS|README\.md|evaluation\.json|model[\w.-]*\.json|[\w.-]+\.(tflite|onnx)"
     r"|[\w.-]+\.vectors\.bin|(samples|test_\w+)\.(jpg|png)",
     re.ASCII,
 )

@@ -97,6 +97,40 @@ def _expected(root: pathlib.Path, signer: Signer, signed: pathlib.Path) -> tuple
     return SUMS, sums_in(root / SUMS)
 
 
+def seals(root: pathlib.Path) -> dict[str, dict[str, str]]:
+    """What the signature and SHA256SUMS of a folder say about its files. Who signed is not checked.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        For `SIGNATURE` and `SUMS`, if the folder has them, the SHA-256 of each file by its name.
+
+    Raises:
+        UserError: if one of them cannot be read.
+    """
+    found = {}
+    if (root / SIGNATURE).is_file():
+        try:
+            found[SIGNATURE] = _named_in(_text(root / SIGNATURE), root / SIGNATURE)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"{root / SIGNATURE}: is no signature of model-signing") from None
+    if (root / SUMS).is_file():
+        found[SUMS] = sums_in(root / SUMS)
+    return found
+
+
+def first_problem(root: pathlib.Path, found: Mapping[str, Mapping[str, str]]) -> str | None:
+    """The first file of a folder that is not as its `seals` say, and why, or None if `kgan verify` finds none."""
+    for seal, sums in found.items():
+        beside = {root / SUMS, root / SIGNATURE} if seal == SUMS else {root / SIGNATURE}
+        for name, reason in compare(root, sums, beside):
+            return f"{seal}: {name} is {reason}"
+    return None
+
+
 # --- SHA256SUMS -------------------------------------------------------------------------------------------------------
 
 

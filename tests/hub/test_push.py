@@ -1,10 +1,15 @@
 """`kgan push` to the stand-in of the hub: files, card, branches, interruptions and refusals."""
 
 import json
+import pathlib
 import shutil
+import subprocess
 
+import model_signing
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hub_server import TOKEN
 from huggingface_hub import ModelCard
 from huggingface_hub.utils import _http
@@ -17,7 +22,9 @@ from kgan.assembly import build_generator
 from kgan.export import check_litert, export_litert, export_weights
 from kgan.hub import contents
 from kgan.networks import Generator
-from kgan.runs import recipes
+from kgan.runs import hub as hub_addresses
+from kgan.runs import places, recipes
+from kgan.runs.models import resolve_run
 from kgan.runs.settings import TrainConfig
 
 LARGE = 100_000
@@ -120,6 +127,96 @@ def test_a_second_push_replaces_and_removes_old_files(hub, run, capsys, tmp_path
     puts = sum(method == "PUT" for method, _ in hub.requests)
     pushed(capsys, run, "hf://someone/first")
     assert sum(method == "PUT" for method, _ in hub.requests) == puts  # nothing was uploaded again
+
+
+def shared(run, folder):
+    """What `kgan export --format safetensors` writes for others, as docs/safe.md says."""
+    folder.mkdir()
+    places.without_folders(resolve_run(run).run_config).save(folder / "config.json")
+    shutil.copy(run / "model.safetensors", folder)
+    return folder
+
+
+def seal(folder, names=("config.json", "model.safetensors")):
+    command = ["sha256sum", *names]
+    sums = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    (folder / "SHA256SUMS").write_text(sums, encoding="utf-8")
+
+
+def sign(folder, key):
+    curve = ec.generate_private_key(ec.SECP256R1())
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (key / "signer.key").write_bytes(curve.private_bytes(*plain))
+    public = curve.public_key().public_bytes(plain[0], serialization.PublicFormat.SubjectPublicKeyInfo)
+    (key / "signer.pub").write_bytes(public)
+    config = model_signing.signing.Config().use_elliptic_key_signer(private_key=key / "signer.key")
+    config.set_hashing_config(model_signing.hashing.Config().set_ignored_paths(paths=["model.sig"]))
+    config.sign(folder, folder / "model.sig")
+
+
+def downloaded(hub, repo, folder):
+    folder.mkdir()
+    for name, content in hub.files(repo).items():
+        (folder / name).write_bytes(content)
+    return str(folder)
+
+
+def test_a_copy_of_a_pushed_folder_with_sums_can_be_verified(hub, run, capsys, tmp_path):
+    own = shared(run, tmp_path / "shared")
+    seal(own)
+    pushed(capsys, own, "hf://someone/sealed")
+    assert set(hub.files("someone/sealed")) == {"SHA256SUMS", "config.json", "model.safetensors"}
+    copy = downloaded(hub, "someone/sealed", tmp_path / "copy")
+    assert cli.main(["verify", copy]) == 0
+    cached = hub_addresses.fetch("hf://someone/sealed").path
+    assert cli.main(["verify", str(cached)]) == 0
+    pushed(capsys, run, "hf://someone/sealed")  # without sums, which would be those of other files
+    assert "SHA256SUMS" not in hub.files("someone/sealed")
+
+
+def test_a_copy_of_a_pushed_signed_folder_can_be_verified(hub, run, capsys, tmp_path):
+    own = shared(run, tmp_path / "shared")
+    (own / "README.md").write_text("# Mine", encoding="utf-8")
+    seal(own, ("README.md", "config.json", "model.safetensors"))
+    sign(own, tmp_path)
+    pushed(capsys, own, "hf://someone/signed")
+    copy = downloaded(hub, "someone/signed", tmp_path / "copy")
+    assert set(hub.files("someone/signed")) == {path.name for path in own.iterdir()}
+    assert cli.main(["verify", copy, "--public-key", str(tmp_path / "signer.pub")]) == 0
+
+
+def test_sums_that_do_not_describe_the_files_are_refused(hub, run, capsys, tmp_path):
+    own = shared(run, tmp_path / "shared")
+    seal(own)
+    words = [own, "hf://someone/sealed"]
+    assert "belong into the README.md" in pushed(capsys, *words, "--licence", "mit", status=2)
+    with (own / "config.json").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert "SHA256SUMS: config.json is altered; make SHA256SUMS anew, or remove it" in pushed(capsys, *words, status=2)
+    seal(own, ("config.json",))
+    assert "model.safetensors is not covered" in pushed(capsys, *words, status=2)
+    (own / "notes.txt").touch()
+    seal(own, ("config.json", "model.safetensors", "notes.txt"))
+    assert "notes.txt is covered by SHA256SUMS, and is not pushed" in pushed(capsys, *words, status=2)
+    (own / "model.sig").write_text("{}", encoding="utf-8")
+    assert "model.sig: is no signature of model-signing" in pushed(capsys, *words, status=2)
+    assert not hub.repos
+
+
+def test_settings_with_folders_are_not_pushed_as_they_are(hub, run, capsys, tmp_path):
+    own = pathlib.Path(shutil.copytree(run, tmp_path / "own"))
+    seal(own)
+    assert "config.json: names your folders" in pushed(capsys, own, "hf://someone/sealed", status=2)
+
+
+def test_a_repository_with_other_files_takes_no_sums(hub, run, capsys, tmp_path):
+    own = shared(run, tmp_path / "shared")
+    seal(own)
+    hub.put("someone/sealed", {"notes.txt": b"mine", "model.tflite": b"old", ".gitattributes": b""})
+    before = hub.files("someone/sealed")
+    assert cli.main(["push", str(own), "hf://someone/sealed"]) == 2
+    assert "has notes.txt, which SHA256SUMS does not cover" in capsys.readouterr().err.splitlines()[-1]
+    assert hub.files("someone/sealed") == before
 
 
 @pytest.mark.slow

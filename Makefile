@@ -11,7 +11,7 @@ PROMISE := --fail-under truth_psnr=21.53
 .PHONY: demo test coverage docs soak lint web clean
 
 demo: $(BIN)/.installed
-	@echo "The demo: at most about 6 minutes of training on the CPU, then scores and pictures"
+	@echo "The demo: about 6 minutes of training on the CPU (a slow one takes longer, and is told how long), then scores and pictures"
 	$(BIN)/python scripts/train.py --run $(RUN) $(HOW)
 	$(BIN)/kgan sample $(RUN)/sample
 	$(BIN)/python scripts/stylize.py $(RUN)/sample/testA --model $(RUN)/model.tflite --output $(RUN)/stylized --overwrite

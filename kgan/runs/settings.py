@@ -156,7 +156,7 @@ class TrainConfig:
     """Length of the schedule in updates (Iteration). With --resume: train the run longer, to this many in all."""
     minutes: OptionalFloat = None
     """Train for about this time. The first steps are timed, and a schedule that would take longer is shortened, but not
-    below a quarter of --steps."""
+    below a quarter of --steps, even if that takes longer."""
     stop_after: OptionalInt = None
     """End after this many updates in all, with a full checkpoint. The schedule is still that of --steps."""
     batch_size: LaterInt = LATER

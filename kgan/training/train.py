@@ -263,7 +263,9 @@ class Session:
             self.gan.shorten_schedule(steps)
         if steps < whole and self.cluster.is_chief:
             asked = f"--minutes {self.config.minutes:g}"
-            console.say(f"steps     {steps} instead of {whole}, for {asked}: one takes {seconds:.2g} s here")
+            longer = seconds * (steps - 1) > 60 * (self.config.minutes or 0.0)
+            why = ". A shorter schedule learns too little, so it takes longer" if longer else ""
+            console.say(f"steps     {steps} instead of {whole}, for {asked}: one takes {seconds:.2g} s here{why}")
 
     def _begin(self) -> None:
         """Set the weights of step 0. Every worker reads --init-from from its own folder; the models must be equal."""

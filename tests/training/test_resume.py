@@ -72,6 +72,7 @@ def test_equal_weights_after_a_stop(tmp_path, capsys, monkeypatch):
     train(small_runs.settings("runs/parts", data="photos", **fixed | short))
     said = capsys.readouterr().err
     assert "steps     8 instead of 32, for minutes 1e-09: one takes " in said
+    assert "so it takes longer" in said
     assert "stopped at step 4 of 8; go on with: kgan.train(run='runs/parts', resume=True)" in said
     keras.utils.set_random_seed(99)
     (tmp_path / "elsewhere").mkdir()

@@ -66,8 +66,8 @@ class Job:
     def recipe(self) -> str:
         """What a result is made of, without the picture."""
         look = self.look
-        names = ("seed", "strokes", "strength", "keep_colour")
-        options = {name: getattr(look, name) for name in names} | dataclasses.asdict(look.writing)
+        options = {"seed": look.seed, "strokes": look.strokes, "strength": look.finish.strength}
+        options |= {"keep_colour": look.finish.keep_colour} | dataclasses.asdict(look.writing)
         return recipe(look.print, options)
 
     def pictures(self, _: object) -> Iterator[tuple[bytes, tuple[bytes, int]]]:

@@ -23,7 +23,7 @@ from kgan.files import several
 from kgan.images.decoding import LIMIT, limits_pictures
 from kgan.images.pictures import Format, Writing
 from kgan.inference.model import shares_of_size
-from kgan.inference.stylize import check_blending, check_numbers
+from kgan.inference.stylize import Finish, check_blending, check_numbers
 from kgan.runs.models import resolve_model
 from kgan.runs.trust import takes_trust
 
@@ -123,7 +123,8 @@ def batch(
     _check_places(*places, runner)
     mark = fingerprint(resolve_model(local_model(os.fspath(model))))
     bytes_of_memory = None if memory is None else memory * 1e9
-    look = Look(os.fspath(model), mark, writing, seed, strokes, strength, keep_colour, bytes_of_memory, trust)
+    finish = Finish(strength=strength, keep_colour=keep_colour)
+    look = Look(os.fspath(model), mark, writing, seed, strokes, finish, bytes_of_memory, trust)
     return _run(Job(*places, look, batch_size, os.environ.get(LIMIT)), options)
 
 

@@ -35,8 +35,7 @@ class Look:
         writing: how files are written.
         seed: seed of the noise.
         strokes: the factor by which strokes become broader.
-        strength: weight of the stylized picture.
-        keep_colour: whether the colours of the original are kept.
+        finish: how stylized pictures are blended with their originals, without masks.
         memory: the memory in bytes for one batch, or None for a fraction of the free memory.
         trust: whether a model that is a program of somebody else is opened.
     """
@@ -46,8 +45,7 @@ class Look:
     writing: Writing
     seed: int = 0
     strokes: float = 1.0
-    strength: float = 1.0
-    keep_colour: bool = False
+    finish: Finish = dataclasses.field(default_factory=Finish)
     memory: float | None = None
     trust: bool = False
 
@@ -122,7 +120,6 @@ class Worker:
         self.model = load(path, trust=look.trust)
         if not self.model.facts.takes_content:
             raise UserError(f"{look.model}: makes pictures from noise alone; use {call('generate')}")
-        self._finish = Finish(strength=look.strength, keep_colour=look.keep_colour)
         self._lock = threading.Lock()
         self._progress = Progress(0, "batch", Pace(math.inf), "pictures/s")
 
@@ -185,7 +182,7 @@ class Worker:
             return self.model(np.stack(pictures), look.seed, look.strokes, self._memory() / 1e9)
 
     def _encoded(self, item: Loaded, picture: Picture, made: np.ndarray) -> Made:
-        pixels, profile = finished(picture, made, self.look.strength, self._finish)
+        pixels, profile = finished(picture, made, self.look.finish.strength, self.look.finish)
         with tempfile.TemporaryDirectory(prefix="kgan-batch-") as folder:
             path = pathlib.Path(folder, f"result{_suffix(item.target)}")
             self.look.writing.save(pixels, path, profile, picture.metadata, picture.lossless)

@@ -33,6 +33,7 @@ from kgan.batch.run import batch, failing
 from kgan.batch.work import Loaded, Look, Worker
 from kgan.errors import RunError, UserError
 from kgan.images.pictures import Writing
+from kgan.inference.stylize import Finish
 from kgan.runs import recipes
 from kgan.runs.models import resolve_model
 from kgan.runs.settings import TrainConfig
@@ -231,8 +232,8 @@ def test_every_option_that_changes_results_makes_them_anew(model):
             {"writing": Writing(strip_metadata=True)},
             {"seed": 1},
             {"strokes": 2.0},
-            {"strength": 0.5},
-            {"keep_colour": True},
+            {"finish": Finish(strength=0.5)},
+            {"finish": Finish(keep_colour=True)},
         )
     ]
     made = {pipeline.Job(Place("/in"), Place("/out"), each, 4).recipe for each in (look, *others)}

@@ -1,4 +1,5 @@
-# make demo: install, train the packaged sample on the CPU, measure, export, restyle.   make test: install, run the tests.
+# make demo: install, train the packaged sample on the CPU, measure, export, restyle.
+# make test: install, run the tests.   make test-long: run those that take ten seconds and more.
 # make docs: build the site in build/site.   make coverage: which lines and branches the quick tests reach.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +9,7 @@ HOW := $(if $(wildcard $(RUN)/config.json),--resume,--minutes 6)
 # The PSNR of the test pictures to the truth must improve by 1.5 dB over the content, which has 20.03 dB
 PROMISE := --fail-under truth_psnr=21.53
 
-.PHONY: demo test coverage docs soak lint web clean
+.PHONY: demo test test-long coverage docs soak lint web clean
 
 demo: $(BIN)/.installed
 	@echo "The demo: about 6 minutes of training on the CPU (a slow one takes longer, and is told how long), then scores and pictures"
@@ -23,13 +24,13 @@ demo: $(BIN)/.installed
 	@echo "Your own     kgan train --content PHOTOS --style PAINTINGS"
 
 # The tests of the web page run if Chromium and npm are installed
-test: $(BIN)/.installed-dev
+test test-long: $(BIN)/.installed-dev
 	@if command -v chromium >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory web || echo "make web failed: no tests of the page"; fi
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest  # compiled once, not in each of some fifty processes
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -m $(if $(filter test,$@),"not long",long)
 
 # Processes that the tests start are measured too. What is left out is named in pyproject.toml
 coverage: $(BIN)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -m "not slow and not long" --cov --cov-report=term:skip-covered
 
 # Every warning is an error; the tutorial is executed again when it has changed. No downloads
 docs: $(BIN)/.installed-docs

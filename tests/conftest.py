@@ -46,10 +46,12 @@ def pytest_xdist_auto_num_workers():
     return (os.cpu_count() or 1) + 1
 
 
-LONGEST = ("pages", "gan_compiled", "gan", "resume", "multi_worker_ends", "multi_worker", "demo", "training", "tiles",
-           "export", "export_serving", "evaluation", "benchmark", "interruptions", "compiled", "keras_model", "stylize",
-           "api", "saved_models", "bad_input", "networks_replicas", "serving_client_models", "stylize_masks",
-           "composition", "data_prepared", "distill", "export_litert_fixed", "web")  # fmt: skip
+LONGEST = ("gan_compiled", "multi_worker_ends", "demo", "pages", "ray", "export_serving", "export", "evaluation",
+           "resume", "networks", "web_page", "keras_model", "gan", "training", "tiles", "stylize", "multi_worker",
+           "interruptions", "api", "export_litert_gates", "own_callbacks", "benchmark", "saved_models", "distill",
+           "compiled", "export_litert_variants", "bad_input", "export_litert_fixed", "stylize_masks", "checkpoints",
+           "serving_client_models", "composition", "web", "export_serving_versions",
+           "networks_replicas")  # fmt: skip
 """Test files that take 15 seconds or more, the longest first."""
 
 

@@ -240,7 +240,7 @@ def test_the_largest_picture_is_an_argument(photo, tmp_path):
         kgan.stylize(photo, "vangogh-mobile", tmp_path / "out", max_megapixels=0.001)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_and_what_comes_of_it(tmp_path, photo):
     settings = {name: value for name, value in small_runs.SMALL.items() if name != "size"} | {"steps": 9}
     with eagerly():  # and stopped before its end, when it would be exported

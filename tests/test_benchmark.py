@@ -192,7 +192,7 @@ def run(*words):
     return benchmark.main([*words, "--windows", "2", "--window-steps", "2", *source, *sizes])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_train_prints_both_steps_and_writes_a_profile(tmp_path, capsys, determinism_ends):
     assert run("train", *QUICK, "--profile", str(tmp_path / "profile")) == 0
     said = capsys.readouterr().out
@@ -207,6 +207,7 @@ def test_train_prints_both_steps_and_writes_a_profile(tmp_path, capsys, determin
     assert any("Conv2DBackpropFilter" in name for name in names)
 
 
+@pytest.mark.long
 def test_one_of_the_two(capsys, determinism_ends):
     """Its term needs the colours of both sets of pictures, as in training."""
     assert run("train", *QUICK, "--weight", "palette=1", "--only", "kgan") == 0

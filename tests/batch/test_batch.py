@@ -427,7 +427,7 @@ def test_errors_of_beam_are_one_line(error, kind, expected):
 # --- killed -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_and_started_again(model, tmp_path):
     """Every picture is done exactly once, whenever the process dies."""
     source, sink, count = tmp_path / "source", tmp_path / "sink", 300

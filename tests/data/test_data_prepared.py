@@ -301,7 +301,7 @@ def _prepare_and_count(folder, cache, queue):
     queue.put(len(prepare(folder, prepared.CacheSpec(512, 3, cache))))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_at_once(folder, spec):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()

@@ -127,7 +127,7 @@ def done(tmp_path_factory):
     return folder, ran, namespace
 
 
-@pytest.mark.slow
+@pytest.mark.long
 class TestStory:
     def test_every_kind_of_command_was_run(self, done):
         _, ran, _ = done

@@ -63,6 +63,7 @@ def test_a_copy_in_another_format_is_the_content(content, tmp_path):
     assert sorted(path.name for path in made.iterdir()) == ["a.webp", "b.webp", "c.webp"]
 
 
+@pytest.mark.long
 def test_numbers_are_those_of_the_model_that_made_the_pictures(content, identity, tmp_path):
     made = fill(tmp_path / "made", {f"{name}.png": photo(seed) // 2 for seed, name in enumerate("abc")})
     style = fill(tmp_path / "style", {f"{name}.png": photo(seed) // 3 for seed, name in enumerate("xyz", 5)})

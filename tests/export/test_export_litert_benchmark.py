@@ -24,6 +24,7 @@ def files(tmp_path_factory):
     return export_litert(generator, folder / "any.tflite"), export_fixed(generator, folder / "fixed.tflite", (32, 48))
 
 
+@pytest.mark.long
 def test_a_row_for_each_file_and_number_of_threads(files, capsys):
     assert benchmark.main(["litert", *map(str, files), *FAST, "--threads", "1", "2"]) == 0
     title, *rows = capsys.readouterr().out.splitlines()
@@ -44,6 +45,7 @@ def test_windows_take_turns():
     assert [len(each) for each in seconds.values()] == [2, 2]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", ["40", "31"])
 def test_a_file_without_that_size(files, capsys, size):
     assert benchmark.main(["litert", str(files[1]), "--size", size]) == 2

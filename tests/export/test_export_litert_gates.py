@@ -148,7 +148,7 @@ def refused(generator, folder, **more):
     return in_one_line(caught)
 
 
-@pytest.mark.parametrize("variant", ["float16", "int8"])
+@pytest.mark.parametrize("variant", [pytest.param("float16", marks=pytest.mark.long), "int8"])
 def test_a_conversion_to_another_model_is_refused(tmp_path, monkeypatch, variant):
     """The weights in the file differ from those of the generator."""
     functions = litert_fixed.fixed_functions

@@ -47,8 +47,14 @@ VARIANTS = {
 }
 
 
+QUICK = ("synthesis", "painting", "multiscale")
+"""Variants that are compared in a few seconds."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in VARIANTS]
+)
 def test_two_replicas_train_the_weights_of_one(name):
     config = settings(**VARIANTS[name], **SGD, **EXACT)
     one, two = make(config), make(config, 2)

@@ -7,7 +7,7 @@ import pytest
 from gan_runs import EXACT, PARITY, SGD, batches, eagerly, make, settings, train, weights
 from tensorflow.python.framework.config import disable_op_determinism
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def test_a_step_compiled_by_xla_is_the_same_step():

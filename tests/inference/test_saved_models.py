@@ -190,7 +190,7 @@ def parsed(command):
     return parsing.parse(TrainConfig, shlex.split(command.replace("\\\n", ""))[2:], "kgan train")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_takes_it():
     (page,) = read_models(["fluent3d"])
     assert (page.name, page.title) == ("fluent3d", "Fluent3d")

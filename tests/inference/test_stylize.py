@@ -291,6 +291,7 @@ def test_a_file_without_tiles_is_restyled_smaller_and_enlarged(models, tmp_path,
     assert "restyled at 50% of its size" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_little_memory_means_tiles(models, tmp_path, capsys):
     source = write(tmp_path / "x.png", photo(300, 400))
     little = for_half(models["identity"], 300 * 400)

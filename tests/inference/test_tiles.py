@@ -187,6 +187,7 @@ def test_the_grid_of_a_network_is_no_seam():
     assert seam_ratio([grid], [[40]], [[]], stride=4) == pytest.approx(1)
 
 
+@pytest.mark.long
 def test_tiles_alone_have_seams_and_tiles_of_one_picture_have_none():
     """The planted fault: every tile is restyled with its own statistics."""
     model = of_generator(generator("content"), "normal", 2.0)

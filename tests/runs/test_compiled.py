@@ -111,7 +111,7 @@ def steps_in(folder):
     return [name for name, size in sizes.items() if size > max(sizes.values()) / 2]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_resumed_run_finds_the_compiled_step_and_a_broken_one_is_compiled_anew(tmp_path):
     run, folder = tmp_path / "run", tmp_path / "kept"
     folder.mkdir()

@@ -54,7 +54,7 @@ def shown(store):
         yield for_scores(np.asarray(Image.open(io.BytesIO(encoded))), settings().size)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_shortest_schedule_keeps_it():
     """The fewest steps that `--minutes` may choose. At a smaller size, which takes a quarter of the time."""
     config = settings(size=32, minutes=1.0)

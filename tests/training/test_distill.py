@@ -60,6 +60,7 @@ def trained(tmp_path_factory):
     return train(settings(folder, steps=60, sample_every=30, learning_rate=1e-2, ema=0.9))
 
 
+@pytest.mark.long
 def test_a_student_comes_nearer_to_its_teacher(trained):
     lines = small_runs.lines(trained)
     assert lines[-1]["truth_mse"] < 0.5 * lines[0]["truth_mse"]
@@ -68,12 +69,14 @@ def test_a_student_comes_nearer_to_its_teacher(trained):
     assert samples.shape[1] >= 3 * 16  # content | stylized | what the teacher makes of it
 
 
+@pytest.mark.long
 def test_the_teacher_is_no_part_of_the_checkpoint(trained):
     names = small_runs.weights(trained, 60)
     assert not [name for name in names if "teacher" in name]
     assert [name for name in names if "stylist" in name]
 
 
+@pytest.mark.long
 def test_it_is_scored_against_its_teacher(trained, monkeypatch):
     monkeypatch.setattr(sets, "RESAMPLES", 5)
     report = evaluate(trained)

@@ -122,6 +122,7 @@ def alive(pid):
         return False
 
 
+@pytest.mark.long
 def test_while_exporting_the_rest_can_be_had_later(tmp_path):
     process = started(small_runs.settings(tmp_path / "run", steps=2, **QUICK))
     wait_for(process, r"step 2/2 ")
@@ -137,6 +138,7 @@ def test_while_exporting_the_rest_can_be_had_later(tmp_path):
     assert (tmp_path / "run" / "model_float16.tflite").exists()
 
 
+@pytest.mark.long
 def test_killed_again_and_again(tmp_path, capsys):
     assert soak.soak(tmp_path, 2, random.Random()) == 0
     assert "2 kills" in capsys.readouterr().out

@@ -52,7 +52,7 @@ def differences(one, other):
     return max(np.abs(a - b).max() for a, b in pairs)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("recipe", "count", "ending"), [("cyclegan", 2, {}), ("article", 2, {"steps": 3})])
 def test_workers_train_what_one_process_trains(recipe, count, ending, one, tmp_path):
     # At a constant rate, so that workers whose schedule ends here, and who export, do the same as one that goes on.

@@ -14,7 +14,7 @@ def long_run(tmp_path):
     return small_runs.settings(tmp_path / "run", steps=5000, sample_every=5000, **often, **QUICK)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_when_one_is_killed_the_others_end_and_all_can_go_on_until_a_signal_to_one_ends_them(tmp_path):
     run = tmp_path / "run"
     workers, processes = started(long_run(tmp_path), 2)

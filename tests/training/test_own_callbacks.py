@@ -118,7 +118,7 @@ def epochs(run):
     return [logged[step] for step in (2, 4, 6)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_interval_is_an_epoch_and_a_resumed_run_goes_on(tracked):
     assert tracked.said.count("own_tracker:Broken: failed in on_epoch_end (ConnectionError: no tracker)") == 1
     assert tracked.said.count("failed in") == 1
@@ -141,7 +141,7 @@ def test_an_interval_is_an_epoch_and_a_resumed_run_goes_on(tracked):
     assert float(rows[0]["mmd_loss"]) == pytest.approx(epochs(tracked.run)[0]["mmd_loss"], rel=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mlflow_has_settings_losses_metrics_and_grids_in_one_run(tracked):
     import mlflow
 
@@ -182,7 +182,7 @@ def records(path):
             parts = b""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_wandb_has_settings_losses_metrics_and_grids_under_one_name(tracked):
     parts = [list(records(path)) for path in sorted((tracked.home / "wandb").glob("offline-run-*/run-first.wandb"))]
     assert len(parts) == 2

@@ -62,7 +62,7 @@ def wait_for(question, process, log, seconds=400):
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_worker_is_started_again_and_the_run_goes_on(example):
     run, log, pids = example / "runs" / "ray", example / "log", example / "runs" / "ray.pids"
     environment = {**os.environ, **PATIENT, "HOME": str(example), "RAY_USAGE_STATS_ENABLED": "0"}

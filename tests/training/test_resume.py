@@ -27,11 +27,11 @@ ONE, TWO = ["CPU:0"], ["CPU:0", "CPU:1"]
 # These hold all that there is: an embedder of patches and a discriminator on features (painting; cut, fastcut and
 # projected hold less), a regularizer and noise (article; mmd and synthesis), a teacher that is not saved (distill), two
 # generators and pools on two devices (cyclegan; paired is half of it).
-CASES = [("article", ONE), ("distill", ONE), ("painting", ONE), ("cyclegan", TWO)]
+CASES = [("article", ONE), ("distill", ONE), ("painting", ONE), pytest.param("cyclegan", TWO, marks=pytest.mark.long)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "devices"), CASES, ids=[f"{name}-{len(on)}" for name, on in CASES])
+@pytest.mark.parametrize(("recipe", "devices"), CASES, ids=["article", "distill", "painting", "cyclegan-2"])
 def test_a_checkpoint_holds_everything(recipe, devices, tmp_path):
     # Two steps; then back to the first, with all the state of the second in place, and the second again. A pool of a
     # batch begins to swap at the second. Eager, because three steps take less time than to trace one: the next test
@@ -94,7 +94,7 @@ def test_equal_weights_after_a_stop(tmp_path, capsys, monkeypatch):
     assert [{name: line[name] for name in other} for line, other in zip(got, expected, strict=True)] == expected
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_other_pictures_are_noted_or_refused_and_a_decay_that_has_begun_ends(tmp_path, capsys):
     folder = tmp_path / "pictures"
     shutil.copytree(small_runs.pictures(), folder)

@@ -47,7 +47,7 @@ def same_numbers(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.long)])
 def test_noise_is_scored_as_evaluate_does(tmp_path, monkeypatch, precision):
     # Stopped before the end, so that nothing is exported: TestFinishedRun compares the exported model.
     brief = {"stop_after": 2, "weight": ("features=0",), "precision": precision, "seed": 5}
@@ -192,6 +192,7 @@ class TestFailures:
         finally:
             small_runs.unmount(tmp_path / "disk")
 
+    @pytest.mark.long
     def test_a_disk_that_is_full(self, tmp_path, capsys):
         small_runs.mount(tmp_path / "disk", kilobytes=64)
         try:

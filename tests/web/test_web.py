@@ -189,7 +189,7 @@ def test_written_to_a_folder(model, tmp_path, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {"site", "file"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @is_built
 def test_without_models_it_has_those_made_for_phones(tmp_path):
     assert cli.main(["web", "--output", str(tmp_path / "site")]) == 0

@@ -139,6 +139,7 @@ def test_the_page_paints_what_python_paints(browser, address, model, tmp_path, q
     assert browser.faults == []
 
 
+@pytest.mark.long
 def test_a_run_with_the_generator_for_phones(browser, tmp_path):
     """`kgan web RUN` exports the run. The time per picture on one thread is printed."""
     run = tmp_path / "monet"

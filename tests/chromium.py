@@ -59,13 +59,23 @@ class Browser:
         os.close(to_us)
         self._read, self._write = from_browser, from_us
         (target,) = (t for t in self.send("Target.getTargets")["targetInfos"] if t["type"] == "page")
-        self._page = self.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+        self._attach(target["targetId"])
+
+    def renew(self) -> None:
+        """Go on with a new page of a profile of its own, in which nothing is stored yet."""
+        context = self.send("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
+        target = self.send("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+        self.page("Page.close")
+        self._attach(target, browserContextId=context)
+
+    def _attach(self, target: str, **context: str) -> None:
+        self._page = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._watch(self._page)
         self.page("Page.enable")
         self.page("Emulation.setDeviceMetricsOverride", **PHONE)
         self.page("Emulation.setTouchEmulationEnabled", enabled=True)
         where = {"behavior": "allow", "downloadPath": str(self.downloads)}
-        self.send("Browser.setDownloadBehavior", **where)
+        self.send("Browser.setDownloadBehavior", **where, **context)
 
     def __enter__(self):
         return self

@@ -25,9 +25,10 @@ def contenders(paths: list[pathlib.Path], size: int, threads: list[int]) -> dict
     for count in threads:
         for path in paths:
             runs[f"{path}, {_threads(count)}"] = _litert(path, size, count)
-        peer = _peer(size, count)
-        if peer:
-            runs[f"{PEER}, 26 styles, {_threads(count)}"] = peer
+        restyled = peer(count)
+        if restyled:
+            image = np.random.default_rng(0).random((1, size, size, 3), np.float32)
+            runs[f"{PEER}, 26 styles, {_threads(count)}"] = lambda run=restyled, image=image: run(image)
     return runs
 
 
@@ -51,8 +52,8 @@ def _litert(path: pathlib.Path, size: int, threads: int) -> Run:
     return lambda: runner(**inputs)
 
 
-def _peer(size: int, threads: int) -> Run | None:
-    """The peer's network in onnxruntime, or None if either package is not installed."""
+def peer(threads: int) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The peer's network in onnxruntime, a function of float32 [1, H, W, 3], or None if a package is not installed."""
     try:
         import onnxruntime
 
@@ -65,8 +66,12 @@ def _peer(size: int, threads: int) -> Run | None:
     (styles,) = (given.shape for given in session.get_inputs() if given.name == "style_weights")
     weights = np.zeros([side if isinstance(side, int) else 1 for side in styles], np.float32)
     weights.flat[0] = 1.0
-    image = np.random.default_rng(0).random((1, 3, size, size), np.float32)
-    return lambda: session.run(None, {"image": image, "style_weights": weights})
+
+    def restyled(image: np.ndarray) -> np.ndarray:
+        channels_first = np.ascontiguousarray(np.moveaxis(image, 3, 1))
+        return session.run(None, {"image": channels_first, "style_weights": weights})[0]
+
+    return restyled
 
 
 def measure(runs: dict[str, Run], windows: int, window_steps: int) -> dict[str, list[float]]:

@@ -136,8 +136,8 @@ domain by age, 278 to 713 pixels wide. The files come from the same package (act
 them as "Copyright 1994-2006 Nicolas Pioch, Copyright 2008 Bruno Coudoin, License: GPLv3 or later. All the paintings
 are from the WebMuseum." Changes: puzzle pieces joined, cropped, re-encoded.""",
     limits="""\
-- Skies and bright areas become tinted paper, foliage becomes ochre. There are only the few colours of the prints: greens
-  and reds fade. `--keep-colour` keeps the photo's colours.
+- Skies and bright areas become tinted paper, foliage becomes ochre. There are only the few colours of the prints:
+  greens and reds fade. `--keep-colour` keeps the photo's colours.
 - Small dark spots get dots of orange. Edges of very bright things get patches of pale yellow.
 - Blurred areas get patches of blue, and show the blocks of a photo's JPEG or WebP compression.
 - Contours follow the photo's edges, so fur and foliage become dense hatching; small faces lose their features. On

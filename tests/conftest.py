@@ -56,8 +56,8 @@ LONGEST = ("gan_compiled", "multi_worker_ends", "demo", "pages", "ray", "export_
 
 
 WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
-"""Values of ONEDNN_MAX_CPU_ISA that take bfloat16 away from oneDNN. If the processor has it, TensorFlow 2.21 uses it all
-the same in matrix products of bfloat16, and ends with a segmentation fault."""
+"""Values of ONEDNN_MAX_CPU_ISA that take bfloat16 away from oneDNN. If the processor has it, TensorFlow 2.21 uses it
+all the same in matrix products of bfloat16, and ends with a segmentation fault."""
 
 
 def pytest_collection_modifyitems(items):

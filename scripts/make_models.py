@@ -73,7 +73,7 @@ class Card:
         caption: caption of the sheet.
         before: the training whose weights this one started from (`--init-from first`).
         flattered: why some scores are too good, if `FLATTERED` does not say it.
-        formats: "safetensors", "saved_model" and "litert": the files that are shipped.
+        formats: the files that are shipped, keys of `FILES`.
     """
 
     headline: str
@@ -85,7 +85,7 @@ class Card:
     caption: str
     before: str = ""
     flattered: str = ""
-    formats: tuple[str, ...] = ("saved_model",)
+    formats: tuple[str, ...] = ("safetensors",)
 
 
 SHOWN = ("farm_owl", "monument_machuPicchu", "sea6", "world_hedgehog", "monument_wormsCathedral", "world_moose")
@@ -155,7 +155,6 @@ BOLD_VANGOGH = dataclasses.replace(
 - Strokes are five to ten pixels wide, as in the training crops. `kgan stylize --strokes 2` makes them twice as broad.
 - It was trained on nine paintings, and imitates these rather than all works of the painter.""",
     flattered=BOTH,
-    formats=("safetensors",),
 )
 
 BOLD_UKIYOE = dataclasses.replace(
@@ -171,7 +170,6 @@ BOLD_UKIYOE = dataclasses.replace(
 - There are only the few colours of the prints. `--keep-colour` keeps the photo's colours.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",
     flattered=BOTH,
-    formats=("safetensors",),
 )
 
 FLUENT3D = Card(
@@ -277,7 +275,7 @@ VANGOGH_MOBILE = dataclasses.replace(
     VANGOGH,
     headline="Imitates `vangogh` with a network for phones and browsers that has a tenth of the size."
     + SMALL.format(teacher="vangogh"),
-    formats=("saved_model", "litert"),
+    formats=("safetensors", "saved_model", "litert"),
     folders={"content": "photos", "distill_from": "vangogh", "init_from": "earlier"},
     before="""\
 ```sh
@@ -302,7 +300,7 @@ FLUENT3D_MOBILE = dataclasses.replace(
     FLUENT3D,
     headline="Imitates `fluent3d` with a network for phones and browsers that has a tenth of the size."
     + SMALL.format(teacher="fluent3d"),
-    formats=("saved_model", "litert"),
+    formats=("safetensors", "saved_model", "litert"),
     folders={"content": "flat"},
     limits="""\
 - It is milder than its teacher: {no_effect} of its tiles have no effect, and {no_effect_baseline} of the teacher's.

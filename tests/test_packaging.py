@@ -56,10 +56,8 @@ def test_it_holds_all_of_the_package_and_nothing_else(unpacked):
 
 
 def shipped_files(folder):
-    """The files of a saved_models/ folder in a wheel: the model and its card, without .tflite files and pictures."""
-    kept = [path for path in (folder / "saved_model").rglob("*") if path.is_file()]
-    kept += folder.glob("model.safetensors")
-    return [*kept, folder / "README.md", folder / "config.json"]
+    """The files of a saved_models/ folder in a wheel: the weights and the card, without other formats and pictures."""
+    return [folder / name for name in ("README.md", "config.json", "model.safetensors")]
 
 
 def test_its_metadata(unpacked):

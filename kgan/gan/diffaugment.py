@@ -8,6 +8,8 @@ Reference: [DiffAugment](https://arxiv.org/abs/2006.10738).
 
 import tensorflow as tf
 
+from kgan.images.pictures import LUMA
+
 SHIFT = 1 / 8
 """Largest translation as a fraction of the side."""
 
@@ -43,10 +45,6 @@ def augmented(pictures: tf.Tensor, changes: str, draws: tf.Tensor) -> tf.Tensor:
         if name in changes.split(","):
             pictures = CHANGES[name](pictures, tf.cast(draws[:, :, None, None, None], pictures.dtype))
     return pictures
-
-
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the luminance of gamma-coded colours (ITU-R BT.601)."""
 
 
 def faded(pictures: tf.Tensor, colour: float) -> tf.Tensor:

@@ -50,7 +50,7 @@ class OneWay(GAN):
         truncation: bound of truncated noise in standard deviations.
         augment: augmentations of the discriminator's pictures, separated by commas: "colour", "translation", "cutout".
         discriminator_colour: share of the colour that the discriminator sees, from 0 (luminance alone) to 1.
-        palette: the map of colours for the terms "palette" and "blown", float [C + 3, C]: the result of
+        palette: the map of colours for "palette", "blown" and "highlights", float [C + 3, C]: the result of
             `kgan.losses.transport_map` for the colours of all content and all style pictures.
         ema: decay of the moving average of the generator's weights, in [0, 1).
         seed: seed of noise and augmentation.

@@ -19,7 +19,7 @@ from kgan.losses.consistency import (
 from kgan.losses.contrastive import contrastive_loss, identity_contrastive_loss, patch_nce
 from kgan.losses.mmd import mmd
 from kgan.losses.orientation import orientation_loss
-from kgan.losses.palette import Palette, blown_loss, moved, palette_loss, palette_of, transport_map
+from kgan.losses.palette import Palette, blown_loss, highlights_loss, moved, palette_loss, palette_of, transport_map
 from kgan.losses.perceptual import (
     deep_feature_loss,
     feature_loss,
@@ -43,6 +43,7 @@ __all__ = [
     "gradient_penalty",
     "gram_loss",
     "gram_matrix",
+    "highlights_loss",
     "identity_contrastive_loss",
     "identity_loss",
     "mean_gram",

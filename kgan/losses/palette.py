@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from kgan.images.pictures import LUMA
 from kgan.kinds import TERMS
 from kgan.precision import precise
 
@@ -140,3 +141,28 @@ def blown_loss(expected, got, white: float = 243 / 127.5 - 1.0):
     """
     expected, got = (ops.min(precise(each)[..., :3], axis=-1) for each in (expected, got))
     return ops.mean(ops.relu(got - ops.maximum(expected, white)))
+
+
+@TERMS.add(
+    "highlights",
+    help="light pixels of another colour than the content's, moved into the style's palette",
+    inputs=("content_in_palette", "fake"),
+)
+def highlights_loss(expected, got, light: float = 204 / 127.5 - 1.0):
+    """E[how far a pixel is above `light`, times the mean squared difference of its colour to the expected one].
+
+    So light spots stay where the content is light, and have its hue there. Darker pixels have no cost. `blown` counts
+    white alone, and leaves bright yellow or green spots.
+
+    Args:
+        expected: content pictures whose colours were `moved`, [N, H, W, 1|3|4].
+        got: stylized pictures of the same shape.
+        light: the luma above which a pixel is light. Default: level 204 of 255.
+
+    Returns:
+        A float32 scalar; 0 without light pixels.
+    """
+    expected, got = (precise(each)[..., :3] for each in (expected, got))
+    weights = LUMA if got.shape[-1] == 3 else (1.0,)
+    luma = sum(got[..., c, None] * float(weight) for c, weight in enumerate(weights))
+    return ops.mean(ops.relu(luma - light) * ops.square(got - expected))

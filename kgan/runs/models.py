@@ -1,7 +1,7 @@
 """Finds a model by its path, its address on the hub, or the name of a shipped model.
 
-A shipped model is a run folder without checkpoints: config.json, a model card, and saved_model/ or model.safetensors
-with float16 weights; those for phones have a .tflite file, too. This module does not import TensorFlow.
+A shipped model is a run folder without checkpoints: config.json, model.safetensors with float16 weights, and a model
+card; those for phones have a saved_model/ and a .tflite file, too. This module does not import TensorFlow.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from kgan.runs import hub
 from kgan.runs.settings import TrainConfig
 
 FOLDER = pathlib.Path(__file__).parent.parent / "saved_models"
-"""The shipped models. In a clone this is a link to saved_models/. A wheel lacks the .tflite files and the pictures."""
+"""The shipped models. In a clone this is a link to saved_models/. A wheel has the weights and the cards alone."""
 
 PROGRAMS = (".keras", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".pickle")
 """Endings of files of other programs, which can contain code: Keras' own, pickles."""

@@ -353,6 +353,20 @@ def test_blown_by_hand():
     assert float(losses.blown_loss(expected, tf.fill(got.shape, 244 / 127.5 - 1))) > 0.0
 
 
+def test_highlights_by_hand():
+    # Light is 0.5. Luma: yellow is 0.299 + 0.587 - 0.114 = 0.772, gray itself, and red 0.299 - 0.701 is dark.
+    got = tf.constant([[[[1.0, 1.0, -1.0], [0.6, 0.6, 0.6], [1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]]])
+    expected = tf.constant([[[[1.0, 0.5, 0.0], [0.6, 0.6, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]]])
+    by_hand = (0.272 * (0.5**2 + 1.0**2) + 0.1 * 0.6**2) / 12
+    assert float(losses.highlights_loss(expected, got, light=0.5)) == pytest.approx(by_hand, rel=1e-6)
+    alpha = tf.ones((1, 1, 4, 1))
+    with_alpha = (tf.concat([expected, -alpha], -1), tf.concat([got, alpha], -1))
+    assert float(losses.highlights_loss(*with_alpha, light=0.5)) == pytest.approx(by_hand, rel=1e-6)
+    gray = tf.fill((1, 1, 1, 1), 0.7)
+    assert float(losses.highlights_loss(gray - 1, gray, light=0.5)) == pytest.approx(0.2)
+    assert float(losses.highlights_loss(gray - 1, tf.fill((1, 1, 1, 1), 204 / 127.5 - 1))) == 0.0
+
+
 # --- mmd ----------------------------------------------------------------------------------------------------------
 
 

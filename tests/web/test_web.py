@@ -194,7 +194,7 @@ def test_written_to_a_folder(model, tmp_path, capsys):
 def test_without_models_it_has_those_made_for_phones(tmp_path):
     assert cli.main(["web", "--output", str(tmp_path / "site")]) == 0
     offered = json.loads((tmp_path / "site" / "models.json").read_text(encoding="utf-8"))
-    assert [model["name"] for model in offered["models"]] == ["fluent3d-mobile", "vangogh-mobile"]
+    assert [model["name"] for model in offered["models"]] == ["fluent3d-mobile", "ukiyoe-mobile", "vangogh-mobile"]
     assert all(path.stat().st_size < 2**20 for path in (tmp_path / "site" / "models").iterdir())
 
 

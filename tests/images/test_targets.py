@@ -113,6 +113,21 @@ def test_a_name_that_is_no_utf8_keeps_its_very_bytes(tmp_path):
     assert os.fsencode(place.target) == os.fsencode(tmp_path) + b"/out/caf\xe9.png"
 
 
+def test_results_of_the_longest_names_can_be_written(tmp_path):
+    """A longer suffix, a second name and the numbers of variants need room that the name of a picture has not."""
+    odd = os.fsdecode(b"\xff" * 251)
+    for name in ("n" * 251 + ".jpg", "n" * 251 + ".png", "n" * 250 + ".webp", "\N{ARTIST PALETTE}" * 62 + ".gif"):
+        write(tmp_path / "in" / name)
+    odd_name(tmp_path / "in", os.fsencode(odd) + b".jpg")
+    for suffix, variants in ((like_stylize, 1), (like_request, 1), (lambda suffix: ".webp", 12)):
+        for target in names([tmp_path / "in"], tmp_path, suffix, variants).values():
+            for name in target.split(" "):
+                write(tmp_path / name, "PNG").unlink()
+    assert names([tmp_path / "in" / ("n" * 251 + ".png")], tmp_path, like_stylize) == {
+        "n" * 251 + ".png": "n" * 251 + ".png"
+    }
+
+
 def test_where_case_makes_no_difference_results_do_not_meet(tmp_path, monkeypatch):
     monkeypatch.setattr(targets, "_ignores_case", lambda folder: True)
     for name in ("a/IMG.png", "b/img.png"):

@@ -127,7 +127,7 @@ def _arguments_of(cls: type, config: TrainConfig) -> dict:
 
     The signature of the class itself would be that of Keras' `__new__` in Python 3.11.0 to 3.11.3.
     """
-    names = inspect.signature(cls.__init__).parameters
+    names = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
     return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 

@@ -139,6 +139,35 @@ def test_one_colour_of_an_rgb_png_is_transparent():
     assert decode_picture(stored).tolist() == [[[255, 255, 255], [4, 5, 6]]]
 
 
+def png(width, depth, kind, row, key):
+    """A PNG of one row: the bytes of its pixels and of its transparent colour, at any depth."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, kind, 0, 0, 0)), (b"tRNS", key)]
+    chunks += [(b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b"")]
+    packed = (struct.pack(">I", len(of)) + name + of + struct.pack(">I", zlib.crc32(name + of)) for name, of in chunks)
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+
+
+@pytest.mark.parametrize(
+    ("depth", "kind", "row", "key", "expected"),
+    [
+        (1, 0, [0b01000000], (0,), [(0, 0), (255, 255)]),
+        (1, 0, [0b01000000], (1,), [(0, 255), (255, 0)]),
+        (2, 0, [0b01100000], (1,), [(85, 0), (170, 255)]),
+        (4, 0, [0x56], (5,), [(85, 0), (102, 255)]),
+        (8, 0, [5, 6], (5,), [(5, 0), (6, 255)]),
+        (16, 0, [5, 5, 5, 6], (0x0505,), [(5, 0), (5, 255)]),
+        (16, 2, [5, 5] * 3 + [255, 255] * 3, (0x0505,) * 3, [(5, 0), (255, 255)]),
+    ],
+)
+def test_one_gray_or_colour_of_a_png_of_any_depth_is_transparent(depth, kind, row, key, expected):
+    file = png(2, depth, kind, bytes(row), struct.pack(f">{len(key)}H", *key))
+    pixels = read_picture(file).pixels
+    assert [(int(pixel[0]), int(pixel[3])) for pixel in pixels[0]] == expected
+    for channels in (1, 3):
+        seen = decode_picture(file, channels)[0, :, 0]
+        assert seen.tolist() == [255 if alpha == 0 else gray for gray, alpha in expected]
+
+
 def test_rgba_keeps_alpha_and_whitens_what_it_hides():
     image = Image.fromarray(np.array([[[9, 8, 7, 0], [9, 8, 7, 1]]], np.uint8))
     assert decode_picture(encoded(image, "PNG"), 4).tolist() == [[[255, 255, 255, 0], [9, 8, 7, 1]]]

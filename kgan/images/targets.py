@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from kgan import console
-from kgan.errors import UserError, is_or_are
+from kgan.errors import RunError, UserError, is_or_are
 from kgan.images.decoding import PictureError, decode_image, is_readable
 from kgan.images.listing import existing_path, identity, is_named_as_picture, pictures_of
 from kgan.images.pictures import FORMATS
@@ -234,10 +234,14 @@ def _temporary_folder() -> pathlib.Path:
 def _standard_input() -> pathlib.Path:
     """Copy standard input to a file with the suffix of its format."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise UserError("-: standard input is a terminal; send a picture there, as in: < photo.jpg")
+        what = "closed" if sys.stdin is None else "a terminal"
+        raise UserError(f"-: standard input is {what}; send a picture there, as in: < photo.jpg")
     file = _temporary_folder() / "stdin"
-    with file.open("wb") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
+    try:
+        with file.open("wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+    except OSError as error:  # such as a full disk
+        raise RunError(f"-: standard input cannot be copied to {file.parent} ({error.strerror})") from None
     with file.open("rb") as copy:
         head = copy.read(4)
     suffix = next((suffix for start, suffix in _STARTS.items() if head.startswith(start)), "")
@@ -255,8 +259,13 @@ def _to_standard_output() -> Iterator[None]:
     with contextlib.redirect_stdout(sys.stderr):
         yield
     for result in _temporary_folder().glob("result.*"):
-        standard.buffer.write(result.read_bytes())
-        standard.buffer.flush()
+        try:
+            standard.buffer.write(result.read_bytes())
+            standard.buffer.flush()
+        except BrokenPipeError:  # the reader has ended, which is no error of the file
+            raise
+        except OSError as error:
+            raise RunError(f"--output -: standard output cannot be written ({error.strerror})") from None
         result.unlink()
 
 
@@ -330,6 +339,8 @@ def make_folder(path: str | os.PathLike) -> bool:
     try:
         pathlib.Path(path).mkdir(parents=True, exist_ok=True)
         return is_new
+    except FileExistsError:
+        raise UserError(f"--output {path}: exists and is no folder; name another one") from None
     except OSError as error:
         raise UserError(f"--output {path}: cannot be written ({error.strerror})") from None
 

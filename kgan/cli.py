@@ -39,13 +39,24 @@ def _main(args: list[str]) -> int:
         console.warn(f"error: {error}")
         return error.status
     except OSError as error:  # of a path that was not checked before
-        console.warn(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
+        console.warn(f"error: {_where(error)}{error.strerror or error}")
         return 1
     except KeyboardInterrupt:
         console.warn("interrupted")
         return 130
     finally:
         console.be_quiet(False)
+
+
+def _where(error: OSError) -> str:
+    """The path of an error and a colon. An error without a path can come from a current folder that was removed."""
+    if error.filename:
+        return f"{error.filename}: "
+    try:
+        os.getcwd()
+    except OSError:
+        return "the current folder was removed; change to another one: "
+    return ""
 
 
 def _run(args: list[str]) -> int:

@@ -159,7 +159,7 @@ def read_picture(source: Source) -> Picture:
     """
     with _explained(source), _opened(source) as (opened, notices):
         loaded = _loaded(opened, bool(notices))
-        image, profile = _plain(upright(loaded), loaded.info.get("icc_profile"))
+        image, profile = _plain(upright(loaded), _profile_of(loaded))
         return Picture(image, profile, is_lossless(source), read(loaded), notices)
 
 
@@ -198,7 +198,7 @@ def decode_image(source: Source, channels: int = 3, enough: int | None = None) -
         if enough and opened.format in ("JPEG", "MPO"):
             opened.draft(None, _draft_size(opened.size, enough))
         loaded = _loaded(opened, bool(notices))
-        image, profile = _plain(upright(loaded), loaded.info.get("icc_profile"))
+        image, profile = _plain(upright(loaded), _profile_of(loaded))
         return _with_channels(colour.to_srgb(image, profile), channels), notices
 
 
@@ -312,6 +312,14 @@ def _clear_outside(image: Image.Image, box: tuple[int, int, int, int]) -> Image.
     clear.paste(image.convert("RGBA").crop(box), box)
     clear.info = image.info
     return clear
+
+
+def _profile_of(image: Image.Image) -> bytes | None:
+    """The ICC profile of a loaded picture. A PNG can have an exponent instead, which browsers apply as well."""
+    profile, gamma = image.info.get("icc_profile"), image.info.get("gamma")
+    if profile or not gamma or "srgb" in image.info:
+        return profile
+    return colour.of_gamma(gamma)
 
 
 def _plain(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bytes | None]:

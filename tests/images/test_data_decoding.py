@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from icc_profiles import ADOBE, GRAY
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from swapped_profile import profile_with_red_and_blue_swapped
 
 from kgan.errors import UserError
 from kgan.images.decoding import PictureError, at_most, decode_image, decode_picture, is_lossless, read_picture
 from kgan.images.listing import find_pictures
+from kgan.images.pictures import save_picture
 
 
 def encoded(image, file_format, **options):
@@ -90,6 +91,39 @@ def test_icc_profile_is_converted_to_srgb():
     red = Image.new("RGB", (4, 4), (250, 10, 60))
     pixels = decode_picture(encoded(red, "PNG", icc_profile=profile_with_red_and_blue_swapped()))
     assert np.abs(pixels.astype(int) - [60, 10, 250]).max() <= 1
+
+
+def png_with(**chunks):
+    info = PngImagePlugin.PngInfo()
+    for name, content in chunks.items():
+        info.add(name.encode(), content)
+    file = io.BytesIO()
+    Image.fromarray(np.full((2, 2, 3), 90, np.uint8)).save(file, "PNG", pnginfo=info)
+    return file
+
+
+def test_gamma_of_a_png_is_applied_and_kept(tmp_path):
+    """Linear light 90/255 is 0.353, in sRGB 1.055 * 0.353**(1/2.4) - 0.055 = 0.6285, which is 160 of 255."""
+    linear = png_with(gAMA=struct.pack(">I", 100_000))
+    assert decode_picture(linear) == pytest.approx(np.full((2, 2, 3), 160), abs=1)
+    picture = read_picture(linear)
+    assert (picture.pixels == 90).all()
+    save_picture(picture.pixels, tmp_path / "again.png", picture.profile)
+    np.testing.assert_array_equal(decode_picture(tmp_path / "again.png"), decode_picture(linear))
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        {"gAMA": struct.pack(">I", 45_455)},
+        {"gAMA": struct.pack(">I", 100_000), "sRGB": b"\0"},
+        {"gAMA": struct.pack(">I", 0)},
+        {"gAMA": b"\xff" * 4},
+    ],
+    ids=repr,
+)
+def test_gamma_that_says_srgb_or_nothing_changes_nothing(chunks):
+    assert (decode_picture(png_with(**chunks)) == 90).all()
 
 
 def test_icc_profile_keeps_alpha():

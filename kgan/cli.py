@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+import tempfile
 
 from kgan import __version__, console, memory
 from kgan.commands import COMMANDS
@@ -76,6 +77,8 @@ def _run(args: list[str]) -> int:
     console.be_quiet(wants_quiet(rest))
     options = command.options_from(rest)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hides TensorFlow's messages
+    if os.path.expanduser("~") == "~":  # no home folder: Keras would make a folder of this name
+        os.environ.setdefault("KERAS_HOME", os.path.join(tempfile.gettempdir(), ".keras"))
     with at_most(getattr(options, "max_megapixels", None)), memory.guard(command.less_memory(options)):
         return command.run(options)
 

@@ -123,8 +123,11 @@ def build_optimizer(config: TrainConfig, player: str) -> keras.optimizers.Optimi
 
 
 def _arguments_of(cls: type, config: TrainConfig) -> dict:
-    """The arguments of a constructor that are settings. So a new network needs no change here."""
-    names = inspect.signature(cls).parameters
+    """The arguments of a constructor that are settings. So a new network needs no change here.
+
+    The signature of the class itself would be that of Keras' `__new__` in Python 3.11.0 to 3.11.3.
+    """
+    names = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
     return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 

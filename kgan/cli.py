@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+import tempfile
 
 from kgan import __version__, console, memory
 from kgan.commands import COMMANDS
@@ -39,13 +40,24 @@ def _main(args: list[str]) -> int:
         console.warn(f"error: {error}")
         return error.status
     except OSError as error:  # of a path that was not checked before
-        console.warn(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
+        console.warn(f"error: {_where(error)}{error.strerror or error}")
         return 1
     except KeyboardInterrupt:
         console.warn("interrupted")
         return 130
     finally:
         console.be_quiet(False)
+
+
+def _where(error: OSError) -> str:
+    """The path of an error and a colon. An error without a path can come from a current folder that was removed."""
+    if error.filename:
+        return f"{error.filename}: "
+    try:
+        os.getcwd()
+    except OSError:
+        return "the current folder was removed; change to another one: "
+    return ""
 
 
 def _run(args: list[str]) -> int:
@@ -65,6 +77,8 @@ def _run(args: list[str]) -> int:
     console.be_quiet(wants_quiet(rest))
     options = command.options_from(rest)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hides TensorFlow's messages
+    if os.path.expanduser("~") == "~":  # no home folder: Keras would make a folder of this name
+        os.environ.setdefault("KERAS_HOME", os.path.join(tempfile.gettempdir(), ".keras"))
     with at_most(getattr(options, "max_megapixels", None)), memory.guard(command.less_memory(options)):
         return command.run(options)
 

@@ -251,9 +251,17 @@ def without_chatter() -> Iterator[None]:
 
 def accept_any_text() -> None:
     """Escape characters that the encoding of the terminal cannot represent, such as \\xe9 or \\udcff, in all output."""
+    _open_standard_files()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the parent process
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _open_standard_files() -> None:
+    """Open files 0, 1 and 2 if the parent process closed them. Otherwise a file of kgan would get the number of one."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)

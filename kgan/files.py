@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
+from kgan.errors import UserError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -240,8 +242,13 @@ def expanded(path: str | os.PathLike) -> str | pathlib.Path:
 
     Returns:
         The path, a string if `path` is one.
+
+    Raises:
+        UserError: if this user has no home folder, as in a container without HOME.
     """
     whole = os.path.expanduser(path)
+    if os.fspath(whole).split(os.sep)[0] == "~":  # otherwise a folder of this name would be made
+        raise UserError(f"{path}: the home folder is not known; set HOME, or give a path without ~, as by --cache")
     return whole if isinstance(path, str) else pathlib.Path(whole)
 
 

@@ -1,10 +1,12 @@
 import contextlib
 import importlib.metadata
+import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import kgan
 from kgan import cli, commands, parsing
@@ -222,3 +224,16 @@ def test_a_command_of_another_package_that_fails_hides_no_other(monkeypatch, cap
         assert said(capsys, "broken")[0] == 2
     finally:
         cli.COMMANDS.refresh()
+
+
+def test_a_current_folder_that_was_removed_is_named(tmp_path, monkeypatch, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    try:
+        assert cli.main(["stylize", str(tmp_path / "a.png"), "--model", "vangogh-mobile", "--output", "o"]) == 1
+    finally:
+        os.chdir(tmp_path)
+    assert "the current folder was removed" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -189,7 +189,7 @@ def test_names_that_are_no_text_are_shown_in_every_locale(tmp_path, environment)
         assert (b"caf" in done.stdout + done.stderr) == (words[0] == "check")
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_no_error(closed):
     code = "import sys; from kgan.cli import main; sys.exit(main(['check', 'nowhere']))"
     done = subprocess.run(["sh", "-c", f'{sys.executable} -c "{code}" {closed}'], cwd=ROOT, stderr=subprocess.PIPE)

@@ -7,7 +7,9 @@ import pathlib
 import pytest
 
 from kgan import cli, parsing
+from kgan.errors import UserError
 from kgan.files import expanded, expands_paths, path_parameters
+from kgan.runs import trust
 from kgan.runs.models import FOLDER
 from kgan.runs.settings import PLACES, TrainConfig
 
@@ -34,6 +36,30 @@ def test_the_home_folder_is_expanded(home):
     assert expanded("~") == str(home)
     for other in ("a", "a/~", "~nobody-of-this-name/a", "$HOME/a", "tfds:~/a", "vangogh", ""):
         assert expanded(other) == other
+
+
+def test_without_a_home_folder_no_folder_is_called_like_one(home, monkeypatch):
+    """A container often runs as a user that has no entry in /etc/passwd, and without HOME."""
+
+    def nobody(number):
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    for path in ("~", "~/a", pathlib.Path("~/a")):
+        with pytest.raises(UserError, match="the home folder is not known; set HOME"):
+            expanded(path)
+    assert expanded("a/~") == "a/~"
+    program = home / "program"
+    program.write_bytes(b"1")
+    trust.remember(program)
+    assert trust.is_own(program)
+    monkeypatch.setenv("KERAS_HOME", "")
+    monkeypatch.delenv("KERAS_HOME")
+    assert cli.main(["check", "none"]) == 2
+    assert os.path.isabs(os.environ["KERAS_HOME"])
+    assert not list(pathlib.Path().iterdir())
 
 
 def test_a_function_gets_whole_paths(home):

@@ -186,6 +186,8 @@ def _completed(options: Options, source: ModelSource | None) -> Options:
     if options.crops and size is None:
         raise UserError("--crops needs --size, the side to which the crops are resized")
     is_own_run = source is not None and source.is_run and not source.is_borrowed
+    if options.output:
+        _check_output(pathlib.Path(options.output))
     own_output = source.path / "evaluation.json" if source and is_own_run else None
     return dataclasses.replace(options, size=size, output=options.output or own_output)
 
@@ -201,7 +203,7 @@ def _scored(options: Options, source: ModelSource | None) -> tuple[Report, Thumb
     numbers, thumbnails = score(makers, pictures, options.size, options.seed, channels, options.networks)
     name = options.stylized if options.model is None else options.model
     asked = {"model": shown(name), "size": options.size, "crops": options.crops, "seed": options.seed}
-    report = asked | numbers | {"warnings": notes + numbers["warnings"] + _of_crops(options)}
+    report = asked | numbers | {"warnings": [*map(shown, notes), *numbers["warnings"], *_of_crops(options)]}
     if options.baseline:
         report["baseline"] = shown(options.baseline)
     seen = trained_on(source)
@@ -282,10 +284,16 @@ def _weights(source: ModelSource | None) -> Report:
     return {"weights": {"step": max(steps, default=config.steps), "steps": config.steps, "ema": config.ema}}
 
 
+def _check_output(target: pathlib.Path) -> None:
+    """Raise UserError if no report can be written to a file, before the work of minutes."""
+    if target.suffix.lower() in (".html", ".htm"):
+        raise UserError(f"--output {target}: should be a JSON file; the page is written beside it, as .html")
+    if target.is_dir():
+        raise UserError(f"--output {target}: is a folder; name a JSON file in it, such as {target / 'evaluation.json'}")
+
+
 def _write(report: Report, thumbnails: Thumbnails, target: pathlib.Path) -> None:
     """Write the JSON file, and the page beside it."""
-    if target.suffix == ".html":
-        raise UserError(f"--output {target}: should be a JSON file; the page is written beside it, as .html")
     write(report, target)
     write_text(page(report, thumbnails), target.with_suffix(".html"))
     console.say(f"written: {target}, {target.with_suffix('.html')}")

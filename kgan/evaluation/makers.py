@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from kgan.data.check import verdicts_on
-from kgan.errors import UserError, counted, is_or_are, some
+from kgan.errors import UserError, counted, is_or_are, shown, some
 from kgan.evaluation.scored import Folder, Item, Named, Scored
 from kgan.images.listing import find_pictures
 from kgan.images.pairing import describe_ambiguous, describe_shapes, pair, same_shape
@@ -104,7 +104,7 @@ def with_made(scored: Scored, row: str, path: str | os.PathLike) -> tuple[Scored
     folder, option = Folder(path), "--stylized" if row == "model" else "--baseline"
     if not scored.content:
         raise UserError(f"{option} {path}: the model makes pictures from noise, which have no names; give a model")
-    pairs = pair([item.name for item in scored.content], [os.fspath(name) for name in folder.names])
+    pairs = pair([item.name for item in scored.content], [shown(name) for name in folder.names])
     usable = _usable(scored.content, folder, pairs.both)
     if not usable:
         name = scored.content[0].name

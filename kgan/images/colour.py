@@ -17,6 +17,9 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 ROUNDING = 2
 """The largest difference in levels after a conversion between two sRGB profiles."""
 
+SAME_GAMMA = 0.05
+"""The largest relative difference of an exponent from 1 / 2.2 that means sRGB, as in libpng."""
+
 _SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
 """Names of the ICC colour space by the mode of an image."""
 
@@ -24,6 +27,25 @@ _SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
 def fitting(profile: bytes | None, mode: str) -> bytes | None:
     """The profile, or None if it cannot be read or has another colour space than the mode."""
     return profile if profile and _space(profile) == _SPACES.get(mode) else None
+
+
+@functools.lru_cache(8)
+def of_gamma(gamma: float) -> bytes | None:
+    """The ICC profile with the primaries of sRGB and a power as its curve.
+
+    Args:
+        gamma: the exponent in the chunk gAMA of a PNG, such as 1 for linear light.
+
+    Returns:
+        The profile, or None for 1 / 2.2, which stands for sRGB, and for exponents that no picture has.
+    """
+    if not 0.1 <= gamma <= 10 or abs(2.2 * gamma - 1) < SAME_GAMMA:
+        return None
+    profile, curve = bytearray(SRGB.tobytes()), b"para\0\0\0\0\0\0\0\0" + round(65536 / gamma).to_bytes(4, "big")
+    at = profile.find(b"para")  # all three channels share it
+    profile[at : at + len(curve)] = curve
+    profile[84:100] = bytes(16)  # the checksum
+    return bytes(profile)
 
 
 @functools.lru_cache(8)

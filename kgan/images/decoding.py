@@ -159,7 +159,7 @@ def read_picture(source: Source) -> Picture:
     """
     with _explained(source), _opened(source) as (opened, notices):
         loaded = _loaded(opened, bool(notices))
-        image, profile = _plain(upright(loaded), loaded.info.get("icc_profile"))
+        image, profile = _plain(upright(loaded), _profile_of(loaded))
         return Picture(image, profile, is_lossless(source), read(loaded), notices)
 
 
@@ -198,7 +198,7 @@ def decode_image(source: Source, channels: int = 3, enough: int | None = None) -
         if enough and opened.format in ("JPEG", "MPO"):
             opened.draft(None, _draft_size(opened.size, enough))
         loaded = _loaded(opened, bool(notices))
-        image, profile = _plain(upright(loaded), loaded.info.get("icc_profile"))
+        image, profile = _plain(upright(loaded), _profile_of(loaded))
         return _with_channels(colour.to_srgb(image, profile), channels), notices
 
 
@@ -280,6 +280,14 @@ def _is_animated(image: Image.Image) -> bool:
     return image.format in ("PNG", "WEBP", "GIF") and bool(getattr(image, "is_animated", False))
 
 
+_KEYS: dict[str, Callable] = {
+    "L;2": lambda key: key * 85,
+    "L;4": lambda key: key * 17,
+    "RGB;16B": lambda key: tuple(value >> 8 for value in key),
+}
+"""What makes 8 bits of the transparent colour of a PNG with another depth, by Pillow's raw mode. Pillow does not."""
+
+
 def _loaded(image: Image.Image, animated: bool) -> Image.Image:
     """Decode the pixels, of an animation those of the first frame."""
     if animated and getattr(image, "default_image", False):  # a still picture for programs without animation
@@ -287,8 +295,12 @@ def _loaded(image: Image.Image, animated: bool) -> Image.Image:
         image.paste(0, (0, 0, *image.size))  # otherwise it would remain around and behind the first frame
         image.seek(1)
         cast(PngImagePlugin.PngImageFile, image).blend_op = PngImagePlugin.Blend.OP_SOURCE
-    covered = cast(ImageFile.ImageFile, image).tile[0][1] if image.format == "GIF" else None
+    tiles = cast(ImageFile.ImageFile, image).tile
+    covered = tiles[0][1] if image.format == "GIF" else None
+    raw = str(tiles[0][3]) if image.format == "PNG" and tiles else ""
     image.load()
+    if "transparency" in image.info and raw in _KEYS:
+        image.info["transparency"] = _KEYS[raw](image.info["transparency"])
     if image.format == "WEBP":
         return image.copy()  # the original keeps its decoder, which holds two more pictures
     return image if covered in (None, (0, 0, *image.size)) else _clear_outside(image, covered)
@@ -300,6 +312,14 @@ def _clear_outside(image: Image.Image, box: tuple[int, int, int, int]) -> Image.
     clear.paste(image.convert("RGBA").crop(box), box)
     clear.info = image.info
     return clear
+
+
+def _profile_of(image: Image.Image) -> bytes | None:
+    """The ICC profile of a loaded picture. A PNG can have an exponent instead, which browsers apply as well."""
+    profile, gamma = image.info.get("icc_profile"), image.info.get("gamma")
+    if profile or not gamma or "srgb" in image.info:
+        return profile
+    return colour.of_gamma(gamma)
 
 
 def _plain(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bytes | None]:
@@ -326,14 +346,15 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Convert to 8 bits. 16-bit gray (modes I;16, I;16B, I) is divided by 257; Pillow would clip it at 255."""
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
-        return Image.fromarray(np.clip((values + 128) // 257, 0, 255).astype(np.uint8))
-    if image.mode == "1":
-        return image.convert("L")
+        gray = Image.fromarray(np.clip((values + 128) // 257, 0, 255).astype(np.uint8))
+        if "transparency" in image.info:
+            gray.putalpha(Image.fromarray(values != image.info["transparency"]).convert("L"))
+        return gray
     if image.mode in ("P", "PA"):
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if image.mode in ("L", "RGB") and "transparency" in image.info:  # one colour stands for transparent
+    if image.mode in ("1", "L", "RGB") and "transparency" in image.info:  # one colour stands for transparent
         return image.convert("RGBA")
-    return image
+    return image.convert("L") if image.mode == "1" else image
 
 
 def _with_channels(image: Image.Image, channels: int) -> Image.Image:
@@ -486,7 +507,7 @@ def _explain(error: Exception, source: Source) -> str:
         return f"{foreign} is not read; convert it to JPEG or PNG first, as in: magick INPUT OUTPUT.png"
     if isinstance(error, Image.UnidentifiedImageError) and not head.startswith(_READ):
         return "not a JPEG, PNG, WebP or GIF picture; replace or remove it"
-    what = "its header" if isinstance(error, Image.UnidentifiedImageError) else error or type(error).__name__
+    what = "its header" if isinstance(error, Image.UnidentifiedImageError) else str(error) or type(error).__name__
     return f"damaged or truncated ({what}); copy it again or remove it"
 
 

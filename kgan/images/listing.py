@@ -2,7 +2,7 @@
 
 All files at any depth with the suffix of a picture are listed. Links to folders are followed, and each real folder is
 read once. Hidden files and folders are skipped, and so are folders that kgan wrote: the output of the command, runs,
-exported models and caches. A folder that the user names is always read.
+exported models, pages of votes and caches. A folder that the user names is always read.
 """
 
 import dataclasses
@@ -23,6 +23,9 @@ CACHE_TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
 """Marks a folder as a cache for kgan and for backup programs (https://bford.info/cachedir/)."""
 
+PAGE_OF_VOTES = "<!doctype html>\n<!-- a page of kgan compare -->"
+"""The start of the page of `kgan compare`, whose pictures are copies of photos and their results."""
+
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -32,7 +35,7 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 )
 
 Skipped = tuple[pathlib.Path, str]
-"""A skipped folder and the reason: "run", "exported model", "cache" or "output"."""
+"""A skipped folder and the reason: "run", "exported model", "cache", "page of votes" or "output"."""
 
 Reporter = Callable[[str | os.PathLike, list[Skipped]], None]
 
@@ -258,11 +261,13 @@ def same(one: str | os.PathLike, other: str | os.PathLike) -> bool:
 
 
 def kind_of_folder(folder: pathlib.Path) -> str | None:
-    """ "run", "exported model" or "cache" if kgan wrote the folder, else None."""
+    """ "run", "exported model", "page of votes" or "cache" if kgan wrote the folder, else None."""
     if _is_run(folder / "config.json"):
         return "run"
     if os.path.isfile(folder / "saved_model.pb"):
         return "exported model"
+    if _starts(folder / "index.html", PAGE_OF_VOTES):
+        return "page of votes"
     return "cache" if _starts(folder / CACHE_TAG, _SIGNATURE) else None
 
 

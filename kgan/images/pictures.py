@@ -4,6 +4,7 @@ Arrays are HWC or NHWC, uint8 in [0, 255] or float in [0, 1].
 """
 
 import dataclasses
+import errno
 import os
 import pathlib
 import typing
@@ -37,6 +38,9 @@ EFFORT = 10
 
 LONGEST = {"JPEG": 65_500, "WEBP": 16_383}
 """Largest side in pixels by format."""
+
+OF_THE_NAME = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR})
+"""Errors of one file's name, such as a colon on a memory card. Files with other names can be written."""
 
 Format = Literal["jpeg", "png", "webp", "webp-lossless"]
 
@@ -235,8 +239,8 @@ def save_picture(
         quality: quality of JPEG and lossy WebP, 1 to 100.
 
     Raises:
-        UserError: if the suffix is not supported.
-        RunError: if the file cannot be written.
+        UserError: if the suffix is not supported, or no file can have this name.
+        RunError: if the file cannot be written for another reason, such as a full disk.
     """
     path = pathlib.Path(path)
     kind = FORMATS.get(path.suffix.lower())
@@ -252,7 +256,8 @@ def save_picture(
         with files.whole(path) as partial:
             image.save(partial, kind, **options)
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror or error})") from None
+        kind_of_error = UserError if error.errno in OF_THE_NAME else RunError
+        raise kind_of_error(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def _encoding(kind: str, lossless: bool, quality: int) -> dict:

@@ -19,13 +19,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from kgan import console
-from kgan.errors import UserError, is_or_are
+from kgan.errors import RunError, UserError, is_or_are
 from kgan.images.decoding import PictureError, decode_image, is_readable
 from kgan.images.listing import existing_path, identity, is_named_as_picture, pictures_of
 from kgan.images.pictures import FORMATS
 
 STANDARD = "-"
 """Standard input among the pictures, standard output as --output."""
+
+LONGEST_NAME = 255
+"""Bytes of a file's name, which nearly all file systems allow. A result can have a longer suffix than its picture."""
 
 _STARTS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8": ".gif"}
 """Suffixes by the first bytes of a file."""
@@ -90,7 +93,8 @@ def plan(
     if is_one_file(output):
         targets = [_one_file(output, suffix(found[0][1].suffix.lower()), len(found), variants)]
     else:
-        targets = [pathlib.Path(output, name) for name in _names(found, pathlib.Path(output), suffix)]
+        longest = LONGEST_NAME - (len(f"-{variants}") if variants > 1 else 0)
+        targets = [pathlib.Path(output, name) for name in _names(found, pathlib.Path(output), suffix, longest)]
     files = [tuple(_variants(target, variants)) for target in targets]
     destinations = [Destination(*each, those) for each, those in zip(found, files, strict=True)]
     _refuse_inputs(destinations, output)
@@ -118,15 +122,17 @@ def _refuse_inputs(destinations: list[Destination], output: str | os.PathLike) -
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def _names(found: Sequence[Found], output: pathlib.Path, suffix: Callable[[str], str]) -> list[pathlib.Path]:
-    """A different path below `output` for each picture.
+def _names(
+    found: Sequence[Found], output: pathlib.Path, suffix: Callable[[str], str], longest: int
+) -> list[pathlib.Path]:
+    """A different path below `output` for each picture. `longest` is the length of its name in bytes, at most.
 
     A result normally has the name of its picture with the new suffix. If several pictures have the same result, it
     belongs to one that keeps its name exactly, or else to the first one. Unreadable pictures come last. The others get
     their whole name and the suffix (alpha.webp.png), and a number -2, -3, ... if that name is also used.
     """
     same = _case_folded if _ignores_case(output) else str
-    wishes = [_with(relative, suffix) for _, relative in found]
+    wishes = [_shortened(_with(relative, suffix), longest) for _, relative in found]
     claims: dict[str, list[int]] = {}
     for index, wish in enumerate(wishes):
         claims.setdefault(same(wish), []).append(index)
@@ -139,7 +145,9 @@ def _names(found: Sequence[Found], output: pathlib.Path, suffix: Callable[[str],
     winners = {min(each, key=rank) for each in claims.values()}
     taken = set(claims)
     for index in sorted(set(range(len(found))) - winners, key=rank):
-        wishes[index] = next(name for name in _others(found[index][1], wishes[index]) if same(name) not in taken)
+        wishes[index] = next(
+            name for name in _others(found[index][1], wishes[index], longest) if same(name) not in taken
+        )
         taken.add(same(wishes[index]))
     return wishes
 
@@ -150,12 +158,20 @@ def _with(relative: pathlib.Path, suffix: Callable[[str], str]) -> pathlib.Path:
     return relative if wanted == own else relative.with_suffix(wanted)
 
 
-def _others(relative: pathlib.Path, wish: pathlib.Path) -> Iterator[pathlib.Path]:
+def _others(relative: pathlib.Path, wish: pathlib.Path, longest: int) -> Iterator[pathlib.Path]:
     """Alternative names: alpha.webp.png, alpha.webp-2.png, ..., or beta-2.png, ... if the suffix is kept."""
     if wish != relative:
-        wish = wish.with_name(relative.name + wish.suffix)
+        wish = _shortened(wish.with_name(relative.name + wish.suffix), longest)
         yield wish
-    yield from (wish.with_stem(f"{wish.stem}-{number}") for number in itertools.count(2))
+    yield from (_shortened(wish, longest, f"-{number}") for number in itertools.count(2))
+
+
+def _shortened(path: pathlib.Path, longest: int, end: str = "") -> pathlib.Path:
+    """The path with `end` behind its stem. The stem is cut so that the name has at most `longest` bytes."""
+    stem, end = path.stem, f"{end}{path.suffix}"
+    while len(os.fsencode(stem + end)) > longest and len(stem) > 1:
+        stem = stem[:-1]
+    return path.with_name(stem + end)
 
 
 def _ignores_case(folder: pathlib.Path) -> bool:
@@ -218,10 +234,14 @@ def _temporary_folder() -> pathlib.Path:
 def _standard_input() -> pathlib.Path:
     """Copy standard input to a file with the suffix of its format."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise UserError("-: standard input is a terminal; send a picture there, as in: < photo.jpg")
+        what = "closed" if sys.stdin is None else "a terminal"
+        raise UserError(f"-: standard input is {what}; send a picture there, as in: < photo.jpg")
     file = _temporary_folder() / "stdin"
-    with file.open("wb") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
+    try:
+        with file.open("wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+    except OSError as error:  # such as a full disk
+        raise RunError(f"-: standard input cannot be copied to {file.parent} ({error.strerror})") from None
     with file.open("rb") as copy:
         head = copy.read(4)
     suffix = next((suffix for start, suffix in _STARTS.items() if head.startswith(start)), "")
@@ -239,8 +259,13 @@ def _to_standard_output() -> Iterator[None]:
     with contextlib.redirect_stdout(sys.stderr):
         yield
     for result in _temporary_folder().glob("result.*"):
-        standard.buffer.write(result.read_bytes())
-        standard.buffer.flush()
+        try:
+            standard.buffer.write(result.read_bytes())
+            standard.buffer.flush()
+        except BrokenPipeError:  # the reader has ended, which is no error of the file
+            raise
+        except OSError as error:
+            raise RunError(f"--output -: standard output cannot be written ({error.strerror})") from None
         result.unlink()
 
 
@@ -314,6 +339,8 @@ def make_folder(path: str | os.PathLike) -> bool:
     try:
         pathlib.Path(path).mkdir(parents=True, exist_ok=True)
         return is_new
+    except FileExistsError:
+        raise UserError(f"--output {path}: exists and is no folder; name another one") from None
     except OSError as error:
         raise UserError(f"--output {path}: cannot be written ({error.strerror})") from None
 

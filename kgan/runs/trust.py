@@ -5,6 +5,7 @@ notes when it writes such a file (`remember`). All others need `--trust`. This m
 """
 
 import contextlib
+import errno
 import functools
 import hashlib
 import inspect
@@ -74,8 +75,14 @@ def takes_trust(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def notes() -> pathlib.Path:
-    """The file with a checksum of each program that kgan wrote for this user, one a line."""
+    """The file with a checksum of each program that kgan wrote for this user, one a line.
+
+    Raises:
+        FileNotFoundError: if this user has no home folder.
+    """
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    if not os.path.isabs(state):
+        raise FileNotFoundError(errno.ENOENT, "no home folder", state)
     return pathlib.Path(state, "kgan", "written.txt")
 
 

@@ -17,6 +17,7 @@ import kgan
 from kgan import cli
 from kgan.comparison.page import TEMPLATES, Study
 from kgan.images.decoding import decode_picture, size_by_header
+from kgan.images.listing import find_pictures
 from kgan.images.pictures import Writing
 from kgan.runs.models import FOLDER
 
@@ -62,6 +63,13 @@ def test_the_key_names_the_sides_of_the_pictures(here):
         one, other = (RED, BLUE) if first == "a" else (BLUE, RED)
         for part, wanted in (("1", one), ("2", other), ("photo", (90, 90, 90))):
             assert colour(f"votes/pictures/{k:04}-{part}.jpg") == pytest.approx(wanted, abs=2)
+
+
+def test_a_page_among_the_photos_is_no_photo_later(here):
+    before = find_pictures("photos")
+    kgan.compare("red", "blue", photos="photos", output="photos/votes")
+    assert find_pictures("photos") == before
+    assert len(find_pictures("photos/votes")) == 3 * len(before)  # a folder that is named is always read
 
 
 def test_nothing_else_tells_the_sides(here):

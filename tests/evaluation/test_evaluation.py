@@ -176,6 +176,13 @@ def test_the_page_is_no_json(identity, tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
+def test_an_output_that_is_a_folder_is_refused_before_the_work(identity, tmp_path, capsys):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="is a folder; name a JSON file in it"):
+        evaluate(identity, fill(tmp_path / "content", ["a.png"]), output=tmp_path / "folder")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_large_pictures_have_small_thumbnails():
     url = thumbnail(np.random.default_rng(0).random((300, 900, 4)))
     assert Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size == (192, 64)

@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
+from odd_names import odd_name
 from PIL import Image
 
 from kgan import cli
@@ -107,6 +110,19 @@ def test_other_sizes_of_the_same_shape_are_resized_and_others_left_out(content, 
     assert any("1 picture resized to the content's size, which blurs: a.png" in each for each in report["warnings"])
     with pytest.raises(UserError, match=r"a\.png \(40x40 and 40x32\): should have the content's shape"):
         FromFolder([Item("a.png", lambda _: photo(0, (40, 40)))], None).picture(0, photo(0), 0)
+
+
+def test_finished_pictures_with_odd_names_are_found_and_named_in_the_report(content, tmp_path):
+    names = [os.fsdecode(b"caf\xe9.png"), "two\nlines.png", os.fsdecode(b"\xff damaged.png")]
+    for name in names:
+        Image.fromarray(photo(5)).save(odd_name(content, os.fsencode(name)), "PNG")
+    made = tmp_path / os.fsdecode(b"m\xe4de")
+    shutil.copytree(content, made)
+    (made / names[2]).write_bytes(b"nothing")
+    report = evaluate(stylized=made, content=content, output=tmp_path / "out.json")
+    assert [one["name"] for one in report["each"]] == ["a.png", "b.png", "c.png", r"caf\xe9.png", r"two\nlines.png"]
+    assert any(r"\xff damaged.png: not a JPEG" in warning for warning in report["warnings"])
+    assert r"m\xe4de" in (tmp_path / "out.html").read_text(encoding="utf-8")
 
 
 def test_damaged_pictures_are_named(content, tmp_path):

@@ -277,7 +277,7 @@ def test_every_network_is_saved_and_loaded(network, tmp_path):
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: type(network).__name__)
 def test_signatures_name_their_arguments(network):
-    names = inspect.signature(type(network)).parameters
+    names = inspect.signature(type(network).__init__).parameters
     assert "filters" in names
     assert set(network.get_config()) - {"name", "trainable", "dtype"} <= set(names)
 

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from icc_profiles import ADOBE, GRAY
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from swapped_profile import profile_with_red_and_blue_swapped
 
 from kgan.errors import UserError
 from kgan.images.decoding import PictureError, at_most, decode_image, decode_picture, is_lossless, read_picture
 from kgan.images.listing import find_pictures
+from kgan.images.pictures import save_picture
 
 
 def encoded(image, file_format, **options):
@@ -92,6 +93,39 @@ def test_icc_profile_is_converted_to_srgb():
     assert np.abs(pixels.astype(int) - [60, 10, 250]).max() <= 1
 
 
+def png_with(**chunks):
+    info = PngImagePlugin.PngInfo()
+    for name, content in chunks.items():
+        info.add(name.encode(), content)
+    file = io.BytesIO()
+    Image.fromarray(np.full((2, 2, 3), 90, np.uint8)).save(file, "PNG", pnginfo=info)
+    return file
+
+
+def test_gamma_of_a_png_is_applied_and_kept(tmp_path):
+    """Linear light 90/255 is 0.353, in sRGB 1.055 * 0.353**(1/2.4) - 0.055 = 0.6285, which is 160 of 255."""
+    linear = png_with(gAMA=struct.pack(">I", 100_000))
+    assert decode_picture(linear) == pytest.approx(np.full((2, 2, 3), 160), abs=1)
+    picture = read_picture(linear)
+    assert (picture.pixels == 90).all()
+    save_picture(picture.pixels, tmp_path / "again.png", picture.profile)
+    np.testing.assert_array_equal(decode_picture(tmp_path / "again.png"), decode_picture(linear))
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        {"gAMA": struct.pack(">I", 45_455)},
+        {"gAMA": struct.pack(">I", 100_000), "sRGB": b"\0"},
+        {"gAMA": struct.pack(">I", 0)},
+        {"gAMA": b"\xff" * 4},
+    ],
+    ids=repr,
+)
+def test_gamma_that_says_srgb_or_nothing_changes_nothing(chunks):
+    assert (decode_picture(png_with(**chunks)) == 90).all()
+
+
 def test_icc_profile_keeps_alpha():
     red = Image.new("RGBA", (4, 4), (250, 10, 60, 77))
     pixels = decode_picture(encoded(red, "PNG", icc_profile=profile_with_red_and_blue_swapped()), 4)
@@ -137,6 +171,35 @@ def test_one_colour_of_an_rgb_png_is_transparent():
     image = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
     stored = encoded(image, "PNG", transparency=(1, 2, 3))
     assert decode_picture(stored).tolist() == [[[255, 255, 255], [4, 5, 6]]]
+
+
+def png(width, depth, kind, row, key):
+    """A PNG of one row: the bytes of its pixels and of its transparent colour, at any depth."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, kind, 0, 0, 0)), (b"tRNS", key)]
+    chunks += [(b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b"")]
+    packed = (struct.pack(">I", len(of)) + name + of + struct.pack(">I", zlib.crc32(name + of)) for name, of in chunks)
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+
+
+@pytest.mark.parametrize(
+    ("depth", "kind", "row", "key", "expected"),
+    [
+        (1, 0, [0b01000000], (0,), [(0, 0), (255, 255)]),
+        (1, 0, [0b01000000], (1,), [(0, 255), (255, 0)]),
+        (2, 0, [0b01100000], (1,), [(85, 0), (170, 255)]),
+        (4, 0, [0x56], (5,), [(85, 0), (102, 255)]),
+        (8, 0, [5, 6], (5,), [(5, 0), (6, 255)]),
+        (16, 0, [5, 5, 5, 6], (0x0505,), [(5, 0), (5, 255)]),
+        (16, 2, [5, 5] * 3 + [255, 255] * 3, (0x0505,) * 3, [(5, 0), (255, 255)]),
+    ],
+)
+def test_one_gray_or_colour_of_a_png_of_any_depth_is_transparent(depth, kind, row, key, expected):
+    file = png(2, depth, kind, bytes(row), struct.pack(f">{len(key)}H", *key))
+    pixels = read_picture(file).pixels
+    assert [(int(pixel[0]), int(pixel[3])) for pixel in pixels[0]] == expected
+    for channels in (1, 3):
+        seen = decode_picture(file, channels)[0, :, 0]
+        assert seen.tolist() == [255 if alpha == 0 else gray for gray, alpha in expected]
 
 
 def test_rgba_keeps_alpha_and_whitens_what_it_hides():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kgan.errors import UserError
+from kgan.errors import RunError, UserError
 from kgan.images import pictures
 
 
@@ -54,6 +54,16 @@ def test_other_suffix_is_refused_and_nothing_is_left(tmp_path):
     with pytest.raises(UserError, match="should end in"):
         pictures.save_picture(np.zeros((4, 4, 3), np.uint8), tmp_path / "x.tiff")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["n" * 252 + ".png", "folder.png"])
+def test_a_name_that_no_file_can_have_is_no_reason_to_stop(tmp_path, name):
+    """A `RunError` would end the work on all other pictures."""
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(UserError, match="cannot be written") as raised:
+        pictures.save_picture(np.zeros((4, 4, 3), np.uint8), tmp_path / name)
+    assert not isinstance(raised.value, RunError)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
 
 def test_grid_places_cells_between_white_gutters():

@@ -1,5 +1,6 @@
 """The files of results: unique names, single files, standard input and output, and existing files."""
 
+import contextlib
 import io
 import os
 import types
@@ -8,7 +9,7 @@ import pytest
 from odd_names import odd_name
 from PIL import Image
 
-from kgan.errors import UserError
+from kgan.errors import RunError, UserError
 from kgan.images import targets
 from kgan.images.listing import find_pictures
 
@@ -113,6 +114,21 @@ def test_a_name_that_is_no_utf8_keeps_its_very_bytes(tmp_path):
     assert os.fsencode(place.target) == os.fsencode(tmp_path) + b"/out/caf\xe9.png"
 
 
+def test_results_of_the_longest_names_can_be_written(tmp_path):
+    """A longer suffix, a second name and the numbers of variants need room that the name of a picture has not."""
+    odd = os.fsdecode(b"\xff" * 251)
+    for name in ("n" * 251 + ".jpg", "n" * 251 + ".png", "n" * 250 + ".webp", "\N{ARTIST PALETTE}" * 62 + ".gif"):
+        write(tmp_path / "in" / name)
+    odd_name(tmp_path / "in", os.fsencode(odd) + b".jpg")
+    for suffix, variants in ((like_stylize, 1), (like_request, 1), (lambda suffix: ".webp", 12)):
+        for target in names([tmp_path / "in"], tmp_path, suffix, variants).values():
+            for name in target.split(" "):
+                write(tmp_path / name, "PNG").unlink()
+    assert names([tmp_path / "in" / ("n" * 251 + ".png")], tmp_path, like_stylize) == {
+        "n" * 251 + ".png": "n" * 251 + ".png"
+    }
+
+
 def test_where_case_makes_no_difference_results_do_not_meet(tmp_path, monkeypatch):
     monkeypatch.setattr(targets, "_ignores_case", lambda folder: True)
     for name in ("a/IMG.png", "b/img.png"):
@@ -192,6 +208,17 @@ def test_a_picture_from_standard_input_to_standard_output(tmp_path, monkeypatch,
     assert place.target.parent == tmp_path / "out"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_behind_standard_output_is_named(monkeypatch):
+    with open("/dev/full", "wb") as full:
+        streams(monkeypatch, b"")
+        monkeypatch.setattr("sys.stdout", types.SimpleNamespace(buffer=full, isatty=lambda: False))
+        with pytest.raises(RunError, match="output -: standard output cannot be written"), targets.output_folder("-"):
+            (targets._temporary_folder() / "result.png").write_bytes(b"the result")
+        with contextlib.suppress(OSError):
+            full.close()
+
+
 def test_words_on_standard_input_are_no_picture(monkeypatch):
     streams(monkeypatch, b"words")
     with pytest.raises(UserError, match="standard input: not a JPEG"):
@@ -242,3 +269,10 @@ def test_folders_made_in_vain_are_removed_again(tmp_path):
     with targets.output_folder(tmp_path / "new" / "result.png"):
         assert (tmp_path / "new").is_dir()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_where_a_folder_is_needed_is_named_so(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    for output in (write(tmp_path / "file", "PNG"), tmp_path / "link", "/dev/null"):
+        with pytest.raises(UserError, match="exists and is no folder; name another one"):
+            targets.make_folder(output)

@@ -268,6 +268,21 @@ def test_the_projected_discriminator_has_feature_networks_of_its_own():
         networks.ProjectedDiscriminator(features="mobilenet,vgg16", feature_weights="own.weights.h5")
 
 
+def test_settings_reach_a_network_that_has_a_new_of_its_own():
+    """Its signature is then that of `__new__`, as that of every Keras model is in Python 3.11.0 to 3.11.3."""
+
+    @kinds.GENERATORS.add("with-new")
+    class WithNew(networks.ResNetGenerator):
+        def __new__(cls, *args, **kwargs):
+            return super().__new__(cls, *args, **kwargs)
+
+    try:
+        model = assembly.build_generator(settings(generator="with-new"))
+    finally:
+        kinds.GENERATORS.remove("with-new")
+    assert (model.filters, model.blocks) == (4, 1)
+
+
 def test_synthesis_takes_noise_alone_and_the_article_takes_both():
     assert assembly.build_generator(settings("synthesis", noise_channels=7)).input_channels == 7
     assert assembly.build_generator(settings("article", noise_channels=7)).input_channels == 10

@@ -114,7 +114,7 @@ def _target(model: Path, options: FilmOptions) -> pathlib.Path | None:
     if options.output is None:
         return source.path / "flicker.json" if source.is_run and not source.is_borrowed else None
     target = pathlib.Path(options.output)
-    if target.suffix in ("", ".html"):
+    if target.suffix in ("", ".html") or target.is_dir():
         raise UserError(
             f"--output {target}: should be a file such as flicker.json; page and films are written beside it"
         )

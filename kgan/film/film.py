@@ -79,8 +79,8 @@ class Film:
 
     @property
     def origin(self) -> Fraction:
-        """The time in seconds that becomes 0 in a film that is made of a part of this one; 0 for the whole film."""
-        return self.since or Fraction(0)
+        """The time in seconds that becomes 0 in a film that is made of this one."""
+        return self.facts.origin if self.since is None else self.since
 
     def __iter__(self) -> Iterator[Frame]:
         return self.frames()

@@ -221,7 +221,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         for _ in range(5):
             power = ops.matmul(power, power)
             power = power / (ops.max(ops.abs(power)) + 1e-30)
-        return _unit(ops.sum(power, axis=1))
+        return ops.cast(_unit(ops.sum(power, axis=1)), dtype or "float32")
 
     def _matrix(self):
         """The kernel as a matrix [inputs, features], in the precision of norms."""

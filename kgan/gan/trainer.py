@@ -76,7 +76,7 @@ class PlayersModel(keras.Model):
             raise ValueError("Generator and discriminator should have an optimizer each. Received: the same one twice")
         if any(getattr(_inner(one), "use_ema", False) for one in given):
             raise ValueError(
-                "Optimizers should have `use_ema=False`: the GAN has a moving average, whose decay is `ema`."
+                "Optimizers should have `use_ema=False`: the GAN has an average of its own, with decay `ema`."
             )
         self._jit = bool(tf.config.list_physical_devices("GPU")) if jit_compile == "auto" else bool(jit_compile)
         super().compile(

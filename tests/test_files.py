@@ -188,7 +188,7 @@ def test_relative_paths(tmp_path, monkeypatch):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_a_full_disk_is_reported_with_the_file(tmp_path):
     def write():
-        with files.whole(tmp_path / "a.npz"), open("/dev/full", "w") as full:
+        with files.whole(tmp_path / "a.npz"), open("/dev/full", "w", encoding="utf-8") as full:
             full.write("text")
             full.flush()
 

@@ -114,7 +114,7 @@ def _source(path: pathlib.Path, fps: float | None) -> Source:
             raise UserError(f"--fps should be above 0, at most 1000. Received: {fps:g}")
         return FrameFolder(path, FPS if fps is None else _rate(fps))
     if fps is not None:
-        raise UserError(f"--fps {fps:g}: {path} tells the times of its frames; leave --fps out")
+        raise UserError(f"--fps {fps}: {path} tells the times of its frames; leave --fps out")
     return VideoFile(path) if is_film(path) else Animation(path)
 
 

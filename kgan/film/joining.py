@@ -13,7 +13,7 @@ import numpy as np
 
 from kgan import console, files
 from kgan.film.animations import write_animation
-from kgan.film.encoding import Coding, add_encoder, describe
+from kgan.film.encoding import TELLS_ASPECT, Coding, add_encoder, describe
 from kgan.film.film import Film
 from kgan.film.frames import Facts
 from kgan.film.kinds import ANIMATIONS, CONTAINERS
@@ -69,6 +69,11 @@ def check(film: Film, output: Output, coding: Coding) -> None:
     if left_out:
         better = "" if output.container == "matroska" else ". An .mkv file holds most kinds"
         console.warn(f"{output.path}: {kind} cannot hold {', '.join(left_out)}; left out{better}")
+    if film.facts.aspect != 1 and output.container in ("matroska", "webm") and coding.encoder not in TELLS_ASPECT:
+        console.warn(
+            f"{output.path}: {kind} with {coding.encoder} does not tell the aspect of pixels ({film.facts.aspect}), so "
+            "that it is shown with square ones; an .mp4 file tells it"
+        )
     if encoded:
         codec = "AAC" if ENCODERS[output.container] == "aac" else "Opus"
         console.warn(f"{output.path}: {kind} cannot hold {', '.join(encoded)}; encoded anew as {codec}")

@@ -110,6 +110,14 @@ def test_aspect(tmp_path):
         assert film.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "vp9"), (".mkv", "h264"), (".webm", None), (".mkv", "ffv1")])
+def test_an_aspect_is_kept_or_its_loss_is_told(tmp_path, capsys, suffix, codec):
+    source = write_film(tmp_path / "a.mp4", moving(3), aspect=Fraction(4, 3))
+    with av.open(str(restyled(source, tmp_path / f"out{suffix}", codec=codec))) as film:
+        kept = film.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+    assert kept != ("aspect of pixels (4/3)" in capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("range", [1, 2], ids=["limited", "full"])
 @pytest.mark.parametrize("matrix", [1, 6], ids=["bt709", "bt601"])
 def test_colours_come_back(tmp_path, matrix, range):

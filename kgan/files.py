@@ -62,7 +62,11 @@ def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """
     with beside(target) as folder:
         partial = folder / target.name
-        yield partial
+        try:
+            yield partial
+        except OSError as error:  # a full disk, whose error names no file
+            error.filename = error.filename or str(target)
+            raise
         if partial.is_dir():
             _swap(partial, target, folder / f"{target.name}-previous")
         else:

@@ -183,3 +183,16 @@ def test_relative_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files.write_text(pathlib.Path("a.txt"), "x")
     assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_is_reported_with_the_file(tmp_path):
+    def write():
+        with files.whole(tmp_path / "a.npz"), open("/dev/full", "w", encoding="utf-8") as full:
+            full.write("text")
+            full.flush()
+
+    with pytest.raises(OSError, match="No space left") as raised:
+        write()
+    assert raised.value.filename == str(tmp_path / "a.npz")
+    assert names(tmp_path) == []

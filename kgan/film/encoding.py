@@ -49,6 +49,9 @@ ANY_SIZE = frozenset({"libvpx", "libvpx-vp9", "libsvtav1", "ffv1", "png", "mpeg4
 PIXEL_FORMATS = {"png": "rgb24", "ffv1": "yuv444p", "prores_ks": "yuv422p10le"}
 """The pixel format by the encoder, for those that have one for all films."""
 
+TELLS_ASPECT = frozenset({"libx264", "libx265", "mpeg4"})
+"""Encoders whose stream tells the aspect of pixels. PyAV cannot write it to the header of Matroska and WebM."""
+
 FULL_CHROMA = frozenset({"libx264", "libx265", "libvpx-vp9"})
 """Encoders that can store colour at full resolution."""
 
@@ -99,7 +102,7 @@ def choose(facts: Facts, container: str | None, codec: str | None, crf: float | 
 
 
 def _encoder(codec: str) -> str:
-    av, name = pyav(), CODECS.get(codec.lower(), codec)
+    av, name = pyav(), CODECS.get(str(codec).lower(), str(codec))
     try:
         found = av.Codec(name, "w")
     except (av.codec.codec.UnknownCodecError, ValueError):

@@ -79,8 +79,8 @@ class Film:
 
     @property
     def origin(self) -> Fraction:
-        """The time in seconds that becomes 0 in a film that is made of a part of this one; 0 for the whole film."""
-        return self.since or Fraction(0)
+        """The time in seconds that becomes 0 in a film that is made of this one."""
+        return self.facts.origin if self.since is None else self.since
 
     def __iter__(self) -> Iterator[Frame]:
         return self.frames()
@@ -114,7 +114,7 @@ def _source(path: pathlib.Path, fps: float | None) -> Source:
             raise UserError(f"--fps should be above 0, at most 1000. Received: {fps:g}")
         return FrameFolder(path, FPS if fps is None else _rate(fps))
     if fps is not None:
-        raise UserError(f"--fps {fps:g}: {path} tells the times of its frames; leave --fps out")
+        raise UserError(f"--fps {fps}: {path} tells the times of its frames; leave --fps out")
     return VideoFile(path) if is_film(path) else Animation(path)
 
 

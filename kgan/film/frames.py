@@ -61,7 +61,8 @@ class Facts:
         size: height and width of the upright frames in pixels.
         rate: the mean number of frames a second.
         time_base: the unit of its times in seconds.
-        begin: the time of its beginning in seconds.
+        begin: the time of its first frame in seconds.
+        origin: the time in seconds at which its clock begins: 0, but for formats whose clock starts anywhere.
         duration: its length in seconds, or None if its file does not tell.
         count: the number of its frames, or None if its file does not tell.
         channels: 3 for RGB, 4 for RGBA.
@@ -77,6 +78,7 @@ class Facts:
     rate: Fraction
     time_base: Fraction
     begin: Fraction = Fraction(0)
+    origin: Fraction = Fraction(0)
     duration: Fraction | None = None
     count: int | None = None
     channels: int = 3

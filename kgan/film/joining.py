@@ -13,12 +13,12 @@ import numpy as np
 
 from kgan import console, files
 from kgan.film.animations import write_animation
-from kgan.film.encoding import Coding, add_encoder, describe
+from kgan.film.encoding import TELLS_ASPECT, Coding, add_encoder, describe
 from kgan.film.film import Film
 from kgan.film.frames import Facts
 from kgan.film.kinds import ANIMATIONS, CONTAINERS
 from kgan.film.library import ffmpeg_errors, pyav
-from kgan.film.sound import add_copies, copied_packets, copy_texts, named, not_copied
+from kgan.film.sound import ENCODERS, add_copies, copied_packets, copy_texts, named, not_copied
 from kgan.film.stills import FrameFolder
 from kgan.film.video_file import VideoFile, main_stream, open_film
 from kgan.film.work import Segment
@@ -67,9 +67,16 @@ def check(film: Film, output: Output, coding: Coding) -> None:
         trial.start_encoding()
     kind = output.path.suffix.lower()
     if left_out:
-        console.warn(f"{output.path}: {kind} cannot hold {', '.join(left_out)}; left out. An .mkv file holds it")
+        better = "" if output.container == "matroska" else ". An .mkv file holds most kinds"
+        console.warn(f"{output.path}: {kind} cannot hold {', '.join(left_out)}; left out{better}")
+    if film.facts.aspect != 1 and output.container in ("matroska", "webm") and coding.encoder not in TELLS_ASPECT:
+        console.warn(
+            f"{output.path}: {kind} with {coding.encoder} does not tell the aspect of pixels ({film.facts.aspect}), so "
+            "that it is shown with square ones; an .mp4 file tells it"
+        )
     if encoded:
-        console.warn(f"{output.path}: {kind} cannot hold {', '.join(encoded)}; encoded anew as Opus")
+        codec = "AAC" if ENCODERS[output.container] == "aac" else "Opus"
+        console.warn(f"{output.path}: {kind} cannot hold {', '.join(encoded)}; encoded anew as {codec}")
 
 
 def _has_sound(film: Film) -> bool:

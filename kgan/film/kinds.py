@@ -14,7 +14,8 @@ OTHER = ".mkv"
 
 SUFFIXES = frozenset(CONTAINERS) | frozenset({
     ".3g2", ".3gp", ".asf", ".avi", ".f4v", ".flv", ".m2t", ".m2ts", ".mjpeg", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf",
-    ".nut", ".ogm", ".ogv", ".rm", ".ts", ".vob", ".wmv", ".y4m",
+    ".nut", ".ogm", ".ogv", ".rm", ".ts", ".vob", ".wmv", ".y4m", ".264", ".265", ".h264", ".h265", ".hevc", ".ivf",
+    ".dv", ".m1v", ".m2v", ".obu", ".avc", ".divx",
 })  # fmt: skip
 """Suffixes of files that are read as films."""
 

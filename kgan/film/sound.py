@@ -4,6 +4,7 @@ Sound that the other container cannot hold, such as AAC in WebM, is encoded anew
 """
 
 import dataclasses
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -18,14 +19,17 @@ CONTAINERS_OWN = frozenset(
 COPIED = ("audio", "subtitle", "attachment")
 """Kinds of streams that are copied."""
 
-ENCODERS = {"webm": "libopus"}
+ENCODERS = {"webm": "libopus", "matroska": "libopus", "mp4": "aac", "mov": "aac"}
 """By FFmpeg's name of a container, the encoder for sound that it cannot hold."""
 
-OPUS_RATE = 48_000
-"""Samples a second of Opus, whatever those of the sound."""
+RATE = 48_000
+"""Samples a second of sound that is encoded anew: the one rate of Opus."""
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 """The channels that Opus has, by their number. FFmpeg mixes others, such as "5.1(side)" of AC-3, into these."""
+
+LEAD = Fraction(1, 10)
+"""Seconds before the beginning of a film from which sound is kept that is not heard: decoders start with it."""
 
 ATTACHED_PICTURE = 1 << 10
 """FFmpeg's mark of a stream that is a cover picture."""
@@ -60,24 +64,38 @@ def add_copies(source: Any, output: Any) -> Copied:
     for stream in source.streams:
         if stream.type not in COPIED:
             continue
-        try:
+        if _holds(output.format.name, stream):
             copy = output.add_stream_from_template(stream, opaque=True)
-        except (ValueError, pyav().FFmpegError):
-            if stream.type != "audio" or output.format.name not in ENCODERS:
-                copied.left_out.append(named(stream))
-                continue
+        elif stream.type == "audio" and stream.codec_context is not None:
             copy = _add_encoder(stream, output)
             copied.encoded.append(stream.index)
+        else:
+            copied.left_out.append(named(stream))
+            continue
         copy.disposition = int(stream.disposition)
         copy.metadata.update(_told(stream.metadata))
         copied.streams[stream.index] = copy
     return copied
 
 
+def _holds(container: str, stream: Any) -> bool:
+    """Whether a container holds a stream as it is. Some refuse a codec only when their header is written."""
+    if stream.type == "attachment" and container != "matroska":
+        return False  # WebM would leave it out silently
+    trial = pyav().open(io.BytesIO(), "w", format=container)
+    try:
+        with trial:
+            trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()
+    except (ValueError, pyav().FFmpegError):
+        return False
+    return True
+
+
 def _add_encoder(stream: Any, output: Any) -> Any:
     """A stream of the copy whose sound is encoded anew, with the channels of the film's."""
     channels = min(max(1, stream.codec_context.layout.nb_channels), max(LAYOUTS))
-    settings = {"rate": OPUS_RATE, "layout": LAYOUTS[channels], "bit_rate": 64_000 * channels}
+    settings = {"rate": RATE, "layout": LAYOUTS[channels], "bit_rate": 64_000 * channels}
     return output.add_stream(ENCODERS[output.format.name], **settings)
 
 
@@ -151,7 +169,7 @@ def copied_packets(
             continue
         place = packet.pts if packet.pts is not None else packet.dts
         time = place * Fraction(packet.time_base)
-        if (origin and time < origin) or (end is not None and time >= end):
+        if (origin and time < origin) or (end is not None and time >= end) or (packet.is_discard and time < -LEAD):
             continue
         if packet.stream.index in encoders:
             yield from encoders[packet.stream.index].encoded(packet, origin)

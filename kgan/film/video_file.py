@@ -16,6 +16,9 @@ from kgan.film.library import ffmpeg_errors, in_words, pyav
 from kgan.film.sound import ATTACHED_PICTURE
 from kgan.images.decoding import MAX_PIXELS, asked_pixels
 
+ANY_CLOCK = 0x200
+"""FFmpeg's flag of formats whose clock starts at any time and may jump, such as MPEG-TS."""
+
 USUAL_RATE = Fraction(25)
 """Frames a second of a film that tells neither its rate nor the times of its frames."""
 
@@ -177,6 +180,7 @@ def _facts(container: Any, stream: Any, first: Any) -> Facts:
         rate=rate,
         time_base=base,
         begin=(stream.start_time or 0) * base,
+        origin=_origin(container),
         duration=duration,
         count=stream.frames or (duration and round(duration * rate)) or None,
         turn=turn,
@@ -185,6 +189,12 @@ def _facts(container: Any, stream: Any, first: Any) -> Facts:
         full_chroma=first.format.is_rgb or _has_full_chroma(first.format),
         lossless=stream.codec_context.name in ("ffv1", "png", "utvideo", "huffyuv", "qtrle", "rawvideo"),
     )
+
+
+def _origin(container: Any) -> Fraction:
+    """When the clock of a film begins. In other formats, a late begin is meant, and kept."""
+    starts = [each.start_time * each.time_base for each in container.streams if each.start_time is not None]
+    return min(starts) if starts and int(container.format.flags) & ANY_CLOCK else Fraction(0)
 
 
 def _colours(frame: Any) -> Colours:

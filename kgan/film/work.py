@@ -112,12 +112,12 @@ class Work:
         except OSError as error:
             raise UserError(f"--output {self._target}: cannot be written ({error.strerror})") from None
         with files.locked(self.folder, self._refuse):
-            if resume:
-                self.segments = self._finished()
-            else:
-                self.empty()
-                files.write_text(self._notes, json.dumps(self.settings, indent=1, sort_keys=True) + "\n")
             try:
+                if resume:
+                    self.segments = self._finished()
+                else:
+                    self.empty()
+                    files.write_text(self._notes, json.dumps(self.settings, indent=1, sort_keys=True) + "\n")
                 yield
             finally:
                 if not self.segments:

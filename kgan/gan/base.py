@@ -1,5 +1,6 @@
 """The base class of OneWay and TwoWay: loss terms, metrics, random numbers and the stylist."""
 
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -195,7 +196,7 @@ class GAN(PlayersModel):
 
     @property
     def exact(self) -> str:
-        return self._roles.generators[0].variable_dtype
+        return "float64" if self._roles.generators[0].variable_dtype == "float64" else "float32"
 
     @property
     def half(self) -> bool:
@@ -244,7 +245,9 @@ class GAN(PlayersModel):
             from kgan.runs.recipes import completed
 
             return cls._of_this_class(build_gan(completed(config), **kwargs))
-        with keras.saving.custom_object_scope(dict(custom_objects or {})):
+        # A scope replaces the one around it, such as that of `load_model(..., custom_objects=...)`.
+        scope = keras.saving.custom_object_scope(custom_objects) if custom_objects else contextlib.nullcontext()
+        with scope:
             given = {name: deserialized(value) for name, value in config.items() if name != "terms"}
             return cls(**given, terms=terms.from_config(config["terms"]))
 

@@ -16,7 +16,7 @@ def as_batch(data, dtype: str) -> dict[str, tf.Tensor]:
         Pictures [N, H, W, C] by name.
 
     Raises:
-        ValueError: if there are sample weights.
+        ValueError: if there are sample weights, or pictures of whole numbers, which are not in [-1, 1].
     """
     first, second, weights = keras.utils.unpack_x_y_sample_weight(data)
     if weights is not None:
@@ -24,6 +24,9 @@ def as_batch(data, dtype: str) -> dict[str, tf.Tensor]:
     batch = first if isinstance(first, dict) else {"content": first}
     if second is not None:
         batch = {**batch, "style": second}
+    for name, pictures in batch.items():
+        if not pictures.dtype.is_floating:
+            raise ValueError(f"`{name}` should be float pictures in [-1, 1]. Received: {pictures.dtype.name}")
     return {name: tf.cast(pictures, dtype) for name, pictures in batch.items()}
 
 

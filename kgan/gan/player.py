@@ -18,16 +18,29 @@ class Player:
     Args:
         networks: built Keras models. The optimizer updates their trainable weights.
 
+    Raises:
+        ValueError: if no weight is trainable.
+
     Attributes:
         optimizer: a Keras optimizer with its state; None until `attach`.
     """
 
     def __init__(self, networks: list[keras.Model]):
         self.networks = networks
-        self.weights = [weight for network in networks for weight in network.trainable_variables]
+        self.weights = self._trainable()
+        if not self.weights:
+            names = ", ".join(network.name for network in networks)
+            raise ValueError(f"{names}: has no trainable weights. Leave it out, or set `trainable = True`")
         self.sizes = [weight.shape.num_elements() for weight in self.weights]
         self.flat = keras.Variable(tf.zeros(sum(self.sizes), self.weights[0].dtype), name="flat_weights")
         self.optimizer: Any = None
+
+    def _trainable(self) -> list:
+        return [weight for network in self.networks for weight in network.trainable_variables]
+
+    def is_current(self) -> bool:
+        """Whether the trainable weights of the networks are still the same."""
+        return [id(weight) for weight in self._trainable()] == [id(weight) for weight in self.weights]
 
     def attach(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Use an optimizer, and create its state."""

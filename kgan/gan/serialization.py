@@ -13,6 +13,8 @@ def serialized(value):
 
 
 def _is_registered(function) -> bool:
+    if not hasattr(function, "__name__"):  # a partial function or an object, which Keras cannot register
+        return False
     return keras.saving.get_registered_object(keras.saving.get_registered_name(function)) is function
 
 

@@ -1,5 +1,6 @@
 """The weighted terms of the generator's loss."""
 
+import functools
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -31,8 +32,7 @@ class Terms:
         self.given = dict(weights)
         if adversarial:
             self.given.setdefault("adversarial", 1.0)
-        named = [(term if isinstance(term, str) else term.__name__, term, weight)
-                 for term, weight in self.given.items() if _checked(term, weight)]  # fmt: skip
+        named = [(_name(term), term, weight) for term, weight in self.given.items() if _checked(term, weight)]
         self.weights = {name: weight for name, _, weight in named}
         if len(self.weights) < len(named):
             raise ValueError(f"`terms` should have one weight for each name. Received: {[name for name, *_ in named]}")
@@ -43,8 +43,10 @@ class Terms:
         self.mix_pictures = any(row.mixes_pictures for row in rows if row)
 
     def __call__(self, inputs: LossInputs) -> dict[str, tf.Tensor]:
-        """The weighted terms, {"name_loss": scalar}."""
-        return {f"{name}_loss": weight * self._functions[name](inputs) for name, weight in self.weights.items()}
+        """The weighted terms, {"name_loss": scalar}. Raises ValueError if an own term gives no scalar."""
+        dtype = tf.float64 if inputs.fake.dtype == tf.float64 else tf.float32
+        found = {name: _scalar(name, self._functions[name](inputs), dtype) for name in self.weights}
+        return {f"{name}_loss": self.weights[name] * value for name, value in found.items()}
 
     def check(self, provided: set[str]) -> None:
         """Raise ValueError for a term with a requirement that is not in `provided`."""
@@ -60,6 +62,23 @@ class Terms:
 def from_config(config: list) -> dict:
     """The argument `weights` from the result of `Terms.get_config()`."""
     return {deserialized(term): weight for term, weight in config}
+
+
+def _name(term) -> str:
+    """The name of a term: its own, that of its function, or for an object that can be called, that of its class."""
+    if isinstance(term, str):
+        return term
+    function = term.func if isinstance(term, functools.partial) else term
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _scalar(name: str, value, dtype: tf.DType) -> tf.Tensor:
+    if value is None:
+        raise ValueError(f"Term {name} should give a scalar. Received: None")
+    value = tf.convert_to_tensor(value)
+    if value.shape.rank:
+        raise ValueError(f"Term {name} should give a scalar, such as a mean. Received: shape {value.shape}")
+    return tf.cast(value, dtype)
 
 
 def _function(term) -> Callable[[LossInputs], tf.Tensor]:
@@ -84,6 +103,8 @@ def _checked(term, weight: float) -> bool:
     """Whether the weight is not 0. Raises ValueError if the term or the weight is not valid."""
     if not (isinstance(term, str) or callable(term)):
         raise ValueError(f"`terms` should hold names, or functions of LossInputs. Received: {term!r}")
+    if isinstance(weight, str):
+        raise ValueError(f"`terms` should hold numbers as weights. Received: {weight!r} for {term}")
     if not 0 <= weight < float("inf"):
         raise ValueError(f"`terms` should hold weights of at least 0. Received: {weight} for {term}")
     return bool(weight)

@@ -69,11 +69,15 @@ class PlayersModel(keras.Model):
             steps_per_execution: number of updates in one call of the compiled function.
 
         Raises:
-            ValueError: if both optimizers are the same object.
+            ValueError: if both optimizers are the same object, or one has a moving average of its own.
         """
         given = make_optimizer(generator_optimizer), make_optimizer(discriminator_optimizer)
         if given[0] is given[1]:
             raise ValueError("Generator and discriminator should have an optimizer each. Received: the same one twice")
+        if any(getattr(_inner(one), "use_ema", False) for one in given):
+            raise ValueError(
+                "Optimizers should have `use_ema=False`: the GAN has an average of its own, with decay `ema`."
+            )
         self._jit = bool(tf.config.list_physical_devices("GPU")) if jit_compile == "auto" else bool(jit_compile)
         super().compile(
             optimizer=None,
@@ -85,7 +89,17 @@ class PlayersModel(keras.Model):
         self.optimizer = self.generator_optimizer  # callbacks such as LearningRateScheduler change the rate of this one
         self.train_function = self.test_function = self.predict_function = None
         if self.built:
+            self._follow_trainable()
             self._attach_optimizers()
+
+    def _follow_trainable(self) -> None:
+        """Make the players anew if layers were frozen or thawed since, which takes effect here as in Keras."""
+        if all(player.is_current() for player in self._players):
+            return
+        self.sync_weights()
+        discriminators = self.discriminator_player.networks if self.discriminator_player else []
+        average = self.average
+        self._set_networks(self.generator_player.networks, discriminators, average.network, average.decay)
 
     @property
     def half(self) -> bool:

@@ -87,14 +87,16 @@ class Model:
             Pictures of the same dtype and size, with the channels of the model.
 
         Raises:
-            UserError: if the model takes no content, the shape or the range of the pictures is wrong, or `strokes` or
-                `steady` is out of range.
+            UserError: if the model takes no content, the shape or the range of the pictures is wrong, or `strokes`,
+                `memory` or `steady` is out of range.
 
         Reference: strokes from coarse to fine, [Gatys et al.](https://arxiv.org/abs/1611.07865).
         """
         if not self.facts.takes_content:
             raise UserError(f"{self.name}: makes pictures from noise alone; use {call('generate')}")
-        pictures = np.asarray(pictures)
+        if memory is not None and not memory > 0:
+            raise UserError(f"--memory should be above 0, in GB. Received: {memory:g}")
+        pictures = _as_array(pictures)
         if pictures.ndim not in (2, 3, 4) or 0 in pictures.shape:
             raise UserError(f"a picture should have the shape [H, W, C] or [N, H, W, C]. Received: {pictures.shape}")
         batch = pictures[..., None] if pictures.ndim == 2 else pictures
@@ -235,6 +237,14 @@ class Model:
         if self.facts.takes_content:
             raise UserError(f"{self.name}: needs pictures to restyle; use {call('stylize')}")
         return self._run({"noise": noise})
+
+
+def _as_array(pictures) -> np.ndarray:
+    """An array of pictures, which may be lists or tensors."""
+    try:
+        return np.asarray(pictures)
+    except ValueError:  # lists of different lengths
+        raise UserError("pictures of a batch should have one size. Give pictures of several sizes one by one") from None
 
 
 @dataclasses.dataclass(frozen=True)

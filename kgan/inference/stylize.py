@@ -294,7 +294,7 @@ def check_blending(mask: str | os.PathLike | None, feather: float | None, streng
     if not 0 <= strength <= 1:
         raise UserError(f"--strength should be from 0 to 1. Received: {strength:g}")
     if feather is not None and mask is None:
-        raise UserError(f"--feather {feather:g}: softens the edge of a mask; give --mask too, or leave it out")
+        raise UserError(f"--feather {feather}: softens the edge of a mask; give --mask too, or leave it out")
     if feather is not None and not 0 <= feather <= 100:
         raise UserError(f"--feather should be from 0 to 100, in percent of the shorter side. Received: {feather:g}")
 

@@ -18,6 +18,9 @@ BLURRED, HALVED = (0.25, 0.5, 0.25), (0.125, 0.375, 0.375, 0.125)
 FEW = 8
 """Matrix units process channels in groups of eight. With fewer channels, they are mostly idle."""
 
+CHANNELS_LAST = "channels_last"
+"""The order of axes of all maps, whatever a user's keras.json says."""
+
 
 @keras.saving.register_keras_serializable(package="kgan")
 class ThinConv2D(keras.layers.Conv2D):

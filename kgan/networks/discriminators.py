@@ -9,6 +9,7 @@ from keras import ops
 from kgan.kinds import DISCRIMINATORS, Adversarial
 from kgan.networks import features as pretrained
 from kgan.networks import layers
+from kgan.networks.convolutions import CHANNELS_LAST
 from kgan.networks.layers import ConvBlock
 from kgan.networks.norms import SpectralNormalization
 from kgan.precision import precise
@@ -132,7 +133,7 @@ class MultiScaleDiscriminator(Discriminator):
         self.scales = scales
         shared = {"filters": self.filters, "norm": self.norm, "spectral": self.spectral, "dtype": self.dtype_policy}
         self.discriminators = [PatchDiscriminator(name=f"scale_{scale}", **shared) for scale in range(scales)]
-        self.halve = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)
+        self.halve = keras.layers.AveragePooling2D(2, data_format=CHANNELS_LAST, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         for discriminator in self.discriminators:

@@ -14,7 +14,7 @@ from keras import ops
 
 from kgan.kinds import GENERATORS
 from kgan.networks import layers, statistics
-from kgan.networks.convolutions import ThinConv2D
+from kgan.networks.convolutions import CHANNELS_LAST, ThinConv2D
 from kgan.networks.layers import ConvBlock, ResidualBlock
 from kgan.networks.norms import normalization
 from kgan.networks.padding import ReflectionPadding2D
@@ -239,7 +239,7 @@ class Generator(keras.Model):
     def _make_head(self):
         settings = {
             "kernel_initializer": "zeros" if self.residual else layers.weights_init("instance"),
-            "dtype": self.dtype_policy, "name": "head",
+            "dtype": self.dtype_policy, "name": "head", "data_format": CHANNELS_LAST,
         }  # fmt: skip
         if not self.reflects:
             return [keras.layers.Conv2D(self.channels, self.head_kernel, padding="same", **settings)]

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kgan.keras_internals import takes_training
-from kgan.networks.convolutions import Blur2D, ThinConv2D, TransposedConv2D, UpsampledConv2D
+from kgan.networks.convolutions import CHANNELS_LAST, Blur2D, ThinConv2D, TransposedConv2D, UpsampledConv2D
 from kgan.networks.norms import InstanceNormalization, SpectralNormalization, normalization
 from kgan.networks.padding import ReflectionPadding2D, same_margins
 
@@ -21,7 +21,10 @@ def weights_init(norm: str) -> keras.Initializer:
 
 def _convolution(filters, kernel, stride, norm, reflect, up, blur, spectral, dtype):
     """The convolution of a block. It has a bias only if no norm would cancel it."""
-    settings = {"use_bias": norm == "none" and not spectral, "kernel_initializer": weights_init(norm), "dtype": dtype}
+    settings = {
+        "use_bias": norm == "none" and not spectral, "kernel_initializer": weights_init(norm), "dtype": dtype,
+        "data_format": CHANNELS_LAST,
+    }  # fmt: skip
     if up == "transpose":
         transposed = TransposedConv2D if reflect else keras.layers.Conv2DTranspose
         return transposed(filters, 4, 2, "same", name="convolution", **settings)
@@ -90,7 +93,7 @@ class ConvBlock(keras.layers.Layer):
         convolution = _convolution(filters, kernel, stride, norm, reflect, up, blur, spectral, dtype)
         after = _norm_and_activation(norm, activation, spectral, dtype)
         if pool:
-            after.append(keras.layers.AveragePooling2D(2, dtype=dtype))
+            after.append(keras.layers.AveragePooling2D(2, data_format=CHANNELS_LAST, dtype=dtype))
         if blur and stride == 1 and not up:
             after.append(Blur2D(2, dtype=dtype))
         self.sequence = [*padding, convolution, *after]

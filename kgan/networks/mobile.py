@@ -8,7 +8,7 @@ from keras import ops
 
 from kgan.kinds import GENERATORS
 from kgan.networks import layers
-from kgan.networks.convolutions import Blur2D
+from kgan.networks.convolutions import CHANNELS_LAST, Blur2D
 from kgan.networks.generators import Generator
 from kgan.networks.layers import ConvBlock
 from kgan.networks.norms import normalization
@@ -110,6 +110,7 @@ class SubPixelConv2D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters, self.reflect = filters, reflect
         settings = {"kernel_initializer": kernel_initializer, "dtype": self.dtype_policy, "name": "convolution"}
+        settings["data_format"] = CHANNELS_LAST
         self.convolution = keras.layers.Conv2D(4 * filters, kernel, padding=_padding(reflect), **settings)
         self.before = _margin(kernel, reflect, self.dtype_policy)
 
@@ -217,13 +218,15 @@ class UpSkipBlock(keras.layers.Layer):
 
 
 def _pointwise(filters: int, name: str, dtype, kernel_initializer="he_normal", **options) -> keras.layers.Conv2D:
-    return keras.layers.Conv2D(filters, 1, kernel_initializer=kernel_initializer, dtype=dtype, name=name, **options)
+    options |= {"kernel_initializer": kernel_initializer, "dtype": dtype, "name": name, "data_format": CHANNELS_LAST}
+    return keras.layers.Conv2D(filters, 1, **options)
 
 
 def _depthwise(kernel: int, name: str, reflect: bool, dtype, **options) -> list[keras.layers.Layer]:
     # Keras' He initializer counts all channels as inputs of each, which would weaken the signal.
     initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2.0) / kernel)
     options |= {"padding": _padding(reflect), "depthwise_initializer": initializer, "dtype": dtype, "name": name}
+    options["data_format"] = CHANNELS_LAST
     return [*_margin(kernel, reflect, dtype), keras.layers.DepthwiseConv2D(kernel, **options)]
 
 

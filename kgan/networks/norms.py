@@ -128,7 +128,8 @@ class InstanceNormalization(keras.layers.Layer):
         self.offset = self.add_weight(shape=channels, initializer="zeros", name="offset", autocast=False)
 
     def call(self, inputs):
-        scale, offset = tf.identity(self.scale.value), tf.identity(self.offset.value)  # tensors, not variables
+        # Tensors, not variables. With the policy float16, the weights are float16 too.
+        scale, offset = precise(tf.identity(self.scale.value)), precise(tf.identity(self.offset.value))
         settings = (scale, offset, self.epsilon, self.negative_slope)
         inputs, source = tf.convert_to_tensor(inputs), statistics.active()
         if source:
@@ -220,7 +221,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         for _ in range(5):
             power = ops.matmul(power, power)
             power = power / (ops.max(ops.abs(power)) + 1e-30)
-        return _unit(ops.sum(power, axis=1))
+        return ops.cast(_unit(ops.sum(power, axis=1)), dtype or "float32")
 
     def _matrix(self):
         """The kernel as a matrix [inputs, features], in the precision of norms."""
@@ -229,7 +230,7 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     def _power_iterations(self, count: int):
         """Approximations of the first singular vectors, u [features] and v [inputs], without gradients."""
-        matrix, u = ops.stop_gradient(self._matrix()), ops.convert_to_tensor(self.u)
+        matrix, u = ops.stop_gradient(self._matrix()), precise(ops.convert_to_tensor(self.u))
         v = _unit(ops.matmul(matrix, u[:, None])[:, 0])
         for _ in range(count):
             u = _unit(ops.matmul(v[None], matrix)[0])

@@ -110,6 +110,14 @@ def test_aspect(tmp_path):
         assert film.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "vp9"), (".mkv", "h264"), (".webm", None), (".mkv", "ffv1")])
+def test_an_aspect_is_kept_or_its_loss_is_told(tmp_path, capsys, suffix, codec):
+    source = write_film(tmp_path / "a.mp4", moving(3), aspect=Fraction(4, 3))
+    with av.open(str(restyled(source, tmp_path / f"out{suffix}", codec=codec))) as film:
+        kept = film.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+    assert kept != ("aspect of pixels (4/3)" in capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("range", [1, 2], ids=["limited", "full"])
 @pytest.mark.parametrize("matrix", [1, 6], ids=["bt709", "bt601"])
 def test_colours_come_back(tmp_path, matrix, range):
@@ -224,3 +232,78 @@ def test_what_is_never_copied_is_named(tmp_path, capsys):
     restyled(write_film(tmp_path / "a.mp4", moving(6), audio=0.2, chapters=((0, 100, "one"), (100, 240, "two"))),
              tmp_path / "out.mp4")  # fmt: skip
     assert "left out" not in capsys.readouterr().err
+
+
+def with_sound(path, codec, seconds=0.5):
+    """A film with sound of a codec."""
+    write_film(path.with_suffix(".silent.mkv"), moving(10))
+    with av.open(str(path.with_suffix(".silent.mkv"))) as silent, av.open(str(path), "w") as output:
+        film = output.add_stream_from_template(silent.streams.video[0], opaque=True)
+        sound = output.add_stream(codec, rate=16000, layout="mono")
+        resampler = av.AudioResampler(sound.codec_context.format, "mono", 16000, sound.codec_context.frame_size or None)
+        for packet in silent.demux(video=0):
+            if packet.size:
+                packet.stream = film
+                output.mux(packet)
+        for frame in small_films.sound_frames(seconds):
+            output.mux([packet for ready in resampler.resample(frame) for packet in sound.encode(ready)])
+        output.mux(sound.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("codec", "given", "suffix", "again"), [
+    ("flac", ".mkv", ".mov", "aac"), ("pcm_mulaw", ".mov", ".mkv", "opus"), ("pcm_s16le", ".mkv", ".mov", "pcm_s16le"),
+])  # fmt: skip
+def test_sound_that_other_containers_cannot_hold(tmp_path, codec, given, suffix, again):
+    source = with_sound(tmp_path / f"a{given}", codec)
+    with av.open(str(restyled(source, tmp_path / f"out{suffix}"))) as film:
+        (sound,) = film.streams.audio
+        assert sound.codec_context.name == again
+        assert sum(frame.samples / frame.rate for frame in film.decode(sound)) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".webm", ".mkv"])
+def test_attachments_are_kept_in_matroska_and_left_out_elsewhere(tmp_path, capsys, suffix):
+    source = write_film(tmp_path / "plain.mkv", moving(5))
+    with av.open(str(source)) as plain, av.open(str(tmp_path / "a.mkv"), "w") as output:
+        film = output.add_stream_from_template(plain.streams.video[0], opaque=True)
+        output.add_attachment("note.txt", "text/plain", b"hello")
+        for packet in plain.demux(video=0):
+            if packet.size:
+                packet.stream = film
+                output.mux(packet)
+    made = restyled(tmp_path / "a.mkv", tmp_path / f"out{suffix}")
+    kept = suffix == ".mkv"
+    with av.open(str(made)) as film:
+        assert [stream.type for stream in film.streams] == ["video", "attachment"][: 1 + kept]
+    assert ("attachment" in capsys.readouterr().err) != kept
+
+
+def test_a_clock_that_starts_anywhere_starts_at_zero(tmp_path):
+    ticks = [90_000 * 5_000 + 3600 * k for k in (0, 1, 2, 5, 6)]
+    source = write_film(tmp_path / "a.ts", moving(5), ticks, Fraction(1, 90_000))
+    begin = times(source)[0]
+    assert begin >= 5_000
+    assert times(restyled(source, tmp_path / "out.mp4")) == [time - begin for time in times(source)]
+
+
+def test_sound_before_an_edit_list_is_not_heard_in_matroska(tmp_path):
+    source = write_film(tmp_path / "whole.mp4", moving(25), audio=1.5)
+    with av.open(str(source)) as whole, av.open(str(tmp_path / "a.mp4"), "w") as output:
+        copies = {each.index: output.add_stream_from_template(each, opaque=True) for each in whole.streams}
+        for packet in whole.demux():
+            if packet.size:
+                if packet.stream.type == "audio":
+                    early = round(Fraction(1, 2) / packet.time_base)
+                    packet.pts, packet.dts = packet.pts - early, packet.dts - early
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+    made = restyled(tmp_path / "a.mp4", tmp_path / "out.mkv")
+    assert times(tmp_path / "a.mp4")[0] == 0
+    assert times(made)[0] < 0.2
+
+
+@pytest.mark.parametrize("suffix", [".h264", ".264"])
+def test_a_bare_stream(tmp_path, suffix):
+    source = write_film(tmp_path / f"a{suffix}", moving(6), container="h264")
+    assert len(times(restyled(source, tmp_path / "out.mp4"))) == 6

@@ -1,5 +1,6 @@
 """What a Keras user expects of OneWay and TwoWay, by public calls of Keras alone."""
 
+import functools
 import inspect
 import json
 import warnings
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 from gan_runs import eager
 
+import kgan
 from kgan import networks
 from kgan.gan import OneWay, TwoWay
 
@@ -352,3 +354,110 @@ def test_summary_counts_the_networks():
     lines = []
     one_way().summary(print_fn=lambda line, **_: lines.append(line))
     assert "patch_discriminator" in "\n".join(lines)
+
+
+# --- what Keras allows and a flat variable could lose -----------------------------------------------------------------
+
+
+def functional_generator():
+    inputs = keras.Input((None, None, 3))
+    hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(inputs)
+    return keras.Model(inputs, keras.layers.Conv2D(3, 3, padding="same", activation="tanh", name="last")(hidden))
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_layer_frozen_before_compile_does_not_change_and_can_be_thawed(fitted):
+    net = functional_generator()
+    gan = one_way(generator=net, terms={})
+    if fitted:
+        gan.fit(dataset(), verbose=0)
+    first, last = net.get_layer("first"), net.get_layer("last")
+    first.trainable = False
+    before, moving = weights(first), weights(last)
+    gan.compile()
+    gan.fit(dataset(), verbose=0)
+    assert same(weights(first), before)
+    assert not same(weights(last), moving)
+    first.trainable = True
+    gan.compile()
+    gan.fit(dataset(), verbose=0)
+    assert not same(weights(first), before)
+
+
+def test_a_frozen_discriminator_is_refused_by_name():
+    judge = networks.PatchDiscriminator(filters=4, depth=1, name="judge")
+    judge.trainable = False
+    with pytest.raises(ValueError, match="judge: has no trainable weights"):
+        one_way(discriminator=judge)
+
+
+def test_an_average_of_the_optimizer_is_refused_before_the_training():
+    with pytest.raises(ValueError, match="use_ema=False"):
+        one_way(compiled=False).compile(keras.optimizers.Adam(use_ema=True), "adam")
+
+
+class OwnGenerator(keras.Model):
+    """Not registered with Keras."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.convolution = keras.layers.Conv2D(3, 3, padding="same", activation="tanh")
+
+    def call(self, inputs):
+        return self.convolution(inputs)
+
+
+def test_custom_objects_of_load_model_reach_the_networks(tmp_path):
+    gan = one_way(generator=OwnGenerator(), terms={})
+    gan.fit(dataset(), verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras", custom_objects={"OwnGenerator": OwnGenerator})
+    assert same(weights(loaded), weights(gan))
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("policy", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64"])
+def test_a_global_policy(tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        gan = one_way(discriminator=networks.PatchDiscriminator(filters=4, depth=1, spectral=True))
+        history = gan.fit(dataset(), verbose=0).history
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert gan.generator.dtype_policy.name == policy
+    assert all(np.isfinite(values).all() for values in history.values())
+    gan.export(tmp_path, litert=False)
+    made = kgan.load(tmp_path / "saved_model")(np.zeros((8, 8, 3), np.uint8))
+    assert made.shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+def test_pictures_of_whole_numbers_are_refused(kind):
+    whole = np.full((2, 16, 16, 3), 200, kind)
+    with pytest.raises(ValueError, match="float pictures in"):
+        one_way().fit(whole, whole, verbose=0)
+
+
+def lightness(inputs, factor=1.0):
+    return factor * keras.ops.mean(inputs.fake)
+
+
+class Brightness:
+    def __call__(self, inputs):
+        return keras.ops.cast(keras.ops.mean(inputs.fake), "float64")
+
+
+@pytest.mark.parametrize(("term", "name"), [
+    (functools.partial(lightness, factor=2.0), "lightness_loss"), (Brightness(), "Brightness_loss"),
+])  # fmt: skip
+def test_terms_that_are_no_plain_functions(tmp_path, term, name):
+    gan = one_way(terms={term: 1.0})
+    assert name in gan.fit(dataset(), verbose=0).history
+    with pytest.raises(ValueError, match="cannot be saved"):
+        gan.save(tmp_path / "gan.keras")
+
+
+@pytest.mark.parametrize("term", [lambda inputs: inputs.fake, lambda inputs: None])
+def test_a_term_that_gives_no_scalar_is_named(term):
+    with pytest.raises(ValueError, match="Term <lambda> should give a scalar"):
+        one_way(terms={term: 1.0}).fit(dataset(), verbose=0)

@@ -113,3 +113,16 @@ def test_estimates_count_the_copies(model, tmp_path):
         Restyler(model, 0, 1.0, math.inf, False, Finish(), Writing(), 600, steady).effort(job) for steady in (1, 4)
     )
     assert (once, four) == (600, 2400)
+
+
+@pytest.mark.parametrize("memory", [0, -1, math.nan])
+def test_memory_of_nothing_is_refused(memory):
+    model = Model("identity", lambda inputs: inputs["image"], Facts(3, 0, True))
+    with pytest.raises(UserError, match="memory should be above 0"):
+        model(np.zeros((4, 4, 3), np.uint8), memory=memory)
+
+
+def test_pictures_of_several_sizes_in_a_list_are_refused():
+    model = Model("identity", lambda inputs: inputs["image"], Facts(3, 0, True))
+    with pytest.raises(UserError, match="one size"):
+        model([np.zeros((4, 4, 3), np.uint8), np.zeros((5, 4, 3), np.uint8)])

@@ -504,3 +504,19 @@ def test_a_vector_of_zeros_has_a_bounded_gradient():
         total = tf.reduce_sum(model([tf.zeros([1, 1, 1, 2])], [tf.constant([0])])[0])
     gradient = tape.gradient(total, model.last[0].bias)
     assert 0.0 < float(tf.reduce_max(tf.abs(gradient))) <= 1001.0
+
+
+@pytest.mark.parametrize("table", ["GENERATORS", "DISCRIMINATORS"])
+def test_a_user_who_chose_channels_first_for_other_networks(table):
+    """~/.keras/keras.json may say so."""
+    keras.config.set_image_data_format("channels_first")
+    try:
+        for name in getattr(kinds, table):
+            for down in ("conv", "pool"):
+                choice = {"downsample": down} if table == "GENERATORS" else {}
+                made = getattr(kinds, table)[name].load()(**({"filters": 4, "blocks": 1} if choice else {}), **choice)
+                channels = getattr(made, "input_channels", 3)
+                assert made(tf.zeros((1, 64, 64, channels)))[0] is not None
+        assert load("vangogh-mobile")(np.zeros((16, 20, 3), np.uint8)).shape == (16, 20, 3)
+    finally:
+        keras.config.set_image_data_format("channels_last")

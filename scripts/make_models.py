@@ -283,8 +283,8 @@ SMALL = """
 It was trained on the results of `{teacher}` only (`--distill-from`). In the table, "baseline" is that model."""
 
 MOBILE_LIMITS = """\
-- {{no_effect}} of its tiles have no effect, and {{no_effect_baseline}} of the teacher's. KID x 1000 is {{kid_over}} above
-  that of the teacher.
+- {{no_effect}} of its tiles have no effect, and {{no_effect_baseline}} of the teacher's.
+  KID x 1000 is {{kid_over}} above that of the teacher.
 - Otherwise the limits are those of [{teacher}](../{teacher}/README.md)."""
 
 VANGOGH_MOBILE = dataclasses.replace(

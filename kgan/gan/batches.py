@@ -25,8 +25,9 @@ def as_batch(data, dtype: str) -> dict[str, tf.Tensor]:
     if second is not None:
         batch = {**batch, "style": second}
     for name, pictures in batch.items():
-        if not pictures.dtype.is_floating:
-            raise ValueError(f"`{name}` should be float pictures in [-1, 1]. Received: {pictures.dtype.name}")
+        given = tf.as_dtype(getattr(pictures, "dtype", dtype))  # of an eager step, pictures may be arrays or lists
+        if not given.is_floating:
+            raise ValueError(f"`{name}` should be float pictures in [-1, 1]. Received: {given.name}")
     return {name: tf.cast(pictures, dtype) for name, pictures in batch.items()}
 
 

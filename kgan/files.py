@@ -64,8 +64,9 @@ def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
         partial = folder / target.name
         try:
             yield partial
-        except OSError as error:  # a full disk, whose error names no file
-            error.filename = error.filename or str(target)
+        except OSError as error:
+            if error.errno and not error.filename:  # such as that of a full disk
+                error.filename = str(target)
             raise
         if partial.is_dir():
             _swap(partial, target, folder / f"{target.name}-previous")

@@ -189,7 +189,7 @@ USING = {
     "stylize bomb --model model.tflite --output out": "its header claims 60000x60000 pixels (3600 megapixels)",
     "stylize photos --model model --output photos": "is the picture itself",
     "stylize photos/1.png --model model --output root/trainB": "1.png: exists already",
-    "stylize photos --model model --output a.txt": "--output a.txt: cannot be written",
+    "stylize photos --model model --output a.txt": "--output a.txt: exists and is no folder",
     "stylize photos --model model --output a.txt/out": "--output a.txt/out: cannot be written",
     "stylize photos --model model --output out --variants 0": "--variants should be at least 1",
     "stylize photos --model model --output out --variants 2": "takes no noise",

@@ -213,11 +213,9 @@ def _has_full_chroma(layout: Any) -> bool:
 
 
 def _display_matrix(frame: Any) -> tuple[int, ...] | None:
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            matrix = struct.unpack("9i", bytes(data))
-            return None if matrix == (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30) else matrix
-    return None
+    data = frame.side_data.get("DISPLAYMATRIX")  # an iteration gives keys in PyAV 19 and values before
+    matrix = data and struct.unpack("9i", bytes(data))
+    return None if matrix == (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30) else matrix
 
 
 def _notices(facts: Facts, first: Any) -> Iterator[str]:

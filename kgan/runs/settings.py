@@ -7,6 +7,7 @@ settings are written to the run folder before step 0.
 import dataclasses
 import json
 import pathlib
+import reprlib
 import types
 import typing
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -253,7 +254,7 @@ class TrainConfig:
         if unknown:
             raise ValueError(f"unknown settings {', '.join(unknown)}")
         kinds = typing.get_type_hints(cls)
-        odd = [f"{name} {value!r}" for name, value in values.items() if not _fits(value, kinds[name])]
+        odd = [f"{name} {reprlib.repr(value)}" for name, value in values.items() if not _fits(value, kinds[name])]
         if odd:
             raise ValueError(f"not a value of the right kind: {', '.join(odd)}")
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

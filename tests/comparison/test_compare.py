@@ -269,7 +269,7 @@ WRONG = {
     "red blue --photos photos --output page.html": "--output page.html: should be a new folder",
     "red blue --photos photos --output -": "--output -: should be a new folder",
     "red blue --photos photos --output notes": "--output notes: is a file; name a new folder",
-    "red blue --photos photos --output notes/votes": "--output notes: cannot be written",
+    "red blue --photos photos --output notes/votes": "--output notes: exists and is no folder",
     "--count": "files of votes are missing",
     "--count nowhere.json": "nowhere.json: no such file",
     "--count notes": "notes: should be a file of votes",

@@ -95,7 +95,7 @@ def test_seeds_draw_the_same_noise_in_the_graph_and_outside(drawing):
     assert np.abs(drawn - other).max() > 1e-4
 
 
-def test_mixed_precision_is_exported_in_float32(tmp_path):
+def test_mixed_bfloat16_is_exported_in_float32(tmp_path):
     generator = make_generator("content", dtype="mixed_bfloat16")
     exact = in_float32(generator)
     assert exact.compute_dtype == "float32"

@@ -165,7 +165,8 @@ def test_a_signature_by_a_key(folder, keys, capsys):
     assert "say whose signature it is" in error
     status, lines, _ = said(capsys, folder, "--public-key", keys / "signer.pub")
     assert status == 0
-    assert lines == ["8 files compared with the signature model.sig, all good"]
+    count = sum(path.is_file() for path in folder.rglob("*")) - 1  # but for the signature
+    assert lines == [f"{count} files compared with the signature model.sig, all good"]
 
 
 def test_a_signature_by_a_certificate(folder, keys, capsys):

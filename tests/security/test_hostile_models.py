@@ -137,7 +137,7 @@ def test_a_run_of_a_stranger_with_a_program_alone_needs_trust(good, place):
     (run / "model.safetensors").unlink()
     program = copied(good / "program", "run", "saved_model")
     assert "trust" in refused(run)
-    for words in ("evaluate run --content .", "export --run run --output out", "train --data sample --init-from run"):
+    for words in ("evaluate run --content .", "export --run run --output out", "train --data sample --cache cache --init-from run"):
         assert "saved_model.pb: is a SavedModel, a program that kgan did not write" in said(words), words
     (program / "saved_model.pb").write_bytes(b"words")
     refused(run, trust=True)
@@ -366,7 +366,7 @@ def test_commands_refuse_them_with_one_line(good, place, capsys):
     pathlib.Path("x.keras").write_bytes(b"")
     for model in ("run", str(good / "program"), "x.keras"):
         for words in ("stylize photos --output out --model", "compare vangogh --photos photos --output out",
-                      "train --data sample --distill-from"):  # fmt: skip
+                      "train --data sample --cache cache --distill-from"):  # fmt: skip
             assert cli.main([*words.split(), model]) == 2
             message = capsys.readouterr().err.strip()
             assert re.fullmatch(r"[^\n]*error: [^\n]+", message.splitlines()[-1]), message

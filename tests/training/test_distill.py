@@ -45,7 +45,7 @@ def test_the_teacher_is_the_model_that_users_run(part, tmp_path):
     np.testing.assert_allclose(teacher(tf.constant(content())), expected(content()), atol=1e-5)
 
 
-def test_a_teacher_computes_in_the_precision_of_the_run(tmp_path):
+def test_a_teacher_computes_in_the_bfloat16_of_the_run(tmp_path):
     teacher = load_teacher(settings(tmp_path, precision="bfloat16"))
     made = teacher(tf.constant(content()))
     assert made.dtype == tf.float32

@@ -99,6 +99,7 @@ def test_every_import_is_a_requirement(unpacked):
         assert {package.lower().replace("_", "-") for package in packages[name]} & named, name
 
 
+@pytest.mark.long
 def test_it_works_from_a_folder_of_its_own(unpacked, tmp_path):
     """The packaged sample and features are found without the source tree."""
     environment = os.environ | {"PYTHONPATH": str(unpacked)}

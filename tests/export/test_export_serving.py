@@ -401,7 +401,7 @@ def test_the_servers_loader_runs_it(served, tmp_path):
         assert (error == "") if name in GOOD else BAD[name][1].replace("1 megapixels", "62.5 megapixels") in error
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_saved_model_cli_runs_it(served):
     """TensorFlow's own tool uses a TensorFlow 1 session, as the server does, in a process without kgan."""
     _, folder, _ = served("content")

@@ -47,7 +47,7 @@ VARIANTS = {
 }
 
 
-QUICK = ("synthesis", "painting", "multiscale")
+QUICK = ("synthesis",)
 """Variants that are compared in a few seconds."""
 
 

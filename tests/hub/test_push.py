@@ -219,7 +219,7 @@ def test_a_repository_with_other_files_takes_no_sums(hub, run, capsys, tmp_path)
     assert hub.files("someone/sealed") == before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_preset_is_pushed_with_new_exports(hub, run, tmp_path, monkeypatch):
     bare = tmp_path / "bare"
     shutil.copytree(run, bare, ignore=shutil.ignore_patterns("*.tflite", "*.safetensors", "samples"))

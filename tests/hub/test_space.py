@@ -31,6 +31,7 @@ class Plain(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.mark.long
 @pytest.mark.skipif(PROGRAM is None, reason="no Chromium here: apt-get install chromium")
 def test_a_pushed_page_paints_in_the_browser(hub, tmp_path, capsys):
     small = {"size": 32, "filters": 4, "blocks": 1, "stride": 2, "steps": 3, "batch_size": 2}

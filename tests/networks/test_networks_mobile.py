@@ -93,6 +93,7 @@ def test_a_batch_norm_disappears_in_the_file(tmp_path):
     assert counts["none"]["DEPTH_TO_SPACE"] == 2
 
 
+@pytest.mark.long
 def test_the_file_of_the_recipes_network_is_small(tmp_path):
     config = recipes.resolve(TrainConfig(distill_from=None, recipe="cut", content="x", style="y", generator="mobile"))
     values = {

@@ -137,7 +137,11 @@ def test_a_run_of_a_stranger_with_a_program_alone_needs_trust(good, place):
     (run / "model.safetensors").unlink()
     program = copied(good / "program", "run", "saved_model")
     assert "trust" in refused(run)
-    for words in ("evaluate run --content .", "export --run run --output out", "train --data sample --cache cache --init-from run"):
+    for words in (
+        "evaluate run --content .",
+        "export --run run --output out",
+        "train --data sample --cache cache --init-from run",
+    ):
         assert "saved_model.pb: is a SavedModel, a program that kgan did not write" in said(words), words
     (program / "saved_model.pb").write_bytes(b"words")
     refused(run, trust=True)

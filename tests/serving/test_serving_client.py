@@ -436,6 +436,7 @@ def refused(server, client, number):
         )
 
 
+@pytest.mark.long
 def test_two_hundred_at_once_of_which_ten_are_malformed(server):
     """Half of the requests use REST and half gRPC, in four rounds."""
     with Client(server.rest, "sky") as rest, Client(server.grpc, "sky") as grpc:

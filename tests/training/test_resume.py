@@ -24,10 +24,16 @@ from kgan.training.train import machine_defaults, train
 _determinism_ends = pytest.fixture(autouse=True)(small_runs.determinism_ends)
 
 ONE, TWO = ["CPU:0"], ["CPU:0", "CPU:1"]
+LONG = pytest.mark.long
 # These hold all that there is: an embedder of patches and a discriminator on features (painting; cut, fastcut and
 # projected hold less), a regularizer and noise (article; mmd and synthesis), a teacher that is not saved (distill), two
 # generators and pools on two devices (cyclegan; paired is half of it).
-CASES = [("article", ONE), ("distill", ONE), ("painting", ONE), pytest.param("cyclegan", TWO, marks=pytest.mark.long)]
+CASES = [
+    ("article", ONE),
+    ("distill", ONE),
+    pytest.param("painting", ONE, marks=LONG),
+    pytest.param("cyclegan", TWO, marks=LONG),
+]
 
 
 @pytest.mark.slow

@@ -195,3 +195,12 @@ def test_a_closed_stream_is_no_error(closed):
     done = subprocess.run(["sh", "-c", f'{sys.executable} -c "{code}" {closed}'], cwd=ROOT, stderr=subprocess.PIPE)
     assert done.returncode == 2
     assert done.stderr == (b"kgan: error: nowhere: no such folder; check the path\n" if "2" not in closed else b"")
+
+
+def test_a_picture_does_not_go_to_a_closed_stream(tmp_path):
+    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    words = ["stylize", str(tmp_path / "a.png"), "--model", "vangogh-mobile", "--output", "-"]
+    code = f"import sys; from kgan.cli import main; sys.exit(main({words}))"
+    done = subprocess.run(["sh", "-c", f'{sys.executable} -c "{code}" >&-'], cwd=ROOT, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert b"--output -: standard output is closed" in done.stderr

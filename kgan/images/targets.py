@@ -201,8 +201,10 @@ def _one_file(output: str | os.PathLike, suffix: str, pictures: int, variants: i
         if pathlib.Path(output).suffix.lower() not in FORMATS:
             raise UserError(f"--output {output}: such files are not written; name one of {', '.join(FORMATS)}")
         return pathlib.Path(output)
-    if sys.stdout.isatty():
-        raise UserError("--output -: standard output is a terminal; send it to a file, as in: > result.png")
+    # The first is None if the parent process closed it. Text then goes nowhere, but a picture must not.
+    if sys.__stdout__ is None or sys.stdout.isatty():
+        what = "closed" if sys.__stdout__ is None else "a terminal"
+        raise UserError(f"--output -: standard output is {what}; send it to a file, as in: > result.png")
     return _temporary_folder() / f"result{suffix}"
 
 

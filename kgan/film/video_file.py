@@ -224,6 +224,8 @@ def _notices(facts: Facts, first: Any) -> Iterator[str]:
         yield f"is HDR ({HDR[facts.colours.transfer]}); it is turned to SDR"
     if first.interlaced_frame:
         yield "is interlaced: each frame holds two half pictures, which are restyled together"
+    if any(component.is_alpha for component in first.format.components):
+        yield "has transparency, which is left out"
 
 
 def _refuse_bomb(path: str | os.PathLike, size: tuple[int, int]) -> None:

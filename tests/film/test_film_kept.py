@@ -157,6 +157,12 @@ def test_hdr_becomes_sdr_with_one_line(tmp_path, capsys, kind, transfer, white):
     assert seen.std() < 1
 
 
+@pytest.mark.parametrize(("pixel_format", "told"), [("yuva420p", True), ("yuv420p", False)])
+def test_the_loss_of_transparency_is_told(tmp_path, pixel_format, told):
+    source = write_film(tmp_path / "a.mkv", moving(2), codec="ffv1", pixel_format=pixel_format)
+    assert kgan.Film(source).notices == (("has transparency, which is left out",) if told else ())
+
+
 def heard(path, first, last):
     """The sound between two times in seconds, float [16000 a second], by the times of its frames."""
     line = np.zeros(16000 * 3)

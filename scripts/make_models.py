@@ -176,7 +176,8 @@ the mean of their channels. Now it takes their luma, which also counts bright ye
 """,
     limits="""\
 - It draws the whole picture anew: small things and faces lose their features, more than with `ukiyoe`.
-- Very bright things keep a glow around them.
+- Very bright things keep a glow around them. Some places get stains of red, blue or yellow, and blurred grounds stay a
+  photo's.
 - Dark areas get slanting hatching, fur and stones a net of lines.
 - There are only the few colours of the prints. `--keep-colour` keeps the photo's colours.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",

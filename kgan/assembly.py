@@ -14,11 +14,9 @@ from kgan.gan.one_way import OneWay
 from kgan.gan.optimizers import LinearDecay, make_optimizer
 from kgan.gan.two_way import TwoWay
 from kgan.networks import Discriminator, Generator
+from kgan.precision import POLICIES
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
-
-POLICIES = {"float64": "float64", "float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-"""Keras' names of dtype policies by the value of --precision."""
 
 
 def build_gan(config: TrainConfig, teacher=None, palette=None) -> GAN:

@@ -1,6 +1,9 @@
-"""The number format of losses, norms and sums, which must not lose digits in mixed precision."""
+"""Number formats: those of networks, and that of losses, norms and sums, which must not lose digits."""
 
 import tensorflow as tf
+
+POLICIES = {"float64": "float64", "float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+"""Keras' names of dtype policies by the value of --precision. Weights of mixed policies are float32."""
 
 
 def precise(x) -> tf.Tensor:

@@ -14,11 +14,12 @@ import numpy as np
 import tensorflow as tf
 from words import positive
 
-from kgan.assembly import POLICIES, build_generator
+from kgan.assembly import build_generator
 from kgan.film import encoding
 from kgan.film.film import Film
 from kgan.film.frames import BT709, LIMITED, Colours, Facts, Frame
 from kgan.film.lanes import Behind, ahead
+from kgan.precision import POLICIES
 from kgan.runs.models import resolve_run
 from kgan.runs.settings import TrainConfig
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import kgan
-from kgan import assembly, kinds
+from kgan import kinds, precision
 from kgan.gan import diffaugment, optimizers
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
@@ -70,7 +70,7 @@ def literals(setting):
 
 
 def test_fixed_choices_are_the_registries():
-    assert literals("precision") == assembly.POLICIES.keys()
+    assert literals("precision") == precision.POLICIES.keys()
 
 
 @pytest.mark.parametrize("name", sorted(recipes.RECIPES))

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+from typing import Literal
 
 from tyro.conf import Positional
 
@@ -76,6 +77,12 @@ class Stylize:
     """Quality of a written film; less is better and larger. Default: 18 with h264, 20 with h265, 24 with vp9."""
     resume: bool = False
     """Go on with a film after an interruption."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Arithmetic of the network. 16 bits are faster on processors with matrix units for them, and change the result by
+    some levels."""
+    jit: bool = False
+    """Compile the network with XLA for the size of a film's frames. It takes up to half a minute, and makes long films
+    faster on a GPU."""
     trust: bool = False
     """Open a model that is a program of somebody else (docs/safe.md)."""
 

@@ -50,6 +50,8 @@ def stylize(
     crf: float | None = None,
     resume: bool = False,
     steady: int = 1,
+    precision: str = "float32",
+    jit: bool = False,
     trust: bool = False,
 ) -> list[pathlib.Path]:
     """Restyle pictures and films. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
@@ -97,6 +99,9 @@ def stylize(
         resume: go on with a film after an interruption.
         steady: average the results of so many shifted copies of each picture or frame (`kgan.inference.steady`), so
             that films flicker less, in so many times the time.
+        precision: the arithmetic of the network, "float32", or "bfloat16" or "float16" for a GPU (`kgan.load`).
+        jit: compile the network with XLA for the size of a film's frames. It takes up to half a minute, and makes long
+            films faster on a GPU.
         trust: open a model that is a program of somebody else (`kgan.load`).
 
     Returns:
@@ -108,20 +113,21 @@ def stylize(
         Interrupted: for a film, after Ctrl-C. The output holds what is done so far, and `resume` goes on from it.
     """
     films, others = _divided(several(pictures), output, film)
-    options = {"start": start, "duration": duration, "fps": fps, "codec": codec, "crf": crf, "resume": resume or None}
     if not films:
-        _refuse(options)
+        _refuse({"start": start, "duration": duration, "fps": fps, "codec": codec, "crf": crf})
+        _refuse({"resume": resume or None, "jit": jit or None})
     done: list[pathlib.Path] = []
     if others or not films:
         done += pictures_of.stylize(
             others, model, output, seed, variants, overwrite, strokes, memory, mask, feather, strength, keep_colour,
-            format, quality, strip_metadata, skip_existing, max_megapixels, exact, steady,
+            format, quality, strip_metadata, skip_existing, max_megapixels, exact, steady, precision,
         )  # fmt: skip
     if not films:
         return done
     _check(seed, variants, memory, mask, feather, strength, strokes)
     finish = Finish(None, FEATHER if feather is None else feather, strength, keep_colour)
-    look, writing = Look(seed, strokes, finish, mask, steady), Writing(format, quality, strip_metadata)
+    look = Look(seed, strokes, finish, mask, steady, precision, jit)
+    writing = Writing(format, quality, strip_metadata)
     for path in films:
         made = Film(path, start or 0.0, duration, fps)
         target = _output(path, pathlib.Path(output), len(films) + len(others), writing)

@@ -3,8 +3,10 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
+import tensorflow as tf
 
 from kgan.errors import UserError
 from kgan.film.frames import Frame
@@ -13,6 +15,9 @@ from kgan.film.work import State
 from kgan.images.resizing import resized
 from kgan.inference.model import Model
 from kgan.inference.steady import averaged, offsets
+
+Painted: TypeAlias = np.ndarray | tf.Tensor
+"""Restyled frames, uint8 [N, H, W, C]. A GPU may still compute a tensor; `np.asarray` waits for it."""
 
 OPENED = 40
 """Bytes per pixel of a frame on its way from the decoder to the encoder."""
@@ -81,12 +86,14 @@ class Painter:
         strokes: the factor by which strokes become broader.
         steady: number of shifted copies of each frame whose results are averaged.
         shares: False if each frame uses its own statistics.
+        jit: compile the network with XLA for the size of the frames, if they share statistics.
     """
 
     def __init__(
-        self, model: Model, each: Pass, seed: int = 0, strokes: float = 1.0, steady: int = 1, shares: bool = True
-    ):
-        self._steady = steady
+        self, model: Model, each: Pass, seed: int = 0, strokes: float = 1.0, steady: int = 1, shares: bool = True,
+        jit: bool = False,
+    ):  # fmt: skip
+        self._steady, self._jit = steady, jit
         self._model, self._each, self._seed, self._strokes = model, each, seed, strokes
         can_share = model.has_tiles and each == Pass(each.frames) and strokes == 1
         self._scene = SceneStatistics() if shares and can_share else None
@@ -96,13 +103,24 @@ class Painter:
         """The frames that are restyled at a time."""
         return self._each.frames
 
+    @property
+    def shares_statistics(self) -> bool:
+        """Whether frames share statistics along a scene."""
+        return self._scene is not None
+
     def paint(self, frames: Sequence[Frame]) -> np.ndarray:
-        """Restyle frames, uint8 [N, H, W, 1|3|4]."""
+        """Restyle frames. Returns uint8 [N, H, W, C]."""
+        return np.asarray(self.begin(frames))
+
+    def begin(self, frames: Sequence[Frame]) -> Painted:
+        """As `paint`, but does not wait for the result of a GPU."""
         batch = np.stack([_seen(frame.pixels, self._model.facts.channels) for frame in frames])
         if self._scene is not None:
             statistics = self._scene.of(batch, lambda measured: self._model.statistics(measured, self._seed))
+            if self._steady == 1:
+                return self._begun(batch, statistics)
             shifts = offsets(self._steady, self._model.facts.stride)
-            return averaged(lambda moved: self._model.with_statistics(moved, statistics, self._seed), batch, shifts)
+            return averaged(lambda moved: self._begun(moved, statistics).numpy(), batch, shifts)
         if self._each.scale == 1:
             room = math.inf if self._each.tiles is None else self._each.tiles
             return self._model(batch, self._seed, self._strokes, memory=room, steady=self._steady)
@@ -115,6 +133,14 @@ class Painter:
             steady=self._steady,
         )
         return np.stack([resized(each, (height, width)) for each in made])
+
+    def _begun(self, batch: np.ndarray, statistics: np.ndarray) -> tf.Tensor:
+        """The restyled frames, which a GPU may still compute. XLA gets full batches, as it compiles for each shape."""
+        count = len(batch)
+        if self._jit and count < self._each.frames:
+            rows = np.minimum(np.arange(self._each.frames), count - 1)
+            batch, statistics = batch[rows], statistics[rows]
+        return self._model.begun(batch, statistics, self._seed, self._jit)[:count]
 
     @property
     def state(self) -> State:

@@ -23,7 +23,7 @@ from kgan.film.frames import Facts, Frame
 from kgan.film.joining import Output
 from kgan.film.lanes import Behind, ahead
 from kgan.film.library import pyav
-from kgan.film.painting import Painter, Pass, fitting
+from kgan.film.painting import Painted, Painter, Pass, fitting
 from kgan.film.work import Segment, State, Work, frames_of_segment
 from kgan.images import targets
 from kgan.inference.loading import load
@@ -47,6 +47,8 @@ class Look:
         finish: how frames are blended with their originals. Its masks are not used.
         mask: path of the mask, or None.
         steady: number of shifted copies whose results are averaged.
+        precision: the arithmetic of the network (`kgan.load`).
+        jit: compile the network with XLA.
     """
 
     seed: int = 0
@@ -54,6 +56,8 @@ class Look:
     finish: Finish = dataclasses.field(default_factory=Finish)
     mask: str | os.PathLike | None = None
     steady: int = 1
+    precision: str = "float32"
+    jit: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,13 +66,13 @@ class Batch:
 
     Attributes:
         frames: the frames.
-        made: their restyled pictures, uint8 [N, H, W, C].
+        made: their restyled pictures.
         number: how many frames are before them.
         state: what the painter remembers after them.
     """
 
     frames: list[Frame]
-    made: np.ndarray
+    made: Painted
     number: int
     state: State
 
@@ -96,7 +100,7 @@ class Encoder:
 
     def __call__(self, batch: Batch) -> None:
         """Encode a batch. A segment that is full is finished."""
-        for offset, (frame, made) in enumerate(zip(batch.frames, batch.made, strict=True)):
+        for offset, (frame, made) in enumerate(zip(batch.frames, np.asarray(batch.made), strict=True)):
             if self._writer is None:
                 self._writer = encoding.SegmentWriter(
                     self._work.path(len(self._work.segments)), self._coding, self._facts
@@ -191,7 +195,7 @@ def stylize_film(order: Order, overwrite: bool = False, skip_existing: bool = Fa
     for notice in order.film.notices:
         console.say(f"kgan: {order.film.path}: {notice}")
     joining.check(order.film, order.output, coding)
-    model = load(order.model)
+    model = load(order.model, precision=order.look.precision)
     _check_model(model)
     offsets(order.look.steady, model.facts.stride)  # an error before any work
     if goes_on:
@@ -203,8 +207,12 @@ def stylize_film(order: Order, overwrite: bool = False, skip_existing: bool = Fa
         console.say(
             f"kgan: {order.film.path}: too large for the memory; restyled at {each.scale:.0%} of its size and enlarged"
         )
+    look = order.look
+    painter = Painter(model, each, look.seed, look.strokes, look.steady, jit=look.jit)
+    if look.jit and not painter.shares_statistics:
+        raise UserError("--jit: is for whole frames with --strokes 1 and a model that is a run folder or a SavedModel")
     with _folder_above(order.output.path), work.opened(goes_on):
-        _make(order, work, coding, Painter(model, each, order.look.seed, order.look.strokes, order.look.steady))
+        _make(order, work, coding, painter)
     return True
 
 
@@ -247,7 +255,7 @@ def _paint(order: Order, work: Work, coding: encoding.Coding, painter: Painter, 
         try:
             with Behind(encoder, WAITING) as lane:
                 for batch in batches:
-                    made = painter.paint(batch)
+                    made = painter.begin(batch)
                     lane.put(Batch(batch, made, done, painter.state))
                     done += len(batch)
                     if guard.requested:
@@ -346,6 +354,8 @@ def _settings(order: Order, coding: encoding.Coding) -> dict[str, Any]:
         "seed": look.seed,
         "strokes": look.strokes,
         "steady": look.steady,
+        "precision": look.precision,
+        "jit": look.jit,
         "strength": look.finish.strength,
         "feather": look.finish.feather,
         "keep_colour": look.finish.keep_colour,

@@ -34,9 +34,12 @@ from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
 from kgan.runs.trust import allows, foreign_parts, require, require_settings, takes_trust
 
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""The arithmetic that a trained network may have."""
+
 
 @takes_trust
-def load(model: str | os.PathLike, trust: bool = False) -> Model:
+def load(model: str | os.PathLike, trust: bool = False, precision: str = "float32") -> Model:
     """Load a trained model.
 
     A run folder is loaded from model.safetensors or else from its SavedModel, or from the newest checkpoint if that is
@@ -47,46 +50,65 @@ def load(model: str | os.PathLike, trust: bool = False) -> Model:
             (`kgan.runs.models.resolve_model`).
         trust: open a model that is a program of somebody else: a SavedModel that kgan did not write here, or settings
             that name code of another package. The operations of a SavedModel are checked in any case.
+        precision: the arithmetic of the network. "bfloat16" and "float16" are for GPUs with matrix units for them, such
+            as NVIDIA's since Volta and Ampere. Pictures stay float32 or uint8. A file that is no run folder has an
+            arithmetic of its own.
 
     Returns:
         The model.
 
     Raises:
-        UserError: if there is no such model, it cannot be read, or it is a program that is not trusted.
+        UserError: if there is no such model, it cannot be read, it is a program that is not trusted, or it cannot
+            compute in this precision.
     """
+    if precision not in PRECISIONS:
+        raise UserError(f"--precision should be one of {', '.join(PRECISIONS)}. Received: {precision}")
     source = resolve_model(model)
-    return {"run": _from_run, "saved_model": _from_saved_model, "litert": _from_litert, "onnx": _from_onnx}[
-        source.kind
-    ](source.path)
+    if source.kind == "run":
+        return _from_run(source.path, precision)
+    _check_own(source.path, precision)
+    return {"saved_model": _from_saved_model, "litert": _from_litert, "onnx": _from_onnx}[source.kind](source.path)
 
 
-def _from_run(path: pathlib.Path) -> Model:
+def _check_own(path: pathlib.Path, precision: str) -> None:
+    if precision != "float32":
+        raise UserError(
+            f"--precision {precision}: {path} is a file with an arithmetic of its own; name a run folder with "
+            "config.json and model.safetensors or checkpoints"
+        )
+
+
+def _from_run(path: pathlib.Path, precision: str) -> Model:
     """The model of a run, from numbers alone if they are current and kgan has the network."""
     run = RunFolder(path)
     if run.has_weights() and not foreign_parts(resolve_run(path).run_config):
-        return _from_numbers(path)
+        return _from_numbers(path, precision)
     program = run.saved_model / GRAPH
     if run.has_saved_model() and (allows(program) or not (run.has_weights() or found_in(run.checkpoints))):
+        _check_own(run.saved_model, precision)
         return _from_saved_model(run.saved_model)
-    return _from_numbers(path)
+    return _from_numbers(path, precision)
 
 
-def _from_numbers(path: pathlib.Path) -> Model:
+def _from_numbers(path: pathlib.Path, precision: str) -> Model:
     generator, config = load_generator(path)
-    return of_generator(generator, config.noise, config.truncation, str(path))
+    return of_generator(generator, config.noise, config.truncation, str(path), precision)
 
 
-def of_generator(generator: keras.Model, distribution: str, truncation: float, name: str = "model") -> Model:
+def of_generator(
+    generator: keras.Model, distribution: str, truncation: float, name: str = "model", precision: str = "float32"
+) -> Model:
     """Wrap a built generator as a `Model`, which reads the current weights of the generator in each call.
 
     Args:
-        generator: in any precision. Of one that does not compute in float32 the model has a copy, whose weights are
+        generator: in any precision. Of one that does not compute in `precision` the model has a copy, whose weights are
             those of this moment.
         distribution: of the noise, as in `TrainConfig.noise`.
         truncation: its bound.
         name: what messages call it.
+        precision: the arithmetic of the network, a key of `kgan.precision.POLICIES`.
     """
-    stylist = Stylist(generator, distribution, truncation)
+    stylist = Stylist(generator, distribution, truncation, precision=precision)
     # Traced at the first use, which most models of a training run never see.
     signatures = functools.cache(lambda: by_statistics(stylist))
     functions = _functions(signatures, stylist.facts) if has_statistics(stylist.facts) else None
@@ -111,8 +133,20 @@ def _functions(signatures: Callable[[], Mapping[str, Callable]], facts: Facts) -
     def statistics(inputs):
         return signatures()[STATISTICS](**_tensors(inputs))[STATISTICS].numpy()
 
-    def stylized(inputs):
-        return _graph(signatures()[WITH_STATISTICS])(inputs)
+    @functools.cache
+    def frames(jit):
+        network = signatures()[WITH_STATISTICS]
+
+        def restyled(image, **others):
+            if image.dtype != tf.uint8:
+                return network(image=image, **others)["stylized"]
+            made = network(image=tf.cast(image, tf.float32) / 255.0, **others)["stylized"]
+            return tf.cast(tf.round(made * 255.0), tf.uint8)
+
+        return tf.function(restyled, jit_compile=jit, reduce_retracing=not jit, autograph=False)
+
+    def stylized(inputs, jit):
+        return frames(jit)(**_tensors(inputs))
 
     return Functions(statistics, stylized, tile, facts.stride, facts.reach)
 

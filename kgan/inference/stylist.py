@@ -11,6 +11,7 @@ from kgan.gan import noise as noises
 from kgan.keras_internals import layers_of
 from kgan.networks.generators import floats_of_resnet
 from kgan.networks.statistics import Given, Part, Recorded, channels_of, using
+from kgan.precision import POLICIES
 
 MINIMUM_CELLS = 4
 """Smallest side of a generator's input, in multiples of its stride. With fewer pixels, inner layers cannot pad by
@@ -58,8 +59,8 @@ class Facts:
 class Stylist(tf.Module):
     """A generator as a function of pictures of any size.
 
-    A picture is padded by reflection to a multiple of the generator's stride, and the result is cropped. Weights and
-    arithmetic are float32, regardless of the precision of the training.
+    A picture is padded by reflection to a multiple of the generator's stride, and the result is cropped. Weights are
+    float32, regardless of the precision of the training.
 
     Args:
         generator: a built generator: a `kgan.networks.Generator`, or any model from pictures to pictures in [-1, 1].
@@ -68,13 +69,15 @@ class Stylist(tf.Module):
         truncation: bound of truncated noise in standard deviations.
         plain: the network only measures the statistics of its own input (`kgan.networks.statistics`) and takes none, as
             in LiteRT files. Those without content or with an unknown reach do so anyway.
+        precision: the arithmetic of the network, a key of `kgan.precision.POLICIES`.
     """
 
     def __init__(
-        self, generator: keras.Model, distribution: str = "normal", truncation: float = 2.0, plain: bool = False
-    ):
+        self, generator: keras.Model, distribution: str = "normal", truncation: float = 2.0, plain: bool = False,
+        precision: str = "float32",
+    ):  # fmt: skip
         super().__init__(name="stylist")
-        self.generator = in_float32(generator)
+        self.generator = in_precision(generator, precision)
         self.stride = getattr(generator, "stride", UNKNOWN_STRIDE)
         self.facts = Facts(
             channels=_channels(generator),
@@ -228,11 +231,16 @@ def _channels(generator: keras.Model) -> int:
     return own or (generator.output_shape[-1] if hasattr(generator, "output_shape") else 3)
 
 
-def in_float32(generator: keras.Model) -> keras.Model:
-    """The generator itself if it computes in float32, else a float32 copy with the same weights."""
-    if generator.compute_dtype == "float32":
+def in_precision(generator: keras.Model, precision: str) -> keras.Model:
+    """The generator itself if it computes in this precision, else a copy that does, with the same weights.
+
+    Args:
+        generator: a built generator.
+        precision: a key of `kgan.precision.POLICIES`.
+    """
+    if generator.compute_dtype == precision:
         return generator
-    copy = type(generator).from_config({**generator.get_config(), "dtype": "float32"})
+    copy = type(generator).from_config({**generator.get_config(), "dtype": POLICIES[precision]})
     side = MINIMUM_CELLS * generator.stride
     copy(np.zeros((1, side, side, generator.input_channels), np.float32))
     copy.set_weights(generator.get_weights())

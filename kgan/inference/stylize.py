@@ -176,6 +176,7 @@ def stylize(
     max_megapixels: float | None = None,
     exact: bool = False,
     steady: int = 1,
+    precision: str = "float32",
 ) -> list[pathlib.Path]:
     """Restyle files and folders. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
 
@@ -208,6 +209,7 @@ def stylize(
         exact: restyle in tiles with the exact statistics of the picture. The result is that of the whole picture, in
             several times the time.
         steady: average the results of so many shifted copies (`kgan.inference.steady`), in so many times the time.
+        precision: the arithmetic of the network, "float32", or "bfloat16" or "float16" for a GPU (`kgan.load`).
 
     Returns:
         The paths of the written files.
@@ -224,7 +226,7 @@ def stylize(
     jobs = targets.unfinished(jobs, overwrite, skip_existing)
     if not jobs:
         return []
-    loaded = load(model)
+    loaded = load(model, precision=precision)
     _check_model(loaded, variants)
     offsets(steady, loaded.facts.stride)  # an error before any work
     with targets.output_folder(output):

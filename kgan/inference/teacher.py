@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from kgan.assembly import POLICIES
 from kgan.errors import UserError
 from kgan.gan import replicas
 from kgan.inference.loading import float_function, load_generator
 from kgan.inference.stylist import Facts, Stylist
+from kgan.precision import POLICIES
 from kgan.runs.models import resolve_model
 from kgan.runs.settings import TrainConfig
 

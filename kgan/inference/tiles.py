@@ -36,7 +36,8 @@ class Functions:
 
     Attributes:
         statistics: from image and noise, float32 [N, H, W, ...], to the statistics of each picture, float32 [N, 2, M].
-        stylized: from image, noise and statistics to stylized pictures, float32 [N, H, W, C].
+        stylized: from image, noise and statistics, and whether XLA compiles, to stylized pictures [N, H, W, C] of the
+            dtype of the image, uint8 or float32 in [0, 1]: a tensor, which a GPU may still compute.
         tile: from image, noise, statistics, place and inner (`kgan.networks.statistics.Part`) to the stylized
             part [1, h, w, C] and the statistics of its inner area.
         stride: sides of tiles are multiples of this number.
@@ -44,7 +45,7 @@ class Functions:
     """
 
     statistics: Callable[[dict[str, np.ndarray]], np.ndarray]
-    stylized: Callable[[dict[str, np.ndarray]], np.ndarray]
+    stylized: Callable[[dict[str, np.ndarray], bool], tf.Tensor]
     tile: Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
     stride: int
     reach: int

@@ -21,7 +21,7 @@ from kgan.gan.base import GAN
 from kgan.gan.checkpoints import Checkpoints
 from kgan.images.pictures import grid
 from kgan.inference.loading import of_generator
-from kgan.inference.stylist import in_float32
+from kgan.inference.stylist import in_precision
 from kgan.training.cluster import Cluster
 from kgan.training.record import Record
 
@@ -140,7 +140,7 @@ class Samples:
 
     def __init__(self, gan: GAN, examples: list[Example], count: int, side: int, feed):
         self.gan, self.examples, self.count, self.side, self.feed = gan, examples, count, side, feed
-        self.generator = in_float32(gan.stylist)
+        self.generator = in_precision(gan.stylist, "float32")
         self.model = of_generator(self.generator, gan.noise, gan.truncation)
 
     def stylized(self) -> list[np.ndarray]:

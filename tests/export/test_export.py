@@ -15,7 +15,7 @@ from kgan import cli
 from kgan.errors import RunError, UserError
 from kgan.export import export_litert, export_run, export_saved_model, load, load_generator
 from kgan.export.litert import convert as litert
-from kgan.inference.stylist import Stylist, from_noise, in_float32, reflected_indices
+from kgan.inference.stylist import Stylist, from_noise, in_precision, reflected_indices
 from kgan.kinds import FORMATS
 from kgan.runs.settings import TrainConfig
 
@@ -97,7 +97,7 @@ def test_seeds_draw_the_same_noise_in_the_graph_and_outside(drawing):
 
 def test_mixed_bfloat16_is_exported_in_float32(tmp_path):
     generator = make_generator("content", dtype="mixed_bfloat16")
-    exact = in_float32(generator)
+    exact = in_precision(generator, "float32")
     assert exact.compute_dtype == "float32"
     inputs = make_inputs(generator, 1, 37, 51)
     made = load(export_saved_model(generator, tmp_path / "saved"))(inputs["image"])

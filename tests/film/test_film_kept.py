@@ -15,7 +15,7 @@ from kgan.film import stylize as made_by
 @pytest.fixture(autouse=True)
 def model(monkeypatch):
     def use(model):
-        monkeypatch.setattr(made_by, "load", lambda _: model)
+        monkeypatch.setattr(made_by, "load", lambda *_, **__: model)
 
     use(small_films.identity())
     return use

@@ -20,7 +20,7 @@ from kgan.film.kinds import is_film
 @pytest.fixture(autouse=True)
 def use(monkeypatch):
     def chosen(model):
-        monkeypatch.setattr(made_by, "load", lambda _: model)
+        monkeypatch.setattr(made_by, "load", lambda *_, **__: model)
 
     chosen(small_films.identity())
     return chosen
@@ -111,7 +111,7 @@ def test_an_animation_becomes_a_film_and_comes_back(tmp_path):
 def test_an_animation_is_a_picture_if_nothing_says_film(tmp_path, capsys, monkeypatch):
     from kgan.inference import stylize as pictures
 
-    monkeypatch.setattr(pictures, "load", lambda _: small_films.identity())
+    monkeypatch.setattr(pictures, "load", lambda *_, **__: small_films.identity())
     write_animation(tmp_path / "a.gif")
     made = restyled(tmp_path / "a.gif", tmp_path / "out")
     assert made == tmp_path / "out" / "a.png"
@@ -301,7 +301,8 @@ def test_what_cannot_be_restyled_gets_one_line(tmp_path, capsys, make, said):
     ({"output": "x.avi"}, "not written"), ({"output": "a.mp4"}, "is the film itself"), ({"strength": 3}, "from 0 to 1"),
     ({"output": "x.mp4", "format": "png"}, "leave one of them out"), ({"mask": "nowhere.png"}, "no such file"),
     ({"resume": True, "overwrite": True}, "give one of them"), ({"feather": 2}, "give mask too"),
-    ({"output": "-"}, "standard output"), ({"format": "png", "crf": 3, "output": "frames"}, "have none"),
+    ({"output": "-"}, "standard output"), ({"jit": True, "strokes": 2}, "whole frames"),
+    ({"format": "png", "crf": 3, "output": "frames"}, "have none"),
 ])  # fmt: skip
 def test_wrong_options(tmp_path, monkeypatch, options, said):
     monkeypatch.chdir(tmp_path)

@@ -44,7 +44,7 @@ def use(monkeypatch):
     monkeypatch.setattr(made_by, "frames_of_segment", lambda size: SEGMENT)
 
     def chosen(*event):
-        monkeypatch.setattr(made_by, "load", lambda _: model(*event))
+        monkeypatch.setattr(made_by, "load", lambda *_, **__: model(*event))
 
     chosen()
     return chosen
@@ -110,6 +110,7 @@ def test_a_damaged_segment_is_made_again(use, whole, source, tmp_path):
 
 @pytest.mark.parametrize(("change", "said"), [
     ({"strength": 0.5}, "another strength"), ({"crf": 30}, "another coding"), ({"start": 0.1}, "another start"),
+    ({"precision": "bfloat16"}, "another precision"),
 ])  # fmt: skip
 def test_other_settings_are_refused(use, source, tmp_path, change, said):
     use(3, die)

@@ -24,7 +24,7 @@ def model(monkeypatch):
 
     def use(channels=3):
         made = Model("negative", lambda inputs: 1 - inputs["image"], Facts(channels, 0, True))
-        monkeypatch.setattr(command, "load", lambda _: made)
+        monkeypatch.setattr(command, "load", lambda *_, **__: made)
 
     use()
     return use

@@ -17,7 +17,7 @@ from kgan.errors import UserError
 from kgan.runs.models import ModelSource
 
 VERSION = 1
-"""Of the records. A change makes all pictures anew."""
+"""The version of the records. With another one, `kgan batch` makes all pictures again."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -105,7 +105,7 @@ def fingerprint(model: ModelSource) -> str:
 
 
 def _files(model: ModelSource) -> list[pathlib.Path]:
-    if model.kind == "litert":
+    if model.path.is_file():
         return [model.path]
     program = model.path / "saved_model" if model.is_run else model.path
     kept = [program / "saved_model.pb", *(program / "variables").glob("*")]

@@ -383,6 +383,17 @@ def test_fingerprints_are_of_the_model_alone(model, tmp_path):
     assert len(set(prints.values())) == 3
 
 
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+def test_the_fingerprint_of_a_file_is_of_its_content(tmp_path, suffix):
+    one, other = (tmp_path / folder / f"model{suffix}" for folder in ("one", "other"))
+    for path in (one, other):
+        path.parent.mkdir()
+        path.write_bytes(b"weights")
+    assert fingerprint(resolve_model(one)) == fingerprint(resolve_model(other))
+    other.write_bytes(b"other weights")
+    assert fingerprint(resolve_model(one)) != fingerprint(resolve_model(other))
+
+
 @pytest.mark.parametrize(
     ("name", "format", "expected"),
     [

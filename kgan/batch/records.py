@@ -84,13 +84,13 @@ def is_done(sink: Place, key: str, size: int | None, records: Iterable[Record]) 
     return True
 
 
-def key(content: bytes, recipe: str) -> str:
-    """What a result is made of: SHA-256 of the picture's file, of the model and of the options."""
-    return hashlib.sha256(hashlib.sha256(content).digest() + recipe.encode()).hexdigest()
+def key(content: bytes, settings: str) -> str:
+    """What a result is made of: SHA-256 of the picture's file and of the `settings`, in hexadecimal digits."""
+    return hashlib.sha256(hashlib.sha256(content).digest() + settings.encode()).hexdigest()
 
 
-def recipe(model: str, options: dict) -> str:
-    """The model's fingerprint and the options that change a result, as one text."""
+def settings(model: str, options: dict) -> str:
+    """The fingerprint of the model and the options that change a result, as one text."""
     return json.dumps([VERSION, model, options], sort_keys=True)
 
 

@@ -226,7 +226,7 @@ def test_every_option_that_changes_results_makes_them_anew(model):
     others = [
         dataclasses.replace(look, **change)
         for change in (
-            {"print": "another"},
+            {"fingerprint": "another"},
             {"writing": Writing("png")},
             {"writing": Writing(quality=50)},
             {"writing": Writing(strip_metadata=True)},
@@ -236,10 +236,10 @@ def test_every_option_that_changes_results_makes_them_anew(model):
             {"finish": Finish(keep_colour=True)},
         )
     ]
-    made = {pipeline.Job(Place("/in"), Place("/out"), each, 4).recipe for each in (look, *others)}
+    made = {pipeline.Job(Place("/in"), Place("/out"), each, 4).settings for each in (look, *others)}
     assert len(made) == 1 + len(others)
     same = dataclasses.replace(look, memory=1e9, trust=True, model="elsewhere")
-    assert pipeline.Job(Place("/a"), Place("/b"), same, 9).recipe in made
+    assert pipeline.Job(Place("/a"), Place("/b"), same, 9).settings in made
 
 
 def test_another_model_on_a_worker(model):

@@ -181,7 +181,8 @@ def _counted(result, seconds: float) -> Counts:
     for each in result.metrics().query()["counters"]:
         if each.key.metric.namespace == NAMESPACE:
             numbers[each.key.metric.name] += each.result
-    return Counts(*(numbers[name] for name in COUNTERS), seconds)
+    done, skipped, failed, pixels = (numbers[name] for name in COUNTERS)
+    return Counts(done, skipped, failed, pixels, seconds)
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ from kgan import cli, parsing
 from kgan.errors import UserError
 from kgan.files import expanded, expands_paths, path_parameters
 from kgan.runs import trust
-from kgan.runs.models import FOLDER
 from kgan.runs.settings import PLACES, TrainConfig
+from kgan.runs.shipped import FOLDER
 
 
 @pytest.fixture

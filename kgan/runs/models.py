@@ -16,9 +16,7 @@ from kgan.errors import UserError
 from kgan.files import expanded
 from kgan.runs import hub
 from kgan.runs.settings import TrainConfig
-
-FOLDER = pathlib.Path(__file__).parent.parent / "saved_models"
-"""The shipped models. In a clone this is a link to saved_models/. A wheel has the weights and the cards alone."""
+from kgan.runs.shipped import FOLDER, shipped
 
 PROGRAMS = (".keras", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".pickle")
 """Endings of files of other programs, which can contain code: Keras' own, pickles."""
@@ -132,11 +130,6 @@ def resolve_run(word: str | os.PathLike) -> ModelSource:
     if not source.is_run:
         raise UserError(f"{source.path}: is no run folder; it should hold config.json")
     return source
-
-
-def shipped() -> list[str]:
-    """The names of the shipped models, sorted."""
-    return sorted(path.parent.name for path in FOLDER.glob("*/config.json"))
 
 
 def for_phones() -> list[str]:

@@ -31,7 +31,7 @@ def command(folders: tuple[str | os.PathLike, ...], model: str | os.PathLike, **
 def _imported() -> ModuleType:
     """The module `kgan.batch.run`. Apache Beam, which it imports, is an optional part of kgan."""
     try:
-        importlib.import_module("apache_beam")
+        import apache_beam  # noqa: F401 - only to see whether it is there
     except ImportError:
         raise UserError("kgan batch needs Apache Beam, which is not installed: pip install 'kgan[batch]'") from None
     return importlib.import_module("kgan.batch.run")

@@ -28,6 +28,15 @@ def make_generator(kind, **more):
     return generator
 
 
+def disturb(generator):
+    """Change the kernels of a generator a little, so that its output depends on them all."""
+    draw = np.random.default_rng(2)
+    for variable in generator.trainable_variables:
+        if len(variable.shape) > 1:
+            scale = np.prod(variable.shape[:-1]) ** -0.5
+            variable.assign_add(draw.normal(0, 0.3 * scale, variable.shape).astype(np.float32))
+
+
 def functional_generator():
     """A generator of layers of Keras alone."""
     inputs = keras.Input((None, None, 3))

@@ -69,7 +69,7 @@ class Card:
         data: description of the training data.
         limits: limits of the model.
         licence: licence of the training data.
-        names: stems of the sheet's photos. None for models of pairs.
+        names: stems of the sheet's photos. Empty for models that learned emoji.
         caption: caption of the sheet.
         before: the training whose weights this one started from (`--init-from first`).
         flattered: why some scores are too good, if `FLATTERED` does not say it.

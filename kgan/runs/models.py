@@ -190,7 +190,6 @@ def _read_config(path: pathlib.Path) -> TrainConfig:
 _MOST = {"size": 2**13, "filters": 2**12, "blocks": 100, "noise_channels": 2**12}
 """The largest networks that a config.json may describe, so that a forged number takes neither memory nor time."""
 
-
 MOST_TRUNCATION = 1000.0
 """The largest bound of noise, in standard deviations. Noise beyond 10 does not occur."""
 

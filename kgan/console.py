@@ -175,10 +175,6 @@ class Progress:
     def _show(self) -> None:
         say(", ".join(filter(None, [f"{self._what} {self.count}", self.speed, self._pace.left])))
 
-    def notice(self, line: str) -> None:
-        """Print a line of its own, as `say`."""
-        say(line)
-
 
 class Bar(Progress):
     """Shows the progress as a bar with the remaining time."""

@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, locks between processes, and paths with "~" for the home folder.
+"""Atomic writing, JSON that somebody else may have written, locks between processes, and "~" for the home folder.
 
 This module does not import TensorFlow.
 """

@@ -252,8 +252,7 @@ def _watch(over: threading.Event, room: Callable[[], float], advice: str, termin
             return
     # Not with print: the main thread may hold its lock.
     clear = "\r\x1b[K\x1b[?25h" if os.isatty(terminal) else ""
-    held = _table(ROOT / "proc/self/status", 1024).get("VmRSS", math.nan) / 1e9
-    os.write(terminal, f"{clear}kgan: error: out of memory at {held:.1f} GB; {advice}\n".encode())
+    os.write(terminal, f"{clear}kgan: error: out of memory at {in_use() / 1e9:.1f} GB; {advice}\n".encode())
     os._exit(1)
 
 

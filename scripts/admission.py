@@ -90,7 +90,6 @@ class Judged:
             self.maps[network] = [
                 self.windows[network].add(picture[window], maps) for window, maps in zip(cut, before, strict=False)
             ]
-
         self.own = measured(picture, self.content.picture, None, "")
 
     def numbers(self, style: Style, photos: "list[Judged]") -> dict[str, float]:

@@ -6,6 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
+import kgan
 from kgan.inference.loading import Model
 from kgan.inference.stylist import Facts
 
@@ -32,6 +33,17 @@ def moving(count, size=SIZE, seed=0):
     vertical, horizontal, diagonal = rows / 9 + shift[0], columns / 11 + shift[1], (rows + columns) / 13
     frames = [np.stack([np.sin(vertical + k), np.cos(horizontal), np.sin(diagonal + k / 3)], -1) for k in range(count)]
     return np.uint8(np.clip(127 + 100 * np.stack(frames), 0, 255))
+
+
+def restyled(source, output, **options):
+    """The path of a film that `kgan.stylize` made. Tests put a model of their own in the place of the named one."""
+    (made,) = kgan.stylize(source, "vangogh-mobile", output, **options)
+    return made
+
+
+def pixels(path, **options):
+    """The frames of a film, uint8 [N, H, W, C]."""
+    return np.stack([frame.pixels for frame in kgan.Film(path, **options)])
 
 
 def write_film(

@@ -1,5 +1,6 @@
 """Small generators and exported runs that several test files use."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -25,6 +26,33 @@ def make_generator(kind, **more):
             fan_in = np.prod(variable.shape[:-1])
             variable.assign_add(tf.random.normal(variable.shape, stddev=fan_in**-0.5))
     return generator
+
+
+def disturb(generator):
+    """Change the kernels of a generator a little, so that its output depends on them all."""
+    draw = np.random.default_rng(2)
+    for variable in generator.trainable_variables:
+        if len(variable.shape) > 1:
+            scale = np.prod(variable.shape[:-1]) ** -0.5
+            variable.assign_add(draw.normal(0, 0.3 * scale, variable.shape).astype(np.float32))
+
+
+def functional_generator():
+    """A generator of layers of Keras alone."""
+    inputs = keras.Input((None, None, 3))
+    hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(inputs)
+    return keras.Model(inputs, keras.layers.Conv2D(3, 3, padding="same", activation="tanh", name="last")(hidden))
+
+
+class OwnGenerator(keras.Model):
+    """A subclass that is not registered with Keras. It has no `build`: Keras makes its weights at the first call."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.convolution = keras.layers.Conv2D(3, 3, padding="same", activation="tanh")
+
+    def call(self, inputs):
+        return self.convolution(inputs)
 
 
 def make_run(folder, generator, config):

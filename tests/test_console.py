@@ -28,13 +28,12 @@ def speak():
     console.warn("a warning")
     with console.progress(2, "work") as bar:
         bar.advance()
-        bar.notice("told")
         bar.advance()
 
 
 def test_results_are_on_stdout_and_all_else_on_stderr(capsys):
     speak()
-    assert capsys.readouterr() == ("a result\n", "a notice\nkgan: a warning\ntold\nwork 2/2\n")
+    assert capsys.readouterr() == ("a result\n", "a notice\nkgan: a warning\nwork 2/2\n")
 
 
 def test_quiet_leaves_results_and_warnings(capsys):
@@ -72,7 +71,6 @@ def test_a_program_that_logs_gets_messages_as_records_and_nothing_is_printed(cap
     assert caplog.record_tuples == [
         ("kgan", logging.INFO, "a notice"),
         ("kgan", logging.WARNING, "a warning"),
-        ("kgan", logging.INFO, "told"),
         ("kgan", logging.INFO, "work 2/2"),
         ("kgan", logging.WARNING, "batch_size 0%: too\\nsmall"),
         ("kgan", logging.INFO, "waiting"),

@@ -10,8 +10,8 @@ from kgan import cli, parsing
 from kgan.errors import UserError
 from kgan.files import expanded, expands_paths, path_parameters
 from kgan.runs import trust
-from kgan.runs.models import FOLDER
 from kgan.runs.settings import PLACES, TrainConfig
+from kgan.runs.shipped import FOLDER
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_without_a_home_folder_no_folder_is_called_like_one(home, monkeypatch):
     program.write_bytes(b"1")
     trust.remember(program)
     assert trust.is_own(program)
-    monkeypatch.setenv("KERAS_HOME", "")
+    monkeypatch.setenv("KERAS_HOME", "")  # so that what the command sets is undone after the test
     monkeypatch.delenv("KERAS_HOME")
     assert cli.main(["check", "none"]) == 2
     assert os.path.isabs(os.environ["KERAS_HOME"])

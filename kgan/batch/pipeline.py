@@ -20,7 +20,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
 from kgan.batch.places import DONE, Place, is_inside
-from kgan.batch.records import Record, file_of, is_done, key, read_file, recipe
+from kgan.batch.records import Record, file_of, is_done, key, read_file, settings
 from kgan.batch.work import Failure, Loaded, Look, Made, Worker
 from kgan.errors import UserError
 from kgan.images.decoding import LIMIT, size_by_header
@@ -36,12 +36,16 @@ FAILED = "failed"
 MOST_PIXELS = 2**20
 """Pixels that go through the network together, at most. A larger picture goes alone."""
 
+NAMESPACE = "kgan"
+"""The counters' namespace, which tells them from Beam's own."""
+
 COUNTERS = DONE_COUNT, SKIPPED, FAILED_COUNT, PIXELS = "done", "skipped", "failed", "pixels"
+"""Names of the pipeline's counters, in the order of the fields of `kgan.batch.run.Counts`."""
 
 
 def count(name: str, number: int = 1) -> None:
     """Add to a counter of the pipeline."""
-    Metrics.counter("kgan", name).inc(number)
+    Metrics.counter(NAMESPACE, name).inc(number)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,23 +56,23 @@ class Job:
         source: the folder of the pictures.
         sink: the folder of the results.
         look: the model and the options.
-        batch: number of pictures that go through the network together, at most.
+        batch_size: number of pictures that go through the network together, at most.
         limit: the largest picture in megapixels as an environment variable, or None.
     """
 
     source: Place
     sink: Place
     look: Look
-    batch: int
+    batch_size: int
     limit: str | None = None
 
     @functools.cached_property
-    def recipe(self) -> str:
-        """What a result is made of, without the picture."""
+    def settings(self) -> str:
+        """All but the picture that a result depends on (`kgan.batch.records.settings`)."""
         look = self.look
         options = {"seed": look.seed, "strokes": look.strokes, "strength": look.finish.strength}
         options |= {"keep_colour": look.finish.keep_colour} | dataclasses.asdict(look.writing)
-        return recipe(look.print, options)
+        return settings(look.fingerprint, options)
 
     def pictures(self, _: object) -> Iterator[tuple[bytes, tuple[bytes, int]]]:
         """Yield (name of the result, (name, bytes)) of all pictures."""
@@ -151,7 +155,7 @@ class Read(beam.DoFn):
         except UserError as error:
             yield failure(todo.name, str(error))
             return
-        made_of = key(content, self.job.recipe)
+        made_of = key(content, self.job.settings)
         if is_done(self.job.sink, made_of, todo.there, todo.records):
             count(SKIPPED)
             return
@@ -216,8 +220,9 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     planned = found | beam.CoGroupByKey() | beam.ParDo(Plan()).with_outputs(FAILED, main="main")
     spread = planned.main | "Spread" >> beam.Reshuffle()
     read = spread | beam.ParDo(Read(job)).with_outputs(FAILED, main="main")
-    # The size of a batch is counted in pixels. Each picture counts at least as much as lets `job.batch` of them in.
-    least = math.ceil(MOST_PIXELS / job.batch)
+    # The size of a batch is counted in pixels. No picture counts less than a share of `1 / job.batch_size`, so that no
+    # batch has more pictures.
+    least = math.ceil(MOST_PIXELS / job.batch_size)
     batches = read.main | beam.BatchElements(
         MOST_PIXELS, MOST_PIXELS, element_size_fn=functools.partial(_weight, least), record_metrics=False
     )

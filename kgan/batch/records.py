@@ -17,7 +17,7 @@ from kgan.errors import UserError
 from kgan.runs.models import ModelSource
 
 VERSION = 1
-"""Of the records. A change makes all pictures anew."""
+"""The version of the records. With another one, `kgan batch` makes all pictures again."""
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -84,13 +84,13 @@ def is_done(sink: Place, key: str, size: int | None, records: Iterable[Record]) 
     return True
 
 
-def key(content: bytes, recipe: str) -> str:
-    """What a result is made of: SHA-256 of the picture's file, of the model and of the options."""
-    return hashlib.sha256(hashlib.sha256(content).digest() + recipe.encode()).hexdigest()
+def key(content: bytes, settings: str) -> str:
+    """What a result is made of: SHA-256 of the picture's file and of the `settings`, in hexadecimal digits."""
+    return hashlib.sha256(hashlib.sha256(content).digest() + settings.encode()).hexdigest()
 
 
-def recipe(model: str, options: dict) -> str:
-    """The model's fingerprint and the options that change a result, as one text."""
+def settings(model: str, options: dict) -> str:
+    """The fingerprint of the model and the options that change a result, as one text."""
     return json.dumps([VERSION, model, options], sort_keys=True)
 
 
@@ -105,7 +105,7 @@ def fingerprint(model: ModelSource) -> str:
 
 
 def _files(model: ModelSource) -> list[pathlib.Path]:
-    if model.kind == "litert":
+    if model.path.is_file():
         return [model.path]
     program = model.path / "saved_model" if model.is_run else model.path
     kept = [program / "saved_model.pb", *(program / "variables").glob("*")]

@@ -1,5 +1,6 @@
 """Checks what the user gave to `kgan batch`, and runs the pipeline."""
 
+import collections
 import contextlib
 import dataclasses
 import logging
@@ -14,7 +15,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from kgan import console, files
-from kgan.batch.pipeline import Job, build
+from kgan.batch.pipeline import COUNTERS, NAMESPACE, Job, build
 from kgan.batch.places import OWN, Place, is_url
 from kgan.batch.records import fingerprint
 from kgan.batch.work import Look, local_model
@@ -89,8 +90,8 @@ def batch(
     Args:
         source: the folder of the pictures, which is searched at any depth: a path, or a URL such as gs://BUCKET/FOLDER.
         sink: the folder of the results, a path or a URL. Names and subfolders are kept.
-        model: a run folder, a SavedModel folder or a .tflite file, the URL of such a folder, or the name of a shipped
-            model.
+        model: a run folder, a SavedModel folder, a .tflite or .onnx file, the URL of such a folder, or the name of a
+            shipped model.
         runner: "direct" for this process, or the engine of a cluster.
         runner_option: options of Beam and its runner, such as "region=europe-west1".
         batch_size: number of pictures of equal size that go through the network together, at most.
@@ -121,10 +122,10 @@ def batch(
     options = _options(runner, [str(each) for each in several(runner_option)])
     places = Place.of(source), Place.of(sink)
     _check_places(*places, runner)
-    mark = fingerprint(resolve_model(local_model(os.fspath(model))))
+    model_print = fingerprint(resolve_model(local_model(os.fspath(model))))
     bytes_of_memory = None if memory is None else memory * 1e9
     finish = Finish(strength=strength, keep_colour=keep_colour)
-    look = Look(os.fspath(model), mark, writing, seed, strokes, finish, bytes_of_memory, trust)
+    look = Look(os.fspath(model), model_print, writing, seed, strokes, finish, bytes_of_memory, trust)
     return _run(Job(*places, look, batch_size, os.environ.get(LIMIT)), options)
 
 
@@ -175,12 +176,12 @@ def _pipeline(options: list[str]) -> beam.Pipeline:
 
 
 def _counted(result, seconds: float) -> Counts:
-    found = result.metrics().query()["counters"]
-    numbers = {each.key.metric.name: 0 for each in found}
-    for each in found:
-        if each.key.metric.namespace == "kgan":
+    """The pipeline's counters, each summed over the steps that count."""
+    numbers: collections.Counter[str] = collections.Counter()
+    for each in result.metrics().query()["counters"]:
+        if each.key.metric.namespace == NAMESPACE:
             numbers[each.key.metric.name] += each.result
-    done, skipped, failed, pixels = (numbers.get(name, 0) for name in ("done", "skipped", "failed", "pixels"))
+    done, skipped, failed, pixels = (numbers[name] for name in COUNTERS)
     return Counts(done, skipped, failed, pixels, seconds)
 
 

@@ -29,9 +29,9 @@ class Look:
     """The model and the options, which are the same for every picture.
 
     Attributes:
-        model: a run folder, a SavedModel folder, a .tflite file, the URL of a run folder or a SavedModel folder, or the
-            name of a shipped model.
-        print: the model's fingerprint (`kgan.batch.records`).
+        model: a run folder, a SavedModel folder, a .tflite or .onnx file, the URL of a run folder or a SavedModel
+            folder, or the name of a shipped model.
+        fingerprint: that of the model (`kgan.batch.records.fingerprint`).
         writing: how files are written.
         seed: seed of the noise.
         strokes: the factor by which strokes become broader.
@@ -41,7 +41,7 @@ class Look:
     """
 
     model: str
-    print: str
+    fingerprint: str
     writing: Writing
     seed: int = 0
     strokes: float = 1.0
@@ -115,7 +115,7 @@ class Worker:
     def __init__(self, look: Look):
         self.look = look
         path = local_model(look.model)
-        if fingerprint(resolve_model(path)) != look.print:
+        if fingerprint(resolve_model(path)) != look.fingerprint:
             raise RunError(f"{look.model}: is another model on this worker than where the pipeline was started")
         self.model = load(path, trust=look.trust)
         if not self.model.facts.takes_content:

@@ -12,7 +12,7 @@ class Generate:
     """Generate pictures from noise alone with a model of the recipe synthesis."""
 
     model: Model
-    """A run folder or a SavedModel folder."""
+    """A run folder, a SavedModel folder, or a .tflite or .onnx file."""
     output: pathlib.Path
     """Folder for the pictures and their grid. With --count 1 also a file such as result.png, or "-" for standard
     output."""

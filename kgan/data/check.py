@@ -55,6 +55,9 @@ def check_folders(
 def main(paths: Sequence[str | os.PathLike]) -> int:
     """Print a line for each problem, for each remark and for each folder that is skipped, and a line with the count.
 
+    Args:
+        paths: folders, which are searched at any depth, or single files.
+
     Returns:
         The exit status: 0 if every picture can be used, otherwise 2.
     """

@@ -15,6 +15,7 @@ from kgan.errors import RunError, UserError
 from kgan.files import expanded
 
 Builder: TypeAlias = tfds.core.DatasetBuilder
+
 NAMES = ("name", "file_name", "filename", "image/filename", "image_id", "id")
 """Features that hold the name of a picture. The first that a set has is used."""
 
@@ -106,7 +107,7 @@ class _Rows:
         if self._found.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
             return iter(self._found.as_data_source(self._split, decoders=decoders))
         options = tfds.ReadConfig(interleave_cycle_length=1)
-        return tfds.as_numpy(self._found.as_dataset(self._split, decoders=decoders, read_config=options)).__iter__()
+        return iter(tfds.as_numpy(self._found.as_dataset(self._split, decoders=decoders, read_config=options)))
 
     def read(self, name: str) -> bytes:
         examples = self._next = self._next or self._examples()

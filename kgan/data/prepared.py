@@ -25,7 +25,7 @@ import rich.progress
 from kgan import console, files
 from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
-from kgan.data.stores import INDEX, File, Store
+from kgan.data.stores import INDEX, File, Index, Store
 from kgan.errors import RunError, UserError, counted, is_or_are, shown
 from kgan.images.decoding import asked_pixels, summarised
 from kgan.images.listing import make_cache
@@ -104,9 +104,9 @@ def prepare(source: Source, spec: CacheSpec) -> Store:
         raise RunError(
             f"--cache {spec.cache}: {error.strerror or error}; free some space, or give --cache another folder"
         ) from error
-    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    _report_bad(source, index["bad"])
-    _report_remarks(source, index["remarks"])
+    index = Index.read(folder)
+    _report_bad(source, index.bad)
+    _report_remarks(source, index.remarks)
     return store
 
 
@@ -130,15 +130,11 @@ def _write(source: Source, spec: CacheSpec, folder: pathlib.Path) -> None:
 
     previous = [path for path in folder.parent.iterdir() if path.is_dir()]
     outcomes = _tracked(_outcomes(source, spec, _Previous.best(previous)), len(source.files), source.label)
-    good: list[File] = []
-    shapes: list[tuple] = []
-    bad: list[tuple] = []
-    remarks: list[tuple] = []
-    pictures = _not_empty(_usable(outcomes, good, shapes, bad, remarks), source, bad)
+    index = Index()
+    pictures = _not_empty(_usable(outcomes, index), source, index.bad)
     with files.beside(folder) as partial:
         written = builder.write(pictures, len(source.files), spec.channels, partial)
-        index = {"files": good, "shapes": shapes, "bad": bad, "remarks": remarks}
-        (written / INDEX).write_text(json.dumps(index), encoding="utf-8")
+        index.write(written)
         os.rename(written, folder)
     for path in previous:  # also what a process that was killed left incomplete
         shutil.rmtree(path, ignore_errors=True)
@@ -150,9 +146,11 @@ class _Previous:
     def __init__(self, folder: pathlib.Path):
         self._store = Store.open(folder)
         self._rows = {file: row for row, file in enumerate(self._store.files)}
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        self._reasons = {File(*fields): reason for *fields, reason in index["bad"]}
-        self._remarks = {File(*fields): (remark,) for *fields, remark in index["remarks"]}
+        index = Index.read(folder)
+        self._reasons = dict(index.bad)
+        self._remarks: dict[File, list[str]] = {}
+        for file, remark in index.remarks:
+            self._remarks.setdefault(file, []).append(remark)
 
     @classmethod
     def best(cls, folders: list[pathlib.Path]) -> "_Previous | None":
@@ -165,7 +163,7 @@ class _Previous:
     def __getitem__(self, file: File) -> Outcome:
         if file in self._reasons:
             return Outcome(None, self._reasons[file])
-        return Outcome(self._store.encoded([self._rows[file]])[0], notices=self._remarks.get(file, ()))
+        return Outcome(self._store.encoded([self._rows[file]])[0], notices=tuple(self._remarks.get(file, ())))
 
 
 def _outcomes(source: Source, spec: CacheSpec, previous: _Previous | None) -> Iterator[tuple[File, Outcome]]:
@@ -185,36 +183,38 @@ def _tracked(outcomes: Iterator, total: int, label: str) -> Iterable:
     return rich.progress.track(outcomes, what, total, console=console.terminal(), transient=True)
 
 
-def _usable(outcomes: Iterable, good: list, shapes: list, bad: list, remarks: list) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, bytes) of the usable pictures. The outcomes are recorded in the four lists."""
+def _usable(outcomes: Iterable[tuple[File, Outcome]], index: Index) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, bytes) of the usable pictures. All outcomes are written down in the index."""
     for file, outcome in outcomes:
         if outcome.encoded is None:
-            bad.append((*file, outcome.reason))
+            index.bad.append((file, str(outcome.reason)))
         else:
-            good.append(file)
-            shapes.append(shape_of(outcome.encoded))
-            remarks += [(*file, notice) for notice in outcome.notices]
+            index.files.append(file)
+            index.shapes.append(shape_of(outcome.encoded))
+            index.remarks += [(file, notice) for notice in outcome.notices]
             yield file.name, outcome.encoded
 
 
-def _not_empty(pictures: Iterator, source: Source, bad: list) -> Iterator:
+def _not_empty(pictures: Iterator, source: Source, bad: list[tuple[File, str]]) -> Iterator:
     """The same pictures. Raises UserError before anything is written if there are none."""
     first = next(pictures, None)
     if first is None:
-        name, *_, reason = bad[0]
+        file, reason = bad[0]
         if len(bad) == 1:
-            raise UserError(f"{source.label}: its only picture cannot be used: {name}: {reason}")
-        raise UserError(f"{source.label}: none of its {len(bad)} pictures can be used; the first: {name}: {reason}")
+            raise UserError(f"{source.label}: its only picture cannot be used: {file.name}: {reason}")
+        raise UserError(
+            f"{source.label}: none of its {len(bad)} pictures can be used; the first: {file.name}: {reason}"
+        )
     return itertools.chain([first], pictures)
 
 
-def _report_bad(source: Source, bad: list) -> None:
+def _report_bad(source: Source, bad: list[tuple[File, str]]) -> None:
     if bad:
-        (name, *_, reason), count = bad[0], len(bad)
+        (file, reason), count = bad[0], len(bad)
         what = f"{count} of {len(source.files)} pictures cannot be used and {is_or_are(count)} left out"
-        console.warn(f"{source.label}: {what}; the first: {name}: {reason}{source.advice}")
+        console.warn(f"{source.label}: {what}; the first: {file.name}: {reason}{source.advice}")
 
 
-def _report_remarks(source: Source, remarks: list) -> None:
-    for line in summarised((name, remark) for name, *_, remark in remarks):
+def _report_remarks(source: Source, remarks: list[tuple[File, str]]) -> None:
+    for line in summarised((file.name, remark) for file, remark in remarks):
         console.warn(f"{source.label}: {line}")

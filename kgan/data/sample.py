@@ -17,7 +17,11 @@ PARTS = {"trainA": "half1/flat", "trainB": "half2/3d", "testA": "test/flat", "te
 
 @contextlib.contextmanager
 def open_archive() -> Iterator[zipfile.ZipFile]:
-    """A context with the zip file of the package. Its licence is in sample.NOTICE in the same folder."""
+    """A context with the zip file of the package. Its licence is in sample.NOTICE in the same folder.
+
+    Raises:
+        UserError: if only kgan-client is installed, which has no sample.
+    """
     file = importlib.resources.files("kgan.data") / "sample.zip"
     if not file.is_file():
         raise UserError(f"{file}: the sample is not part of kgan-client: pip install kgan")
@@ -33,7 +37,7 @@ def write_sample(folder: str | os.PathLike) -> None:
         folder: the folder in which trainA, trainB, testA and testB are made.
 
     Raises:
-        UserError: if the folder cannot be written.
+        UserError: if the folders cannot be made, or only kgan-client is installed.
     """
     count = 0
     with open_archive() as archive:
@@ -41,14 +45,9 @@ def write_sample(folder: str | os.PathLike) -> None:
             target = pathlib.Path(folder) / part
             _make_folder(target, folder)
             for name in (name for name in archive.namelist() if name.startswith(inside + "/")):
-                _write(target / pathlib.PurePosixPath(name).name, archive.read(name))
+                files.write_bytes(target / pathlib.PurePosixPath(name).name, archive.read(name))
                 count += 1
     console.say(f"wrote     {count} pictures to {folder}")
-
-
-def _write(file: pathlib.Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that no incomplete file remains."""
-    files.write_bytes(file, content)
 
 
 def _make_folder(target: pathlib.Path, asked: str | os.PathLike) -> None:

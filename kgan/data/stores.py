@@ -1,5 +1,6 @@
 """Random access to a prepared set of pictures on disk, which `kgan.data.prepared` writes."""
 
+import dataclasses
 import io
 import json
 import pathlib
@@ -13,7 +14,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 from kgan.images.decoding import decode_picture
 
 INDEX = "pictures.json"
-
+"""The file of the `Index`, in the folder of a prepared set."""
 
 Shape = tuple[int, int]
 """Height and width."""
@@ -33,6 +34,39 @@ class File(NamedTuple):
     stamp: int
 
 
+@dataclasses.dataclass
+class Index:
+    """What is known of the source files of a prepared set. It lies beside the records, as JSON.
+
+    Attributes:
+        files: the source file of each picture, in the order of the records.
+        shapes: height and width of each prepared picture, in the same order.
+        bad: files that cannot be used, each with the reason.
+        remarks: files that can be used, each with a remark for the user.
+    """
+
+    files: list[File] = dataclasses.field(default_factory=list)
+    shapes: list[Shape] = dataclasses.field(default_factory=list)
+    bad: list[tuple[File, str]] = dataclasses.field(default_factory=list)
+    remarks: list[tuple[File, str]] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: pathlib.Path) -> "Index":
+        """Read the index of a prepared set. Raises OSError if there is none."""
+        rows = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        files = [File(*fields) for fields in rows["files"]]
+        shapes = [(height, width) for height, width in rows.get("shapes", [])]
+        told = ([(File(*fields), text) for *fields, text in rows.get(name, [])] for name in ("bad", "remarks"))
+        return cls(files, shapes, *told)
+
+    def write(self, folder: pathlib.Path) -> None:
+        """Write the index of a prepared set."""
+        told = {"bad": self.bad, "remarks": self.remarks}
+        rows = {"files": self.files, "shapes": self.shapes}
+        rows |= {name: [(*file, text) for file, text in pairs] for name, pairs in told.items()}
+        (folder / INDEX).write_text(json.dumps(rows), encoding="utf-8")
+
+
 class Store:
     """A list of encoded pictures (JPEG or PNG). The views that `subset` returns share the open files."""
 
@@ -42,11 +76,9 @@ class Store:
     @classmethod
     def open(cls, folder: pathlib.Path) -> "Store":
         """Open a folder that `kgan.data.prepared` wrote. The store stays readable if the folder is removed."""
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        files = [File(*fields) for fields in index["files"]]
-        shapes = [tuple(shape) for shape in index.get("shapes", [])]
+        index = Index.read(folder)
         records = _Records(sorted(folder.glob("*.array_record*")))
-        return cls(records, files, np.arange(len(files)), shapes)
+        return cls(records, index.files, np.arange(len(index.files)), index.shapes)
 
     def __len__(self) -> int:
         return len(self._rows)

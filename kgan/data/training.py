@@ -28,6 +28,7 @@ AHEAD = 4
 """Finished batches that are kept ready. AUTOTUNE takes hundreds of megabytes."""
 
 FOREVER = 2**62
+"""A number of samples that no training reaches."""
 
 
 @dataclasses.dataclass(frozen=True)

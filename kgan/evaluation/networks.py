@@ -60,5 +60,13 @@ def _of_teacher(word: str) -> set[str]:
 
 
 def unseen(networks: Iterable[str], seen: list[str] | None) -> list[str]:
-    """The networks whose numbers count most: those that the model was not trained on. None if it does not tell."""
+    """The networks whose numbers count most: those that the model was not trained on.
+
+    Args:
+        networks: names of the networks that score.
+        seen: the result of `trained_on`.
+
+    Returns:
+        The names. Empty if the model does not tell which networks trained it.
+    """
     return [name for name in networks if seen is not None and name not in seen]

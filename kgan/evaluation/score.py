@@ -117,7 +117,7 @@ class Gathered:
     """Collects numbers and features picture by picture, for each row of the report.
 
     Args:
-        networks: names of the feature networks by which sets are compared. None if they are not.
+        networks: names of the feature networks by which sets are compared. Empty if they are not.
         count: the number of pictures that are added to each row.
     """
 

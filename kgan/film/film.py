@@ -46,6 +46,9 @@ class Film:
         count: about how many frames there are, or None if the file does not tell.
         notices: remarks for the user.
         source: the reader of the file or folder.
+        is_part: whether `start` or `duration` was given.
+        since: the time of the first frame that is read, in seconds on the film's own time line. None: from the start.
+        until: the time in seconds from which no frame is read. None: to the end.
 
     Raises:
         UserError: if it cannot be read, or PyAV is not installed.
@@ -68,10 +71,9 @@ class Film:
         self.path, self.facts, self.notices = self.source.path, self.source.facts, self.source.notices
         self.size, self.rate = self.facts.size, self.facts.rate
         self.is_part = start > 0 or duration is not None
+        duration = None if duration == float("inf") else duration
         self.since = self.facts.begin + _seconds(start) if start else None
-        self.until = (
-            (self.since or self.facts.begin) + _seconds(duration) if duration not in (None, float("inf")) else None
-        )
+        self.until = None if duration is None else (self.since or self.facts.begin) + _seconds(duration)
         self.count = self._count(start, duration)
         whole = self.facts.duration
         if whole is not None and start >= whole:
@@ -97,11 +99,7 @@ class Film:
         if whole is None or not self.is_part:
             return whole
         left = max(1, whole - round(start * self.rate))
-        return (
-            left
-            if duration is None or duration == float("inf")
-            else min(left, max(1, round(_seconds(duration) * self.rate)))
-        )
+        return left if duration is None else min(left, max(1, round(_seconds(duration) * self.rate)))
 
 
 def _seconds(number: float) -> Fraction:

@@ -112,10 +112,11 @@ def not_copied(source: Any, film: Any) -> list[str]:
         film: its video stream that is restyled.
     """
     others = (stream for stream in source.streams if stream.type not in COPIED and stream.index != film.index)
-    return [_named(stream) for stream in others if not _holds_chapters(stream, source)]
+    return [_name_of_other(stream) for stream in others if not _holds_chapters(stream, source)]
 
 
-def _named(stream: Any) -> str:
+def _name_of_other(stream: Any) -> str:
+    """A stream in words that is neither sound nor text, such as "a cover picture" or "data (SoundHandler)"."""
     if stream.type == "video":
         return "a cover picture" if int(stream.disposition) & ATTACHED_PICTURE else "another video"
     name = stream.metadata.get("handler_name") or stream.name

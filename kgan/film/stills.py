@@ -1,6 +1,5 @@
 """Reads animated GIF, WebP and PNG files and folders of numbered frames, with Pillow."""
 
-import dataclasses
 import os
 import pathlib
 import re
@@ -46,7 +45,6 @@ class Animation:
             size, 1 / first, MILLISECONDS, count=count, channels=4, lossless=decoding.is_lossless(path), loop=loop,
             full_chroma=True,
         )  # fmt: skip
-        self.facts = dataclasses.replace(self.facts, duration=None)
 
     def frames(self, since: Fraction | None = None) -> Iterator[Frame]:
         """Read the frames in their order, from a time in seconds on. A truncated file ends early, with a warning."""

@@ -8,11 +8,6 @@ def count() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def across_workers() -> bool:
-    """Whether the replicas are in several processes."""
-    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
-
-
 def gathered(rows: tf.Tensor) -> tf.Tensor:
     """Gather rows of all replicas, with gradients.
 

@@ -289,8 +289,3 @@ def grid(rows: list[list[np.ndarray]]) -> np.ndarray:
             top, left = sum(heights[:r]) + GUTTER * r, sum(widths[:c]) + GUTTER * c
             canvas[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
     return canvas
-
-
-def save_grid(rows: list[list[np.ndarray]], path: str | os.PathLike) -> None:
-    """Write a `grid` of pictures to a file."""
-    save_picture(grid(rows), path)

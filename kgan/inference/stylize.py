@@ -6,7 +6,7 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -276,6 +276,7 @@ def _announcement(jobs: list[Job], seconds: float) -> str:
 
 
 def check_numbers(seed: int, variants: int, memory: float | None) -> None:
+    """Raise UserError if the seed, the number of variants or the memory in GB is out of its range."""
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed should be at least 0 and below 2147483648. Received: {seed}")
     if variants < 1:
@@ -337,13 +338,13 @@ def _check_model(model: Model, variants: int) -> None:
 
 
 def _stylize_one(job: Job, restyler: Restyler, bar: Progress, effort: float) -> list[pathlib.Path]:
-    model, scale, notice = restyler.model, restyler.scale(job), bar.notice
+    model, scale = restyler.model, restyler.scale(job)
     if not scale:
         raise UserError(_too_large(job, restyler))
-    picture = _read(job, notice)
-    weight = _weight(job, restyler.finish, (picture.image.height, picture.image.width), notice)
+    picture = _read(job)
+    weight = _weight(job, restyler.finish, (picture.image.height, picture.image.width))
     if scale < 1:
-        notice(f"{_too_large(job, restyler)}; restyled at {math.floor(scale * 100)}% of its size and enlarged")
+        say(f"{_too_large(job, restyler)}; restyled at {math.floor(scale * 100)}% of its size and enlarged")
     # A model without alpha gets the colours without alpha. Composited over white, they would have white edges.
     seen = picture.seen() if model.facts.channels == 4 else picture.seen()[..., :3]
     part = _Part(bar, effort / (restyler.pixels(job) * (len(job.targets) - len(job.there)) or 1))
@@ -351,7 +352,7 @@ def _stylize_one(job: Job, restyler: Restyler, bar: Progress, effort: float) -> 
         if target in job.there:
             continue
         seed = restyler.seed + k
-        made, scale = _restyled(seen, restyler, seed, scale, lambda line: notice(f"{job.source}: {line}"), part)
+        made, scale = _restyled(seen, restyler, seed, scale, job.source, part)
         targets.make_folder(target.parent)
         pixels, profile = finished(picture, made, weight, restyler.finish)
         restyler.writing.save(pixels, target, profile, picture.metadata, picture.lossless)
@@ -385,7 +386,7 @@ def _too_large(job: Job, restyler: Restyler) -> str:
 
 
 def _restyled(
-    picture: np.ndarray, restyler: Restyler, seed: int, scale: float, notice, tick
+    picture: np.ndarray, restyler: Restyler, seed: int, scale: float, source: pathlib.Path, tick: Callable
 ) -> tuple[np.ndarray, float]:
     """The restyled picture and its scale. If memory, such as a GPU's, is exhausted, smaller tiles or scales follow."""
     memory = restyler.memory
@@ -397,24 +398,24 @@ def _restyled(
                 memory /= 2
                 if memory < SMALLEST * restyler.memory:
                     raise
-                notice("does not fit into memory; tried again in smaller parts")
+                say(f"{source}: does not fit into memory; tried again in smaller parts")
             else:
                 scale *= 0.7
                 if scale < SMALLEST:
                     raise
-                notice(f"does not fit into memory; tried again at {scale:.0%} of its size")
+                say(f"{source}: does not fit into memory; tried again at {scale:.0%} of its size")
 
 
-def _read(job: Job, notice) -> Picture:
+def _read(job: Job) -> Picture:
     """Read a picture and report its notices. It is composited over white if its targets cannot store alpha."""
     picture = read_picture(job.source)
     for line in picture.notices:
-        notice(f"{job.source}: {line}")
+        say(f"{job.source}: {line}")
     check_sides(picture.image.height, picture.image.width, job.targets[0])
     return picture if job.targets[0].suffix.lower() in HOLDS_ALPHA else picture.over_white()
 
 
-def _weight(job: Job, finish: Finish, size: tuple[int, int], notice) -> float | np.ndarray:
+def _weight(job: Job, finish: Finish, size: tuple[int, int]) -> float | np.ndarray:
     """The weight of the stylized picture: a number, or float32 [H, W, 1]."""
     if job.mask is None:
         return finish.strength
@@ -423,9 +424,9 @@ def _weight(job: Job, finish: Finish, size: tuple[int, int], notice) -> float | 
     if not fits(mask, size):
         raise PictureError(str(job.mask), f"is {given}, another shape than {job.source} ({wanted}); cut it like that")
     if mask.shape != size:
-        notice(f"{job.source}: its mask {job.mask} is {given}, scaled to {wanted}")
+        say(f"{job.source}: its mask {job.mask} is {given}, scaled to {wanted}")
     if not mask.any():
-        notice(f"{job.source}: its mask {job.mask} is black or transparent all over: nothing is restyled")
+        say(f"{job.source}: its mask {job.mask} is black or transparent all over: nothing is restyled")
     soft = blending.feather(to_float(scaled(mask, size)), min(size) * finish.feather / 100)
     return soft[..., None] * np.float32(finish.strength)
 

@@ -141,37 +141,3 @@ def _mean_of_pairs(square: np.ndarray, counts: np.ndarray) -> float:
     if pairs == 0:  # a resample that contains a single row many times
         return float(square[0, 0])
     return float((counts @ square @ counts - np.sum(counts**2 * np.diagonal(square))) / pairs)
-
-
-def kernel_inception_distance(
-    real: np.ndarray, fake: np.ndarray, subset_size: int = 100, subsets: int = 20, seed: int = 2020
-) -> tuple[float, float]:
-    """Mean and standard deviation of `polynomial_mmd` over random subsets, drawn without replacement.
-
-    The subsets are those of torch-fidelity, so that the same features, sizes and seed give exactly its numbers.
-
-    Args:
-        real: features of real pictures, float [N, D].
-        fake: features of generated pictures, float [M, D].
-        subset_size: size of the subsets. If a set has fewer pictures, the size of the smaller set is used.
-        subsets: number of subsets.
-        seed: seed of the subsets.
-
-    Returns:
-        (mean, standard deviation). The deviation is NaN if each subset contains both sets completely.
-
-    Raises:
-        ValueError: if a set has fewer than two pictures.
-
-    Reference: [Demystifying MMD GANs](https://arxiv.org/abs/1801.01401).
-    """
-    real, fake = np.asarray(real), np.asarray(fake)
-    size = min(len(real), len(fake), subset_size)
-    if size == len(real) == len(fake):
-        return polynomial_mmd(real, fake), float("nan")
-    random = np.random.RandomState(seed)
-    values = []
-    for _ in range(subsets):
-        drawn = [side[random.choice(len(side), size, replace=False)] for side in (real, fake)]
-        values.append(polynomial_mmd(*drawn))
-    return float(np.mean(values)), float(np.std(values))

@@ -10,8 +10,8 @@ and 27.9. The discriminator of `paired` changed nothing there, and slowed the tr
 batch 8 at 128x128: L1 0.162 instead of 0.145, KID x 1000 to the teacher's pictures 998 instead of 832).
 
 For a painter's strokes, give more weight to deep features and their Gram matrices. After 6000 steps of batch 8 at
-256x256 (86 s on an H100 beside six other trainings), a student of `vangogh` had a KID x 1000 to the paintings of 569
-with --weight features=3 --weight gram=5 and of 591 without; its teacher has 522.
+256x256 (86 s on an H100 beside six other trainings), a student of a former `vangogh` had a KID x 1000 to the paintings
+of 569 with --weight features=3 --weight gram=5 and of 591 without; its teacher had 522.
 """
 
 import dataclasses

@@ -18,6 +18,7 @@ from typing import Any
 
 from kgan import console
 from kgan.errors import UserError, some
+from kgan.runs.trust import is_trusting
 
 SCHEME = "hf://"
 
@@ -33,11 +34,16 @@ SINGLE = (".tflite", ".onnx")
 """Endings of files that are a model without config.json."""
 
 _FETCHED = re.compile(
-    r"config\.json|model\.safetensors|model\.sig|SHA256SUMS|README\.md|evaluation\.json|model[\w.-]*\.json|[\w.-]+\.(tflite|onnx)"
-    r"|[\w.-]+\.vectors\.bin|(samples|test_\w+)\.(jpg|png)",
+    r"config\.json|evaluation\.json|model[\w.-]*\.json"
+    r"|model\.safetensors|[\w.-]+\.(tflite|onnx|vectors\.bin)"
+    r"|README\.md|(samples|test_\w+)\.(jpg|png)"
+    r"|SHA256SUMS|model\.sig",
     re.ASCII,
 )
+"""Names of files that are numbers or text: settings and facts, weights, the card with its pictures, checksums."""
+
 _PROGRAMS = re.compile(r"saved_model/([\w.-]+\.pb|variables/variables[\w.-]*|assets\.extra/kgan\.json)", re.ASCII)
+"""Names of the files of a SavedModel."""
 
 MOST_BYTES = 2**31
 """The largest number of bytes that is fetched of one model. The largest model that kgan reads has 512 MB of weights."""
@@ -135,8 +141,6 @@ def fetch(word: str | os.PathLike, online: bool = True) -> Fetched:
     Raises:
         UserError: if there is no such model, it cannot be fetched, or it has no files that kgan reads.
     """
-    from kgan.runs.trust import is_trusting  # which imports the module that uses this one
-
     address, programs = parse(word), is_trusting()
     library = required(f"{address}: models on the hub need")
     with quiet(library), failing(library, address):

@@ -16,9 +16,7 @@ from kgan.errors import UserError
 from kgan.files import expanded
 from kgan.runs import hub
 from kgan.runs.settings import TrainConfig
-
-FOLDER = pathlib.Path(__file__).parent.parent / "saved_models"
-"""The shipped models. In a clone this is a link to saved_models/. A wheel has the weights and the cards alone."""
+from kgan.runs.shipped import FOLDER, shipped
 
 PROGRAMS = (".keras", ".h5", ".hdf5", ".pt", ".pth", ".pkl", ".pickle")
 """Endings of files of other programs, which can contain code: Keras' own, pickles."""
@@ -134,11 +132,6 @@ def resolve_run(word: str | os.PathLike) -> ModelSource:
     return source
 
 
-def shipped() -> list[str]:
-    """The names of the shipped models, sorted."""
-    return sorted(path.parent.name for path in FOLDER.glob("*/config.json"))
-
-
 def for_phones() -> list[str]:
     """The names of the shipped models for phones and browsers, sorted."""
     configs = {name: resolve_model(FOLDER / name).config for name in shipped()}
@@ -196,7 +189,6 @@ def _read_config(path: pathlib.Path) -> TrainConfig:
 
 _MOST = {"size": 2**13, "filters": 2**12, "blocks": 100, "noise_channels": 2**12}
 """The largest networks that a config.json may describe, so that a forged number takes neither memory nor time."""
-
 
 MOST_TRUNCATION = 1000.0
 """The largest bound of noise, in standard deviations. Noise beyond 10 does not occur."""

@@ -12,6 +12,7 @@ from typing import Any
 from kgan.errors import UserError, call
 from kgan.runs import hub, models
 from kgan.runs.settings import TrainConfig
+from kgan.runs.shipped import shipped
 
 PICTURES = ("content", "style", "data")
 """Settings that name pictures."""
@@ -82,7 +83,7 @@ def _folder(name: str) -> str | None:
 def _absolute_model(model: str) -> str:
     if hub.is_address(model):
         return model if hub.parse(model).is_pinned else str(models.resolve_model(model).address)
-    return model if model in models.shipped() and models.resolve_model(model).is_shipped else _absolute(model)
+    return model if model in shipped() and models.resolve_model(model).is_shipped else _absolute(model)
 
 
 def missing(config: TrainConfig) -> str | None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from kgan import files
 from kgan.errors import RunError, UserError, call
-from kgan.runs import models, places, recipes, trust
+from kgan.runs import places, recipes, trust
 from kgan.runs.settings import LATER, TrainConfig
+from kgan.runs.shipped import shipped
 
 PER_CALL = ("run", "resume", "stop_after", "max_megapixels", "callback", "trust")
 """Settings of one call, which may differ when a run is resumed."""
@@ -199,7 +200,7 @@ def saved_config(path: str | None) -> TrainConfig:
     try:
         return TrainConfig.load(file)
     except (FileNotFoundError, NotADirectoryError):
-        hint = _start_from(path) if path in models.shipped() else ""
+        hint = _start_from(path) if path in shipped() else ""
         raise UserError(f"--run {path}: no run to resume there (it has no config.json){hint}") from None
     except OSError as error:
         raise UserError(f"--run {path}: its config.json cannot be read ({error.strerror})") from None

@@ -18,8 +18,8 @@ from kgan.errors import UserError
 from kgan.kinds import ADVERSARIAL, DISCRIMINATORS, FEATURES, GENERATORS, REGULARIZERS, TERMS
 from kgan.recipes import RECIPES
 from kgan.registry import Registry
-from kgan.runs.models import FOLDER
 from kgan.runs.settings import TrainConfig
+from kgan.runs.shipped import FOLDER
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from kgan.console import progress, warn
+from kgan.console import progress, say, warn
 from kgan.errors import UserError
 from kgan.exit_guard import interruptible
 from kgan.files import expands_paths
@@ -84,7 +84,7 @@ def _request_all(destinations: list[Destination], client: Client, seed: int, wri
     with progress(len(destinations), "request") as bar, interruptible(len(destinations)) as counter:
         for destination in destinations:
             try:
-                _request_one(destination, client, seed, writing, bar.notice)
+                _request_one(destination, client, seed, writing)
                 counter.advance()
             except (PictureError, TooLong, PicturesRefused, RequestRefused, TooLarge) as error:
                 said = _one_line(destination.source, error)
@@ -96,10 +96,10 @@ def _request_all(destinations: list[Destination], client: Client, seed: int, wri
     return failed
 
 
-def _request_one(destination: Destination, client: Client, seed: int, writing: Writing, notice) -> None:
+def _request_one(destination: Destination, client: Client, seed: int, writing: Writing) -> None:
     picture = read_picture(destination.source)
     for line in picture.notices:
-        notice(f"{destination.source}: {line}")
+        say(f"{destination.source}: {line}")
     check_sides(picture.image.height, picture.image.width, destination.target)
     (png,) = client.stylize_bytes([_sent(destination.source, picture)], seed)
     made = from_png(png)

@@ -41,11 +41,9 @@ class Rpc:
 
     def __init__(self, server: Server, max_message_bytes: int):
         options = [
+            # The default of 4 MB allows a picture of 1.4 megapixels.
             ("grpc.max_send_message_length", max_message_bytes),
-            (
-                "grpc.max_receive_message_length",
-                max_message_bytes,
-            ),  # the default of 4 MB allows a picture of 1.4 megapixels
+            ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.enable_retries", 0),  # `Client` retries requests
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 2000),

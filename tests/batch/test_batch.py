@@ -226,7 +226,7 @@ def test_every_option_that_changes_results_makes_them_anew(model):
     others = [
         dataclasses.replace(look, **change)
         for change in (
-            {"print": "another"},
+            {"fingerprint": "another"},
             {"writing": Writing("png")},
             {"writing": Writing(quality=50)},
             {"writing": Writing(strip_metadata=True)},
@@ -236,10 +236,10 @@ def test_every_option_that_changes_results_makes_them_anew(model):
             {"finish": Finish(keep_colour=True)},
         )
     ]
-    made = {pipeline.Job(Place("/in"), Place("/out"), each, 4).recipe for each in (look, *others)}
+    made = {pipeline.Job(Place("/in"), Place("/out"), each, 4).settings for each in (look, *others)}
     assert len(made) == 1 + len(others)
     same = dataclasses.replace(look, memory=1e9, trust=True, model="elsewhere")
-    assert pipeline.Job(Place("/a"), Place("/b"), same, 9).recipe in made
+    assert pipeline.Job(Place("/a"), Place("/b"), same, 9).settings in made
 
 
 def test_another_model_on_a_worker(model):
@@ -381,6 +381,17 @@ def test_fingerprints_are_of_the_model_alone(model, tmp_path):
     assert fingerprint(resolve_model(copy)) != before
     prints = {name: fingerprint(resolve_model(name)) for name in ("vangogh", "ukiyoe", "vangogh-mobile")}
     assert len(set(prints.values())) == 3
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+def test_the_fingerprint_of_a_file_is_of_its_content(tmp_path, suffix):
+    one, other = (tmp_path / folder / f"model{suffix}" for folder in ("one", "other"))
+    for path in (one, other):
+        path.parent.mkdir()
+        path.write_bytes(b"weights")
+    assert fingerprint(resolve_model(one)) == fingerprint(resolve_model(other))
+    other.write_bytes(b"other weights")
+    assert fingerprint(resolve_model(one)) != fingerprint(resolve_model(other))
 
 
 @pytest.mark.parametrize(

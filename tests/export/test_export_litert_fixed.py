@@ -6,9 +6,10 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from small_models import GENERATORS, make_generator
 
-from kgan.errors import UserError
+from kgan.errors import RunError, UserError
 from kgan.export import export_fixed
-from kgan.export.litert.fixed import example_inputs, folded
+from kgan.export.litert.fixed import folded
+from kgan.export.reference import check_difference, naming, random_inputs
 from kgan.inference.stylist import Stylist
 from kgan.networks.convolutions import UpsampledConv2D
 from kgan.networks.norms import normalize_instances, normalize_within_half
@@ -25,7 +26,7 @@ def test_every_generator_gives_what_keras_gives_at_each_size(tmp_path, kind):
     assert interpreter.get_signature_list() == {"s32": signature, "s48": signature}
     stylist = Stylist(generator)
     for size in (32, 48):
-        given = example_inputs(stylist, size, seed=1)
+        given = random_inputs(stylist, (size, size), seed=1)
         expected = stylist(**given).numpy()
         assert expected.shape == (1, size, size, generator.channels)
         assert expected.std() > 0.01
@@ -47,6 +48,17 @@ def test_sizes_that_would_need_padding_are_refused(tmp_path, sizes):
     with pytest.raises(UserError, match="sizes"):
         export_fixed(make_generator("content"), tmp_path / "m.tflite", sizes)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("change", [lambda made: made + 3 / 255, lambda made: made * np.nan])
+def test_a_file_that_differs_from_keras_is_refused_by_name(tmp_path, change):
+    stylist = Stylist(make_generator("content_noise"))
+    check_difference(stylist, lambda **inputs: {"stylized": stylist(**inputs).numpy() + 1 / 255})
+    with (
+        pytest.raises(RunError, match=r"m\.onnx: not written: the converted model differs from Keras by"),
+        naming(tmp_path / "m.onnx"),
+    ):
+        check_difference(stylist, lambda **inputs: {"stylized": change(stylist(**inputs).numpy())}, count=2)
 
 
 # --- the forms that layers take ---------------------------------------------------------------------------------------

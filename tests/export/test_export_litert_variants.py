@@ -10,7 +10,7 @@ import pytest
 import small_runs
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
-from small_models import make_generator, make_run
+from small_models import disturb, make_generator, make_run
 
 import kgan
 from kgan import cli
@@ -34,11 +34,7 @@ def exported(tmp_path_factory):
     root = small_runs.pictures()
     config = recipes.resolve(TrainConfig(data=root, filters=8, blocks=1, size=32))
     generator = build_generator(config)
-    draw = np.random.default_rng(2)
-    for variable in generator.trainable_variables:
-        if len(variable.shape) > 1:
-            scale = np.prod(variable.shape[:-1]) ** -0.5
-            variable.assign_add(draw.normal(0, 0.3 * scale, variable.shape).astype(np.float32))
+    disturb(generator)
     make_run(folder / "run", generator, config)
     words = ["--sizes", "64", "--sizes", "32", "--licence", "CC0-1.0", "--source", "drawn by a test"]
     words += [word for variant in WEIGHTS for word in ("--litert", variant)]

@@ -20,8 +20,8 @@ from kgan.inference.loading import of_generator
 from kgan.inference.weights import outline
 from kgan.kinds import GENERATORS
 from kgan.runs import recipes
-from kgan.runs.models import FOLDER
 from kgan.runs.settings import TrainConfig
+from kgan.runs.shipped import FOLDER
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (21, 34, 3), np.uint8)
 

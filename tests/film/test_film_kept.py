@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 import small_films
-from small_films import QUARTER, moving, packets, times, write_film
+from small_films import QUARTER, moving, packets, pixels, restyled, times, write_film
 
 import kgan
 from kgan.film import stylize as made_by
@@ -19,15 +19,6 @@ def model(monkeypatch):
 
     use(small_films.identity())
     return use
-
-
-def restyled(source, output, **options):
-    (made,) = kgan.stylize(source, "vangogh-mobile", output, **options)
-    return made
-
-
-def pixels(path):
-    return np.stack([frame.pixels for frame in kgan.Film(path)])
 
 
 @pytest.mark.parametrize(("base", "ticks"), [

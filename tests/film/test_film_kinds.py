@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import small_films
 from PIL import Image
-from small_films import SIZE, moving, times, write_film
+from small_films import SIZE, moving, pixels, restyled, times, write_film
 
 import kgan
 from kgan import cli
@@ -24,15 +24,6 @@ def use(monkeypatch):
 
     chosen(small_films.identity())
     return chosen
-
-
-def restyled(source, output, **options):
-    (made,) = kgan.stylize(source, "vangogh-mobile", output, **options)
-    return made
-
-
-def pixels(path, **options):
-    return np.stack([frame.pixels for frame in kgan.Film(path, **options)])
 
 
 def write_animation(path, durations=(100, 50, 300, 70), size=(24, 30), loop=3):

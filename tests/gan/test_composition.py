@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import OwnGenerator, functional_generator
 
 import kgan
 from kgan import assembly, networks
@@ -21,23 +22,6 @@ def pictures(count=2, seed=0, size=16):
 
 def batch(**more):
     return {"content": pictures(), "style": pictures(seed=1), **more}
-
-
-def functional_generator():
-    inputs = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
-    return keras.Model(inputs, keras.layers.Conv2D(3, 3, padding="same", activation="tanh")(x))
-
-
-class OwnGenerator(keras.Model):
-    """Subclassed, without `build`: Keras makes its weights at the first call."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.convolution = keras.layers.Conv2D(3, 3, padding="same", activation="tanh")
-
-    def call(self, pictures):
-        return self.convolution(pictures)
 
 
 def sequential_discriminator():

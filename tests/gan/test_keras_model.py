@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gan_runs import eager
+from small_models import OwnGenerator, functional_generator
 
 import kgan
 from kgan import networks
@@ -359,12 +360,6 @@ def test_summary_counts_the_networks():
 # --- what Keras allows and a flat variable could lose -----------------------------------------------------------------
 
 
-def functional_generator():
-    inputs = keras.Input((None, None, 3))
-    hidden = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(inputs)
-    return keras.Model(inputs, keras.layers.Conv2D(3, 3, padding="same", activation="tanh", name="last")(hidden))
-
-
 @pytest.mark.parametrize("fitted", [False, True])
 def test_a_layer_frozen_before_compile_does_not_change_and_can_be_thawed(fitted):
     net = functional_generator()
@@ -394,17 +389,6 @@ def test_a_frozen_discriminator_is_refused_by_name():
 def test_an_average_of_the_optimizer_is_refused_before_the_training():
     with pytest.raises(ValueError, match="use_ema=False"):
         one_way(compiled=False).compile(keras.optimizers.Adam(use_ema=True), "adam")
-
-
-class OwnGenerator(keras.Model):
-    """Not registered with Keras."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.convolution = keras.layers.Conv2D(3, 3, padding="same", activation="tanh")
-
-    def call(self, inputs):
-        return self.convolution(inputs)
 
 
 def test_custom_objects_of_load_model_reach_the_networks(tmp_path):

@@ -14,8 +14,9 @@ from kgan.export import export_litert, export_saved_model
 from kgan.inference.generate import _training_size
 from kgan.networks.generators import ResNetGenerator
 from kgan.runs import recipes
-from kgan.runs.models import FOLDER, resolve_model, resolve_run
+from kgan.runs.models import resolve_model, resolve_run
 from kgan.runs.settings import TrainConfig
+from kgan.runs.shipped import FOLDER
 
 SETTINGS = recipes.resolve(TrainConfig(data="sample", recipe="cyclegan", size=96, filters=4, blocks=1))
 

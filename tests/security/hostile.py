@@ -1,8 +1,11 @@
-"""Hostile models: how each is made from a good one, in memory."""
+"""Hostile models: how each is made from a good one, in memory, and a bound on the memory that a refusal may use."""
 
+import contextlib
 import io
 import json
 import os
+import pathlib
+import resource
 import struct
 import zipfile
 
@@ -27,6 +30,21 @@ FILE_OPERATIONS = [
     "WriteAudioSummary", "WriteFile", "WriteGraphSummary", "WriteRawProtoSummary", "XlaLaunch", "_Recv", "_Send",
 ]  # fmt: skip
 """Operations that read or write files or the network, run Python or Java, print, or wait for somebody."""
+
+ROOM = 2**30
+"""How much more memory a refusal may use, in bytes."""
+
+
+@contextlib.contextmanager
+def bounded():
+    """A context in which little more memory can be had."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[0])  # of virtual memory in use
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 class Tiny(tf.Module):
@@ -211,11 +229,12 @@ def nested(depth):
     """A protobuf message with messages in messages: attr -> list -> func -> attr ..."""
     content = b""
     for _ in range(depth):
-        content = b"\x12" + _varint(len(content)) + content
+        content = b"\x12" + varint(len(content)) + content
     return content
 
 
-def _varint(number):
+def varint(number):
+    """A number as protobuf writes it: seven bits a byte, the lowest first."""
     made = b""
     while number > 127:
         made, number = made + bytes([number & 127 | 128]), number >> 7

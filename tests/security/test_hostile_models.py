@@ -1,11 +1,9 @@
 """Models of strangers: nothing of them runs, memory is bounded, and each is refused with one line."""
 
-import contextlib
 import json
 import os
 import pathlib
 import re
-import resource
 import shutil
 import sys
 
@@ -13,6 +11,7 @@ import hostile
 import numpy as np
 import pytest
 import tensorflow as tf
+from hostile import bounded
 from PIL import Image
 
 import kgan
@@ -30,26 +29,7 @@ from kgan.registry import Row
 from kgan.runs import recipes, trust
 from kgan.runs.settings import TrainConfig
 
-ROOM = 2**30
-"""How much more memory a refusal may use, in bytes."""
-
 SMALL = {"recipe": "paired", "filters": 2, "blocks": 1, "size": 16}
-
-
-def in_memory():
-    """The virtual memory of this process, in bytes."""
-    return int(pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-
-
-@contextlib.contextmanager
-def bounded():
-    """A context in which little more memory can be had."""
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (in_memory() + ROOM, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import onnx
 import pytest
+from hostile import bounded, varint
 from onnx import TensorProto, helper, numpy_helper
-from test_hostile_models import bounded
 
 import kgan
 from kgan.errors import UserError
@@ -83,15 +83,8 @@ def nested(depth):
     """Graphs in graphs: a node with an attribute with a graph ..."""
     content = b""
     for number in (*(b"\x32", b"\x2a", b"\x0a") * depth, b"\x3a"):
-        content = number + _varint(len(content)) + content
+        content = number + varint(len(content)) + content
     return content
-
-
-def _varint(number):
-    made = b""
-    while number > 127:
-        made, number = made + bytes([number & 127 | 128]), number >> 7
-    return made + bytes([number])
 
 
 HOSTILE = {
@@ -100,9 +93,9 @@ HOSTILE = {
     "zeros": (bytes(1000), "cannot be read as an ONNX model"),
     "cut": (model()[:-20], "cannot be read as an ONNX model"),
     "deep": (nested(2000), "cannot be read as an ONNX model"),
-    "millions of messages": (b"\x3a" + _varint(20_000_000) + b"\x0a\x00" * 10_000_000, "that are not weights"),
+    "millions of messages": (b"\x3a" + varint(20_000_000) + b"\x0a\x00" * 10_000_000, "that are not weights"),
     "a long word": (model(lambda made: setattr(made, "doc_string", "x" * 5 * 2**20)), "that are not weights"),
-    "millions of weights": (b"\x3a" + _varint(20_000_000) + b"\x2a\x00" * 10_000_000, "that are not weights"),
+    "millions of weights": (b"\x3a" + varint(20_000_000) + b"\x2a\x00" * 10_000_000, "that are not weights"),
     "weights in /etc": (elsewhere("/etc/passwd"), "are in another file"),
     "weights above": (elsewhere("../../canary"), "are in another file"),
     "weights beside": (elsewhere("weights.bin"), "are in another file"),

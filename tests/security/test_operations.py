@@ -9,8 +9,8 @@ from kgan.export import export_saved_model
 from kgan.inference.operations import GRAPH, MATHEMATICS, SAVING, WRITTEN, check_graph
 from kgan.inference.stylist import Stylist, from_noise, has_statistics, traced
 from kgan.runs import recipes
-from kgan.runs.models import FOLDER, shipped
 from kgan.runs.settings import TrainConfig
+from kgan.runs.shipped import FOLDER, shipped
 
 NETWORKS = [
     {},

@@ -9,21 +9,14 @@ import pathlib
 import zipfile
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kgan import files
-from kgan.errors import RunError
+from kgan.export.reference import check_difference, naming
 from kgan.files import expands_paths
-from kgan.inference.litert import FACTS, open_interpreter
+from kgan.inference.litert import FACTS, FREE, open_interpreter
 from kgan.inference.stylist import Facts, Stylist, from_noise
 from kgan.kinds import FORMATS
-
-TOLERANCE = 2.0 / 255.0
-"""The largest allowed difference between a converted file and Keras, for values in [0, 1]."""
-
-CHECKED_SIZE = (37, 51)
-"""Height and width of the picture that is compared. They are odd, so that padding and cropping are tested."""
 
 
 @expands_paths
@@ -56,9 +49,9 @@ def export_litert(
     path.parent.mkdir(parents=True, exist_ok=True)
     stylist = Stylist(generator, distribution, truncation, plain=True)
     content = convert(stylist, half)
-    with files.whole(path) as partial:
+    with naming(path), files.whole(path) as partial:
         partial.write_bytes(with_facts(content, stylist.facts))
-        _check(stylist, partial)
+        check_difference(stylist, open_interpreter(partial).get_signature_runner(FREE))
     return path
 
 
@@ -96,18 +89,3 @@ def with_facts(content: bytes, facts: Facts) -> bytes:
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr(FACTS, json.dumps(dataclasses.asdict(facts)))
     return buffer.getvalue()
-
-
-def _check(stylist: Stylist, path: pathlib.Path) -> None:
-    """Raise RunError if the file and the stylist give different pictures."""
-    height, width = CHECKED_SIZE
-    inputs = {}
-    if stylist.facts.takes_content:
-        shape = (1, height, width, stylist.facts.channels)
-        inputs["image"] = np.random.default_rng(0).random(shape).astype(np.float32)
-    if stylist.facts.noise_channels:
-        inputs["noise"] = stylist.noise(0, 1, height, width).numpy()
-    made = open_interpreter(path).get_signature_runner("serving_default")(**inputs)["stylized"]
-    difference = float(np.max(np.abs(made - stylist(**inputs).numpy())))
-    if not difference <= TOLERANCE:  # NaN too
-        raise RunError(f"{path.name}: the converted model differs from Keras by {difference:.4f}; no file was written")

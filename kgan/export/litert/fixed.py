@@ -16,9 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from kgan import files
-from kgan.errors import RunError, UserError
+from kgan.errors import UserError
 from kgan.export.litert import gates as litert_gates
-from kgan.export.litert.convert import TOLERANCE, with_facts
+from kgan.export.litert.convert import with_facts
+from kgan.export.reference import check_difference, naming
 from kgan.files import expands_paths
 from kgan.inference.litert import open_interpreter
 from kgan.inference.stylist import MINIMUM_CELLS, Facts, Stylist
@@ -63,9 +64,10 @@ def export_fixed(
     content = convert(fixed_functions(stylist, sizes), half)
     litert_gates.check_operations(content, fixed=True)
     litert_gates.check_size(content, litert_gates.kernel_weights(generator), 2 if half else 4)
-    with files.whole(path) as partial:
+    with naming(path), files.whole(path) as partial:
         partial.write_bytes(with_facts(content, stylist.facts))
-        _check(stylist, partial, min(sizes))
+        runner = open_interpreter(partial).get_signature_runner(signature_name(min(sizes)))
+        check_difference(stylist, runner, (min(sizes), min(sizes)))
     return path
 
 
@@ -163,32 +165,3 @@ def convert(functions: dict[str, tf.types.experimental.ConcreteFunction], half: 
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         return converter.convert()
-
-
-def example_inputs(stylist: Stylist, size: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """A random image and noise, if the model takes them.
-
-    Args:
-        stylist: the stylist.
-        size: side of the picture in pixels.
-        seed: seed of the image and of the noise.
-
-    Returns:
-        Inputs by name, float32 [1, size, size, ...].
-    """
-    inputs = {}
-    if stylist.facts.takes_content:
-        shape = (1, size, size, stylist.facts.channels)
-        inputs["image"] = np.random.default_rng(seed).random(shape).astype(np.float32)
-    if stylist.facts.noise_channels:
-        inputs["noise"] = stylist.noise(seed, 1, size, size).numpy()
-    return inputs
-
-
-def _check(stylist: Stylist, path: pathlib.Path, size: int) -> None:
-    """Raise RunError if the file and the stylist give different pictures."""
-    inputs = example_inputs(stylist, size)
-    made = open_interpreter(path).get_signature_runner(signature_name(size))(**inputs)["stylized"]
-    difference = float(np.max(np.abs(made - stylist(**inputs).numpy())))
-    if not difference <= TOLERANCE:  # NaN too
-        raise RunError(f"{path.name}: the converted model differs from Keras by {difference:.4f}; no file was written")

@@ -1,6 +1,5 @@
 """Writes the .tflite files of a generator in several formats of weights, and compares each with Keras first."""
 
-import contextlib
 import functools
 import importlib.util
 import itertools
@@ -12,14 +11,14 @@ import keras
 import numpy as np
 
 from kgan import files
-from kgan.errors import RunError, UserError
+from kgan.errors import UserError
 from kgan.export.litert import convert as litert
 from kgan.export.litert import fixed as litert_fixed
 from kgan.export.litert import gates as litert_gates
 from kgan.export.litert import sidecar as litert_sidecar
 from kgan.export.litert.pictures import real_pictures
 from kgan.export.litert.source import Source
-from kgan.export.reference import KerasReference
+from kgan.export.reference import KerasReference, naming
 from kgan.export.sidecar import Origin, Runner, names_beside, write_sidecar, write_vectors
 from kgan.files import expands_paths
 from kgan.inference.litert import FREE
@@ -69,12 +68,12 @@ def export_variants(
     folder = pathlib.Path(folder)
     reference = KerasReference(Stylist(generator, distribution, truncation, plain=True), pictures or real_pictures())
     fixed, free = _fixed_source(reference, sizes), _free_source(reference, sizes)
-    with _named(folder / _file_name(variants[0], fixed=True)):
+    with naming(folder / _file_name(variants[0], fixed=True)):
         litert_gates.check_ranges(fixed.content, lambda size: reference.examples(size, RANGE_EXAMPLES))
     written = []
     for variant, source in itertools.product(variants, (fixed, free)):
         written.append(folder / _file_name(variant, source.is_fixed))
-        with _named(written[-1]):
+        with naming(written[-1]):
             _write(written[-1], variant, source, reference, origin or Origin())
     return written
 
@@ -148,12 +147,3 @@ def _runs(path: pathlib.Path, source: Source) -> list[tuple[Runner, int]]:
     """The function of each signature, with each size at which it is compared with Keras."""
     runners = {signature: litert_sidecar.runner(path, signature) for signature in source.sizes}
     return [(runners[signature], side) for signature, sides in source.sizes.items() for side in sides]
-
-
-@contextlib.contextmanager
-def _named(path: pathlib.Path):
-    """A context that adds the name of the file to the errors of checks."""
-    try:
-        yield
-    except RunError as error:
-        raise RunError(f"{path}: not written: {error}") from None

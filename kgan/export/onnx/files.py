@@ -9,14 +9,12 @@ import keras
 import numpy as np
 
 from kgan import files
-from kgan.errors import RunError
 from kgan.export.litert import gates
-from kgan.export.litert.convert import CHECKED_SIZE, TOLERANCE
 from kgan.export.litert.fixed import checked_sizes
 from kgan.export.litert.pictures import real_pictures
 from kgan.export.onnx.convert import convert
-from kgan.export.reference import KerasReference
-from kgan.export.sidecar import Origin, Runner, check_vectors, names_beside, write_sidecar, write_vectors
+from kgan.export.reference import KerasReference, check_difference, naming
+from kgan.export.sidecar import Origin, check_vectors, names_beside, write_sidecar, write_vectors
 from kgan.files import expands_paths
 from kgan.inference.onnx import OnnxFile, opened
 from kgan.inference.onnx_checks import library
@@ -70,10 +68,8 @@ def export_onnx(
         model = convert(stylist, size, origin or Origin())
         for name in weights:
             written.append(folder / _file_name(name, size))
-            try:
+            with naming(written[-1]):
                 _write(written[-1], name, model, size, reference, origin or Origin())
-            except RunError as error:
-                raise RunError(f"{written[-1]}: not written: {error}") from None
     return written
 
 
@@ -113,7 +109,7 @@ def _write(
         partial.write_bytes(content)
         file = opened(partial)
         if size is None:
-            _check_odd(stylist, file.run)
+            check_difference(stylist, file.run, count=2)
         # The second size is not a multiple of a stride, so that padding and cropping are tested.
         sides = [size] if size else [SIDE, SIDE + 1]
         scores = reference.scores([(file.run, side) for side in sides])
@@ -124,20 +120,6 @@ def _write(
         write_sidecar(partial, stylist.facts, words, likeness, vectors, origin)
         for made in (*names_beside(partial), partial):
             made.replace(path.parent / made.name)
-
-
-def _check_odd(stylist: Stylist, run: Runner) -> None:
-    """Raise RunError if two pictures of noise at an odd size differ from Keras'."""
-    facts, (height, width) = stylist.facts, CHECKED_SIZE
-    inputs = {}
-    if facts.takes_content:
-        shape = (2, height, width, facts.channels)
-        inputs["image"] = np.random.default_rng(0).random(shape).astype(np.float32)
-    if facts.noise_channels:
-        inputs["noise"] = stylist.noise(0, 2, height, width).numpy()
-    difference = float(np.max(np.abs(run(**inputs)["stylized"] - stylist(**inputs).numpy())))
-    if not difference <= TOLERANCE:  # NaN too
-        raise RunError(f"the converted model differs from Keras by {difference:.4f}")
 
 
 def _signature(file: OnnxFile, size: int | None) -> dict:

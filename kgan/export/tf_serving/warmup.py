@@ -15,7 +15,7 @@ WARMUP = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
 """Path of the file in the folder of a version."""
 
 Inputs = dict[str, np.ndarray | list]
-
+"""Arrays, or lists of files, by the name of the input."""
 
 Signatures = dict[str, tf.types.experimental.ConcreteFunction]
 

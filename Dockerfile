@@ -5,14 +5,14 @@
 #   docker run --rm --volume "$PWD:/work" --user "$(id -u):$(id -g)" kgan:cpu stylize photos --model vangogh --output painted
 #   docker run --rm --gpus all --volume "$PWD:/work" --user "$(id -u):$(id -g)" kgan:cuda train --content photos --style paintings
 #
-# Python packages are pinned by version and hash (locks/, made by scripts/lock.sh). The base image is named by its tag.
-# Pin it where you build:
+# Python packages are pinned by version and hash (locks/, made by scripts/lock.sh), the base image by its digest, which is
+# that of debian:bookworm-20260824-slim. To take a newer one:
 #
 #   docker buildx imagetools inspect debian:bookworm-slim --format '{{.Manifest.Digest}}'
 #   docker build --build-arg BASE=debian:bookworm-slim@sha256:... --target cpu --tag kgan:cpu .
 #
 # The CUDA libraries come from PyPI, so both targets have the same base. x86-64 only, as are the locks.
-ARG BASE=debian:bookworm-slim
+ARG BASE=debian:bookworm-slim@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171
 
 FROM ${BASE} AS base
 ENV PATH=/opt/kgan/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

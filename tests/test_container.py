@@ -89,3 +89,9 @@ def test_actions_are_pinned_by_commit():
 
 def test_the_citation_has_the_version():
     assert f"\nversion: {kgan.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_the_base_image_is_pinned_by_its_digest():
+    (base,) = re.findall(r"^ARG BASE=(.*)$", TEXT, re.M)
+    assert re.fullmatch(r"debian:bookworm-slim@sha256:[0-9a-f]{64}", base)
+    assert set(re.findall(r"^FROM (\S+)", TEXT, re.M)) == {"${BASE}", "base", "build"}  # no other image comes in

@@ -8,13 +8,11 @@ import dataclasses
 import hashlib
 import json
 import os
-import pathlib
 import uuid
 from collections.abc import Iterable, Iterator
 
 from kgan.batch.places import DONE, Place
 from kgan.errors import UserError
-from kgan.runs.models import ModelSource
 
 VERSION = 1
 """The version of the records. With another one, `kgan batch` makes all pictures again."""
@@ -92,29 +90,3 @@ def key(content: bytes, settings: str) -> str:
 def settings(model: str, options: dict) -> str:
     """The fingerprint of the model and the options that change a result, as one text."""
     return json.dumps([VERSION, model, options], sort_keys=True)
-
-
-def fingerprint(model: ModelSource) -> str:
-    """SHA-256 of the files that make up a model. Logs, samples and older checkpoints of a run do not count."""
-    digest = hashlib.sha256()
-    for path in sorted(_files(model)):
-        name = path.relative_to(model.path).as_posix()
-        with path.open("rb") as file:
-            digest.update(f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
-
-
-def _files(model: ModelSource) -> list[pathlib.Path]:
-    if model.path.is_file():
-        return [model.path]
-    program = model.path / "saved_model" if model.is_run else model.path
-    kept = [program / "saved_model.pb", *(program / "variables").glob("*")]
-    if model.is_run:
-        newest = max(_steps(model.path / "checkpoints"), default=0)
-        kept += [model.path / "config.json", model.path / "model.safetensors"]
-        kept += (model.path / "checkpoints").glob(f"ckpt-{newest}.*")
-    return [path for path in kept if path.is_file()]
-
-
-def _steps(checkpoints: pathlib.Path) -> list[int]:
-    return [int(path.stem[5:]) for path in checkpoints.glob("ckpt-*.index") if path.stem[5:].isdecimal()]

@@ -17,7 +17,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from kgan import console, files
 from kgan.batch.pipeline import COUNTERS, NAMESPACE, Job, build
 from kgan.batch.places import OWN, Place, is_url
-from kgan.batch.records import fingerprint
 from kgan.batch.work import Look, local_model
 from kgan.errors import RunError, UserError, is_command_line
 from kgan.files import several
@@ -122,7 +121,7 @@ def batch(
     options = _options(runner, [str(each) for each in several(runner_option)])
     places = Place.of(source), Place.of(sink)
     _check_places(*places, runner)
-    model_print = fingerprint(resolve_model(local_model(os.fspath(model))))
+    model_print = resolve_model(local_model(os.fspath(model))).fingerprint
     bytes_of_memory = None if memory is None else memory * 1e9
     finish = Finish(strength=strength, keep_colour=keep_colour)
     look = Look(os.fspath(model), model_print, writing, seed, strokes, finish, bytes_of_memory, trust)

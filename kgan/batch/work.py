@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from kgan.batch.places import Place, is_url
-from kgan.batch.records import fingerprint
 from kgan.console import Pace, Progress
 from kgan.errors import RunError, UserError, call
 from kgan.images.decoding import Picture, PictureError, read_picture
@@ -31,7 +30,7 @@ class Look:
     Attributes:
         model: a run folder, a SavedModel folder, a .tflite or .onnx file, the URL of a run folder or a SavedModel
             folder, or the name of a shipped model.
-        fingerprint: that of the model (`kgan.batch.records.fingerprint`).
+        fingerprint: that of the model (`kgan.runs.models.ModelSource.fingerprint`).
         writing: how files are written.
         seed: seed of the noise.
         strokes: the factor by which strokes become broader.
@@ -115,7 +114,7 @@ class Worker:
     def __init__(self, look: Look):
         self.look = look
         path = local_model(look.model)
-        if fingerprint(resolve_model(path)) != look.fingerprint:
+        if resolve_model(path).fingerprint != look.fingerprint:
             raise RunError(f"{look.model}: is another model on this worker than where the pipeline was started")
         self.model = load(path, trust=look.trust)
         if not self.model.facts.takes_content:

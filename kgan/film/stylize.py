@@ -349,7 +349,7 @@ def _settings(order: Order, coding: encoding.Coding) -> dict[str, Any]:
         "kgan": kgan.__version__,
         "FFmpeg": {name: list(version) for name, version in sorted(pyav().library_versions.items())},
         "film": fingerprint(film.path),
-        "model": _model_fingerprint(order.model),
+        "model": resolve_model(order.model).fingerprint,
         "mask": None if look.mask is None else fingerprint(pathlib.Path(look.mask)),
         "seed": look.seed,
         "strokes": look.strokes,
@@ -365,14 +365,6 @@ def _settings(order: Order, coding: encoding.Coding) -> dict[str, Any]:
         "coding": dataclasses.asdict(coding),
         "segment": frames_of_segment(film.size),
     }
-
-
-def _model_fingerprint(model: str | os.PathLike) -> str:
-    source = resolve_model(model)
-    if not source.is_run:
-        return fingerprint(source.path)
-    weights = [name for name in ("model.safetensors",) if (source.path / name).exists()]
-    return "".join(fingerprint(source.path / part) for part in ("saved_model", "checkpoints", *weights))
 
 
 SAMPLED = 2**16

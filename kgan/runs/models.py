@@ -7,6 +7,7 @@ card; those for phones have a saved_model/ and a .tflite file, too. This module 
 import dataclasses
 import difflib
 import functools
+import hashlib
 import itertools
 import os
 import pathlib
@@ -75,6 +76,27 @@ class ModelSource:
         if self.config is None:
             raise UserError(f"{self.path}: no run folder")
         return self.config
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the files that make up the model. Logs, samples and older checkpoints of a run do not count."""
+        digest = hashlib.sha256()
+        for path in sorted(self._files()):
+            name = path.relative_to(self.path).as_posix()
+            with path.open("rb") as file:
+                digest.update(f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        return digest.hexdigest()
+
+    def _files(self) -> list[pathlib.Path]:
+        if self.path.is_file():
+            return [self.path]
+        program = self.path / "saved_model" if self.is_run else self.path
+        kept = [program / "saved_model.pb", *(program / "variables").glob("*")]
+        if self.is_run:
+            newest = max(_steps(self.path / "checkpoints"), default=0)
+            kept += [self.path / "config.json", self.path / "model.safetensors"]
+            kept += (self.path / "checkpoints").glob(f"ckpt-{newest}.*")
+        return [path for path in kept if path.is_file()]
 
 
 def resolve_model(word: str | os.PathLike, online: bool = True) -> ModelSource:
@@ -201,3 +223,8 @@ def _check_network(config: TrainConfig, path: pathlib.Path) -> None:
             raise UserError(f"{path}: its {name} should be from {least} to {most}")
     if not 0 < config.truncation <= MOST_TRUNCATION:
         raise UserError(f"{path}: its truncation should be above 0 and at most {MOST_TRUNCATION}")
+
+
+def _steps(checkpoints: pathlib.Path) -> list[int]:
+    """The steps of the checkpoints in a folder."""
+    return [int(path.stem[5:]) for path in checkpoints.glob("ckpt-*.index") if path.stem[5:].isdecimal()]

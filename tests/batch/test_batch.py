@@ -28,7 +28,7 @@ from kgan import cli, files
 from kgan.assembly import build_generator
 from kgan.batch import pipeline, places, records
 from kgan.batch.places import DONE, OWN, PARTIAL, Place, is_inside
-from kgan.batch.records import Record, fingerprint, is_done
+from kgan.batch.records import Record, is_done
 from kgan.batch.run import batch, failing
 from kgan.batch.work import Loaded, Look, Worker
 from kgan.errors import RunError, UserError
@@ -210,7 +210,7 @@ def test_noise_does_not_depend_on_the_neighbours(tmp_path):
     noisy = make_model(tmp_path / "noisy", recipe="article")
     content = io.BytesIO()
     noise(16, 16).save(content, "PNG")
-    look = Look(str(noisy), fingerprint(resolve_model(noisy)), Writing(), seed=3)
+    look = Look(str(noisy), resolve_model(noisy).fingerprint, Writing(), seed=3)
     loaded = [Loaded(name, name, "key", content.getvalue(), 256) for name in (b"a.png", b"b.png", b"c.png")]
     made, failed = Worker(look).restyle(loaded)
     assert not failed
@@ -372,26 +372,15 @@ def test_fingerprints_are_of_the_model_alone(model, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(model, copy)
     (copy / "metrics.jsonl").write_text("{}", encoding="utf-8")
-    before = fingerprint(resolve_model(model))
-    assert fingerprint(resolve_model(copy)) == before
+    before = resolve_model(model).fingerprint
+    assert resolve_model(copy).fingerprint == before
     (weights,) = (copy / "checkpoints").glob("ckpt-3.data*")
     content = bytearray(weights.read_bytes())
     content[100] ^= 1
     weights.write_bytes(content)
-    assert fingerprint(resolve_model(copy)) != before
-    prints = {name: fingerprint(resolve_model(name)) for name in ("vangogh", "ukiyoe", "vangogh-mobile")}
+    assert resolve_model(copy).fingerprint != before
+    prints = {name: resolve_model(name).fingerprint for name in ("vangogh", "ukiyoe", "vangogh-mobile")}
     assert len(set(prints.values())) == 3
-
-
-@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
-def test_the_fingerprint_of_a_file_is_of_its_content(tmp_path, suffix):
-    one, other = (tmp_path / folder / f"model{suffix}" for folder in ("one", "other"))
-    for path in (one, other):
-        path.parent.mkdir()
-        path.write_bytes(b"weights")
-    assert fingerprint(resolve_model(one)) == fingerprint(resolve_model(other))
-    other.write_bytes(b"other weights")
-    assert fingerprint(resolve_model(one)) != fingerprint(resolve_model(other))
 
 
 @pytest.mark.parametrize(

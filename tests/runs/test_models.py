@@ -139,3 +139,14 @@ def test_a_shipped_model_is_evaluated_as_a_run_and_stays_as_it_is(place, capsys)
     assert "Weights: the moving average" in shown
     assert "written" not in shown
     assert sorted(FOLDER.rglob("*")) == before
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+def test_the_fingerprint_of_a_file_is_of_its_content(tmp_path, suffix):
+    one, other = (tmp_path / folder / f"model{suffix}" for folder in ("one", "other"))
+    for path in (one, other):
+        path.parent.mkdir()
+        path.write_bytes(b"weights")
+    assert resolve_model(one).fingerprint == resolve_model(other).fingerprint
+    other.write_bytes(b"other weights")
+    assert resolve_model(one).fingerprint != resolve_model(other).fingerprint

@@ -148,9 +148,22 @@ are from the WebMuseum." Changes: puzzle pieces joined, cropped, re-encoded.""",
 BOLD_VANGOGH = dataclasses.replace(
     VANGOGH,
     headline="Photos painted anew in the colours and strokes of Vincent van Gogh, bolder than `vangogh`.",
+    folders={"content": "photos", "style": "vangogh", "init_from": "first"},
+    before="""\
+```sh
+kgan train --recipe projected --content photos --style vangogh --style-min-crop 0.3 --style-max-crop 0.8 \\
+    --weight nce=2 --weight nce_identity=1 --weight relative_gram=60 --weight palette=5 --weight blown=5 \\
+    --weight equivariance=5 --antialias True --residual False --discriminator-features mobilenet \\
+    --features vgg16 --steps 2400 --precision bfloat16 --run first
+```
+
+2400 steps of batch 8, 1168 s on one of two NVIDIA H200, which it shared with three other trainings, with start and
+compilation. Then light pixels were held to the painter's palette:
+
+""",
     limits="""\
 - It draws the whole picture anew: small things and faces lose their features, more than with `vangogh`.
-- The brightest spots of a photo become white with hard edges, above all on grass.
+- Light clouds and other bright things can get dabs of yellow and orange. Very bright spots can stay white.
 - Dark areas get slanting hatching. At night the sky takes a colour of its own.
 - Strokes are five to ten pixels wide, as in the training crops. `kgan stylize --strokes 2` makes them twice as broad.
 - It was trained on nine paintings, and imitates these rather than all works of the painter.""",
@@ -170,14 +183,14 @@ kgan train --recipe painting --content photos --style ukiyoe --weight gram=0 --w
 ```
 
 2400 steps of batch 8, 1168 s on one of two NVIDIA H200, which it shared with three other trainings, with start and
-compilation. Then light pixels were held to the prints' palette. (In this training, `highlights` took pixels as light by
-the mean of their channels. Now it takes their luma, which also counts bright yellow.)
+compilation. Then light pixels were held to the prints' palette, twice: for 2400 steps with an earlier form of
+`highlights`, which took pixels as light by the mean of their channels, and for as many by their luma, which also counts
+bright yellow. Both had the settings of this one:
 
 """,
     limits="""\
 - It draws the whole picture anew: small things and faces lose their features, more than with `ukiyoe`.
-- Very bright things keep a glow around them. Some places get stains of red, blue or yellow, and blurred grounds stay a
-  photo's.
+- Very bright things keep a glow around them. Some places get stains of red or blue, and blurred grounds stay a photo's.
 - Dark areas get slanting hatching, fur and stones a net of lines.
 - There are only the few colours of the prints. `--keep-colour` keeps the photo's colours.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",
@@ -303,17 +316,36 @@ UKIYOE_MOBILE = dataclasses.replace(
     VANGOGH_MOBILE,
     headline="Imitates `ukiyoe` with a network for phones and browsers that has a tenth of the size."
     + SMALL.format(teacher="ukiyoe"),
+    formats=("safetensors", "litert"),
     folders={"content": "photos", "distill_from": "ukiyoe"},
     data=PHOTOS + "\n\nThe prints of its teacher are listed in [ukiyoe](../ukiyoe/README.md).",
     limits=MOBILE_LIMITS.format(teacher="ukiyoe"),
     licence="public domain or CC0 photos; [ukiyoe](../ukiyoe/README.md), which lists the files of the prints",
 )
 
+BOLD_VANGOGH_MOBILE = dataclasses.replace(
+    VANGOGH_MOBILE,
+    headline="Imitates `vangogh-bold` with a network for phones and browsers that has a tenth of the size."
+    + SMALL.format(teacher="vangogh-bold"),
+    formats=("safetensors", "litert"),
+    folders={"content": "photos", "distill_from": "vangogh-bold"},
+    limits=MOBILE_LIMITS.format(teacher="vangogh-bold"),
+)
+
+BOLD_UKIYOE_MOBILE = dataclasses.replace(
+    UKIYOE_MOBILE,
+    headline="Imitates `ukiyoe-bold` with a network for phones and browsers that has a tenth of the size."
+    + SMALL.format(teacher="ukiyoe-bold"),
+    formats=("safetensors", "litert"),
+    folders={"content": "photos", "distill_from": "ukiyoe-bold"},
+    limits=MOBILE_LIMITS.format(teacher="ukiyoe-bold"),
+)
+
 FLUENT3D_MOBILE = dataclasses.replace(
     FLUENT3D,
     headline="Imitates `fluent3d` with a network for phones and browsers that has a tenth of the size."
     + SMALL.format(teacher="fluent3d"),
-    formats=("safetensors", "saved_model", "litert"),
+    formats=("safetensors", "litert"),
     folders={"content": "flat", "distill_from": "fluent3d"},
     limits="""\
 - It is milder than its teacher: {no_effect} of its tiles have no effect, and {no_effect_baseline} of the teacher's.
@@ -329,6 +361,8 @@ CARDS = {
     "fluent3d": FLUENT3D,
     "vangogh-mobile": VANGOGH_MOBILE,
     "ukiyoe-mobile": UKIYOE_MOBILE,
+    "vangogh-bold-mobile": BOLD_VANGOGH_MOBILE,
+    "ukiyoe-bold-mobile": BOLD_UKIYOE_MOBILE,
     "fluent3d-mobile": FLUENT3D_MOBILE,
 }
 

@@ -217,8 +217,10 @@ def test_damaged_votes_are_forgotten(browser, twelve, kept):
 
 def test_another_voter_starts_again(browser, pages):
     show(browser, pages(count=1))
+    assert "You will see 1 photo with" in text(browser, "start")
     begin(browser)
     vote(browser, "1")
+    assert "You have voted on 1 photo\n" in text(browser, "end")
     browser.run("document.getElementById('reveal').click()")
     one = json.loads(saved(browser).read_text(encoding="utf-8"))
     browser.run("window.confirm = () => true; document.getElementById('again').click()")
@@ -273,6 +275,9 @@ def test_the_numbers_are_those_of_python(browser, twelve, places):
     words = {"a": "red", "b": "blue", "none": "no preference"}
     rows = browser.run("[...document.querySelectorAll('#votes tr')].map((row) => row.cells[1].textContent)")
     assert rows == [words[choice] for choice in choices]
+    browser.run("document.querySelector('#votes td').textContent = 'a long name '.repeat(20)")
+    widths = browser.run("[...document.querySelector('#votes tr').cells].map((cell) => cell.clientWidth)")
+    assert widths[1] > 0.35 * sum(widths)  # "no preference" needs no line for each syllable
 
 
 @pytest.mark.parametrize(
@@ -288,9 +293,11 @@ def test_all_fits_on_the_screen(browser, pages, screen, size):
         "Math.min(...[...document.querySelectorAll('.frame')].map((f) => Math.min(f.clientWidth, f.clientHeight)))"
     )
     assert smallest > 80
-    assert (
-        browser.run("Math.min(...[...document.querySelectorAll('#choices button')].map((b) => b.clientHeight))") >= 44
-    )
+    finger = "#vote button" if screen["mobile"] else "#choices button"
+    assert browser.run(f"Math.min(...[...document.querySelectorAll('{finger}')].map((b) => b.offsetHeight))") >= 44
+    browser.run("document.documentElement.style.fontSize = '200%'")
+    assert browser.run("getComputedStyle(document.getElementById('undo')).fontSize") == "32px"
+    assert browser.run("document.scrollingElement.scrollWidth") <= screen["width"]
 
 
 def test_zoom_shows_all_pixels_of_the_same_place(browser, pages):

@@ -135,6 +135,10 @@ def test_votes_by_keys_become_a_result_and_a_file(browser, twelve):
     for place, row in zip(places, key["photos"], strict=True):
         other = "b" if row["first"] == "a" else "a"
         wanted.append({"1": row["first"], "2": other, "0": "none"}[place])
+    browser.page("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])
+    shades = browser.run("[...document.querySelectorAll('#bar span')].map((s) => getComputedStyle(s).backgroundColor)")
+    assert len(set(shades)) == 3
+    browser.page("Emulation.setEmulatedMedia", features=[])
     held = json.loads(saved(browser).read_text(encoding="utf-8"))
     assert [vote["choice"] for vote in held["votes"]] == wanted
     assert [vote["photo"] for vote in held["votes"]] == [row["photo"] for row in key["photos"]]

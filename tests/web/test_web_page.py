@@ -235,6 +235,26 @@ def test_a_picture_is_dropped_or_pasted(browser, address):
         assert saved(browser, f"{event}-van_gogh.png").shape == (SIDE, SIDE, 3)
 
 
+def test_the_photo_that_was_chosen_last_is_painted(browser, address, tmp_path):
+    """The first photo takes longer to be decoded than the second, as a large one does."""
+    opened(browser, address)
+    browser.run("""{
+        const make = createImageBitmap, later = new Promise((resolve) => { window.goOn = resolve; });
+        window.waits = [later];
+        window.createImageBitmap = async (...given) => {
+            await waits.pop();
+            return make(...given);
+        };
+    }""")
+    browser.give("#file", picture(tmp_path, 30, SIDE, "first.png")[0])
+    browser.wait("waits.length === 0")
+    paint(browser, picture(tmp_path, 61, SIDE)[0])
+    browser.run("goOn(), new Promise((resolve) => setTimeout(resolve, 100))")
+    browser.wait(PAINTED)
+    assert browser.run("document.getElementById('status').innerText").startswith(f"{SIDE} × 61 pixels")
+    saved(browser)
+
+
 def test_the_camera(browser, address):
     opened(browser, address)
     open_camera(browser)
@@ -607,6 +627,10 @@ def test_it_fits_a_phone_and_can_be_read(browser, address, tmp_path, scheme):
         lighter, darker = max(text, behind), min(text, behind)
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, name
     assert ground({name: behind for name, _, behind in contrasts}["H1"])
+    browser.page("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])
+    colour = "getComputedStyle(document.querySelectorAll('#sizes span')[{}]).backgroundColor"
+    assert browser.run(colour.format(0)) != browser.run(colour.format(1))  # what is chosen
+    browser.page("Emulation.setEmulatedMedia", features=[])
     take(browser, "paint")
     stroke(browser, (0.5, 0.5))
     for name in ("brush-size", "clear"):
@@ -618,7 +642,6 @@ def test_it_fits_a_phone_and_can_be_read(browser, address, tmp_path, scheme):
     )
     assert [box for box in boxes if box[1] > PHONE["width"] or box[2] > 0] == []
     assert browser.run("getComputedStyle(document.getElementById('save')).fontSize") == "32px"
-    browser.page("Emulation.setEmulatedMedia", features=[])
 
 
 CONTRASTS = """

@@ -18,6 +18,7 @@ const brush = new Brush(part("brush"), part("ring"), masked);
 let stylizer = null;
 let models = [];
 let photo = null; // { bitmap, name }
+let newest = null; // the file that was given last
 let shown = null; // { content, stylized, name, told }: ImageData of one size, the name of its file, what the page says
 let painting = false;
 let stale = false; // whether an option changed while painting
@@ -199,10 +200,13 @@ function take(bitmap, name) {
 
 async function takeFile(file) {
   if (!file) return;
+  newest = file;
   try {
-    await take(await reduced(await createImageBitmap(file)), file.name.replace(/\.[^.]*$/, ""));
+    const bitmap = await reduced(await createImageBitmap(file));
+    if (newest === file) await take(bitmap, file.name.replace(/\.[^.]*$/, ""));
+    else bitmap.close();
   } catch {
-    complain(`${file.name} cannot be read as a picture by this browser. Choose a JPEG, PNG or WebP.`);
+    if (newest === file) complain(`${file.name} cannot be read as a picture by this browser. Choose a JPEG, PNG or WebP.`);
   }
 }
 

@@ -296,17 +296,18 @@ function stopLive() {
   live.stop();
   part("status").ariaLive = "polite";
   press("go-live", false);
-  press("record", false);
   part("record").hidden = true;
 }
 
 function record() {
   if (live.recording) {
     live.endRecording();
-    press("record", false);
   } else {
     const name = `film-${style().name}.webm`;
-    live.record((blob) => download(blob, name));
+    live.record((blob) => {
+      press("record", false);
+      download(blob, name);
+    });
     press("record", true);
   }
 }

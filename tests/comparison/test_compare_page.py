@@ -302,6 +302,7 @@ def test_all_fits_on_the_screen(browser, pages, screen, size):
     browser.run("document.documentElement.style.fontSize = '200%'")
     assert browser.run("getComputedStyle(document.getElementById('undo')).fontSize") == "32px"
     assert browser.run("document.scrollingElement.scrollWidth") <= screen["width"]
+    assert browser.run("document.getElementById('place').clientHeight") <= 2 * 1.25 * 32  # no word is broken
 
 
 def test_zoom_shows_all_pixels_of_the_same_place(browser, pages):

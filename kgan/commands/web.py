@@ -14,7 +14,7 @@ class Web:
     """Serve a page that restyles photos in the browser of a phone or computer. No photo leaves the device."""
 
     models: Positional[Annotated[tuple[str, ...], arg(metavar="MODEL")]] = ()
-    """Run folders, .tflite files of fixed sizes, hf://OWNER/NAME and shipped models (default: those for phones)."""
+    """Run folders, .tflite files, hf://OWNER/NAME and shipped models in the order shown (default: for phones)."""
     port: int = 8000
     """TCP port; 0 for any free port."""
     host: str = "127.0.0.1"

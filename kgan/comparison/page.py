@@ -17,6 +17,7 @@ import string
 
 import numpy as np
 
+from kgan.errors import counted
 from kgan.images.pictures import save_picture
 
 TEMPLATES = importlib.resources.files(__package__) / "templates"
@@ -86,6 +87,7 @@ def write_page(folder: pathlib.Path, study: Study) -> None:
     contents = {
         "question": html.escape(study.question),
         "count": str(len(study.photos)),
+        "photos": counted(len(study.photos), "photo"),
         "identity": identity.hexdigest()[:16],
         "sealed": base64.b64encode(sealed).decode(),
         "style": (TEMPLATES / "page.css").read_text(encoding="utf-8"),

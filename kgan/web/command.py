@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kgan import console
 from kgan.files import expands_paths
-from kgan.runs.models import for_phones
+from kgan.runs.models import for_phones, resolve_run
 from kgan.runs.trust import takes_trust
 from kgan.web.models import read_models
 from kgan.web.server import Server
@@ -25,7 +25,8 @@ def web(
     """Serve the page until Ctrl-C, or write it to a folder.
 
     Args:
-        models: .tflite files, run folders or names of shipped models. If empty, the shipped models for phones.
+        models: .tflite files, run folders or names of shipped models, in the order of the page, which begins with the
+            first. If empty, the shipped models for phones (`usual_models`).
         port: TCP port of the server; 0 for any free port.
         host: address of the server.
         output: a new folder to which the page is written instead.
@@ -34,7 +35,7 @@ def web(
     Raises:
         UserError: if the page cannot run a model, the port is in use, or the folder cannot be written.
     """
-    site = build_site(read_models(models or for_phones()))
+    site = build_site(read_models(models or usual_models()))
     if output:
         write_site(site, pathlib.Path(output))
         console.say(f"wrote     {output}")
@@ -45,3 +46,8 @@ def web(
             server.serve_forever()
         except KeyboardInterrupt:
             console.say("")  # ends the line of the ^C that the terminal shows
+
+
+def usual_models() -> list[str]:
+    """The names of the shipped models for phones: those for large pictures, such as photos, first; then by name."""
+    return sorted(for_phones(), key=lambda name: -resolve_run(name).run_config.size)

@@ -30,15 +30,29 @@ class PageModel:
     signatures: dict[int, str]
 
     @property
-    def title(self) -> str:
-        """The displayed name: van_gogh becomes Van gogh."""
-        words = self.name.replace("_", " ").replace("-", " ").strip()
-        return words[:1].upper() + words[1:]
-
-    @property
     def file(self) -> str:
         """The path of the .tflite file below the address of the page."""
         return f"models/{self.name}.tflite"
+
+
+def titles(names: Sequence[str]) -> list[str]:
+    """The displayed names of models.
+
+    Args:
+        names: their names.
+
+    Returns:
+        For each name its words. Words with which all names end are left out, because they distinguish none of them.
+
+    Example:
+
+    >>> titles(["van_gogh"]), titles(["vangogh-mobile", "ukiyoe-mobile"])
+    (['Van gogh'], ['Vangogh', 'Ukiyoe'])
+    """
+    words = [name.replace("_", " ").replace("-", " ").split() for name in names]
+    while len(words) > 1 and min(map(len, words)) > 1 and len({each[-1] for each in words}) == 1:
+        words = [each[:-1] for each in words]
+    return [text[:1].upper() + text[1:] for text in map(" ".join, words)]
 
 
 def read_models(words: Sequence[str | os.PathLike]) -> list[PageModel]:

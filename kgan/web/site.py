@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kgan import files
 from kgan.errors import UserError
-from kgan.web.models import PageModel
+from kgan.web.models import PageModel, titles
 
 STATIC = pathlib.Path(__file__).with_name("static")
 
@@ -21,7 +21,7 @@ def build_site(models: Iterable[PageModel], static: pathlib.Path = STATIC) -> Si
     """Collect all files that the page loads.
 
     Args:
-        models: the models of the page.
+        models: the models of the page, in its order. It begins with the first.
         static: the folder of the static files.
 
     Returns:
@@ -37,9 +37,10 @@ def build_site(models: Iterable[PageModel], static: pathlib.Path = STATIC) -> Si
     files = (path for path in static.rglob("*") if path.is_file())
     site = {path.relative_to(static).as_posix(): path.read_bytes() for path in files}
     models = list(models)
+    named = zip(models, titles([model.name for model in models]), strict=True)
     listed = [
-        {"name": model.name, "title": model.title, "file": model.file, "signatures": model.signatures}
-        for model in models
+        {"name": model.name, "title": title, "file": model.file, "signatures": model.signatures}
+        for model, title in named
     ]
     site["models.json"] = json.dumps({"models": listed}, indent=2).encode()
     return site | {model.file: model.content for model in models}

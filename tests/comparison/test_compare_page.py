@@ -135,6 +135,10 @@ def test_votes_by_keys_become_a_result_and_a_file(browser, twelve):
     for place, row in zip(places, key["photos"], strict=True):
         other = "b" if row["first"] == "a" else "a"
         wanted.append({"1": row["first"], "2": other, "0": "none"}[place])
+    browser.page("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])
+    shades = browser.run("[...document.querySelectorAll('#bar span')].map((s) => getComputedStyle(s).backgroundColor)")
+    assert len(set(shades)) == 3
+    browser.page("Emulation.setEmulatedMedia", features=[])
     held = json.loads(saved(browser).read_text(encoding="utf-8"))
     assert [vote["choice"] for vote in held["votes"]] == wanted
     assert [vote["photo"] for vote in held["votes"]] == [row["photo"] for row in key["photos"]]
@@ -217,8 +221,10 @@ def test_damaged_votes_are_forgotten(browser, twelve, kept):
 
 def test_another_voter_starts_again(browser, pages):
     show(browser, pages(count=1))
+    assert "You will see 1 photo with" in text(browser, "start")
     begin(browser)
     vote(browser, "1")
+    assert "You have voted on 1 photo\n" in text(browser, "end")
     browser.run("document.getElementById('reveal').click()")
     one = json.loads(saved(browser).read_text(encoding="utf-8"))
     browser.run("window.confirm = () => true; document.getElementById('again').click()")
@@ -273,6 +279,9 @@ def test_the_numbers_are_those_of_python(browser, twelve, places):
     words = {"a": "red", "b": "blue", "none": "no preference"}
     rows = browser.run("[...document.querySelectorAll('#votes tr')].map((row) => row.cells[1].textContent)")
     assert rows == [words[choice] for choice in choices]
+    browser.run("document.querySelector('#votes td').textContent = 'a long name '.repeat(20)")
+    widths = browser.run("[...document.querySelector('#votes tr').cells].map((cell) => cell.clientWidth)")
+    assert widths[1] > 0.35 * sum(widths)  # "no preference" needs no line for each syllable
 
 
 @pytest.mark.parametrize(
@@ -288,9 +297,12 @@ def test_all_fits_on_the_screen(browser, pages, screen, size):
         "Math.min(...[...document.querySelectorAll('.frame')].map((f) => Math.min(f.clientWidth, f.clientHeight)))"
     )
     assert smallest > 80
-    assert (
-        browser.run("Math.min(...[...document.querySelectorAll('#choices button')].map((b) => b.clientHeight))") >= 44
-    )
+    finger = "#vote button" if screen["mobile"] else "#choices button"
+    assert browser.run(f"Math.min(...[...document.querySelectorAll('{finger}')].map((b) => b.offsetHeight))") >= 44
+    browser.run("document.documentElement.style.fontSize = '200%'")
+    assert browser.run("getComputedStyle(document.getElementById('undo')).fontSize") == "32px"
+    assert browser.run("document.scrollingElement.scrollWidth") <= screen["width"]
+    assert browser.run("document.getElementById('place').clientHeight") <= 2 * 1.25 * 32  # no word is broken
 
 
 def test_zoom_shows_all_pixels_of_the_same_place(browser, pages):

@@ -19,7 +19,8 @@ from small_models import make_generator
 from kgan import cli
 from kgan.errors import UserError
 from kgan.export import export_fixed, export_litert
-from kgan.web.models import read_models
+from kgan.web.command import usual_models
+from kgan.web.models import read_models, titles
 from kgan.web.server import HEADERS, Server
 from kgan.web.site import STATIC, build_site
 
@@ -142,6 +143,25 @@ def test_no_two_models_share_a_name(model, tmp_path):
     assert names == ["van_gogh", "van_gogh-2", "monet"]
 
 
+def test_the_page_begins_with_a_painter():
+    """Painters were trained on photos, fluent3d-mobile on smaller pictures of emoji."""
+    assert usual_models() == ["ukiyoe-mobile", "vangogh-mobile", "fluent3d-mobile"]
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["van_gogh"], ["Van gogh"]),
+        (["vangogh-mobile"], ["Vangogh mobile"]),
+        (["vangogh-mobile", "ukiyoe_mobile"], ["Vangogh", "Ukiyoe"]),
+        (["mobile", "vangogh-mobile"], ["Mobile", "Vangogh mobile"]),
+        (["run", "run-2"], ["Run", "Run 2"]),
+    ],
+)
+def test_the_shown_names_differ(names, shown):
+    assert titles(names) == shown
+
+
 def test_a_model_that_takes_noise(tmp_path, capsys):
     path = export_fixed(make_generator("content_noise"), tmp_path / "m.tflite", (32,))
     assert "m.tflite: the page runs models of content alone" in refusal(capsys, path)
@@ -194,7 +214,8 @@ def test_written_to_a_folder(model, tmp_path, capsys):
 def test_without_models_it_has_those_made_for_phones(tmp_path):
     assert cli.main(["web", "--output", str(tmp_path / "site")]) == 0
     offered = json.loads((tmp_path / "site" / "models.json").read_text(encoding="utf-8"))
-    assert [model["name"] for model in offered["models"]] == ["fluent3d-mobile", "ukiyoe-mobile", "vangogh-mobile"]
+    assert [model["name"] for model in offered["models"]] == ["ukiyoe-mobile", "vangogh-mobile", "fluent3d-mobile"]
+    assert [model["title"] for model in offered["models"]] == ["Ukiyoe", "Vangogh", "Fluent3d"]
     assert all(path.stat().st_size < 2**20 for path in (tmp_path / "site" / "models").iterdir())
 
 

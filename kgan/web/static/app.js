@@ -8,6 +8,7 @@ import { fitted, mixed } from "./picture.js";
 import { Stylizer } from "./stylizer.js";
 
 const USUAL_SIZE = 384; // default for the longer side; if the model does not have it, the next smaller size
+const LARGEST = 2048; // longer side in pixels to which photos are reduced, so that a large one does not fill the memory
 
 const part = (id) => document.getElementById(id);
 const camera = new Camera(document.querySelector("video"));
@@ -17,7 +18,8 @@ const brush = new Brush(part("brush"), part("ring"), masked);
 let stylizer = null;
 let models = [];
 let photo = null; // { bitmap, name }
-let shown = null; // { content, stylized }: ImageData of one size
+let newest = null; // the file that was given last
+let shown = null; // { content, stylized, name, told }: ImageData of one size, the name of its file, what the page says
 let painting = false;
 let stale = false; // whether an option changed while painting
 
@@ -25,6 +27,11 @@ let stale = false; // whether an option changed while painting
 
 function say(text) {
   part("status").textContent = text;
+}
+
+/** What the shown picture is. */
+function sayShown() {
+  say(shown?.told ?? "");
 }
 
 function complain(text) {
@@ -35,6 +42,7 @@ function complain(text) {
 function show(name) {
   for (const id of ["empty", "compare", "camera"]) part(id).hidden = id !== name;
   part("tools").hidden = name !== "compare";
+  part("save").disabled = name !== "compare";
 }
 
 function working(yes) {
@@ -98,13 +106,14 @@ async function paint() {
       const picture = content(photo.bitmap, photo.bitmap.width, photo.bitmap.height);
       const side = Number(chosen("size"));
       say("Painting …");
+      const name = `${photo.name}-${style().name}.png`;
       const made = await stylizer.stylize(picture, style(), side);
-      shown = { content: picture, stylized: made.picture };
-      part("save").disabled = false;
+      const told = `${picture.width} × ${picture.height} pixels in ${(made.milliseconds / 1000).toFixed(2)} s`;
+      shown = { content: picture, stylized: made.picture, name, told };
       complain("");
-      show("compare");
       draw();
-      say(`${picture.width} × ${picture.height} pixels in ${(made.milliseconds / 1000).toFixed(2)} s`);
+      sayShown();
+      if (part("camera").hidden) show("compare");
     }
   } catch (error) {
     say("");
@@ -140,13 +149,19 @@ function hold() {
   const mode = chosen("mode");
   brush.mode = mode;
   part("brush-size-row").hidden = mode === "off";
-  say({ off: "", paint: "Paint where the style goes.", erase: "Erase the style." }[mode]);
+  showClear();
+  say({ off: shown.told, paint: "Paint where the style goes.", erase: "Erase the style." }[mode]);
+}
+
+function showClear() {
+  part("clear").hidden = !brush.used;
+  part("brush-row").hidden = part("brush-size-row").hidden && !brush.used;
 }
 
 let waiting = false; // for the next picture of the screen
 
 function masked() {
-  part("clear").hidden = !brush.used;
+  showClear();
   if (waiting || !shown) return;
   waiting = true;
   requestAnimationFrame(() => {
@@ -159,7 +174,8 @@ function masked() {
 
 function save() {
   draw(); // a stroke may not be on the screen yet
-  part("after").toBlob((blob) => download(blob, `${photo.name}-${style().name}.png`), "image/png");
+  const { name } = shown; // another picture may be painted by then
+  part("after").toBlob((blob) => download(blob, name), "image/png");
 }
 
 function download(blob, name) {
@@ -173,23 +189,46 @@ function download(blob, name) {
 // --- input -----------------------------------------------------------------------------------------------------------
 
 function take(bitmap, name) {
+  if (!part("camera").hidden) closeCamera();
   photo?.bitmap.close();
   photo = { bitmap, name };
   brush.begin(bitmap.width, bitmap.height);
-  part("clear").hidden = true;
+  showClear();
   complain("");
   return paint();
 }
 
-async function takeFile(event) {
+async function takeFile(file) {
+  if (!file) return;
+  newest = file;
+  try {
+    const bitmap = await reduced(await createImageBitmap(file));
+    if (newest === file) await take(bitmap, file.name.replace(/\.[^.]*$/, ""));
+    else bitmap.close();
+  } catch {
+    if (newest === file) complain(`${file.name} cannot be read as a picture by this browser. Choose a JPEG, PNG or WebP.`);
+  }
+}
+
+function takeChosen(event) {
   const [file] = event.target.files;
   event.target.value = ""; // so that the same file can be chosen again
-  if (!file) return;
-  try {
-    await take(await createImageBitmap(file), file.name.replace(/\.[^.]*$/, ""));
-  } catch {
-    complain(`${file.name} cannot be read as a picture.`);
-  }
+  takeFile(file);
+}
+
+/** Takes a file that was dropped or pasted. Browsers would open a dropped file instead of the page. */
+function takeGiven(event, files) {
+  if (!files?.length) return;
+  event.preventDefault();
+  takeFile(files[0]);
+}
+
+async function reduced(bitmap) {
+  if (Math.max(bitmap.width, bitmap.height) <= LARGEST) return bitmap;
+  const { width, height } = fitted(bitmap.width, bitmap.height, LARGEST);
+  const small = await createImageBitmap(bitmap, { resizeWidth: width, resizeHeight: height, resizeQuality: "high" });
+  bitmap.close();
+  return small;
 }
 
 async function openCamera() {
@@ -199,7 +238,7 @@ async function openCamera() {
   }
   try {
     complain("");
-    await camera.open();
+    if (!(await camera.open())) return;
     show("camera");
     part("shoot").focus();
   } catch (error) {
@@ -210,16 +249,17 @@ async function openCamera() {
 }
 
 function closeCamera() {
+  const focused = part("camera").contains(document.activeElement);
   stopLive();
   camera.close();
   show(shown ? "compare" : "empty");
+  if (focused) part("open-camera").focus(); // the button that had it is hidden
 }
 
 async function shoot() {
   stopLive();
   const bitmap = await camera.shoot();
   closeCamera();
-  part("open-camera").focus();
   await take(bitmap, "photo");
 }
 
@@ -240,6 +280,7 @@ async function goLive() {
     return;
   }
   press("go-live", true);
+  part("status").ariaLive = "off"; // a screen reader would read each number of frames
   part("record").hidden = !Live.recordable;
   complain("");
   try {
@@ -251,19 +292,22 @@ async function goLive() {
 }
 
 function stopLive() {
+  if (live.running) sayShown();
   live.stop();
+  part("status").ariaLive = "polite";
   press("go-live", false);
-  press("record", false);
   part("record").hidden = true;
 }
 
 function record() {
   if (live.recording) {
     live.endRecording();
-    press("record", false);
   } else {
     const name = `film-${style().name}.webm`;
-    live.record((blob) => download(blob, name));
+    live.record((blob) => {
+      press("record", false);
+      download(blob, name);
+    });
     press("record", true);
   }
 }
@@ -277,8 +321,14 @@ function press(id, yes) {
 function listen() {
   part("open-camera").onclick = openCamera;
   part("choose").onclick = () => part("file").click();
-  part("file").onchange = takeFile;
-  part("capture").onchange = takeFile;
+  part("file").onchange = takeChosen;
+  part("capture").onchange = takeChosen;
+  document.ondragover = (event) => event.preventDefault();
+  document.ondrop = (event) => takeGiven(event, event.dataTransfer.files);
+  document.onpaste = (event) => takeGiven(event, event.clipboardData.files);
+  document.onkeydown = (event) => {
+    if (event.key === "Escape" && !part("camera").hidden) closeCamera();
+  };
   part("shoot").onclick = shoot;
   part("close").onclick = closeCamera;
   part("go-live").onclick = goLive;
@@ -307,11 +357,18 @@ function listen() {
   part("controls").onsubmit = (event) => event.preventDefault();
 }
 
+/** Whether the browser has WebAssembly with SIMD: a module with a function of one SIMD instruction is valid. */
+function canCompute() {
+  const simd = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+  return Boolean(globalThis.WebAssembly?.validate(Uint8Array.from(simd)));
+}
+
 async function start() {
   listen();
   offer("modes", "mode", MODES, "off");
   working(true);
   try {
+    if (!canCompute()) throw new Error("it needs WebAssembly with SIMD; update this browser or take another one");
     ({ models } = await (await fetch("models.json")).json());
     if (!models.length) throw new Error("there is no style here; start it with kgan web MODEL");
     offer("styles", "style", models.map((model, index) => [String(index), model.title]), "0");

@@ -1,9 +1,14 @@
 // Shows the picture of the camera in a <video> element.
 
+function stop(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}
+
 export class Camera {
   #video;
   #stream = null;
   #facing = "environment";
+  #asked = null; // an object for each time it is opened
 
   constructor(video) {
     this.#video = video;
@@ -14,13 +19,25 @@ export class Camera {
     return Boolean(navigator.mediaDevices?.getUserMedia);
   }
 
+  /** Resolves to whether it is open: not if it was closed or opened again meanwhile. */
   async open() {
     this.close();
+    const asked = (this.#asked = {});
     const video = { facingMode: this.#facing, width: { ideal: 1280 }, height: { ideal: 1280 } };
-    this.#stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
-    this.#video.srcObject = this.#stream;
+    const stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
+    if (this.#asked !== asked) {
+      stop(stream);
+      return false;
+    }
+    this.#stream = stream;
+    this.#video.srcObject = stream;
     this.#video.classList.toggle("mirrored", this.#facing === "user");
-    await this.#video.play();
+    try {
+      await this.#video.play();
+    } catch (error) {
+      if (this.#asked === asked) throw error;
+    }
+    return this.#asked === asked;
   }
 
   /** Switches between the back camera and the front camera. */
@@ -35,8 +52,8 @@ export class Camera {
   }
 
   close() {
-    for (const track of this.#stream?.getTracks() ?? []) track.stop();
-    this.#stream = null;
+    if (this.#stream) stop(this.#stream);
+    this.#stream = this.#asked = null;
     this.#video.srcObject = null;
   }
 }

@@ -58,7 +58,7 @@ export class Live {
     this.#canvas.hidden = true;
   }
 
-  /** Records what is shown from now on. */
+  /** Records what is shown from now on, until `endRecording`, `stop`, or a picture of another size. */
   record(save) {
     const recorder = new MediaRecorder(this.#canvas.captureStream(), { mimeType: "video/webm" });
     const parts = [];
@@ -77,8 +77,11 @@ export class Live {
   }
 
   #show(picture) {
-    if (this.#canvas.width !== picture.width) this.#canvas.width = picture.width;
-    if (this.#canvas.height !== picture.height) this.#canvas.height = picture.height;
+    const { width, height } = picture;
+    if (this.#canvas.width !== width || this.#canvas.height !== height) {
+      this.endRecording(); // few players show a film whose size changes
+      Object.assign(this.#canvas, { width, height });
+    }
     this.#canvas.getContext("2d").putImageData(picture, 0, 0);
     this.#canvas.hidden = false;
   }

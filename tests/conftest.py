@@ -1,8 +1,9 @@
 import os
 import tempfile
 
-# kgan notes what it wrote, and not in the home folder of who runs the tests.
+# kgan notes what it wrote, and keeps exported files, and not in the home folder of who runs the tests.
 os.environ.setdefault("XDG_STATE_HOME", os.path.join(tempfile.gettempdir(), f"kgan-tests-{os.getuid()}"))
+os.environ.setdefault("XDG_CACHE_HOME", os.environ["XDG_STATE_HOME"])
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 # Tests compile large programs and run them for a moment.

@@ -1,14 +1,19 @@
 """The models that the page can run: .tflite files that take square pictures of fixed sizes and no noise."""
 
+import contextlib
 import dataclasses
+import glob
+import hashlib
 import os
 import pathlib
 import tempfile
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import numpy as np
 
-from kgan import console
+import kgan
+from kgan import console, files
 from kgan.errors import UserError, call
 from kgan.runs.models import ModelSource, resolve_model
 
@@ -77,7 +82,34 @@ def read_models(words: Sequence[str | os.PathLike]) -> list[PageModel]:
 def _content(source: ModelSource) -> bytes:
     if source.kind in ("saved_model", "onnx"):
         raise UserError(f"{source.path}: cannot be used here; expected a .tflite file of fixed sizes or a run folder")
-    return _exported(source.path) if source.is_run else source.path.read_bytes()
+    return _stored(source) if source.is_run else source.path.read_bytes()
+
+
+def _stored(source: ModelSource) -> bytes:
+    """A .tflite file of fixed sizes of a run, from the cache if it was exported before by the same code."""
+    folder = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kgan", "web")
+    name = f"{source.path.resolve().name[:64]}-"
+    file = folder / f"{name}{hashlib.sha256(f'{source.fingerprint} {_code()}'.encode()).hexdigest()[:16]}.tflite"
+    with contextlib.suppress(OSError):
+        return file.read_bytes()
+    content = _exported(source.path)
+    if not folder.is_absolute():  # a user without a home folder
+        return content
+    with contextlib.suppress(OSError):  # such as a home folder that cannot be written
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_bytes(file, content)
+        for former in folder.glob(f"{glob.escape(name)}{'?' * 16}.tflite"):
+            if former != file:
+                former.unlink(missing_ok=True)
+    return content
+
+
+def _code() -> str:
+    """A text that changes with every change of kgan or TensorFlow, on which exported files depend."""
+    digest = hashlib.sha256(version("tensorflow").encode())
+    for path in sorted(pathlib.Path(kgan.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _exported(run: pathlib.Path) -> bytes:

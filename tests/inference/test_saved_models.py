@@ -24,9 +24,8 @@ from kgan.web.models import read_models
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
 FOLDER = ROOT / "saved_models"
-STUDENTS = ("fluent3d-mobile", "ukiyoe-mobile", "vangogh-mobile")
-BOLD = ("ukiyoe-bold", "vangogh-bold")
-NAMES = ("fluent3d", "ukiyoe", "vangogh", *BOLD, *STUDENTS)
+STUDENTS = ("fluent3d-mobile", "ukiyoe-bold", "ukiyoe-mobile", "vangogh-bold", "vangogh-mobile")
+NAMES = ("fluent3d", "ukiyoe", "vangogh", *STUDENTS)
 MEGABYTE = 2**20
 LEVELS = 2
 """The largest difference in levels of 255 to the recorded picture, due to float16 weights and other CPUs."""

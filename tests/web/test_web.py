@@ -19,6 +19,8 @@ from small_models import make_generator
 from kgan import cli
 from kgan.errors import UserError
 from kgan.export import export_fixed, export_litert
+from kgan.runs.shipped import FOLDER
+from kgan.web import models as page_models
 from kgan.web.command import usual_models
 from kgan.web.models import read_models, titles
 from kgan.web.server import HEADERS, Server
@@ -214,8 +216,10 @@ def test_written_to_a_folder(model, tmp_path, capsys):
 def test_without_models_it_has_those_made_for_phones(tmp_path):
     assert cli.main(["web", "--output", str(tmp_path / "site")]) == 0
     offered = json.loads((tmp_path / "site" / "models.json").read_text(encoding="utf-8"))
-    assert [model["name"] for model in offered["models"]] == ["ukiyoe-mobile", "vangogh-mobile", "fluent3d-mobile"]
-    assert [model["title"] for model in offered["models"]] == ["Ukiyoe", "Vangogh", "Fluent3d"]
+    assert [model["name"] for model in offered["models"]] == [
+        "ukiyoe-bold", "ukiyoe-mobile", "vangogh-bold", "vangogh-mobile", "fluent3d-mobile",
+    ]  # fmt: skip
+    assert [model["title"] for model in offered["models"]][:2] == ["Ukiyoe bold", "Ukiyoe mobile"]
     assert all(path.stat().st_size < 2**20 for path in (tmp_path / "site" / "models").iterdir())
 
 
@@ -261,3 +265,39 @@ def test_the_page_names_no_other_host():
     for path in (path for path in STATIC.iterdir() if path.suffix in (".html", ".js", ".css", ".webmanifest")):
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", text), path.name
+
+
+# --- exported runs are kept -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exports(model, monkeypatch):
+    """The runs that are exported, in a moment: to the small model."""
+    runs = []
+    monkeypatch.setattr(page_models, "_exported", lambda run: runs.append(run) or model.read_bytes())
+    return runs
+
+
+def test_a_run_is_exported_once_until_it_changes(tmp_path, monkeypatch, exports):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run = tmp_path / "run"
+    shutil.copytree(FOLDER / "vangogh-mobile", run)
+    assert read_models([run]) == read_models([run])
+    assert exports == [run]
+    shutil.copy(FOLDER / "ukiyoe-mobile" / "model.safetensors", run)
+    read_models([run, run])
+    assert exports == [run, run]
+    assert len(list((tmp_path / "cache" / "kgan" / "web").iterdir())) == 1
+
+
+@pytest.mark.parametrize("cache", ["a file", "nowhere"])
+def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path, monkeypatch, exports, cache):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file") if cache == "a file" else "")
+    if cache == "nowhere":
+        monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a user without a home folder
+    for _ in range(2):
+        read_models(["vangogh-mobile"])
+    assert len(exports) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a file"]

@@ -78,6 +78,7 @@ def operations(path):
     return collections.Counter(names[content.operatorCodes[one.opcodeIndex].builtinCode] for one in graph.operators)
 
 
+@pytest.mark.long
 def test_a_batch_norm_disappears_in_the_file(tmp_path):
     counts = {}
     for norm in ("batch", "none"):

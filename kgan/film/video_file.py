@@ -22,6 +22,9 @@ ANY_CLOCK = 0x200
 USUAL_RATE = Fraction(25)
 """Frames a second of a film that tells neither its rate nor the times of its frames."""
 
+DECODERS = 4
+"""Threads of the decoder at most, as each holds a frame. More would not help: the network is slower."""
+
 ENOUGH = Fraction(1, 2)
 """A film that ends this many seconds before its file says so was cut off. Less is normal, as sound may be longer."""
 
@@ -85,6 +88,7 @@ class VideoFile:
         with open_film(self.path) as container:
             stream = main_stream(container)
             stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = min(os.cpu_count() or 1, DECODERS)
             if place is not None:
                 try:
                     container.seek(int(place / stream.time_base), stream=stream)

@@ -1,5 +1,6 @@
 """Films, animations and folders of frames, in and out; and what is no film."""
 
+import gc
 from fractions import Fraction
 
 import av
@@ -12,9 +13,13 @@ from small_films import SIZE, moving, times, write_film
 import kgan
 from kgan import cli
 from kgan.errors import UserError
+from kgan.film import encoding
 from kgan.film import stylize as made_by
-from kgan.film.frames import as_stored, upright
+from kgan.film.frames import Facts as FilmFacts
+from kgan.film.frames import Frame, as_stored, upright
 from kgan.film.kinds import is_film
+from kgan.inference.model import Model
+from kgan.inference.stylist import Facts
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +157,27 @@ def test_a_part_of_a_film(tmp_path):
     assert [data for data, _ in sound] == [
         data for data, time in small_films.packets(source, "audio") if 0.5 <= time < 1.5
     ]
+
+
+def test_frames_are_not_kept_after_they_are_encoded(tmp_path, use):
+    alive = []
+
+    def restyle(inputs):
+        alive.append(sum(isinstance(each, Frame) for each in gc.get_objects()))
+        return inputs["image"]
+
+    use(Model("one by one", restyle, Facts(3, noise_channels=1, takes_content=True)))
+    assert len(times(restyled(write_film(tmp_path / "a.mp4", moving(60)), tmp_path / "out.mp4"))) == 60
+    assert max(alive) < 20  # a segment has 120 frames
+
+
+@pytest.mark.parametrize(("size", "codec", "held"), [
+    ((48, 64), "h264", 48), ((47, 63), "h264", 96), ((48, 64), "h265", 340), ((48, 64), "ffv1", 80),
+    ((48, 64), "cinepak", 340),
+])  # fmt: skip
+def test_the_memory_of_encoders(size, codec, held):
+    facts = FilmFacts(size, rate=Fraction(25), time_base=small_films.MILLISECOND)
+    assert encoding.choose(facts, "matroska", codec, None, 2).bytes_per_pixel == held
 
 
 def test_several_films_keep_their_names(tmp_path):

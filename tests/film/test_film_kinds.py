@@ -263,6 +263,22 @@ def test_a_truncated_animation(tmp_path, capsys):
         assert 4 < image.n_frames < 12
 
 
+@pytest.mark.parametrize(("suffix", "missing"), [(".ts", 0.64), (".mp4", 0.8)])
+def test_a_missing_beginning_is_told(tmp_path, capsys, suffix, missing):
+    source = write_film(tmp_path / f"a{suffix}", moving(60), keyframes=20, options={"crf": "5"})
+    content = bytearray(source.read_bytes())
+    if suffix == ".ts":  # a recording that begins between two key frames
+        del content[188 * 3 : 188 * 20]
+    else:
+        begin = content.index(b"mdat") + 60
+        content[begin : begin + 2000] = bytes(2000)
+    source.write_bytes(content)
+    made = restyled(source, tmp_path / "out.mkv")
+    assert len(times(made)) == 40
+    assert float(times(made)[0]) == missing
+    assert f"its first {missing:.2f} seconds cannot be decoded" in capsys.readouterr().err
+
+
 def test_damage_in_the_middle(tmp_path, capsys):
     source = write_film(tmp_path / "a.mkv", moving(100), options={"crf": "5"})
     content = bytearray(source.read_bytes())

@@ -145,7 +145,7 @@ class Order:
         look: how frames are restyled.
         codec: the codec that the user names, or None.
         crf: the quality that the user names, or None.
-        memory: the memory in GB for frames in the network, or None for a part of what is free.
+        memory: the memory in GB for frames, decoder, network and encoder, or None for a part of what is free.
     """
 
     film: Film

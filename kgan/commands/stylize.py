@@ -36,8 +36,8 @@ class Stylize:
     """Factor by which strokes become broader. With 2, a picture is restyled at half its size, enlarged and restyled
     again. Use it with painters' models on large pictures."""
     memory: float | None = None
-    """Memory in GB for one picture. A picture that needs more is restyled in tiles, without seams. Default: 75% of the
-    free memory."""
+    """Memory in GB for one picture, or for a film with its decoder and encoder. A picture or a frame that needs more is
+    restyled in tiles, without seams. Default: 75% of the free memory."""
     exact: bool = False
     """Make the result of tiles equal to that of the whole picture, in several times the time. By default their norms
     use the statistics of a thumbnail."""

@@ -73,8 +73,8 @@ def stylize(
             `seed` + 1, ...
         overwrite: replace existing files.
         strokes: the factor by which brush strokes become broader, at least 1 (`kgan.inference.model.Model`).
-        memory: the memory in GB that one picture, or the frames in the network, may use. A picture or a frame that
-            needs more is restyled in tiles (`kgan.inference.tiles`), or with such a file at a smaller size, with a
+        memory: the memory in GB that one picture, or a film with its decoder and encoder, may use. A picture or a frame
+            that needs more is restyled in tiles (`kgan.inference.tiles`), or with such a file at a smaller size, with a
             notice. Default: a fraction of the free memory (`kgan.memory`).
         mask: a picture for all, or a folder with a picture of the same name for each. Only white areas are restyled.
             For a film, a folder has a picture for each frame, and the mask may be a film too.

@@ -43,6 +43,13 @@ OPTIONS = {
 LOSSLESS = "png"
 """The encoder of frames that become pictures or an animation, which cannot be joined from parts."""
 
+HELD = {
+    "libx264": 48, "libx265": 340, "libvpx": 48, "libvpx-vp9": 180, "libsvtav1": 250, "prores_ks": 25, "ffv1": 80,
+    "mpeg4": 48, "png": 15,
+}  # fmt: skip
+"""Bytes per pixel that an encoder holds, such as the frames to which later ones are compared. They are measured as the
+growth of a process, with 16 threads, and rounded up. Those of an unknown encoder are the most of these."""
+
 ANY_SIZE = frozenset({"libvpx", "libvpx-vp9", "libsvtav1", "ffv1", "png", "mpeg4", "prores_ks"})
 """Encoders that take odd sizes where colour has half the resolution."""
 
@@ -74,6 +81,12 @@ class Coding:
     pixel_format: str
     crf: float | None
     threads: int
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """The memory in bytes that the encoder needs per pixel of a frame."""
+        held = HELD.get(self.encoder, max(HELD.values()))
+        return 2 * held if self.encoder in FULL_CHROMA and self.pixel_format == "yuv444p" else held
 
 
 def choose(facts: Facts, container: str | None, codec: str | None, crf: float | None, threads: int) -> Coding:

@@ -22,6 +22,13 @@ Painted: TypeAlias = np.ndarray | tf.Tensor
 OPENED = 40
 """Bytes per pixel of a frame on its way from the decoder to the encoder."""
 
+DECODED = 24
+"""Bytes per pixel that a decoder holds, for all frames together: the frames from which later ones are predicted, and
+one for each of its threads (`kgan.film.video_file.DECODERS`)."""
+
+SMALLEST = 0.1
+"""Smallest scale at which a frame is restyled by a model without tiles."""
+
 MOST_FRAMES = 8
 """Frames that a network gets at a time, at most."""
 
@@ -45,32 +52,36 @@ class Pass:
     tiles: float | None = None
 
 
-def fitting(model: Model, size: tuple[int, int], memory: float) -> Pass:
+def fitting(model: Model, size: tuple[int, int], memory: float, encoded: float = 0.0) -> Pass:
     """How frames fit into memory.
 
     Args:
         model: the model.
         size: height and width of a frame in pixels.
         memory: the memory in bytes.
+        encoded: bytes per pixel that the encoder holds, for all frames together.
 
     Raises:
         UserError: if not even a small version of one frame fits.
     """
     pixels = math.prod(size)
+    memory -= pixels * (DECODED + encoded)
     one = pixels * (model.bytes_per_pixel + OPENED)
     # In a batch, each row has its own noise, which would flicker
     most = 1 if model.facts.noise_channels else MOST_FRAMES
     if one <= memory:
         return Pass(max(1, min(most, int(memory / one), MOST_PIXELS // pixels)))
     room = memory - pixels * OPENED
-    if model.has_tiles and room > memory / 4:
+    if model.has_tiles and room > 0:
         return Pass(1, tiles=room / 1e9)
-    scale = math.sqrt(max(0.0, room) / (pixels * model.bytes_per_pixel))
-    if scale < 0.1:
+    least = 0.0 if model.has_tiles else SMALLEST**2 * pixels * model.bytes_per_pixel
+    if room <= least:
+        need = pixels * (OPENED + DECODED + encoded) + least
         raise UserError(
-            f"frames of {size[1]}x{size[0]} need about {one / 1e9:.2g} GB of memory; give a higher --memory"
+            f"frames of {size[1]}x{size[0]} need at least {math.ceil(need / 1e8) / 10:.10g} GB of memory to be "
+            "decoded, restyled and encoded; give a higher --memory"
         )
-    return Pass(1, scale)
+    return Pass(1, math.sqrt(room / (pixels * model.bytes_per_pixel)))
 
 
 class Painter:

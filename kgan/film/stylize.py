@@ -34,7 +34,8 @@ from kgan.memory import budget
 from kgan.runs.models import resolve_model
 
 WAITING = 2
-"""Batches that wait for the network, and batches that wait for the encoder, at most."""
+"""Batches that wait for the network, and batches that wait for the encoder, at most. It is 1 for frames so large that
+they are restyled one by one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +97,8 @@ class Encoder:
         self._work, self._facts, self._coding, self._finish, self._advance = work, facts, coding, finish, advance
         self._mask = mask
         self._writer: encoding.SegmentWriter | None = None
-        self._frames: list[Frame] = []
+        self._times: list[int] = []
+        self._last = 0
 
     def __call__(self, batch: Batch) -> None:
         """Encode a batch. A segment that is full is finished."""
@@ -106,9 +108,10 @@ class Encoder:
                     self._work.path(len(self._work.segments)), self._coding, self._facts
                 )
             self._writer.write(self._blended(frame, made, batch.number + offset), frame)
-            self._frames.append(frame)
+            self._times.append(round(frame.time / self._facts.time_base))
+            self._last = max(1, round(frame.duration / self._facts.time_base))
             self._advance()
-        if len(self._frames) >= self._work.settings["segment"]:
+        if len(self._times) >= self._work.settings["segment"]:
             self.finish(batch.state)
 
     def finish(self, state: State) -> None:
@@ -121,10 +124,9 @@ class Encoder:
         if self._writer is None:
             return None
         self._writer.close()
-        times = np.asarray([round(frame.time / self._facts.time_base) for frame in self._frames], np.int64)
-        last = max(1, round(self._frames[-1].duration / self._facts.time_base))
-        self._writer, self._frames = None, []
-        return Segment(self._work.path(len(self._work.segments)), times, last, {})
+        times = np.asarray(self._times, np.int64)
+        self._writer, self._times = None, []
+        return Segment(self._work.path(len(self._work.segments)), times, self._last, {})
 
     def _blended(self, frame: Frame, made: np.ndarray, number: int) -> np.ndarray:
         finish = self._finish
@@ -147,7 +149,7 @@ class Order:
         look: how frames are restyled.
         codec: the codec that the user names, or None.
         crf: the quality that the user names, or None.
-        memory: the memory in GB for frames in the network, or None for a part of what is free.
+        memory: the memory in GB for frames, decoder, network and encoder, or None for a part of what is free.
     """
 
     film: Film
@@ -201,7 +203,8 @@ def stylize_film(order: Order, overwrite: bool = False, skip_existing: bool = Fa
     if goes_on:
         coding, each = _as_before(order, work)
     else:
-        each = fitting(model, order.film.size, budget() if order.memory is None else order.memory * 1e9)
+        memory = budget() if order.memory is None else order.memory * 1e9
+        each = fitting(model, order.film.size, memory, coding.bytes_per_pixel)
         work.settings["pass"] = dataclasses.asdict(each)
     if each.scale < 1:
         console.say(
@@ -251,9 +254,10 @@ def _paint(order: Order, work: Work, coding: encoding.Coding, painter: Painter, 
     with progress(left, f"restyle {order.film.path.name}", unit="frames/s") as bar:
         encoder = Encoder(work, order.facts, coding, order.look.finish, order.mask, bar.advance)
         frames = order.film.frames(since)
-        batches = ahead(_batches(frames, painter.frames_at_a_time, work.settings["segment"]), WAITING)
+        waiting = min(WAITING, painter.frames_at_a_time)
+        batches = ahead(_batches(frames, painter.frames_at_a_time, work.settings["segment"]), waiting)
         try:
-            with Behind(encoder, WAITING) as lane:
+            with Behind(encoder, waiting) as lane:
                 for batch in batches:
                     made = painter.begin(batch)
                     lane.put(Batch(batch, made, done, painter.state))

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from kgan import console
-from kgan.errors import UserError
+from kgan.errors import UserError, counted
 from kgan.film.colours import HDR, ToRGB
 from kgan.film.frames import Colours, Facts, Frame, swaps_sides, upright
 from kgan.film.library import ffmpeg_errors, in_words, pyav
@@ -22,8 +22,12 @@ ANY_CLOCK = 0x200
 USUAL_RATE = Fraction(25)
 """Frames a second of a film that tells neither its rate nor the times of its frames."""
 
+DECODERS = 4
+"""Threads of the decoder at most, as each holds a frame. More would not help: the network is slower."""
+
 ENOUGH = Fraction(1, 2)
-"""A film that ends this many seconds before its file says so was cut off. Less is normal, as sound may be longer."""
+"""A film that begins this many seconds after its file says so, or ends before, was cut off. Less is normal, as sound
+may be longer, and recordings begin between two key frames."""
 
 
 def open_film(path: pathlib.Path) -> Any:
@@ -85,23 +89,28 @@ class VideoFile:
         with open_film(self.path) as container:
             stream = main_stream(container)
             stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = min(os.cpu_count() or 1, DECODERS)
             if place is not None:
                 try:
                     container.seek(int(place / stream.time_base), stream=stream)
                 except pyav().FFmpegError:
                     return
-            end = None
+            start = end = None
             for frame in _timed(_decoded(self.path, container, stream, damaged), stream, self.facts.rate):
                 pixels = upright(convert(frame.picture), self.facts.turn)
-                end = frame.time + frame.duration
+                start, end = frame.time if start is None else start, frame.time + frame.duration
                 yield Frame(pixels, frame.time, frame.duration)
-            self._tell_damage(damaged, end)
+            self._tell_damage(damaged, start if place is None else None, end)
 
-    def _tell_damage(self, damaged: list[str], end: Fraction | None) -> None:
-        """Warn of frames that could not be decoded, and of an end that comes too early."""
+    def _tell_damage(self, damaged: list[str], start: Fraction | None, end: Fraction | None) -> None:
+        """Warn of frames that could not be decoded, of a late beginning and of an end that comes too early."""
         begin, duration = self.facts.begin, self.facts.duration
         if damaged:
-            console.warn(f"{self.path}: damaged in {len(damaged)} places ({damaged[0]}); what could be read is used")
+            places = counted(len(damaged), "place")
+            console.warn(f"{self.path}: damaged in {places} ({damaged[0]}); what could be read is used")
+        if start is not None and start > begin + ENOUGH:
+            missing = float(start - begin)
+            console.warn(f"{self.path}: its first {missing:.2f} seconds cannot be decoded; the rest is used")
         if end is not None and duration is not None and end < begin + duration - ENOUGH:
             there = f"{float(end - begin):.2f} of {float(duration):.2f} seconds"
             console.warn(f"{self.path}: is cut off after {there}; what could be read is used")

@@ -1,5 +1,6 @@
 """Films, animations and folders of frames, in and out; and what is no film."""
 
+import gc
 from fractions import Fraction
 
 import av
@@ -12,9 +13,13 @@ from small_films import SIZE, moving, pixels, restyled, times, write_film
 import kgan
 from kgan import cli
 from kgan.errors import UserError
+from kgan.film import encoding
 from kgan.film import stylize as made_by
-from kgan.film.frames import as_stored, upright
+from kgan.film.frames import Facts as FilmFacts
+from kgan.film.frames import Frame, as_stored, upright
 from kgan.film.kinds import is_film
+from kgan.inference.model import Model
+from kgan.inference.stylist import Facts
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +150,27 @@ def test_a_part_of_a_film(tmp_path):
     ]
 
 
+def test_frames_are_not_kept_after_they_are_encoded(tmp_path, use):
+    alive = []
+
+    def restyle(inputs):
+        alive.append(sum(isinstance(each, Frame) for each in gc.get_objects()))
+        return inputs["image"]
+
+    use(Model("one by one", restyle, Facts(3, noise_channels=1, takes_content=True)))
+    assert len(times(restyled(write_film(tmp_path / "a.mp4", moving(60)), tmp_path / "out.mp4"))) == 60
+    assert max(alive) < 20  # a segment has 120 frames
+
+
+@pytest.mark.parametrize(("size", "codec", "held"), [
+    ((48, 64), "h264", 48), ((47, 63), "h264", 96), ((48, 64), "h265", 340), ((48, 64), "ffv1", 80),
+    ((48, 64), "cinepak", 340),
+])  # fmt: skip
+def test_the_memory_of_encoders(size, codec, held):
+    facts = FilmFacts(size, rate=Fraction(25), time_base=small_films.MILLISECOND)
+    assert encoding.choose(facts, "matroska", codec, None, 2).bytes_per_pixel == held
+
+
 def test_several_films_keep_their_names(tmp_path):
     for name in ("a.mp4", "b.mkv"):
         write_film(tmp_path / name, moving(3))
@@ -226,6 +252,22 @@ def test_a_truncated_animation(tmp_path, capsys):
     made = restyled(tmp_path / "a.gif", tmp_path / "out.webp", film=True)
     with Image.open(made) as image:
         assert 4 < image.n_frames < 12
+
+
+@pytest.mark.parametrize(("suffix", "missing"), [(".ts", 0.64), (".mp4", 0.8)])
+def test_a_missing_beginning_is_told(tmp_path, capsys, suffix, missing):
+    source = write_film(tmp_path / f"a{suffix}", moving(60), keyframes=20, options={"crf": "5"})
+    content = bytearray(source.read_bytes())
+    if suffix == ".ts":  # a recording that begins between two key frames
+        del content[188 * 3 : 188 * 20]
+    else:
+        begin = content.index(b"mdat") + 60
+        content[begin : begin + 2000] = bytes(2000)
+    source.write_bytes(content)
+    made = restyled(source, tmp_path / "out.mkv")
+    assert len(times(made)) == 40
+    assert float(times(made)[0]) == missing
+    assert f"its first {missing:.2f} seconds cannot be decoded" in capsys.readouterr().err
 
 
 def test_damage_in_the_middle(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Frames in a network, several at a time, with statistics along the film."""
 
 import math
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 import small_films
 import small_models
 
+from kgan.errors import UserError
 from kgan.film.frames import Frame
-from kgan.film.painting import OPENED, Painter, Pass, fitting
+from kgan.film.painting import DECODED, OPENED, Painter, Pass, fitting
 from kgan.inference.loading import of_generator
 
 SIZE = (40, 48)
@@ -63,9 +65,9 @@ def test_noise_does_not_flicker():
 @pytest.mark.parametrize("kind", ["content", "without tiles"])
 def test_frames_that_do_not_fit(model, kind):
     model = model if kind == "content" else small_films.identity()
-    need = math.prod(SIZE) * (model.bytes_per_pixel + OPENED)
-    assert fitting(model, SIZE, 3.5 * need) == Pass(3)
-    each = fitting(model, SIZE, 0.6 * need)
+    need, beside = math.prod(SIZE) * (model.bytes_per_pixel + OPENED), math.prod(SIZE) * (DECODED + 50)
+    assert fitting(model, SIZE, 3.5 * need + beside, encoded=50) == Pass(3)
+    each = fitting(model, SIZE, 0.9 * need + beside, encoded=50)
     assert (each.tiles is not None, each.scale < 1) == ((True, False) if kind == "content" else (False, True))
     made = Painter(model, each).paint(frames_of(small_films.moving(1, SIZE)))
     assert made.shape == (1, *SIZE, 3)
@@ -78,3 +80,14 @@ def test_xla_gets_full_batches_and_restyles_as_without_it(model):
         made, expected = (painter.paint(frames[k : k + 4]).astype(int) for painter in (compiled, plain))
         assert made.shape == expected.shape
         assert np.abs(made - expected).max() <= 1  # a value near the middle of two levels may round to the other one
+
+
+@pytest.mark.parametrize("kind", ["content", "without tiles"])
+def test_the_memory_that_is_asked_for_is_enough(model, kind):
+    model, large = model if kind == "content" else small_films.identity(), (4320, 7680)
+    with pytest.raises(UserError, match=r"frames of 7680x4320 need at least [0-9.]+ GB of memory") as refused:
+        fitting(model, large, 1e9, encoded=48)
+    need = float(re.search(r"at least ([0-9.]+) GB", str(refused.value)).group(1))
+    assert fitting(model, large, need * 1e9, encoded=48).frames == 1
+    with pytest.raises(UserError, match="need at least"):
+        fitting(model, large, (need - 0.1) * 1e9, encoded=48)

@@ -19,6 +19,7 @@ from kgan.batch.places import OWN, Place, is_url
 from kgan.batch.records import fingerprint
 from kgan.batch.work import Look, local_model
 from kgan.errors import RunError, UserError, is_command_line
+from kgan.exit_guard import interrupted_as
 from kgan.files import several
 from kgan.images.decoding import LIMIT, limits_pictures
 from kgan.images.pictures import Format, Writing
@@ -66,6 +67,7 @@ class Counts:
 
 @takes_trust
 @limits_pictures
+@interrupted_as(lambda: "interrupted. What is done stays, and the same command goes on")
 def batch(
     source: str,
     sink: str,
@@ -111,6 +113,7 @@ def batch(
     Raises:
         UserError: before any work if an option, a folder or the model is wrong.
         RunError: if the pipeline fails. What is done stays.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP. What is done stays.
     """
     check_numbers(seed, 1, memory)
     check_blending(None, None, strength)

@@ -70,8 +70,9 @@ def _windowed(pool: ProcessPoolExecutor, function: Callable, items: Iterator) ->
 
 
 def _follow_parent(parent: int) -> None:
-    """In a worker: ignore Ctrl-C, which the parent handles, and exit when the parent is gone, even if it was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker: ignore signals of the terminal, which the parent handles, and exit when the parent is gone."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 

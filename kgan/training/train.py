@@ -72,7 +72,7 @@ def train(config: TrainConfig) -> pathlib.Path:
     Raises:
         UserError: if settings or pictures cannot be used. Nothing has been written then.
         RunError: if training cannot continue. The last checkpoint is complete then.
-        Interrupted: if SIGTERM or Ctrl-C came while no step was running.
+        Interrupted: if Ctrl-C, SIGTERM or SIGHUP came while no step was running.
     """
     with trusting(config.trust), ExitGuard() as exit_guard:
         try:

@@ -188,11 +188,20 @@ def test_photos_that_a_model_cannot_restyle_are_left_out(at_save, capsys):
     assert "left out, since a model could not restyle them: 2.png" in capsys.readouterr().err
 
 
-def test_an_interruption_leaves_nothing(here, at_save, capsys):
-    """Ctrl-C after the model has restyled two of four photos."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_leaves_nothing(here, at_save, capsys, number):
+    """A signal after the model has restyled two of four photos."""
     before = sorted(os.listdir())
-    at_save(lambda done: signal.raise_signal(signal.SIGINT) if done == 2 else None)
+    at_save(lambda done: signal.raise_signal(number) if done == 2 else None)
     assert cli.main(["compare", "red", "mobile.tflite", "--photos", "photos", "--output", "new/votes"]) == 130
+    assert "kgan: error: interrupted: no page is written" in capsys.readouterr().err
+    assert sorted(os.listdir()) == before
+
+
+def test_an_interruption_of_folders_leaves_nothing_either(here, monkeypatch, capsys):
+    before = sorted(os.listdir())
+    monkeypatch.setattr("kgan.comparison.compare.write_page", lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert cli.main(["compare", "red", "blue", "--photos", "photos"]) == 130
     assert "kgan: error: interrupted: no page is written" in capsys.readouterr().err
     assert sorted(os.listdir()) == before
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from kgan.errors import counted, is_or_are, some
+from kgan.images.listing import trimmed
 
 SAME_ASPECT = 0.02
 """Largest relative difference of two aspect ratios that counts as rounding."""
@@ -70,7 +71,7 @@ def _by_stem(names: Sequence[str | os.PathLike], places: Iterable[int]) -> dict[
 
 def stem(name: str | os.PathLike) -> str:
     """A path without its suffix, in Unicode normal form C, so that accents compare as equal."""
-    return unicodedata.normalize("NFC", os.path.splitext(os.fspath(name))[0])
+    return unicodedata.normalize("NFC", os.path.splitext(trimmed(name))[0])
 
 
 def split_by_shape(

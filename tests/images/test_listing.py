@@ -216,8 +216,8 @@ def test_check_shows_names_that_are_no_utf8_and_names_that_drive_terminals(tmp_p
 
 
 def test_which_names_are_those_of_pictures():
-    assert all(map(is_named_as_picture, ("a.JPG", "deep/a.Webp", "x.heic", "x.y.png")))
-    assert not any(map(is_named_as_picture, ("a", "png", "a.txt", ".png", "a.png.txt")))
+    assert all(map(is_named_as_picture, ("a.JPG", "deep/a.Webp", "x.heic", "x.y.png", "a.png ", "a.PNG.")))
+    assert not any(map(is_named_as_picture, ("a", "png", "a.txt", ".png", "a.png.txt", "a.png/ ", " ", "..")))
 
 
 def test_words_for_numbers():

@@ -20,6 +20,7 @@ from kgan.images.pairing import pair, same_shape, split_by_shape, stem
         (["caf\udce9.png"], ["caf\udce9.jpg"], ["caf\udce9.png caf\udce9.jpg"], []),
         (["caf\u00e9.png"], ["cafe\u0301.png"], ["caf\u00e9.png cafe\u0301.png"], []),
         (["a.png"], ["A.png"], [], []),
+        (["a.png ", "b.PNG."], ["a.jpg", "b.png"], ["a.png  a.jpg", "b.PNG. b.png"], []),
     ],
 )
 def test_pairs_by_hand(ours, theirs, expected, unsure):

@@ -110,8 +110,10 @@ def _new_folder(output: str | os.PathLike) -> pathlib.Path:
     path = pathlib.Path(output)
     if str(output) == "-" or path.suffix.lower() in (".html", ".htm") or is_named_as_picture(path):
         raise UserError(f"--output {output}: should be a new folder, in which the page is index.html")
-    if path.exists() and not path.is_dir():
-        raise UserError(f"--output {output}: is a file; name a new folder")
+    if os.path.lexists(path) and not path.is_dir():
+        raise UserError(
+            f"--output {output}: is {'a file' if path.exists() else 'a link to nothing'}; name a new folder"
+        )
     if path.is_dir() and (path.absolute() == pathlib.Path.cwd() or any(path.iterdir())):
         raise UserError(f"--output {output}: exists already; name a new folder")
     return path

@@ -278,6 +278,7 @@ WRONG = {
     "red blue --photos photos --output page.html": "--output page.html: should be a new folder",
     "red blue --photos photos --output -": "--output -: should be a new folder",
     "red blue --photos photos --output notes": "--output notes: is a file; name a new folder",
+    "red blue --photos photos --output dangling": "--output dangling: is a link to nothing; name a new folder",
     "red blue --photos photos --output notes/votes": "--output notes: exists and is no folder",
     "--count": "files of votes are missing",
     "--count nowhere.json": "nowhere.json: no such file",
@@ -296,6 +297,7 @@ def test_wrong_input(here, capsys, words):
     pathlib.Path("broken").mkdir()
     pathlib.Path("broken/saved_model.pb").write_text("words", encoding="utf-8")
     pathlib.Path("notes").write_text("words", encoding="utf-8")
+    pathlib.Path("dangling").symlink_to("nothing")
     before = sorted(map(str, here.rglob("*")))
     assert cli.main(["compare", *words.split()]) == 2
     said = capsys.readouterr()

@@ -5,6 +5,7 @@ import heapq
 import io
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -13,9 +14,9 @@ import numpy as np
 
 from kgan import console, files
 from kgan.film.animations import write_animation
-from kgan.film.encoding import TELLS_ASPECT, Coding, add_encoder, describe
+from kgan.film.encoding import TELLS_ASPECT, Coding, SegmentWriter, add_encoder, describe
 from kgan.film.film import Film
-from kgan.film.frames import Facts
+from kgan.film.frames import Facts, Frame
 from kgan.film.kinds import ANIMATIONS, CONTAINERS
 from kgan.film.library import ffmpeg_errors, pyav
 from kgan.film.sound import ENCODERS, add_copies, copied_packets, copy_texts, named, not_copied
@@ -65,6 +66,8 @@ def check(film: Film, output: Output, coding: Coding) -> None:
         add_encoder(trial, coding, film.facts)
         left_out, encoded = _copies(film, trial)
         trial.start_encoding()
+    with ffmpeg_errors(output.path, f"{reason} in a {output.path.suffix.lower()} file"):
+        _try_one_frame(film, output, coding)
     kind = output.path.suffix.lower()
     if left_out:
         better = "" if output.container == "matroska" else ". An .mkv file holds most kinds"
@@ -77,6 +80,21 @@ def check(film: Film, output: Output, coding: Coding) -> None:
     if encoded:
         codec = "AAC" if ENCODERS[output.container] == "aac" else "Opus"
         console.warn(f"{output.path}: {kind} cannot hold {', '.join(encoded)}; encoded anew as {codec}")
+
+
+def _try_one_frame(film: Film, output: Output, coding: Coding) -> None:
+    """Encode and join a black frame. Some codecs, such as rawvideo in Matroska, fail only where parts are joined."""
+    facts = film.facts
+    frame = Frame(np.zeros((*film.size, 3), np.uint8), facts.begin, 1 / facts.rate)
+    with tempfile.TemporaryDirectory(prefix="kgan-film-") as folder:
+        path = pathlib.Path(folder, "frame")
+        writer = SegmentWriter(path, coding, facts)
+        writer.write(frame.pixels, frame)
+        writer.close()
+        times = np.asarray([round(frame.time / facts.time_base)], np.int64)
+        segments = [Segment(path, times, max(1, round(frame.duration / facts.time_base)), {})]
+        with pyav().open(io.BytesIO(), "w", format=output.container) as made:
+            made.mux(packet for _, packet in _film_packets(segments, film, _add_film(made, segments, film)))
 
 
 def _has_sound(film: Film) -> bool:

@@ -296,6 +296,7 @@ def test_what_cannot_be_restyled_gets_one_line(tmp_path, capsys, make, said):
 @pytest.mark.parametrize(("options", "said"), [
     ({"codec": "h266"}, "no such encoder"), ({"codec": "aac"}, "encodes audio"), ({"crf": 99}, "from 0 to 51"),
     ({"codec": "ffv1", "crf": 3}, "no such setting"), ({"codec": "vp9", "output": "x.mov"}, "cannot be encoded"),
+    ({"codec": "rawvideo", "output": "x.mkv"}, "64x48 cannot be encoded with rawvideo in a .mkv file"),
     ({"start": 9}, "only 0.2"), ({"duration": 0}, "above 0"), ({"start": -1}, "at least 0"),
     ({"fps": 9}, "leave fps out"), ({"variants": 2}, "one result"),
     ({"output": "x.avi"}, "not written"), ({"output": "a.mp4"}, "is the film itself"), ({"strength": 3}, "from 0 to 1"),

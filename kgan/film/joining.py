@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from kgan import console, files
-from kgan.film.animations import write_animation
+from kgan.errors import counted, is_or_are
+from kgan.film.animations import lasting, write_animation
 from kgan.film.encoding import TELLS_ASPECT, Coding, SegmentWriter, add_encoder, describe
 from kgan.film.film import Film
 from kgan.film.frames import Facts, Frame
@@ -199,14 +200,13 @@ def _packets(segments: Sequence[Segment]) -> Iterator[Any]:
 # --- animations and pictures ------------------------------------------------------------------------------------------
 
 
-def _pictures(segments: Sequence[Segment], facts: Facts) -> Iterator[tuple[np.ndarray, int, int]]:
-    """The pixels of all frames with their times and their ends in units of the film's time base."""
-    times = [int(time) for segment in segments for time in segment.times]
-    ends = [*times[1:], segments[-1].end]
+def _pictures(segments: Sequence[Segment], facts: Facts) -> Iterator[tuple[np.ndarray, int]]:
+    """The pixels of all frames with their times in units of the film's time base."""
+    times = (int(time) for segment in segments for time in segment.times)
     frames = (frame for segment in segments for frame in _decoded(segment.path))
     layout = "rgba" if facts.channels == 4 else "rgb24"
-    for frame, time, end in zip(frames, times, ends, strict=True):
-        yield frame.to_ndarray(format=layout), time, end
+    for frame, time in zip(frames, times, strict=True):
+        yield frame.to_ndarray(format=layout), time
 
 
 def _decoded(path: pathlib.Path) -> Iterator[Any]:
@@ -215,19 +215,29 @@ def _decoded(path: pathlib.Path) -> Iterator[Any]:
 
 
 def _write_animation(segments: Sequence[Segment], film: Film, output: Output, path: pathlib.Path) -> None:
-    base, origin = film.facts.time_base, film.origin
+    base, kind = film.facts.time_base, ANIMATIONS[output.path.suffix.lower()]
+    times = [int(time) * base - film.origin for segment in segments for time in segment.times]
+    end = segments[-1].end * base - film.origin
+    kept = lasting(times, kind)
+    if left := len(times) - len(kept):
+        console.say(
+            f"kgan: {output.path}: {left} of {counted(len(times), 'frame')} {is_or_are(left)} left out, because "
+            "browsers show frames of 10 ms or less for 100 ms"
+        )
+    ends = dict(zip(kept, [*(times[index] for index in kept[1:]), end], strict=True))
     frames = (
-        (pixels, time * base - origin, end * base - origin) for pixels, time, end in _pictures(segments, film.facts)
+        (pixels, times[index], ends[index])
+        for index, (pixels, _) in enumerate(_pictures(segments, film.facts))
+        if index in ends
     )
-    kind = ANIMATIONS[output.path.suffix.lower()]
-    write_animation(path, kind, frames, segments[-1].last * base, film.facts, output.writing)
+    write_animation(path, kind, frames, end - times[kept[-1]], film.facts, output.writing)
 
 
 def _write_pictures(segments: Sequence[Segment], film: Film, output: Output) -> None:
     """Write numbered pictures, first to a hidden folder. Each replaces an existing one in one step."""
     targets.make_folder(output.path)
     with files.beside(output.path / "frames") as folder:
-        for number, (pixels, time, _) in enumerate(_pictures(segments, film.facts)):
+        for number, (pixels, time) in enumerate(_pictures(segments, film.facts)):
             name = picture_name(film, number, time, output.writing)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             output.writing.save(pixels, folder / name, lossless=film.facts.lossless)

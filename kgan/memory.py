@@ -12,6 +12,8 @@ import pathlib
 import threading
 from collections.abc import Callable, Iterator
 
+from kgan.errors import RunError
+
 try:
     import resource
 except ImportError:  # not a POSIX system
@@ -231,6 +233,9 @@ def guard(advice: str, room: Callable[[], float] = lambda: available(swap=True))
     A thread checks the available memory, more often when less is available. The exit status is 1. Use it for commands
     only, because it ends the process at once.
 
+    Raises:
+        RunError: if more memory is asked for at once than there is.
+
     Args:
         advice: the end of the message, which says what the user can do.
         room: a function that returns the available memory in bytes.
@@ -240,6 +245,11 @@ def guard(advice: str, room: Callable[[], float] = lambda: available(swap=True))
     watching.start()
     try:
         yield
+    except Exception as error:
+        # TensorFlow, which this module does not import, has an error of its own.
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+            raise RunError(f"out of memory; {advice}") from error
+        raise
     finally:
         over.set()
         watching.join()

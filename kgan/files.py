@@ -40,7 +40,12 @@ def beside(target: pathlib.Path) -> Iterator[pathlib.Path]:
     # A part of the target's name identifies the folder after the process is killed. The whole name may be too long.
     names = {"prefix": f".{target.name[:32]}-", "suffix": PARTIAL}
     with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True, **names) as folder:
-        yield pathlib.Path(folder)
+        try:
+            yield pathlib.Path(folder)
+        except OSError as error:
+            if error.errno and not error.filename:  # such as that of a full disk
+                error.filename = str(target)
+            raise
 
 
 @contextlib.contextmanager
@@ -62,12 +67,7 @@ def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """
     with beside(target) as folder:
         partial = folder / target.name
-        try:
-            yield partial
-        except OSError as error:
-            if error.errno and not error.filename:  # such as that of a full disk
-                error.filename = str(target)
-            raise
+        yield partial
         if partial.is_dir():
             _swap(partial, target, folder / f"{target.name}-previous")
         else:

@@ -234,7 +234,7 @@ def guard(advice: str, room: Callable[[], float] = lambda: available(swap=True))
     only, because it ends the process at once.
 
     Raises:
-        RunError: if more memory is asked for at once than there is.
+        RunError: if more memory is asked for at once than there is, or TensorFlow fills the disk.
 
     Args:
         advice: the end of the message, which says what the user can do.
@@ -246,8 +246,11 @@ def guard(advice: str, room: Callable[[], float] = lambda: available(swap=True))
     try:
         yield
     except Exception as error:
-        # TensorFlow, which this module does not import, has an error of its own.
-        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        # TensorFlow, which this module does not import, has an error of its own, also for a full disk.
+        exhausted = type(error).__name__ == "ResourceExhaustedError"
+        if exhausted and any(word in str(error).lower() for word in ("space left", "quota")):
+            raise RunError(str(error).partition("\n")[0]) from error
+        if exhausted or isinstance(error, MemoryError):
             raise RunError(f"out of memory; {advice}") from error
         raise
     finally:

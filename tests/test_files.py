@@ -186,6 +186,12 @@ def test_relative_paths(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_an_error_beside_a_file_names_it(tmp_path):
+    with pytest.raises(OSError) as caught, files.beside(tmp_path / "a.onnx"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "a.onnx")
+
+
 def test_a_full_disk_is_reported_with_the_file(tmp_path):
     def write():
         with files.whole(tmp_path / "a.npz"), open("/dev/full", "w", encoding="utf-8") as full:

@@ -206,6 +206,12 @@ def test_more_than_there_is_at_once_is_told_too(exhaust):
         exhaust()
 
 
+def test_a_disk_that_tensorflow_fills_is_no_lack_of_memory():
+    full = tf.errors.ResourceExhaustedError(None, None, "out/saved_model.pb; No space left on device")
+    with pytest.raises(RunError, match=r"^out/saved_model\.pb; No space left on device$"), memory.guard("-"):
+        raise full
+
+
 def test_the_guard_looks_again_before_the_rest_can_be_taken(tmp_path, monkeypatch):
     """At 20 GB/s; half a second is the longest wait, and it ends when 32 MB are left."""
     rooms, waits = iter([1e11, 1e9, 4e7, 3.1e7]), []

@@ -7,6 +7,7 @@ bytes, because a name on this machine need not be valid UTF-8, and Beam cannot s
 import contextlib
 import dataclasses
 import os
+import pathlib
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,9 @@ OWN = ".kgan-batch"
 
 DONE, PARTIAL = f"{OWN}/done", f"{OWN}/partial"
 """The folder with records of finished pictures, and that with incomplete files."""
+
+FAILED_FILE = "failed.jsonl"
+"""The file in the sink with a line of JSON for each picture that could not be restyled."""
 
 LONGEST = 2**29
 """The longest file in bytes that is read. The whole file is held in memory."""
@@ -182,9 +186,13 @@ class Place:
         self.finish(self.prepare([(name, content)]))
 
     def sweep(self) -> None:
-        """Remove the incomplete files of a run that was killed."""
-        paths = [self.path(name) for name, _ in self.files(PARTIAL)]
+        """Remove the incomplete files of a run that was killed, and those of Beam."""
+        paths, of_beam = [self.path(name) for name, _ in self.files(PARTIAL)], f"beam-temp-{FAILED_FILE}-*"
         with contextlib.suppress(*_FAILED):
+            if is_url(self.folder):
+                paths += [each.path for each in FileSystems.match([f"{self.folder}/{of_beam}/**"])[0].metadata_list]
+            else:
+                paths += map(str, pathlib.Path(self.folder).glob(of_beam))
             FileSystems.delete(paths)
 
 

@@ -157,8 +157,9 @@ def _run(job: Job, options: list[str]) -> Counts:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # a failure is told in one line
     pipeline = _pipeline(options)
     build(pipeline, job)
-    with _alone(job.sink):
+    with _alone(job.sink), contextlib.ExitStack() as ending:
         job.sink.sweep()
+        ending.callback(job.sink.sweep)
         began = time.monotonic()
         with failing():
             result = pipeline.run()

@@ -208,6 +208,8 @@ def scan_folder(folder: str | os.PathLike, outputs: Iterable[str | os.PathLike] 
     root = pathlib.Path(folder)
     if not os.path.lexists(root):
         raise UserError(f"{root}: no such folder; check the path")
+    if not os.path.exists(root):
+        raise UserError(f"{root}: is a link to nothing; check where it leads")
     if not os.path.isdir(root):
         raise UserError(f"{root}: should be a folder of pictures. Received: {_kind(root) or 'a file'}")
     if reason := _unreadable(root):

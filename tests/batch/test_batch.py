@@ -304,6 +304,17 @@ def _locked(sink):
     return files.locked(sink / OWN / "lock")
 
 
+@pytest.mark.parametrize("url", [False, True], ids=["folder", "bucket"])
+def test_what_beam_leaves_after_an_error_is_removed(tmp_path, url):
+    FILES.clear()
+    sink = Place("memory://bucket/sink" if url else str(tmp_path))
+    for name in ("beam-temp-failed.jsonl-1/0.jsonl", "beam-temp-mine/a.jsonl", "a.png", f"{PARTIAL}/1"):
+        sink.write(name, b"content")
+    sink.sweep()
+    assert sorted(name for name, _ in sink.files()) == [b"a.png", b"beam-temp-mine/a.jsonl"]
+    assert url or not (tmp_path / "beam-temp-failed.jsonl-1").exists()
+
+
 # --- records ----------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from kgan.images.listing import (
     make_cache,
     pictures_of,
     same,
+    scan_folder,
 )
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
@@ -190,6 +191,12 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, capsys):
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_to_nothing_is_named_so(tmp_path):
+    (tmp_path / "a.png").symlink_to("nothing")
+    with pytest.raises(UserError, match=r"a\.png: is a link to nothing; check where it leads"):
+        scan_folder(tmp_path / "a.png")
 
 
 def test_a_folder_is_read_once_however_often_it_is_named(tmp_path):

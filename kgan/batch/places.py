@@ -96,8 +96,9 @@ class Place:
         found = scan_folder(self.folder, [sink.folder])
         report_skipped(self.folder, found.skipped)
         for path in found.pictures:
-            with contextlib.suppress(OSError):  # removed in the meantime
-                yield os.fsencode(path.relative_to(self.folder)), path.stat().st_size
+            if os.path.lexists(path):  # it may be removed in the meantime
+                # A link to nothing has no size. It fails when it is read.
+                yield os.fsencode(path.relative_to(self.folder)), path.stat().st_size if path.exists() else 0
 
     def files(self, below: str = "") -> Iterator[tuple[bytes, int]]:
         """Yield (name, bytes) of all files in the folder, or in a folder below it."""
@@ -113,9 +114,11 @@ class Place:
                     yield os.fsencode(os.path.relpath(path, self.folder)), os.stat(path).st_size
 
     def check(self) -> None:
-        """Raise UserError if this is the URL of a folder that cannot be listed."""
+        """Raise UserError if this is the URL of a folder that cannot be listed, or the path of something else."""
         if is_url(self.folder):
             self._first()
+        elif os.path.lexists(self.folder) and not os.path.isdir(self.folder):
+            raise UserError(f"{self.folder}: is no folder; name another SINK")
 
     def check_source(self) -> None:
         """Raise UserError if the folder does not exist or, in a cloud, is empty."""

@@ -135,7 +135,7 @@ def _options(runner: Runner, given: Sequence[str]) -> list[str]:
     """Beam's options as arguments. Raises UserError if one is not NAME=VALUE."""
     if runner not in RUNNERS:
         raise UserError(f"--runner should be one of {', '.join(RUNNERS)}. Received: {runner}")
-    wrong = next((each for each in given if not each.partition("=")[1] or each.startswith("-")), None)
+    wrong = next((each for each in given if not each.partition("=")[1] or each.startswith(("-", "="))), None)
     if wrong is not None:
         raise UserError(f"--runner-option {wrong}: should be NAME=VALUE, as in region=europe-west1")
     return [f"--runner={RUNNERS[runner]}", *(f"--{each}" for each in given)]

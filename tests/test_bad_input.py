@@ -222,6 +222,7 @@ USING = {
     "stylize photos --model model --output a.txt": "--output a.txt: exists and is no folder",
     "stylize photos --model model --output a.txt/out": "--output a.txt/out: cannot be written",
     "stylize photos --model model --output out --variants 0": "--variants should be at least 1",
+    "stylize photos --model model --output out --variants 99999999999": "at most 10000",
     "stylize photos --model model --output out --variants 2": "takes no noise",
     "stylize photos --model model --output out --memory 0": "--memory should be above 0",
     "stylize photos --model model --output out --strokes 0.5": "--strokes should be at least 1",

@@ -103,6 +103,7 @@ WRONG = {
         {"resume": True, "run": "nowhere"}, {"distill_from": "nowhere"}, {"init_from": "vangohg", "data": "sample"},
         {"feature_weights": "nowhere.h5"}, {"discriminator_learning_rate": -1.0}, {"max_megapixels": 0.0},
         {"generator_optimizer": "adm"}, {"augment": "colur"}, {"precision": "half"}, {"steps": True},
+        {"run": ""}, {"content": b"nowhere", "style": "a"}, {"batch_size": 10**9},
     ],
     "stylize": [
         {"pictures": "nowhere.png"}, {"pictures": []}, {"model": "vangohg"}, {"model": "nowhere.tflite"}, {"seed": -1},

@@ -136,6 +136,7 @@ TRAINING = {
     f"{FOLDERS} --steps 0": "--steps should be above 0",
     f"{FOLDERS} --stop-after 0": "--stop-after should be above 0",
     f"{FOLDERS} --batch-size -1": "--batch-size should be above 0",
+    f"{FOLDERS} --batch-size 1048577": "a batch may have 1074 megapixels. Received: 1074",
     f"{FOLDERS} --blocks -1": "--blocks",
     f"{FOLDERS} --noise-channels -1": "--noise-channels",
     f"{FOLDERS} --image-pool -1": "--image-pool",

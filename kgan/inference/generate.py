@@ -148,7 +148,7 @@ def _check_numbers(seed: int, count: int, size, truncation: float | None, betwee
     if not 0 <= seed < 2**31 - max(count, 0):
         raise UserError(f"--seed should be at least 0 and below 2147483648 with the count. Received: {seed}")
     if not 1 <= count <= MOST:
-        raise UserError(f"--count should be at least 1, at most {MOST}. Received: {count}")
+        raise UserError(f"--count should be {'at least 1' if count < 1 else f'at most {MOST}'}. Received: {count}")
     if between and not all(0 <= end < 2**31 for end in between):
         raise UserError(f"--between should be two seeds of at least 0 and below 2147483648. Received: {between}")
     if between and count < 2:

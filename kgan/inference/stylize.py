@@ -280,7 +280,8 @@ def check_numbers(seed: int, variants: int, memory: float | None) -> None:
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed should be at least 0 and below 2147483648. Received: {seed}")
     if not 1 <= variants <= MOST_VARIANTS:
-        raise UserError(f"--variants should be at least 1, at most {MOST_VARIANTS}. Received: {variants}")
+        bound = "at least 1" if variants < 1 else f"at most {MOST_VARIANTS}"
+        raise UserError(f"--variants should be {bound}. Received: {variants}")
     if memory is not None and not memory > 0:
         raise UserError(f"--memory should be above 0. Received: {memory}")
 

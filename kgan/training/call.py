@@ -95,8 +95,10 @@ def _value(option: Option, value: Any) -> Any:
         return None
     if option.name == "weight":
         return assignments(value)
-    if isinstance(value, os.PathLike) and option.is_path:
-        return os.fspath(value)
+    if isinstance(value, os.PathLike | bytes) and option.is_path:
+        value = os.fsdecode(value)
+    if option.is_path and value == "":
+        raise UserError(f"{option.flag} is empty: name a path")
     kinds = {bool: bool, int: numbers.Integral, float: numbers.Real, str: str}
     for kind, wider in kinds.items():
         is_number_for_truth = kind is not bool and isinstance(value, bool)

@@ -85,7 +85,7 @@ def test_truncation_changes_the_picture_and_needs_a_bell(models, tmp_path):
         ({"size": ""}, "size should be HEIGHTxWIDTH"),
         ({"size": (16,)}, "size should be a height and a width"),
         ({"size": "16x20000", "format": "webp"}, "may have 16383 pixels a side. Received: 20000x16"),
-        ({"count": 10**9}, "count should be at least 1, at most 1000000"),
+        ({"count": 10**9}, "count should be at most 1000000"),
         ({"between": (-1, 2)}, "between should be two seeds of at least 0"),
         ({"truncation": 0.0}, "truncation should be above 0"),
     ],

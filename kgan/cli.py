@@ -8,6 +8,7 @@ import tempfile
 from kgan import __version__, console, memory
 from kgan.commands import COMMANDS
 from kgan.errors import UserError, for_command_line, nearest, needing_all_of_kgan
+from kgan.exit_guard import ExitGuard
 from kgan.images.decoding import at_most
 from kgan.parsing import wants_quiet
 
@@ -29,7 +30,7 @@ def _main(args: list[str]) -> int:
     console.accept_any_text()
     try:
         try:
-            with needing_all_of_kgan("this command"):
+            with needing_all_of_kgan("this command"), ExitGuard():
                 return _run(args)
         finally:
             sys.stdout.flush()

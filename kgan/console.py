@@ -12,6 +12,7 @@ import functools
 import logging
 import math
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -243,6 +244,16 @@ def without_chatter() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def leave_terminal() -> None:
+    """Send what is printed to a terminal from now on to nowhere. An error of a closed one would end the last work."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        with contextlib.suppress(OSError):  # closed by the parent process
+            if stat.S_ISCHR(os.fstat(number).st_mode):  # `isatty` is false for a terminal that is closed
+                os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 def accept_any_text() -> None:

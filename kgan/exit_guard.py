@@ -1,13 +1,17 @@
-"""SIGTERM and Ctrl-C end the program at once where nothing is lost, and while training after the step is saved."""
+"""Signals that end the program: at once where nothing is lost, and while training after the step is saved.
+
+They are Ctrl-C, SIGTERM (of `kill` and of job schedulers) and SIGHUP, which comes when a terminal is closed.
+"""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
 
+from kgan import console
 from kgan.errors import UserError, counted, is_or_are
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Interrupted(UserError):
@@ -28,7 +32,7 @@ class PictureCounter:
 
 @contextlib.contextmanager
 def interrupted_as(said: Callable[[], str]) -> Iterator[None]:
-    """Inside, SIGTERM and Ctrl-C raise `Interrupted` with what `said` returns then, after unfinished files are gone."""
+    """Inside, `SIGNALS` raise `Interrupted` with what `said` returns then, after unfinished files are gone."""
     with ExitGuard():
         try:
             yield
@@ -38,7 +42,7 @@ def interrupted_as(said: Callable[[], str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interruptible(total: int) -> Iterator[PictureCounter]:
-    """Inside, SIGTERM and Ctrl-C raise `Interrupted`, which says how many of the `total` pictures are done."""
+    """Inside, `SIGNALS` raise `Interrupted`, which says how many of the `total` pictures are done."""
     counter = PictureCounter()
 
     def said() -> str:
@@ -50,10 +54,12 @@ def interruptible(total: int) -> Iterator[PictureCounter]:
 
 
 class ExitGuard:
-    """A context in which SIGTERM and Ctrl-C raise KeyboardInterrupt, or are deferred.
+    """A context in which `SIGNALS` raise KeyboardInterrupt, or are deferred.
 
-    Inside `with ExitGuard() as guard:` both signals raise KeyboardInterrupt at once. Inside `with guard.deferred():`
-    the first signal only sets `guard.requested`, which a loop reads to end by itself. A second signal raises.
+    Inside `with ExitGuard() as guard:` they raise KeyboardInterrupt at once. Inside `with guard.deferred():` the first
+    signal only sets `guard.requested`, which a loop reads to end by itself. A second signal raises.
+
+    SIGHUP stays ignored where it was, as under `nohup`, whose user wants the program to outlive the terminal.
 
     Python sets signal handlers in the main thread only. In another thread the guard does nothing.
     """
@@ -71,7 +77,8 @@ class ExitGuard:
         """Install the handlers. Returns the handlers that they replace."""
         if threading.current_thread() is not threading.main_thread():
             return {}
-        return {number: signal.signal(number, self._handle) for number in SIGNALS}
+        ignored = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else []
+        return {number: signal.signal(number, self._handle) for number in SIGNALS if number not in ignored}
 
     def reinstall(self) -> None:
         """Install the handlers again, because TensorFlow replaces the one of SIGTERM when it connects to workers."""
@@ -92,6 +99,8 @@ class ExitGuard:
             self._deferring = False
 
     def _handle(self, number: int, frame) -> None:
+        if number == signal.SIGHUP:
+            console.leave_terminal()
         again, self.requested = self.requested, True
         if again or not self._deferring:
             raise KeyboardInterrupt

@@ -40,7 +40,12 @@ def beside(target: pathlib.Path) -> Iterator[pathlib.Path]:
     # A part of the target's name identifies the folder after the process is killed. The whole name may be too long.
     names = {"prefix": f".{target.name[:32]}-", "suffix": PARTIAL}
     with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True, **names) as folder:
-        yield pathlib.Path(folder)
+        try:
+            yield pathlib.Path(folder)
+        except OSError as error:
+            if error.errno and not error.filename:  # such as that of a full disk
+                error.filename = str(target)
+            raise
 
 
 @contextlib.contextmanager
@@ -62,12 +67,7 @@ def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """
     with beside(target) as folder:
         partial = folder / target.name
-        try:
-            yield partial
-        except OSError as error:
-            if error.errno and not error.filename:  # such as that of a full disk
-                error.filename = str(target)
-            raise
+        yield partial
         if partial.is_dir():
             _swap(partial, target, folder / f"{target.name}-previous")
         else:
@@ -237,24 +237,24 @@ def _taken(file: int, kind: int) -> bool | None:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def expanded(path: str | os.PathLike) -> str | pathlib.Path:
+def expanded(path: str | bytes | os.PathLike) -> str | pathlib.Path:
     """Replace "~" or "~name" at the start of a path by the home folder.
 
     "~name" stays if there is no such user, because it may be the name of a file.
 
     Args:
-        path: the path.
+        path: the path, which may be bytes, as `os.listdir(b".")` gives.
 
     Returns:
-        The path, a string if `path` is one.
+        The path, a string if `path` is one or bytes.
 
     Raises:
         UserError: if this user has no home folder, as in a container without HOME.
     """
-    whole = os.path.expanduser(path)
-    if os.fspath(whole).split(os.sep)[0] == "~":  # otherwise a folder of this name would be made
-        raise UserError(f"{path}: the home folder is not known; set HOME, or give a path without ~, as by --cache")
-    return whole if isinstance(path, str) else pathlib.Path(whole)
+    whole = os.fsdecode(os.path.expanduser(path))
+    if whole.split(os.sep)[0] == "~":  # otherwise a folder of this name would be made
+        raise UserError(f"{whole}: the home folder is not known; set HOME, or give a path without ~, as by --cache")
+    return whole if isinstance(path, str | bytes) else pathlib.Path(whole)
 
 
 def path_parameters(function: Callable) -> set[str]:
@@ -283,6 +283,6 @@ def several(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str 
 
 
 def _each_expanded(value):
-    if isinstance(value, str | os.PathLike):
+    if isinstance(value, str | bytes | os.PathLike):
         return expanded(value)
     return [_each_expanded(each) for each in value] if isinstance(value, Iterable) else value

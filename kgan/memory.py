@@ -12,6 +12,8 @@ import pathlib
 import threading
 from collections.abc import Callable, Iterator
 
+from kgan.errors import RunError
+
 try:
     import resource
 except ImportError:  # not a POSIX system
@@ -231,6 +233,9 @@ def guard(advice: str, room: Callable[[], float] = lambda: available(swap=True))
     A thread checks the available memory, more often when less is available. The exit status is 1. Use it for commands
     only, because it ends the process at once.
 
+    Raises:
+        RunError: if more memory is asked for at once than there is, or TensorFlow fills the disk.
+
     Args:
         advice: the end of the message, which says what the user can do.
         room: a function that returns the available memory in bytes.
@@ -240,6 +245,14 @@ def guard(advice: str, room: Callable[[], float] = lambda: available(swap=True))
     watching.start()
     try:
         yield
+    except Exception as error:
+        # TensorFlow, which this module does not import, has an error of its own, also for a full disk.
+        exhausted = type(error).__name__ == "ResourceExhaustedError"
+        if exhausted and any(word in str(error).lower() for word in ("space left", "quota")):
+            raise RunError(str(error).partition("\n")[0]) from error
+        if exhausted or isinstance(error, MemoryError):
+            raise RunError(f"out of memory; {advice}") from error
+        raise
     finally:
         over.set()
         watching.join()

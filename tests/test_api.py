@@ -17,6 +17,7 @@ import kgan
 from kgan import cli
 from kgan.errors import RunError, UserError, call, for_command_line, worded
 from kgan.runs.settings import TrainConfig
+from kgan.training.call import settings_from
 
 SIGNATURES = {
     "stylize": ("pictures", "model", "output", "seed", "variants", "overwrite", "strokes", "memory", "mask", "feather",
@@ -93,6 +94,11 @@ assert not {"tensorflow", "keras"} & sys.modules.keys()
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_callbacks_of_a_training():
+    assert settings_from({"callback": "a:B"}).callback == ("a:B",)
+    assert settings_from({"callback": ["a:B", 'c:D={"e": 1}']}).callback == ("a:B", 'c:D={"e": 1}')
+
+
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 WRONG = {
@@ -103,6 +109,8 @@ WRONG = {
         {"resume": True, "run": "nowhere"}, {"distill_from": "nowhere"}, {"init_from": "vangohg", "data": "sample"},
         {"feature_weights": "nowhere.h5"}, {"discriminator_learning_rate": -1.0}, {"max_megapixels": 0.0},
         {"generator_optimizer": "adm"}, {"augment": "colur"}, {"precision": "half"}, {"steps": True},
+        {"weight": 3}, {"callback": 3}, {"callback": [3]},
+        {"run": ""}, {"content": b"nowhere", "style": "a"}, {"batch_size": 10**9},
     ],
     "stylize": [
         {"pictures": "nowhere.png"}, {"pictures": []}, {"model": "vangohg"}, {"model": "nowhere.tflite"}, {"seed": -1},

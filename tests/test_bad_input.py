@@ -1,5 +1,6 @@
 """Wrong input of users: one clear line, exit status 2, no traceback and no incomplete files."""
 
+import dataclasses
 import os
 import pathlib
 import struct
@@ -14,6 +15,7 @@ from PIL import Image
 from kgan import cli, parsing
 from kgan.export import export_litert, export_saved_model
 from kgan.networks.generators import ResNetGenerator
+from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
 
@@ -74,6 +76,7 @@ def place(tmp_path, monkeypatch, models):
     parsing.parse(TrainConfig, [], "kgan train").save(here / "untrained" / "config.json")
     (here / "odd").mkdir()
     (here / "odd" / "config.json").write_text('{"recipe": 3}', encoding="utf-8")
+    (here / "dangling").symlink_to(here / "nowhere")
     (here / "model").symlink_to(models[0])
     (here / "model.tflite").symlink_to(models[1])
     return here
@@ -133,6 +136,7 @@ TRAINING = {
     f"{FOLDERS} --steps 0": "--steps should be above 0",
     f"{FOLDERS} --stop-after 0": "--stop-after should be above 0",
     f"{FOLDERS} --batch-size -1": "--batch-size should be above 0",
+    f"{FOLDERS} --batch-size 1048577": "a batch may have 1074 megapixels. Received: 1074",
     f"{FOLDERS} --blocks -1": "--blocks",
     f"{FOLDERS} --noise-channels -1": "--noise-channels",
     f"{FOLDERS} --image-pool -1": "--image-pool",
@@ -151,6 +155,7 @@ TRAINING = {
     f"{FOLDERS} --run photos": "--run photos: exists already",
     f"{FOLDERS} --run a.txt": "--run a.txt: is a file",
     f"{FOLDERS} --run a.txt/run": "--run a.txt/run: cannot be written",
+    f"{FOLDERS} --run dangling/run": "--run dangling/run: cannot be written (Not a directory)",
     "train --resume": "--resume needs --run",
     "train --resume --run nowhere": "nowhere: no run to resume there",
     "train --resume --run photos": "photos: no run to resume there",
@@ -161,6 +166,32 @@ TRAINING = {
 @pytest.mark.parametrize("words", TRAINING, ids=lambda words: words.replace(FOLDERS, "train ..."))
 def test_training(place, capsys, words):
     assert TRAINING[words] in refused(place, capsys, words)
+
+
+RESOLVED = recipes.resolve(TrainConfig(recipe="cut", content="a", style="b"))
+
+UNFIT = {
+    f"{FOLDERS} --run dangling": "--run dangling: is a link to nothing",
+    f"{FOLDERS} --recipe cut --init-from foreign": "give --trust",
+    f"{FOLDERS} --recipe cut --init-from fresh": "--init-from fresh: fresh: holds no checkpoint yet",
+    f"{FOLDERS} --recipe cut --init-from vangogh": "to fit, give --filters",
+    "train --recipe distill --content photos --distill-from foreign --size 32 --steps 1": "give --trust",
+    "train --recipe distill --content photos --distill-from program --size 32 --steps 1": "give --trust",
+}
+
+
+@pytest.mark.parametrize("words", UNFIT, ids=lambda words: words.replace(FOLDERS, "train ..."))
+def test_models_and_folders_are_checked_before_pictures_are_prepared(place, capsys, words):
+    for name, recipe in {"foreign": "module:RECIPE", "fresh": "cut"}.items():
+        (place / name).mkdir()
+        dataclasses.replace(RESOLVED, recipe=recipe).save(place / name / "config.json")
+    (place / "program").mkdir()
+    (place / "program" / "saved_model.pb").write_text("words", encoding="utf-8")
+    assert cli.main([*words.split(), "--cache", str(place / "cache")]) == 2
+    said = capsys.readouterr().err
+    assert UNFIT[words] in said
+    assert said.count("\n") == 1
+    assert not (place / "cache").exists()
 
 
 @pytest.mark.parametrize("model", ["nowhere", "photos", "a.txt", "a.tflite", "garbage", "untrained", "odd"])
@@ -192,6 +223,7 @@ USING = {
     "stylize photos --model model --output a.txt": "--output a.txt: exists and is no folder",
     "stylize photos --model model --output a.txt/out": "--output a.txt/out: cannot be written",
     "stylize photos --model model --output out --variants 0": "--variants should be at least 1",
+    "stylize photos --model model --output out --variants 99999999999": "at most 10000",
     "stylize photos --model model --output out --variants 2": "takes no noise",
     "stylize photos --model model --output out --memory 0": "--memory should be above 0",
     "stylize photos --model model --output out --strokes 0.5": "--strokes should be at least 1",

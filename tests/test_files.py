@@ -185,6 +185,12 @@ def test_relative_paths(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a.txt"]
 
 
+def test_an_error_beside_a_file_names_it(tmp_path):
+    with pytest.raises(OSError, match="No space left") as caught, files.beside(tmp_path / "a.onnx"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "a.onnx")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_a_full_disk_is_reported_with_the_file(tmp_path):
     def write():

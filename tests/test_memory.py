@@ -12,8 +12,10 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kgan import load, memory
+from kgan.errors import RunError
 from kgan.memory import HELD, OPENED, PictureMemory
 
 MB = 2**20
@@ -192,6 +194,22 @@ def test_the_guard_leaves_nothing_behind():
     with pytest.raises(ValueError, match="as it came"), memory.guard("-"):
         raise ValueError("as it came")
     assert (threading.active_count(), len(os.listdir("/dev/fd"))) == before
+
+
+@pytest.mark.parametrize(
+    "exhaust",
+    [lambda: np.empty((10**8, 10**8)), lambda: tf.random.normal((10**6, 10**6, 10))],
+    ids=["numpy", "tensorflow"],
+)
+def test_more_than_there_is_at_once_is_told_too(exhaust):
+    with pytest.raises(RunError, match="out of memory; give a smaller size"), memory.guard("give a smaller --size"):
+        exhaust()
+
+
+def test_a_disk_that_tensorflow_fills_is_no_lack_of_memory():
+    full = tf.errors.ResourceExhaustedError(None, None, "out/saved_model.pb; No space left on device")
+    with pytest.raises(RunError, match=r"^out/saved_model\.pb; No space left on device$"), memory.guard("-"):
+        raise full
 
 
 def test_the_guard_looks_again_before_the_rest_can_be_taken(tmp_path, monkeypatch):

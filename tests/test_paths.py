@@ -38,6 +38,18 @@ def test_the_home_folder_is_expanded(home):
         assert expanded(other) == other
 
 
+def test_paths_may_be_bytes(home, tmp_path):
+    @expands_paths
+    def taken(paths: list[os.PathLike]):
+        return paths
+
+    (tmp_path / os.fsdecode(b"caf\xe9")).touch()
+    (entry,) = (entry for entry in os.scandir(os.fsencode(tmp_path)) if entry.is_file())
+    path = tmp_path / "caf\udce9"
+    assert taken([b"~/a", os.fsencode(path), entry]) == [f"{home}/a", str(path), path]
+    assert taken(b"a") == "a"
+
+
 def test_without_a_home_folder_no_folder_is_called_like_one(home, monkeypatch):
     """A container often runs as a user that has no entry in /etc/passwd, and without HOME."""
 

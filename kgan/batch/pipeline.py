@@ -19,16 +19,13 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.utils.shared import Shared
 
-from kgan.batch.places import DONE, Place, is_inside
+from kgan.batch.places import DONE, FAILED_FILE, Place, is_inside
 from kgan.batch.records import Record, file_of, is_done, key, read_file, settings
 from kgan.batch.work import Failure, Loaded, Look, Made, Worker
 from kgan.errors import UserError
 from kgan.images.decoding import LIMIT, size_by_header
 from kgan.images.pictures import FORMATS
 from kgan.inference.stylize import SUFFIXES
-
-FAILED_FILE = "failed.jsonl"
-"""The file in the sink with a line of JSON for each picture that could not be restyled."""
 
 FAILED = "failed"
 """The tag of failures among the outputs of a step."""

@@ -7,6 +7,7 @@ bytes, because a name on this machine need not be valid UTF-8, and Beam cannot s
 import contextlib
 import dataclasses
 import os
+import pathlib
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,9 @@ OWN = ".kgan-batch"
 
 DONE, PARTIAL = f"{OWN}/done", f"{OWN}/partial"
 """The folder with records of finished pictures, and that with incomplete files."""
+
+FAILED_FILE = "failed.jsonl"
+"""The file in the sink with a line of JSON for each picture that could not be restyled."""
 
 LONGEST = 2**29
 """The longest file in bytes that is read. The whole file is held in memory."""
@@ -92,8 +96,9 @@ class Place:
         found = scan_folder(self.folder, [sink.folder])
         report_skipped(self.folder, found.skipped)
         for path in found.pictures:
-            with contextlib.suppress(OSError):  # removed in the meantime
-                yield os.fsencode(path.relative_to(self.folder)), path.stat().st_size
+            if os.path.lexists(path):  # it may be removed in the meantime
+                # A link to nothing has no size. It fails when it is read.
+                yield os.fsencode(path.relative_to(self.folder)), path.stat().st_size if path.exists() else 0
 
     def files(self, below: str = "") -> Iterator[tuple[bytes, int]]:
         """Yield (name, bytes) of all files in the folder, or in a folder below it."""
@@ -109,9 +114,11 @@ class Place:
                     yield os.fsencode(os.path.relpath(path, self.folder)), os.stat(path).st_size
 
     def check(self) -> None:
-        """Raise UserError if this is the URL of a folder that cannot be listed."""
+        """Raise UserError if this is the URL of a folder that cannot be listed, or the path of something else."""
         if is_url(self.folder):
             self._first()
+        elif os.path.lexists(self.folder) and not os.path.isdir(self.folder):
+            raise UserError(f"{self.folder}: is no folder; name another SINK")
 
     def check_source(self) -> None:
         """Raise UserError if the folder does not exist or, in a cloud, is empty."""
@@ -182,9 +189,13 @@ class Place:
         self.finish(self.prepare([(name, content)]))
 
     def sweep(self) -> None:
-        """Remove the incomplete files of a run that was killed."""
-        paths = [self.path(name) for name, _ in self.files(PARTIAL)]
+        """Remove the incomplete files of a run that was killed, and those of Beam."""
+        paths, of_beam = [self.path(name) for name, _ in self.files(PARTIAL)], f"beam-temp-{FAILED_FILE}-*"
         with contextlib.suppress(*_FAILED):
+            if is_url(self.folder):
+                paths += [each.path for each in FileSystems.match([f"{self.folder}/{of_beam}/**"])[0].metadata_list]
+            else:
+                paths += map(str, pathlib.Path(self.folder).glob(of_beam))
             FileSystems.delete(paths)
 
 

@@ -19,6 +19,7 @@ from kgan.batch.pipeline import COUNTERS, NAMESPACE, Job, build
 from kgan.batch.places import OWN, Place, is_url
 from kgan.batch.work import Look, local_model
 from kgan.errors import RunError, UserError, is_command_line
+from kgan.exit_guard import interrupted_as
 from kgan.files import several
 from kgan.images.decoding import LIMIT, limits_pictures
 from kgan.images.pictures import Format, Writing
@@ -66,6 +67,7 @@ class Counts:
 
 @takes_trust
 @limits_pictures
+@interrupted_as(lambda: "interrupted. What is done stays, and the same command goes on")
 def batch(
     source: str,
     sink: str,
@@ -111,6 +113,7 @@ def batch(
     Raises:
         UserError: before any work if an option, a folder or the model is wrong.
         RunError: if the pipeline fails. What is done stays.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP. What is done stays.
     """
     check_numbers(seed, 1, memory)
     check_blending(None, None, strength)
@@ -132,7 +135,7 @@ def _options(runner: Runner, given: Sequence[str]) -> list[str]:
     """Beam's options as arguments. Raises UserError if one is not NAME=VALUE."""
     if runner not in RUNNERS:
         raise UserError(f"--runner should be one of {', '.join(RUNNERS)}. Received: {runner}")
-    wrong = next((each for each in given if not each.partition("=")[1] or each.startswith("-")), None)
+    wrong = next((each for each in given if not each.partition("=")[1] or each.startswith(("-", "="))), None)
     if wrong is not None:
         raise UserError(f"--runner-option {wrong}: should be NAME=VALUE, as in region=europe-west1")
     return [f"--runner={RUNNERS[runner]}", *(f"--{each}" for each in given)]
@@ -154,8 +157,9 @@ def _run(job: Job, options: list[str]) -> Counts:
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # a failure is told in one line
     pipeline = _pipeline(options)
     build(pipeline, job)
-    with _alone(job.sink):
+    with _alone(job.sink), contextlib.ExitStack() as ending:
         job.sink.sweep()
+        ending.callback(job.sink.sweep)
         began = time.monotonic()
         with failing():
             result = pipeline.run()

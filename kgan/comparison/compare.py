@@ -13,7 +13,7 @@ from kgan.comparison.page import Study, save_pictures, write_page
 from kgan.comparison.photos import Photos
 from kgan.comparison.sides import Side, names_of, resolve_side
 from kgan.errors import RunError, UserError, counted, shown, some
-from kgan.exit_guard import Interrupted
+from kgan.exit_guard import Interrupted, interrupted_as
 from kgan.files import expands_paths
 from kgan.images.decoding import PictureError, decode_picture, limits_pictures
 from kgan.images.listing import is_named_as_picture
@@ -23,6 +23,8 @@ from kgan.runs.trust import takes_trust
 
 QUESTION = "Which result do you prefer?"
 
+NO_PAGE = "interrupted: no page is written"
+
 SMALLEST = 32
 """Smallest `size` in pixels."""
 
@@ -30,6 +32,7 @@ SMALLEST = 32
 @expands_paths
 @takes_trust
 @limits_pictures
+@interrupted_as(lambda: NO_PAGE)
 def compare(
     a: str | os.PathLike,
     b: str | os.PathLike,
@@ -66,6 +69,7 @@ def compare(
     Raises:
         UserError: if there is no such model or folder, no photo has a result of both, the output exists, or another
             argument is not valid.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP. Unfinished files are removed.
 
     Example:
 
@@ -106,8 +110,10 @@ def _new_folder(output: str | os.PathLike) -> pathlib.Path:
     path = pathlib.Path(output)
     if str(output) == "-" or path.suffix.lower() in (".html", ".htm") or is_named_as_picture(path):
         raise UserError(f"--output {output}: should be a new folder, in which the page is index.html")
-    if path.exists() and not path.is_dir():
-        raise UserError(f"--output {output}: is a file; name a new folder")
+    if os.path.lexists(path) and not path.is_dir():
+        raise UserError(
+            f"--output {output}: is {'a file' if path.exists() else 'a link to nothing'}; name a new folder"
+        )
     if path.is_dir() and (path.absolute() == pathlib.Path.cwd() or any(path.iterdir())):
         raise UserError(f"--output {output}: exists already; name a new folder")
     return path
@@ -161,7 +167,7 @@ def _restyle(side: Side, photos: pathlib.Path, output: pathlib.Path, seed: int) 
     try:
         stylize(photos, side.word, output, seed=seed, format="png")
     except Interrupted:
-        raise Interrupted("interrupted: no page is written") from None
+        raise Interrupted(NO_PAGE) from None
     except UserError as error:
         if isinstance(error, RunError) or not output.exists():  # such as a full disk, or no photo is done
             raise

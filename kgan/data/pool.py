@@ -5,6 +5,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +37,7 @@ def map_in_processes(function: Callable, items: Iterable) -> Iterator:
     """
     items = iter(items)
     few = list(itertools.islice(items, FEW + 1))
-    if len(few) <= FEW or _processors() == 1:
+    if len(few) <= FEW or _processors() == 1 or not _can_start_workers():
         yield from map(function, itertools.chain(few, items))
         return
     context = multiprocessing.get_context("spawn")  # fork copies TensorFlow's threads' locks and hangs
@@ -70,8 +71,9 @@ def _windowed(pool: ProcessPoolExecutor, function: Callable, items: Iterator) ->
 
 
 def _follow_parent(parent: int) -> None:
-    """In a worker: ignore Ctrl-C, which the parent handles, and exit when the parent is gone, even if it was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker: ignore signals of the terminal, which the parent handles, and exit when the parent is gone."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
@@ -79,6 +81,12 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
+
+
+def _can_start_workers() -> bool:
+    """Whether workers find the main script, which they import. A script from standard input is no file."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    return script is None or os.path.exists(script)
 
 
 def _processors() -> int:

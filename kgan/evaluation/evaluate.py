@@ -130,7 +130,7 @@ def evaluate(
     Raises:
         UserError: if a folder contains no pictures or pairs, a metric is unknown, or another argument is not valid.
         RunError: after all files are written, if a metric misses its threshold.
-        Interrupted: after SIGTERM or Ctrl-C. Unfinished files are removed.
+        Interrupted: after Ctrl-C, SIGTERM or SIGHUP. Unfinished files are removed.
     """
     bounds = tuple(thresholds(assignments(fail_under), assignments(fail_over)))
     films = tuple(several(film))

@@ -28,6 +28,8 @@ from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import NETWORK, TrainConfig
 from kgan.runs.trust import takes_trust
 
+NOT_STATED = "not stated"
+
 
 @expands_paths
 @takes_trust
@@ -37,8 +39,8 @@ def export_run(
     name: str | None = None,
     litert: str | Iterable[str] = (),
     sizes: int | Iterable[int] = (),
-    licence: str = "not stated",
-    source: str = "not stated",
+    licence: str = NOT_STATED,
+    source: str = NOT_STATED,
     format: str | Iterable[str] = (),
     trust: bool = False,
     onnx: str | Iterable[str] = (),
@@ -74,6 +76,13 @@ def export_run(
     sizes = [sizes] if isinstance(sizes, int) else list(sizes)
     formats = [FORMATS.find(each, "--format") for each in format]
     _check_words(name, output, {"--litert": litert, "--onnx": onnx, "--format": format})
+    for flag, is_given in {
+        "--sizes": bool(sizes), "--licence": licence != NOT_STATED, "--source": source != NOT_STATED
+    }.items():  # fmt: skip
+        if is_given and not (litert or onnx):
+            raise UserError(f"{flag}: is for --litert and --onnx; give one of them, or leave it out")
+    if output is not None and os.path.lexists(output) and not os.path.isdir(output):
+        raise UserError(f"--output {output}: is no folder; name another one")
     found = resolve_run(run)
     if output is None and found.is_borrowed:
         came = "with kgan" if found.is_shipped else "from the hub"
@@ -125,16 +134,17 @@ def export_all(
     rows = list(formats) or [row for row in FORMATS.values() if row.usual]
     noise = {"distribution": config.noise, "truncation": config.truncation}
     to.path.mkdir(parents=True, exist_ok=True)
-    if any(row.needs_config for row in rows):
-        _keep_config(config, to)
-    return [row.load()(generator, to.path / row.file, **noise) for row in sorted(rows, key=lambda row: row.place)]
-
-
-def _keep_config(config: TrainConfig, to: RunFolder) -> None:
-    """Write config.json, unless the folder holds that of the same network. Raises UserError for another network."""
-    if not to.config_file.exists():
+    needs_config = any(row.needs_config for row in rows)
+    if needs_config and to.config_file.exists():
+        _check_config(config, to)
+    written = [row.load()(generator, to.path / row.file, **noise) for row in sorted(rows, key=lambda row: row.place)]
+    if needs_config and not to.config_file.exists():  # last, because it makes the folder a model
         to.keep(places.without_folders(config))
-        return
+    return written
+
+
+def _check_config(config: TrainConfig, to: RunFolder) -> None:
+    """Raise UserError if the folder holds the config.json of another network."""
     there = resolve_run(to.path).run_config
     if any(getattr(there, name) != getattr(config, name) for name in NETWORK):
         raise UserError(f"{to.config_file}: is of another network; give another --output")

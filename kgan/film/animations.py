@@ -1,7 +1,7 @@
 """Writes animated GIF, WebP and PNG files with FFmpeg, one frame after the other."""
 
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +15,9 @@ from kgan.images.pictures import QUALITY, Writing
 UNITS = {"gif": Fraction(1, 100), "webp": Fraction(1, 1000), "apng": Fraction(1, 1000)}
 """The unit of times by the kind of animation, in seconds."""
 
+LEAST = {"gif": 2, "webp": 11, "apng": 11}
+"""The shortest duration of a frame in these units. Browsers show a frame of 10 ms or less for 100 ms."""
+
 ENCODERS = {"gif": ("gif", "pal8"), "webp": ("libwebp_anim", "bgra"), "apng": ("apng", "rgba")}
 """FFmpeg's encoder and its pixel format by the kind of animation."""
 
@@ -25,6 +28,28 @@ Shown = tuple[np.ndarray, Fraction, Fraction]
 """A frame, uint8 [H, W, 3|4], and the times in seconds between which it is shown."""
 
 
+def lasting(times: Sequence[Fraction], kind: str) -> list[int]:
+    """Which frames are written: those that are shown for long enough, counted from the first frame on.
+
+    Args:
+        times: the times of all frames in seconds.
+        kind: "gif", "webp" or "apng".
+
+    Returns:
+        Their indices.
+
+    Example:
+
+    >>> lasting([Fraction(k, 60) for k in range(7)], "gif"), lasting([Fraction(k, 50) for k in range(3)], "gif")
+    ([0, 1, 3, 4, 6], [0, 1, 2])
+    """
+    kept: list[int] = []
+    for index, time in enumerate(times):
+        if not kept or round(time / UNITS[kind]) - round(times[kept[-1]] / UNITS[kind]) >= LEAST[kind]:
+            kept.append(index)
+    return kept
+
+
 def write_animation(
     path: pathlib.Path, kind: str, frames: Iterable[Shown], last: Fraction, facts: Facts, writing: Writing
 ) -> None:
@@ -33,7 +58,7 @@ def write_animation(
     Args:
         path: the file.
         kind: "gif", "webp" or "apng".
-        frames: its frames in their order.
+        frames: its frames in their order, each `lasting`.
         last: the duration of the last frame in seconds, which some formats store before all frames.
         facts: the film.
         writing: the quality, and whether WebP is lossless.
@@ -46,23 +71,23 @@ def write_animation(
             encoder, rate=10, options=_options(kind, facts, writing), width=width, height=height, time_base=unit
         )
         stream.pix_fmt = layout
-        before = -1
         for pixels, time, end in frames:
             frame = _as_palette(pixels) if layout == "pal8" else _as_layout(pixels, layout)
-            before = max(before + 1, round(time / unit))  # frames faster than the unit get one unit each
-            frame.time_base, frame.pts, frame.duration = unit, before, max(1, round(end / unit) - before)
+            frame.time_base, frame.pts = unit, round(time / unit)
+            frame.duration = max(LEAST[kind], round(end / unit) - frame.pts)
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     if kind == "webp":
-        _set_last_duration(path, max(1, round(last / unit)))
+        _set_last_duration(path, max(LEAST[kind], round(last / unit)))
 
 
 def _container_options(kind: str, last: Fraction, facts: Facts) -> dict[str, str]:
     loop = 0 if facts.loop is None else facts.loop
+    delay = max(LEAST[kind], round(last / UNITS[kind]))
     if kind == "gif":
-        return {"loop": str(-1 if loop == 1 else loop), "final_delay": str(max(1, round(last * 100)))}
+        return {"loop": str(-1 if loop == 1 else loop), "final_delay": str(delay)}
     if kind == "apng":
-        return {"plays": str(loop), "final_delay": f"{max(1, round(last * 1000))}/1000"}
+        return {"plays": str(loop), "final_delay": f"{delay}/1000"}
     return {"loop": str(loop)}
 
 

@@ -5,6 +5,7 @@ import heapq
 import io
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from kgan import console, files
-from kgan.film.animations import write_animation
-from kgan.film.encoding import TELLS_ASPECT, Coding, add_encoder, describe
+from kgan.errors import counted, is_or_are
+from kgan.film.animations import lasting, write_animation
+from kgan.film.encoding import TELLS_ASPECT, Coding, SegmentWriter, add_encoder, describe
 from kgan.film.film import Film
-from kgan.film.frames import Facts
+from kgan.film.frames import Facts, Frame
 from kgan.film.kinds import ANIMATIONS, CONTAINERS
 from kgan.film.library import ffmpeg_errors, pyav
 from kgan.film.sound import ENCODERS, add_copies, copied_packets, copy_texts, named, not_copied
@@ -65,6 +67,8 @@ def check(film: Film, output: Output, coding: Coding) -> None:
         add_encoder(trial, coding, film.facts)
         left_out, encoded = _copies(film, trial)
         trial.start_encoding()
+    with ffmpeg_errors(output.path, f"{reason} in a {output.path.suffix.lower()} file"):
+        _try_one_frame(film, output, coding)
     kind = output.path.suffix.lower()
     if left_out:
         better = "" if output.container == "matroska" else ". An .mkv file holds most kinds"
@@ -77,6 +81,21 @@ def check(film: Film, output: Output, coding: Coding) -> None:
     if encoded:
         codec = "AAC" if ENCODERS[output.container] == "aac" else "Opus"
         console.warn(f"{output.path}: {kind} cannot hold {', '.join(encoded)}; encoded anew as {codec}")
+
+
+def _try_one_frame(film: Film, output: Output, coding: Coding) -> None:
+    """Encode and join a black frame. Some codecs, such as rawvideo in Matroska, fail only where parts are joined."""
+    facts = film.facts
+    frame = Frame(np.zeros((*film.size, 3), np.uint8), facts.begin, 1 / facts.rate)
+    with tempfile.TemporaryDirectory(prefix="kgan-film-") as folder:
+        path = pathlib.Path(folder, "frame")
+        writer = SegmentWriter(path, coding, facts)
+        writer.write(frame.pixels, frame)
+        writer.close()
+        times = np.asarray([round(frame.time / facts.time_base)], np.int64)
+        segments = [Segment(path, times, max(1, round(frame.duration / facts.time_base)), {})]
+        with pyav().open(io.BytesIO(), "w", format=output.container) as made:
+            made.mux(packet for _, packet in _film_packets(segments, film, _add_film(made, segments, film)))
 
 
 def _has_sound(film: Film) -> bool:
@@ -181,14 +200,13 @@ def _packets(segments: Sequence[Segment]) -> Iterator[Any]:
 # --- animations and pictures ------------------------------------------------------------------------------------------
 
 
-def _pictures(segments: Sequence[Segment], facts: Facts) -> Iterator[tuple[np.ndarray, int, int]]:
-    """The pixels of all frames with their times and their ends in units of the film's time base."""
-    times = [int(time) for segment in segments for time in segment.times]
-    ends = [*times[1:], segments[-1].end]
+def _pictures(segments: Sequence[Segment], facts: Facts) -> Iterator[tuple[np.ndarray, int]]:
+    """The pixels of all frames with their times in units of the film's time base."""
+    times = (int(time) for segment in segments for time in segment.times)
     frames = (frame for segment in segments for frame in _decoded(segment.path))
     layout = "rgba" if facts.channels == 4 else "rgb24"
-    for frame, time, end in zip(frames, times, ends, strict=True):
-        yield frame.to_ndarray(format=layout), time, end
+    for frame, time in zip(frames, times, strict=True):
+        yield frame.to_ndarray(format=layout), time
 
 
 def _decoded(path: pathlib.Path) -> Iterator[Any]:
@@ -197,19 +215,29 @@ def _decoded(path: pathlib.Path) -> Iterator[Any]:
 
 
 def _write_animation(segments: Sequence[Segment], film: Film, output: Output, path: pathlib.Path) -> None:
-    base, origin = film.facts.time_base, film.origin
+    base, kind = film.facts.time_base, ANIMATIONS[output.path.suffix.lower()]
+    times = [int(time) * base - film.origin for segment in segments for time in segment.times]
+    end = segments[-1].end * base - film.origin
+    kept = lasting(times, kind)
+    if left := len(times) - len(kept):
+        console.say(
+            f"kgan: {output.path}: {left} of {counted(len(times), 'frame')} {is_or_are(left)} left out, because "
+            "browsers show frames of 10 ms or less for 100 ms"
+        )
+    ends = dict(zip(kept, [*(times[index] for index in kept[1:]), end], strict=True))
     frames = (
-        (pixels, time * base - origin, end * base - origin) for pixels, time, end in _pictures(segments, film.facts)
+        (pixels, times[index], ends[index])
+        for index, (pixels, _) in enumerate(_pictures(segments, film.facts))
+        if index in ends
     )
-    kind = ANIMATIONS[output.path.suffix.lower()]
-    write_animation(path, kind, frames, segments[-1].last * base, film.facts, output.writing)
+    write_animation(path, kind, frames, end - times[kept[-1]], film.facts, output.writing)
 
 
 def _write_pictures(segments: Sequence[Segment], film: Film, output: Output) -> None:
     """Write numbered pictures, first to a hidden folder. Each replaces an existing one in one step."""
     targets.make_folder(output.path)
     with files.beside(output.path / "frames") as folder:
-        for number, (pixels, time, _) in enumerate(_pictures(segments, film.facts)):
+        for number, (pixels, time) in enumerate(_pictures(segments, film.facts)):
             name = picture_name(film, number, time, output.writing)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             output.writing.save(pixels, folder / name, lossless=film.facts.lossless)

@@ -19,7 +19,7 @@ from kgan.images.listing import find_pictures
 MILLISECONDS = Fraction(1, 1000)
 
 UNTIMED = Fraction(1, 10)
-"""Seconds for which a frame without a duration is shown, as in browsers."""
+"""Seconds for which browsers show a frame without a duration, or of 10 ms or less."""
 
 
 class Animation:
@@ -73,7 +73,7 @@ def _hidden(image: Any) -> int:
 
 def _duration(image: Any) -> Fraction:
     milliseconds = image.info.get("duration") or 0
-    return Fraction(milliseconds).limit_denominator(100_000) * MILLISECONDS if milliseconds else UNTIMED
+    return Fraction(milliseconds).limit_denominator(100_000) * MILLISECONDS if milliseconds > 10 else UNTIMED
 
 
 def is_animated(path: str | os.PathLike) -> bool:

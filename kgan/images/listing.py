@@ -55,7 +55,20 @@ class Found:
 
 def is_named_as_picture(path: str | os.PathLike) -> bool:
     """Whether a path has the suffix of a picture, including formats that kgan cannot read."""
-    return pathlib.PurePath(path).suffix.lower() in READ_SUFFIXES | REFUSED_SUFFIXES
+    return pathlib.PurePath(trimmed(path)).suffix.lower() in READ_SUFFIXES | REFUSED_SUFFIXES
+
+
+def trimmed(path: str | os.PathLike) -> str:
+    """A path without spaces and dots at its end, which slip in when files are renamed, and which Windows leaves out.
+
+    Example:
+
+    >>> trimmed("a.png "), trimmed("a.JPG."), trimmed("..")
+    ('a.png', 'a.JPG', '..')
+    """
+    whole = os.fspath(path)
+    folder, name = os.path.split(whole)
+    return os.path.join(folder, name.rstrip(". ")) if name.rstrip(". ") else whole
 
 
 def not_a_file(path: str | os.PathLike) -> str | None:
@@ -195,6 +208,8 @@ def scan_folder(folder: str | os.PathLike, outputs: Iterable[str | os.PathLike] 
     root = pathlib.Path(folder)
     if not os.path.lexists(root):
         raise UserError(f"{root}: no such folder; check the path")
+    if not os.path.exists(root):
+        raise UserError(f"{root}: is a link to nothing; check where it leads")
     if not os.path.isdir(root):
         raise UserError(f"{root}: should be a folder of pictures. Received: {_kind(root) or 'a file'}")
     if reason := _unreadable(root):

@@ -1,16 +1,18 @@
 """Pairs the pictures of two folders by name and shape.
 
-Names are paths relative to the folders. Equal names form pairs first. Then two names form a pair if they differ only in
-the suffix and no other name does. If there are several, the names are ambiguous and form no pair.
+Names are paths relative to the folders. Equal names form pairs first. Then a.gif and a.gif.png do, as kgan calls some
+results. Then two names form a pair if they differ only in the suffix and no other name does. If there are several, the
+names are ambiguous and form no pair.
 """
 
 import collections
 import dataclasses
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from kgan.errors import counted, is_or_are, some
+from kgan.images.listing import trimmed
 
 SAME_ASPECT = 0.02
 """Largest relative difference of two aspect ratios that counts as rounding."""
@@ -45,32 +47,39 @@ def pair(names: Sequence[str | os.PathLike], others: Sequence[str | os.PathLike]
 
     >>> pair(["a.jpg", "a.png", "b.jpg"], ["a.png", "b.webp"]).both
     [(1, 0), (2, 1)]
+    >>> pair(["a.gif", "a.png"], ["a.png", "a.gif.png"]).both
+    [(0, 1), (1, 0)]
     >>> pair(["a.jpg"], ["a.png", "a.webp"])
     Pairs(both=[], unsure=['a'], alone=(1, 2))
     """
-    names, others = [os.fspath(name) for name in names], [os.fspath(name) for name in others]
-    exact = {name: place for place, name in enumerate(others)}
-    both = {place: exact.pop(name) for place, name in enumerate(names) if name in exact}
-    taken = set(both.values())
-    ours = _by_stem(names, (place for place in range(len(names)) if place not in both))
-    theirs = _by_stem(others, (place for place in range(len(others)) if place not in taken))
-    shared = sorted(ours.keys() & theirs.keys())
-    sure = [stem for stem in shared if len(ours[stem]) == len(theirs[stem]) == 1]
-    both |= {ours[stem][0]: theirs[stem][0] for stem in sure}
-    unsure = [stem for stem in shared if stem not in set(sure)]
+    mine, yours = [os.fspath(name) for name in names], [os.fspath(name) for name in others]
+    both: dict[int, int] = {}
+    unsure: list[str] = []
+    for key, other in ((str, str), (_whole, stem), (stem, _whole), (stem, stem)):
+        taken = set(both.values())
+        ours = _by(key, mine, (place for place in range(len(names)) if place not in both))
+        theirs = _by(other, yours, (place for place in range(len(others)) if place not in taken))
+        shared = sorted(ours.keys() & theirs.keys())
+        sure = [name for name in shared if len(ours[name]) == len(theirs[name]) == 1]
+        both |= {ours[name][0]: theirs[name][0] for name in sure}
+        unsure = [name for name in shared if name not in set(sure)]
     return Pairs(sorted(both.items()), unsure, (len(names) - len(both), len(others) - len(both)))
 
 
-def _by_stem(names: Sequence[str | os.PathLike], places: Iterable[int]) -> dict[str, list[int]]:
+def _by(key: Callable[[str], str], names: Sequence[str], places: Iterable[int]) -> dict[str, list[int]]:
     found = collections.defaultdict(list)
     for place in places:
-        found[stem(names[place])].append(place)
+        found[key(names[place])].append(place)
     return found
+
+
+def _whole(name: str) -> str:
+    return unicodedata.normalize("NFC", trimmed(name))
 
 
 def stem(name: str | os.PathLike) -> str:
     """A path without its suffix, in Unicode normal form C, so that accents compare as equal."""
-    return unicodedata.normalize("NFC", os.path.splitext(os.fspath(name))[0])
+    return unicodedata.normalize("NFC", os.path.splitext(trimmed(name))[0])
 
 
 def split_by_shape(

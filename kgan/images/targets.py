@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from kgan import console
 from kgan.errors import RunError, UserError, is_or_are
 from kgan.images.decoding import PictureError, decode_image, is_readable
-from kgan.images.listing import existing_path, identity, is_named_as_picture, pictures_of
+from kgan.images.listing import existing_path, identity, is_named_as_picture, pictures_of, trimmed
 from kgan.images.pictures import FORMATS
 
 STANDARD = "-"
@@ -91,7 +91,7 @@ def plan(
     if not found:
         raise UserError("pictures are missing: name files or folders to restyle")
     if is_one_file(output):
-        targets = [_one_file(output, suffix(found[0][1].suffix.lower()), len(found), variants)]
+        targets = [_one_file(output, suffix(pathlib.Path(trimmed(found[0][1])).suffix.lower()), len(found), variants)]
     else:
         longest = LONGEST_NAME - (len(f"-{variants}") if variants > 1 else 0)
         targets = [pathlib.Path(output, name) for name in _names(found, pathlib.Path(output), suffix, longest)]
@@ -153,9 +153,10 @@ def _names(
 
 
 def _with(relative: pathlib.Path, suffix: Callable[[str], str]) -> pathlib.Path:
-    own = relative.suffix.lower()
+    plain = pathlib.Path(trimmed(relative))
+    own = plain.suffix.lower()
     wanted = suffix(own)
-    return relative if wanted == own else relative.with_suffix(wanted)
+    return plain if wanted == own else plain.with_suffix(wanted)
 
 
 def _others(relative: pathlib.Path, wish: pathlib.Path, longest: int) -> Iterator[pathlib.Path]:

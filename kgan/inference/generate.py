@@ -9,13 +9,13 @@ from typing import cast
 import numpy as np
 import tensorflow as tf
 
-from kgan.console import progress
+from kgan.console import progress, say
 from kgan.errors import UserError, call
 from kgan.exit_guard import interruptible
 from kgan.files import expands_paths
 from kgan.gan import noise as noises
 from kgan.images.decoding import decode_picture
-from kgan.images.pictures import Format, Writing, grid
+from kgan.images.pictures import FORMATS, GUTTER, LONGEST, Format, Writing, check_sides, grid, to_uint8
 from kgan.images.targets import existing, is_one_file, one_file, output_folder
 from kgan.inference.loading import Model, load
 from kgan.runs.models import resolve_model
@@ -23,6 +23,12 @@ from kgan.runs.trust import takes_trust
 
 DEFAULT_SIZE = (256, 256)
 """Height and width of the pictures if neither the caller nor the settings of the run give them."""
+
+MOST = 1_000_000
+"""The largest number of pictures of a call."""
+
+MOST_IN_GRID = 2**26
+"""The largest number of pixels of the grid, which is held in memory."""
 
 
 @expands_paths
@@ -41,15 +47,15 @@ def generate(
     skip_existing: bool = False,
     trust: bool = False,
 ) -> list[pathlib.Path]:
-    """Generate pictures from noise and write them and a grid of all to a folder.
+    """Generate pictures from noise and write them and a grid to a folder.
 
-    The files are seed-S.png, seed-(S+1).png, ... and grid.png. With `between`, they are between-S1-S2-01.png, ... and
-    between-S1-S2.png.
+    The files are seed-S.png, seed-(S+1).png, ... and grid.png, which shows as many of them as fit (`MOST_IN_GRID`).
+    With `between`, they are between-S1-S2-01.png, ... and between-S1-S2.png.
 
     Args:
         model: a run folder, a SavedModel folder, a .tflite or .onnx file or the name of a shipped model.
         output: the folder, or a single file such as "result.png" if `count` is 1.
-        count: number of pictures, at least 1.
+        count: number of pictures, from 1 to `MOST`.
         seed: seed of the first picture. The next pictures have the next seeds.
         size: height and width in pixels: "HxW", a pair, or one number for both. Default: the training size of the run.
         truncation: bound of the noise in standard deviations, above 0. A lower bound gives less variety and fewer
@@ -67,7 +73,7 @@ def generate(
     Raises:
         UserError: if the model takes content, a number is out of range, or a file exists already.
     """
-    sides = parse_size(str(size)) if isinstance(size, str | int) and size != "" else size or None
+    sides = parse_size(str(size)) if isinstance(size, str | int) else size
     _check_numbers(seed, count, sides, truncation, between)
     writing = Writing(format or (None if is_one_file(output) else "png"), quality)
     names = _names(pathlib.Path(output), count, seed, between, writing.suffix(".png"))
@@ -78,11 +84,17 @@ def generate(
     loaded = load(model)
     _check_model(loaded, truncation)
     shape = cast(tuple[int, int] | None, sides) or _training_size(model)
+    check_sides(*shape, names[0])
     maps = _noises(loaded, count, seed, shape, truncation, between)
+    rows, columns = 0, 0
+    if len(names) > count and names[-1] not in there:
+        rows, columns = _fitting(count if between else math.ceil(math.sqrt(count)), count, shape, names[-1])
     with output_folder(output):
-        made = _make_all(loaded, names[:count], maps, there, writing)
-        if len(names) > count and names[-1] not in there:
-            writing.save(grid([made] if between else _square(made)), names[-1])
+        made = _make_all(loaded, names[:count], maps, there, writing, rows * columns)
+        if made:
+            writing.save(grid([made[start : start + columns] for start in range(0, len(made), columns)]), names[-1])
+            if len(made) < count:
+                say(f"kgan: {names[-1]}: shows the first {len(made)} of {count} pictures")
     return [name for name in names if name not in there]
 
 
@@ -92,16 +104,18 @@ def _make_all(
     maps: Iterator[np.ndarray],
     there: frozenset[pathlib.Path],
     writing: Writing,
+    kept: int,
 ) -> list[np.ndarray]:
-    """The pictures of these files. Existing files are read, the others are generated and written."""
-    made = []
+    """Generate and write the files that do not exist. Returns the first `kept` pictures, also of existing files."""
+    made: list[np.ndarray] = []
     with progress(len(names), "generate") as bar, interruptible(len(names)) as counter:
         for name, noise in zip(names, maps, strict=True):
-            if name in there:
-                made.append(decode_picture(name, model.facts.channels))
-            else:
-                made.append(model.from_noise(noise)[0])
-                writing.save(made[-1], name)
+            picture = None
+            if name not in there:
+                picture = to_uint8(model.from_noise(noise)[0])
+                writing.save(picture, name)
+            if len(made) < kept:
+                made.append(decode_picture(name, model.facts.channels) if picture is None else picture)
             bar.advance()
             counter.advance()
     return made
@@ -125,7 +139,7 @@ def parse_size(text: str) -> tuple[int, int]:
     ((96, 128), (64, 64))
     """
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) for part in parts):
+    if len(parts) > 2 or not all(part.isdecimal() and len(part) < 10 and int(part) for part in parts):
         raise UserError(f"--size should be HEIGHTxWIDTH, as in 96x128. Received: {text}")
     return int(parts[0]), int(parts[-1])
 
@@ -133,12 +147,14 @@ def parse_size(text: str) -> tuple[int, int]:
 def _check_numbers(seed: int, count: int, size, truncation: float | None, between) -> None:
     if not 0 <= seed < 2**31 - max(count, 0):
         raise UserError(f"--seed should be at least 0 and below 2147483648 with the count. Received: {seed}")
-    if count < 1:
-        raise UserError(f"--count should be at least 1. Received: {count}")
+    if not 1 <= count <= MOST:
+        raise UserError(f"--count should be {'at least 1' if count < 1 else f'at most {MOST}'}. Received: {count}")
+    if between and not all(0 <= end < 2**31 for end in between):
+        raise UserError(f"--between should be two seeds of at least 0 and below 2147483648. Received: {between}")
     if between and count < 2:
         raise UserError(f"--count should be at least 2 with --between. Received: {count}")
-    if size and min(size) < 1:
-        raise UserError(f"--size should be at least 1x1. Received: {size[0]}x{size[1]}")
+    if size is not None and (len(size) != 2 or min(size) < 1):
+        raise UserError(f"--size should be a height and a width of at least 1. Received: {size}")
     if truncation is not None and not truncation > 0:
         raise UserError(f"--truncation should be above 0. Received: {truncation}")
 
@@ -181,7 +197,18 @@ def _noises(model: Model, count: int, seed: int, shape: tuple[int, int], truncat
         yield np.clip(mixed.numpy(), -bound, bound)
 
 
-def _square(pictures: list[np.ndarray]) -> list[list[np.ndarray]]:
-    """The rows of a grid that has about as many rows as columns."""
-    columns = math.ceil(math.sqrt(len(pictures)))
-    return [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+def _fitting(columns: int, count: int, shape: tuple[int, int], path: pathlib.Path) -> tuple[int, int]:
+    """The rows and columns of a grid of `count` pictures. They are fewer if its file or `MOST_IN_GRID` allows no more.
+
+    Args:
+        columns: the number of columns for all pictures.
+        count: the number of pictures.
+        shape: height and width of each.
+        path: the file of the grid.
+    """
+    longest = LONGEST.get(FORMATS[path.suffix.lower()], MOST_IN_GRID)
+    most_rows, most_columns = (max(1, (longest + GUTTER) // (side + GUTTER)) for side in shape)
+    rows, columns = min(math.ceil(count / columns), most_rows), min(columns, most_columns)
+    while rows * columns > max(1, MOST_IN_GRID // math.prod(shape)):
+        rows, columns = (rows - 1, columns) if rows >= columns else (rows, columns - 1)
+    return rows, columns

@@ -214,9 +214,8 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
     Raises:
         UserError: if there is no such run, it has no weights, or it needs code that is not trusted.
     """
-    source = resolve_run(run)
-    folder, config = RunFolder(source.path), source.run_config
-    require_settings(config, folder.config_file)
+    config = check_generator(run)
+    folder = RunFolder(resolve_run(run).path)
     checkpoints = found_in(folder.checkpoints)
     if not checkpoints and folder.weights.is_file():
         return read_generator(folder.weights, config), config
@@ -224,14 +223,35 @@ def load_generator(run: str | os.PathLike) -> tuple[keras.Model, TrainConfig]:
     generator = build_generator(config)
     if checkpoints:
         restore_newest(generator, checkpoints)
-    elif (folder.saved_model / GRAPH).is_file():
-        _copy_weights(generator, folder.saved_model)
     else:
+        _copy_weights(generator, folder.saved_model)
+    return generator, config
+
+
+def check_generator(run: str | os.PathLike) -> TrainConfig:
+    """Check whether the generator of a run may be loaded, before any work. Its weights are not read.
+
+    Args:
+        run: as that of `load_generator`.
+
+    Returns:
+        The settings of the run.
+
+    Raises:
+        UserError: if there is no such run, it has no weights, or it needs code that is not trusted.
+    """
+    source = resolve_run(run)
+    folder, config = RunFolder(source.path), source.run_config
+    require_settings(config, folder.config_file)
+    if found_in(folder.checkpoints) or folder.weights.is_file():
+        return config
+    if not (folder.saved_model / GRAPH).is_file():
         raise UserError(
             f"{source.path}: holds no checkpoint yet; train it first, or go on with "
             f"{call('train', run=source.path, resume=True)}"
         )
-    return generator, config
+    require(folder.saved_model / GRAPH, "is a SavedModel")
+    return config
 
 
 def restore_newest(generator: keras.Model, checkpoints: list[pathlib.Path]) -> None:
@@ -274,7 +294,6 @@ def restore_stylist(generator: keras.Model, checkpoint: str | os.PathLike) -> No
 
 def _copy_weights(generator: keras.Model, folder: pathlib.Path) -> None:
     """Copy the numbers of a SavedModel. Its graph is not loaded."""
-    require(folder / GRAPH, "is a SavedModel")
     values = saved_model.read_weights(folder)
     if [value.shape for value in values] != [tuple(variable.shape) for variable in generator.variables]:
         raise UserError(f"{folder}: does not fit the settings in config.json, which should be of the same run")

@@ -35,6 +35,9 @@ SUFFIXES = {".jpg": ".jpg", ".jpeg": ".jpeg", ".jpe": ".jpg", ".jfif": ".jpg", "
 FEATHER = 1.0
 """Default width of a mask's soft edge, in percent of the picture's shorter side."""
 
+MOST_VARIANTS = 10_000
+"""The largest number of results for each picture. Their names are listed before any work."""
+
 PROBE = 128
 """Side in pixels of the picture with which the speed of a model is measured."""
 
@@ -279,8 +282,9 @@ def check_numbers(seed: int, variants: int, memory: float | None) -> None:
     """Raise UserError if the seed, the number of variants or the memory in GB is out of its range."""
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed should be at least 0 and below 2147483648. Received: {seed}")
-    if variants < 1:
-        raise UserError(f"--variants should be at least 1. Received: {variants}")
+    if not 1 <= variants <= MOST_VARIANTS:
+        bound = "at least 1" if variants < 1 else f"at most {MOST_VARIANTS}"
+        raise UserError(f"--variants should be {bound}. Received: {variants}")
     if memory is not None and not memory > 0:
         raise UserError(f"--memory should be above 0. Received: {memory}")
 

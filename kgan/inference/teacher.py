@@ -7,11 +7,13 @@ import tensorflow as tf
 
 from kgan.errors import UserError
 from kgan.gan import replicas
-from kgan.inference.loading import float_function, load_generator
+from kgan.inference.loading import check_generator, float_function, load_generator
+from kgan.inference.operations import GRAPH
 from kgan.inference.stylist import Facts, Stylist
 from kgan.precision import POLICIES
-from kgan.runs.models import resolve_model
+from kgan.runs.models import ModelSource, resolve_model
 from kgan.runs.settings import TrainConfig
+from kgan.runs.trust import require
 
 Teacher = Callable[[tf.Tensor], tf.Tensor]
 """A function from content to stylized pictures, both [N, S, S, C] in [-1, 1] with a static S. It is not trained."""
@@ -32,10 +34,7 @@ def load_teacher(config: TrainConfig) -> Teacher:
         UserError: if there is no such model, it takes noise or has other channels, or it is a SavedModel and there are
             several devices.
     """
-    try:
-        source = resolve_model(str(config.distill_from))
-    except UserError as error:
-        raise UserError(f"--distill-from {error}") from None
+    source = check_teacher(config)
     path = source.path
     if not source.is_run and replicas.count() > 1:  # the variables of its graph are on one device
         raise UserError(f"--distill-from {path}: a SavedModel teaches on one device; give a run folder, or --devices 1")
@@ -45,6 +44,23 @@ def load_teacher(config: TrainConfig) -> Teacher:
     if facts.channels != config.channels:
         raise UserError(f"--distill-from {path}: has {facts.channels} channels; give --channels {facts.channels}")
     return teacher
+
+
+def check_teacher(config: TrainConfig) -> ModelSource:
+    """Find the model of --distill-from, and check whether it may be loaded, before any work.
+
+    Raises:
+        UserError: if there is no such model, or it is a program that is not trusted.
+    """
+    try:
+        source = resolve_model(str(config.distill_from))
+        if source.is_run:
+            check_generator(source.path)
+        else:
+            require(source.path / GRAPH, "is a SavedModel")
+    except UserError as error:
+        raise UserError(f"--distill-from {error}") from None
+    return source
 
 
 def _from_run(path: pathlib.Path, config: TrainConfig) -> tuple[Teacher, Facts]:

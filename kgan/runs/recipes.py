@@ -215,6 +215,9 @@ _NOT_NEGATIVE = ("blocks", "noise_channels", "image_pool", "seed", "generator_we
                  "wasserstein_weight", "mmd_weight")  # fmt: skip
 _LARGEST = 2**31 - 1
 
+_MOST_PIXELS = 2**30
+"""Pixels of a batch. TensorFlow ends the process where the number of values overflows."""
+
 
 def check(config: TrainConfig, recipe: Recipe) -> None:
     """Check complete settings, including folders and files.
@@ -261,6 +264,11 @@ def _check_numbers(config: TrainConfig) -> None:
         if value is not None and not (0 <= value <= _LARGEST and (value or name in _NOT_NEGATIVE)):  # NaN too
             bound = "at least 0" if name in _NOT_NEGATIVE else "above 0"
             raise UserError(f"--{_flag(name)} should be {bound}{_upper(value)}. Received: {value}")
+    if config.batch_size * config.size**2 > _MOST_PIXELS:
+        raise UserError(
+            f"--batch-size {config.batch_size} at --size {config.size}: a batch may have {_MOST_PIXELS / 1e6:.0f} "
+            f"megapixels. Received: {config.batch_size * config.size**2 / 1e6:.0f}"
+        )
     if not 0 < config.min_crop <= config.max_crop <= 1:
         raise UserError(
             "--min-crop should be above 0 and at most --max-crop, which should be at most 1. "

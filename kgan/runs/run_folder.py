@@ -126,12 +126,13 @@ class RunFolder:
 def check_free(path: str | None) -> None:
     """Raise UserError if a new run cannot use this folder. None stands for the next free folder."""
     folder = pathlib.Path(path) if path else None
-    if folder and folder.exists() and not folder.is_dir():
-        raise UserError(f"--run {path}: is a file; name a folder")
+    if folder and os.path.lexists(folder) and not folder.is_dir():
+        kind = "a file" if folder.exists() else "a link to nothing"
+        raise UserError(f"--run {path}: is {kind}; name a folder")
     if folder and folder.exists() and any(folder.iterdir()):
         raise UserError(f"--run {path}: exists already; go on with it by --resume, or name another folder")
     wanted = (folder or pathlib.Path("runs")).absolute()
-    above = next(each for each in (wanted, *wanted.parents) if each.exists())
+    above = next(each for each in (wanted, *wanted.parents) if os.path.lexists(each))
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         reason = os.strerror(errno.EACCES if above.is_dir() else errno.ENOTDIR)
         raise UserError(f"--run {path or 'runs'}: cannot be written ({reason})")

@@ -60,10 +60,14 @@ def parse_server(text: str) -> Server:
     try:
         parts = urllib.parse.urlsplit(text)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")
     except ValueError as error:
         raise UserError(f"--server {text}: {error}; give http://HOST:8501 or grpc://HOST:8500") from None
-    if parts.scheme not in PORTS or not host or parts.query or parts.fragment or parts.username:
+    is_plain = text.isprintable() and " " not in text
+    if parts.scheme not in PORTS or not host or parts.query or parts.fragment or parts.username or not is_plain:
         raise UserError(f"--server {text}: no such address; give http://HOST:8501 or grpc://HOST:8500")
+    if port == 0:
+        raise UserError(f"--server {text}: no server has the port 0; give http://HOST:8501 or grpc://HOST:8500")
     path = parts.path.rstrip("/")
     if path and parts.scheme.startswith("grpc"):
         raise UserError(f"--server {text}: gRPC takes no path; leave out {path}")
@@ -92,8 +96,8 @@ class Model:
             raise UserError(f"--name should be a model's name without / and : in it. Received: {self.name!r}")
         if self.version is not None and self.label is not None:
             raise UserError("give --version or --label, not both")
-        if self.version is not None and self.version < 0:
-            raise UserError(f"--version should be at least 0. Received: {self.version}")
+        if self.version is not None and not 0 <= self.version < 2**63:
+            raise UserError(f"--version should be at least 0 and below 2**63. Received: {self.version}")
         if self.label is not None and (not self.label or "/" in self.label or ":" in self.label):
             raise UserError(f"--label should be a label without / and : in it. Received: {self.label!r}")
 

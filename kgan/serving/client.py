@@ -20,6 +20,9 @@ PAUSE = 0.2
 """Seconds before the first retry. The time doubles before each further one. It is shortened by a random factor, so that
 clients that lose their server at the same time do not all retry at the same time."""
 
+LEAST, MOST = 1e-3, 1e6
+"""Seconds of a time limit. Sockets and gRPC take neither 0 nor infinity."""
+
 
 class Client:
     """A client of one model on one server. Threads may share it.
@@ -63,7 +66,7 @@ class Client:
                 "retries should be at least 0 and max_message_bytes from 1 to 2147483647. "
                 f"Received: {retries} and {max_message_bytes}"
             )
-        self._timeout, self._retries = timeout, retries
+        self._timeout, self._retries = min(timeout, MOST), retries
         self._transport = self._connected(max_message_bytes)
         self._inputs: dict[str, set[str]] = {}
 
@@ -213,7 +216,7 @@ class Client:
         for attempt in range(self._retries + 1):
             pause = PAUSE * 2**attempt * random.uniform(0.5, 1.0)
             try:
-                return question(*words, end - time.monotonic())
+                return question(*words, max(LEAST, end - time.monotonic()))
             except ServerAway as error:
                 # Requests do not change the server, so a second one is safe.
                 if attempt == self._retries or time.monotonic() + pause >= end:

@@ -6,7 +6,7 @@ import numbers
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_origin
 
 from kgan.errors import UserError, nearest, needing_all_of_kgan
 from kgan.parsing import Option, assignments, options_of
@@ -93,10 +93,16 @@ def _value(option: Option, value: Any) -> Any:
     """Convert a value for the settings: paths to text, weights to TERM=NUMBER, NumPy's numbers to Python's."""
     if value is None and option.may_be_none:
         return None
-    if option.name == "weight":
+    if option.name == "weight" and isinstance(value, str | Iterable):
         return assignments(value)
-    if isinstance(value, os.PathLike) and option.is_path:
-        return os.fspath(value)
+    if get_origin(option.kind) is tuple and isinstance(value, str | Iterable):  # such as callbacks
+        texts = (value,) if isinstance(value, str) else tuple(value)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    if isinstance(value, os.PathLike | bytes) and option.is_path:
+        value = os.fsdecode(value)
+    if option.is_path and value == "":
+        raise UserError(f"{option.flag} is empty: name a path")
     kinds = {bool: bool, int: numbers.Integral, float: numbers.Real, str: str}
     for kind, wider in kinds.items():
         is_number_for_truth = kind is not bool and isinstance(value, bool)

@@ -25,8 +25,8 @@ from kgan.exit_guard import ExitGuard, Interrupted
 from kgan.export import export_all
 from kgan.gan import tracking
 from kgan.gan.checkpoints import Checkpoints, first_line, newest_step
-from kgan.inference.loading import load, load_generator
-from kgan.inference.teacher import load_teacher
+from kgan.inference.loading import check_generator, load, load_generator
+from kgan.inference.teacher import check_teacher, load_teacher
 from kgan.kinds import FORMATS
 from kgan.runs import places, recipes, run_folder
 from kgan.runs import xla_cache as compiled
@@ -72,7 +72,7 @@ def train(config: TrainConfig) -> pathlib.Path:
     Raises:
         UserError: if settings or pictures cannot be used. Nothing has been written then.
         RunError: if training cannot continue. The last checkpoint is complete then.
-        Interrupted: if SIGTERM or Ctrl-C came while no step was running.
+        Interrupted: if Ctrl-C, SIGTERM or SIGHUP came while no step was running.
     """
     with trusting(config.trust), ExitGuard() as exit_guard:
         try:
@@ -90,6 +90,9 @@ def _train(config: TrainConfig, exit_guard: ExitGuard) -> pathlib.Path:
     config = _settings(config)
     if not config.resume:
         run_folder.check_free(config.run)
+        _check_init_from(config)
+    if config.distill_from:
+        check_teacher(config)
     cluster = Cluster(_members() if config.strategy == "multi_worker" else None)
     with cluster.joined(_shared_settings(config)):
         devices = choose_devices(config)
@@ -422,20 +425,32 @@ class Session:
             )
 
 
-def _init_from(gan, config: TrainConfig) -> None:
-    """Set both generators to the moving average that another run or a shipped model ended with."""
-    other = config.init_from
+def _check_init_from(config: TrainConfig) -> None:
+    """Raise UserError if the generator of --init-from may not be loaded or differs from this run's."""
+    if not config.init_from:
+        return
     try:
-        trained, theirs = load_generator(str(other))
+        theirs = check_generator(config.init_from)
     except UserError as error:
-        raise UserError(f"--init-from {other}: {error}") from None
+        raise UserError(f"--init-from {config.init_from}: {error}") from None
     flags = [
         f"--{name.replace('_', '-')} {getattr(theirs, name)}"
         for name in GENERATOR_SETTINGS
         if getattr(theirs, name) != getattr(config, name)
     ]
     if flags:
-        raise UserError(f"--init-from {other}: its generator differs from this run's; to fit, give {' '.join(flags)}")
+        raise UserError(
+            f"--init-from {config.init_from}: its generator differs from this run's; to fit, give {' '.join(flags)}"
+        )
+
+
+def _init_from(gan, config: TrainConfig) -> None:
+    """Set both generators to the moving average that another run or a shipped model ended with."""
+    other = config.init_from
+    try:
+        trained, _ = load_generator(str(other))
+    except UserError as error:
+        raise UserError(f"--init-from {other}: {error}") from None
     if trained.input_channels != gan.stylist.input_channels:
         raise UserError(
             f"--init-from {other}: its generator differs from this run's: only one of them takes content pictures"

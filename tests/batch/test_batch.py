@@ -263,18 +263,22 @@ def test_another_model_on_a_worker(model):
         ("source", "sink", {"runner": "dataflow"}, "Dataflow's workers do not see"),
         ("source", "sink", {"runner": "prism"}, "runner should be one of direct, dataflow, flink, spark"),
         ("source", "sink", {"runner_option": ["region"]}, "should be NAME=VALUE"),
+        ("source", "sink", {"runner_option": ["=x"]}, "should be NAME=VALUE"),
+        ("source", "../file", {}, "file: is no folder; name another SINK"),
         ("source", "sink", {"batch_size": 0}, "batch_size should be at least 1"),
         ("source", "sink", {"strength": 2.0}, "strength should be from 0 to 1"),
         ("source", "sink", {"model": "nowhere"}, "no model there"),
     ],
 )
 def test_wrong_words_write_nothing(model, tmp_path, monkeypatch, source, sink, options, expected):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "source" / "deep").mkdir(parents=True)
+    here = tmp_path / "here"
+    (here / "source" / "deep").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(here)
     with pytest.raises(UserError, match=expected):
         batch(source, sink, **{"model": model, **options})
-    assert os.listdir(tmp_path) == ["source"]
-    assert os.listdir(tmp_path / "source") == ["deep"]
+    assert os.listdir(here) == ["source"]
+    assert os.listdir(here / "source") == ["deep"]
 
 
 def test_a_model_without_content_writes_nothing(tmp_path):
@@ -302,6 +306,25 @@ def test_one_run_at_a_time(model, tmp_path):
 def _locked(sink):
     (sink / OWN).mkdir(parents=True)
     return files.locked(sink / OWN / "lock")
+
+
+def test_a_link_to_nothing_is_listed_so_that_it_fails(tmp_path):
+    (tmp_path / "a.png").symlink_to("nothing")
+    place = Place(str(tmp_path))
+    assert list(place.pictures(Place(str(tmp_path / "sink")))) == [(b"a.png", 0)]
+    with pytest.raises(UserError, match="cannot be read"):
+        place.read(b"a.png")
+
+
+@pytest.mark.parametrize("url", [False, True], ids=["folder", "bucket"])
+def test_what_beam_leaves_after_an_error_is_removed(tmp_path, url):
+    FILES.clear()
+    sink = Place("memory://bucket/sink" if url else str(tmp_path))
+    for name in ("beam-temp-failed.jsonl-1/0.jsonl", "beam-temp-mine/a.jsonl", "a.png", f"{PARTIAL}/1"):
+        sink.write(name, b"content")
+    sink.sweep()
+    assert sorted(name for name, _ in sink.files()) == [b"a.png", b"beam-temp-mine/a.jsonl"]
+    assert url or not (tmp_path / "beam-temp-failed.jsonl-1").exists()
 
 
 # --- records ----------------------------------------------------------------------------------------------------------

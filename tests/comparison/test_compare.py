@@ -188,11 +188,20 @@ def test_photos_that_a_model_cannot_restyle_are_left_out(at_save, capsys):
     assert "left out, since a model could not restyle them: 2.png" in capsys.readouterr().err
 
 
-def test_an_interruption_leaves_nothing(here, at_save, capsys):
-    """Ctrl-C after the model has restyled two of four photos."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_leaves_nothing(here, at_save, capsys, number):
+    """A signal after the model has restyled two of four photos."""
     before = sorted(os.listdir())
-    at_save(lambda done: signal.raise_signal(signal.SIGINT) if done == 2 else None)
+    at_save(lambda done: signal.raise_signal(number) if done == 2 else None)
     assert cli.main(["compare", "red", "mobile.tflite", "--photos", "photos", "--output", "new/votes"]) == 130
+    assert "kgan: error: interrupted: no page is written" in capsys.readouterr().err
+    assert sorted(os.listdir()) == before
+
+
+def test_an_interruption_of_folders_leaves_nothing_either(here, monkeypatch, capsys):
+    before = sorted(os.listdir())
+    monkeypatch.setattr("kgan.comparison.compare.write_page", lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert cli.main(["compare", "red", "blue", "--photos", "photos"]) == 130
     assert "kgan: error: interrupted: no page is written" in capsys.readouterr().err
     assert sorted(os.listdir()) == before
 
@@ -269,6 +278,7 @@ WRONG = {
     "red blue --photos photos --output page.html": "--output page.html: should be a new folder",
     "red blue --photos photos --output -": "--output -: should be a new folder",
     "red blue --photos photos --output notes": "--output notes: is a file; name a new folder",
+    "red blue --photos photos --output dangling": "--output dangling: is a link to nothing; name a new folder",
     "red blue --photos photos --output notes/votes": "--output notes: exists and is no folder",
     "--count": "files of votes are missing",
     "--count nowhere.json": "nowhere.json: no such file",
@@ -287,6 +297,7 @@ def test_wrong_input(here, capsys, words):
     pathlib.Path("broken").mkdir()
     pathlib.Path("broken/saved_model.pb").write_text("words", encoding="utf-8")
     pathlib.Path("notes").write_text("words", encoding="utf-8")
+    pathlib.Path("dangling").symlink_to("nothing")
     before = sorted(map(str, here.rglob("*")))
     assert cli.main(["compare", *words.split()]) == 2
     said = capsys.readouterr()

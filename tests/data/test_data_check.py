@@ -1,6 +1,8 @@
 """`kgan check`: names every problem file and its reason."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -59,6 +61,13 @@ def test_many_pictures_go_through_processes(tmp_path):
 
 def test_pool_keeps_the_order():
     assert list(pool.map_in_processes(abs, range(-200, 0))) == list(range(200, 0, -1))
+
+
+def test_a_script_from_standard_input_works_alone():
+    """A worker process would look for a file of the name <stdin>."""
+    script = "from kgan.data import pool\nprint(sum(pool.map_in_processes(abs, range(-200, 0))))"
+    done = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("20100\n", "")
 
 
 def test_worker_that_dies_is_a_run_error():

@@ -135,3 +135,32 @@ def test_a_shipped_model_is_written_by_one_call(tmp_path):
     np.testing.assert_array_equal(kgan.load(tmp_path / "out")(picture), kgan.load("vangogh-mobile")(picture))
     ours = dataclasses.asdict(TrainConfig.load(tmp_path / "out" / "config.json"))
     assert ours == dataclasses.asdict(TrainConfig.load(FOLDER / "vangogh-mobile" / "config.json"))
+
+
+def test_what_cannot_be_written_leaves_no_model(run, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kgan.export.weights.write_weights", full)
+    with pytest.raises(OSError, match="No space left"):
+        export_run(run[0], tmp_path / "out", format="safetensors")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sizes": 64}, "sizes: is for litert and onnx"),
+        ({"licence": "mit"}, "licence: is for litert and onnx"),
+        ({"source": "mine", "format": "safetensors"}, "source: is for litert and onnx"),
+        ({"output": "file"}, "output file: is no folder"),
+        ({"output": "dangling", "litert": "float32"}, "output dangling: is no folder"),
+    ],
+)
+def test_options_that_would_do_nothing_and_outputs_that_are_no_folders(run, tmp_path, monkeypatch, options, said):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("file").write_text("mine", encoding="utf-8")
+    pathlib.Path("dangling").symlink_to("nothing")
+    with pytest.raises(UserError, match=said):
+        export_run(run[0], **{"output": "out"} | options)
+    assert sorted(os.listdir()) == ["dangling", "file"]

@@ -104,6 +104,37 @@ def test_an_animation_becomes_a_film_and_comes_back(tmp_path):
         assert image.n_frames == 4
 
 
+@pytest.mark.parametrize(
+    ("suffix", "rate", "count", "longest"),
+    [(".gif", 60, 20, 30), (".gif", 50, 30, 20), (".webp", 120, 15, 17), (".png", 120, 15, 17), (".webp", 60, 30, 17)],
+)
+def test_a_fast_film_has_the_same_speed_in_browsers(tmp_path, capsys, suffix, rate, count, longest):
+    """They show a frame of 10 ms or less for 100 ms."""
+    source = write_film(tmp_path / "a.mkv", moving(30), [round(k * 1000 / rate) for k in range(30)], last=1000 // rate)
+    made = restyled(source, tmp_path / f"out{suffix}", film=True)
+    with Image.open(made) as image:
+        durations = []
+        for k in range(image.n_frames):
+            image.seek(k)
+            image.load()
+            durations.append(image.info["duration"])
+    assert len(durations) == count
+    assert min(durations) > 10
+    assert max(durations) <= longest
+    assert abs(sum(durations) - 30_000 / rate) <= 10
+    left = 30 - count
+    assert (f"{left} of 30 frames are left out" in capsys.readouterr().err) == bool(left)
+
+
+def test_frames_of_an_animation_last_as_in_browsers(tmp_path):
+    write_animation(tmp_path / "a.gif", (10, 20, 100))
+    assert [frame.duration for frame in kgan.Film(tmp_path / "a.gif")] == [
+        Fraction(1, 10),
+        Fraction(1, 50),
+        Fraction(1, 10),
+    ]
+
+
 def test_an_animation_is_a_picture_if_nothing_says_film(tmp_path, capsys, monkeypatch):
     from kgan.inference import stylize as pictures
 
@@ -329,6 +360,7 @@ def test_what_cannot_be_restyled_gets_one_line(tmp_path, capsys, make, said):
 @pytest.mark.parametrize(("options", "said"), [
     ({"codec": "h266"}, "no such encoder"), ({"codec": "aac"}, "encodes audio"), ({"crf": 99}, "from 0 to 51"),
     ({"codec": "ffv1", "crf": 3}, "no such setting"), ({"codec": "vp9", "output": "x.mov"}, "cannot be encoded"),
+    ({"codec": "rawvideo", "output": "x.mkv"}, "64x48 cannot be encoded with rawvideo in a .mkv file"),
     ({"start": 9}, "only 0.2"), ({"duration": 0}, "above 0"), ({"start": -1}, "at least 0"),
     ({"fps": 9}, "leave fps out"), ({"variants": 2}, "one result"),
     ({"output": "x.avi"}, "not written"), ({"output": "a.mp4"}, "is the film itself"), ({"strength": 3}, "from 0 to 1"),

@@ -17,6 +17,7 @@ from kgan.images.listing import (
     make_cache,
     pictures_of,
     same,
+    scan_folder,
 )
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
@@ -192,6 +193,12 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, capsys):
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_link_to_nothing_is_named_so(tmp_path):
+    (tmp_path / "a.png").symlink_to("nothing")
+    with pytest.raises(UserError, match=r"a\.png: is a link to nothing; check where it leads"):
+        scan_folder(tmp_path / "a.png")
+
+
 def test_a_folder_is_read_once_however_often_it_is_named(tmp_path):
     picture(tmp_path / "set/deep/a.png")
     paths = [tmp_path / "set", tmp_path / "set/deep", tmp_path / "set" / ".." / "set"]
@@ -216,8 +223,8 @@ def test_check_shows_names_that_are_no_utf8_and_names_that_drive_terminals(tmp_p
 
 
 def test_which_names_are_those_of_pictures():
-    assert all(map(is_named_as_picture, ("a.JPG", "deep/a.Webp", "x.heic", "x.y.png")))
-    assert not any(map(is_named_as_picture, ("a", "png", "a.txt", ".png", "a.png.txt")))
+    assert all(map(is_named_as_picture, ("a.JPG", "deep/a.Webp", "x.heic", "x.y.png", "a.png ", "a.PNG.")))
+    assert not any(map(is_named_as_picture, ("a", "png", "a.txt", ".png", "a.png.txt", "a.png/ ", " ", "..")))
 
 
 def test_words_for_numbers():

@@ -20,6 +20,9 @@ from kgan.images.pairing import pair, same_shape, split_by_shape, stem
         (["caf\udce9.png"], ["caf\udce9.jpg"], ["caf\udce9.png caf\udce9.jpg"], []),
         (["caf\u00e9.png"], ["cafe\u0301.png"], ["caf\u00e9.png cafe\u0301.png"], []),
         (["a.png"], ["A.png"], [], []),
+        (["a.gif", "a.png", "a.webp"], ["a.png", "a.gif.png"], ["a.gif a.gif.png", "a.png a.png"], []),
+        (["a.jfif", "b.png"], ["a.jfif.png", "b.png.jpg", "b.jpg"], ["a.jfif a.jfif.png", "b.png b.png.jpg"], []),
+        (["a.png ", "b.PNG."], ["a.jpg", "b.png"], ["a.png  a.jpg", "b.PNG. b.png"], []),
     ],
 )
 def test_pairs_by_hand(ours, theirs, expected, unsure):

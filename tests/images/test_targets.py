@@ -55,6 +55,13 @@ def test_a_name_is_kept_to_the_letter_where_the_format_can_be_written(tmp_path):
     }
 
 
+def test_spaces_and_dots_at_the_end_are_left_out(tmp_path):
+    for name in ("a.png ", "b.JPG.", "c.gif. ", "c.png "):
+        write(tmp_path / "in" / name, "PNG")
+    whole = names([tmp_path / "in"], tmp_path / "out", like_stylize)
+    assert whole == {"a.png ": "a.png", "b.JPG.": "b.JPG", "c.gif. ": "c.png", "c.png ": "c.png .png"}
+
+
 def test_of_several_that_want_a_name_the_one_that_keeps_its_own_has_it(tmp_path):
     for name in ("alpha.jpg", "alpha.png", "alpha.webp", "beta.jpg", "beta.webp", "beta.webp.png"):
         write(tmp_path / "in" / name)

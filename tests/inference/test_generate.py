@@ -80,6 +80,13 @@ def test_truncation_changes_the_picture_and_needs_a_bell(models, tmp_path):
         ({"count": 1, "between": (1, 2)}, "count should be at least 2"),
         ({"size": "12y9"}, "size should be HEIGHTxWIDTH"),
         ({"size": "0x9"}, "size should be HEIGHTxWIDTH"),
+        ({"size": "\u00b2"}, "size should be HEIGHTxWIDTH"),  # a digit that is no decimal
+        ({"size": "9" * 5000}, "size should be HEIGHTxWIDTH"),
+        ({"size": ""}, "size should be HEIGHTxWIDTH"),
+        ({"size": (16,)}, "size should be a height and a width"),
+        ({"size": "16x20000", "format": "webp"}, "may have 16383 pixels a side. Received: 20000x16"),
+        ({"count": 10**9}, "count should be at most 1000000"),
+        ({"between": (-1, 2)}, "between should be two seeds of at least 0"),
         ({"truncation": 0.0}, "truncation should be above 0"),
     ],
 )
@@ -109,6 +116,23 @@ def test_what_is_there_is_left_and_shown_in_the_grid(models, tmp_path):
     assert [path.name for path in made] == ["seed-2.png", "grid.png"]
     assert (tmp_path / "part" / "grid.png").read_bytes() == whole[-1].read_bytes()
     assert generate(models["normal"], tmp_path / "part", count=3, size="16", skip_existing=True) == []
+
+
+@pytest.mark.parametrize(
+    ("between", "size"), [(None, (2 * 16 + GUTTER, 2 * 16 + GUTTER)), ((1, 2), (16, 4 * 16 + 3 * GUTTER))]
+)
+def test_a_grid_shows_as_many_as_fit(models, tmp_path, monkeypatch, capsys, between, size):
+    monkeypatch.setattr("kgan.inference.generate.MOST_IN_GRID", 4 * 16 * 16)
+    written = generate(models["normal"], tmp_path, count=7, size="16", between=between)
+    assert len(written) == 8
+    assert read(written[-1]).shape == (*size, 3)
+    assert "shows the first 4 of 7 pictures" in capsys.readouterr().err
+
+
+def test_a_row_is_no_longer_than_its_format_allows(models, tmp_path, capsys):
+    *_, row = generate(models["normal"], tmp_path, count=3, size="1x8000", between=(1, 2), format="webp")
+    assert read(row).shape == (1, 2 * 8000 + GUTTER, 3)
+    assert "shows the first 2 of 3 pictures" in capsys.readouterr().err
 
 
 def test_one_picture_may_be_one_file(models, tmp_path):

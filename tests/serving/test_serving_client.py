@@ -1,6 +1,7 @@
 """The client and `kgan request` over real sockets, to a server of real SavedModels (tests/serving_server.py)."""
 
 import concurrent.futures
+import contextlib
 import ctypes
 import gc
 import itertools
@@ -300,6 +301,12 @@ def test_a_reply_that_trickles_ends_in_time():
     [
         ({"server": "localhost:8501"}, "give http://HOST:8501"),
         ({"server": "http://"}, "no such address"),
+        ({"server": "http://local host:8501"}, "no such address"),
+        ({"server": "http://localhost:8501/a b"}, "no such address"),
+        ({"server": "http://a..b:8501"}, "label empty or too long"),
+        ({"server": f"grpc://{'a' * 64}"}, "label (empty or )?too long"),
+        ({"server": "http://localhost:0"}, "no server has the port 0"),
+        ({"version": 2**63}, "version should be at least 0 and below"),
         ({"server": "http://host:port"}, "server http://host:port"),
         ({"server": "grpc://host:8500/v1"}, "gRPC takes no path"),
         ({"name": ""}, "name"),
@@ -316,6 +323,17 @@ def test_a_reply_that_trickles_ends_in_time():
 def test_arguments_that_make_no_sense(words, expected):
     with pytest.raises(UserError, match=expected):
         Client(**{"server": "http://host:8501", "name": "sky", **words})
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e308])
+def test_time_limits_of_any_length(address, timeout):
+    with Client(address, "sky", timeout=timeout) as client:
+        assert client.status()
+
+
+def test_a_time_limit_that_is_over_at_once(address):
+    with Client(address, "sky", timeout=1e-9) as client, contextlib.suppress(errors.TimedOut):
+        assert client.status()  # the server may be quick enough
 
 
 # --- again ------------------------------------------------------------------------------------------------------------

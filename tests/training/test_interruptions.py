@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C and kill -9 at critical points of a run."""
+"""SIGTERM, SIGHUP, Ctrl-C and kill -9 at critical points of a run."""
 
 import os
 import pathlib
@@ -20,7 +20,6 @@ import soak
 
 from kgan.data import prepared
 from kgan.data.sources import folder_source
-from kgan.exit_guard import ExitGuard
 
 pytestmark = pytest.mark.slow
 QUICK = {"weight": ("features=0",)}
@@ -35,11 +34,12 @@ def leftovers(folder):
     return [name for name in names if re.search(r"partial|_temp|\.tmp|(^|/)\.", name)]
 
 
-def test_while_training_it_saves_and_says_how_to_go_on(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_while_training_it_saves_and_says_how_to_go_on(tmp_path, number):
     config = small_runs.settings(tmp_path / "run", steps=5000, checkpoint_every=5000, sample_every=5000, **QUICK)
     process = started(config)
     wait_for(process, r"step 4/5000")
-    process.send(signal.SIGTERM)
+    process.send(number)
     assert process.wait() == 0
     said = re.search(r"stopped at step (\d+) of 5000; go on with: kgan (train --run \S+ --resume)\n", process.output)
     step = int(said[1])
@@ -142,22 +142,3 @@ def test_while_exporting_the_rest_can_be_had_later(tmp_path):
 def test_killed_again_and_again(tmp_path, capsys):
     assert soak.soak(tmp_path, 2, random.Random()) == 0
     assert "2 kills" in capsys.readouterr().out
-
-
-class TestInterruption:
-    def test_at_once(self):
-        with ExitGuard(), pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
-
-    def test_held_it_is_only_noted_and_a_second_one_raises(self):
-        with ExitGuard() as exit_guard, exit_guard.deferred():
-            signal.raise_signal(signal.SIGINT)
-            assert exit_guard.requested
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGTERM)
-
-    def test_former_handlers_come_back(self):
-        before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-        with ExitGuard():
-            assert signal.getsignal(signal.SIGTERM) != before[0]
-        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before

@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -176,6 +177,7 @@ def newest(run: pathlib.Path) -> int:
 
 def _run(words: list[str], log: str, before) -> None:
     quick_tracing.set_up()  # as in conftest
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
     gc.freeze()
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 1)

@@ -22,7 +22,8 @@ from kgan.training.call import settings_from
 SIGNATURES = {
     "stylize": ("pictures", "model", "output", "seed", "variants", "overwrite", "strokes", "memory", "mask", "feather",
                 "strength", "keep_colour", "format", "quality", "strip_metadata", "skip_existing", "max_megapixels",
-                 "exact", "film", "start", "duration", "fps", "codec", "crf", "resume", "steady", "trust"),
+                 "exact", "film", "start", "duration", "fps", "codec", "crf", "resume", "steady",
+                 "precision", "jit", "trust"),
     "Film": ("path", "start", "duration", "fps"),
     "generate": ("model", "output", "count", "seed", "size", "truncation", "between", "overwrite", "format", "quality",
                  "skip_existing", "trust"),
@@ -32,7 +33,7 @@ SIGNATURES = {
     "compare": ("a", "b", "photos", "output", "size", "question", "seed", "max_megapixels", "trust"),
     "export": ("run", "output", "name", "litert", "sizes", "licence", "source", "format", "trust", "onnx"),
     "check": ("paths", "max_megapixels"),
-    "load": ("model", "trust"),
+    "load": ("model", "trust", "precision"),
     "push": ("run", "to", "private", "revision", "space", "licence", "source", "without_samples", "dry_run", "trust"),
     "Client": ("server", "name", "version", "label", "timeout", "retries", "max_message_bytes"),
 }  # fmt: skip

@@ -242,7 +242,7 @@ USING = {
     "evaluate model --content photos --size 0": "--size",
     "evaluate model --content photos --size 4": "at least",
     "export --run model": "is no run folder",
-    "export --run model --output a.txt": "is no run folder",
+    "export --run model --output new": "is no run folder",
     "check nowhere": "nowhere: no such folder",
     "check empty": "empty: no pictures",
     "sample a.txt": "a.txt: cannot be written",

@@ -12,6 +12,8 @@ from kgan import cli, commands
 from kgan.commands import Command, check
 from kgan.exit_guard import SIGNALS, ExitGuard
 
+pytestmark = pytest.mark.usefixtures("hangup")
+
 
 @pytest.fixture(params=SIGNALS, ids=lambda number: number.name)
 def number(request):

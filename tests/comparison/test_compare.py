@@ -189,6 +189,7 @@ def test_photos_that_a_model_cannot_restyle_are_left_out(at_save, capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("hangup")
 def test_an_interruption_leaves_nothing(here, at_save, capsys, number):
     """A signal after the model has restyled two of four photos."""
     before = sorted(os.listdir())

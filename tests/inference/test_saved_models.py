@@ -170,15 +170,19 @@ def test_the_command_on_its_card_is_the_one_that_made_it(name, tmp_path, monkeyp
     """The command in a card gives the model's settings, even if defaults changed. It may need earlier commands."""
     monkeypatch.chdir(tmp_path)
     page = (FOLDER / name / "README.md").read_text(encoding="utf-8")
-    *before, last = re.findall(r"^kgan train --(?:recipe|distill-from) .*?[^\\]$", page, re.M | re.S)
-    made = TrainConfig.load(FOLDER / name / "config.json")
-    assert [parsed(command).run for command in before] == ([made.init_from] if made.init_from else [])
-    for command in before:
-        start = recipes.resolve(dataclasses.replace(parsed(command), distill_from=made.distill_from))
-        assert all(getattr(start, setting) == getattr(made, setting) for setting in GENERATOR_SETTINGS)
-        pathlib.Path(start.run).mkdir()
-        start.save(pathlib.Path(start.run, "config.json"))
-    asked = recipes.resolve(parsed(last))
+    commands = re.findall(r"^kgan train --(?:recipe|distill-from) .*?[^\\]$", page, re.M | re.S)
+    made, runs = TrainConfig.load(FOLDER / name / "config.json"), set()
+    for command in commands:
+        asked = recipes.resolve(parsed(command))
+        if asked.init_from:
+            start = TrainConfig.load(pathlib.Path(asked.init_from, "config.json"))
+            assert all(getattr(start, setting) == getattr(asked, setting) for setting in GENERATOR_SETTINGS)
+        runs -= {asked.init_from, asked.distill_from}
+        if command != commands[-1]:
+            runs.add(asked.run)
+            pathlib.Path(asked.run).mkdir()
+            asked.save(pathlib.Path(asked.run, "config.json"))
+    assert not runs  # each earlier run is used by a later command
     machine = {"devices", "jit", "deterministic", "log_every", "sample_every", "checkpoint_every"}
     differing = {key for key, value in vars(made).items() if getattr(asked, key) != value}
     assert differing <= machine

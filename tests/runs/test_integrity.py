@@ -28,7 +28,7 @@ PEM = serialization.Encoding.PEM
 def folder(tmp_path):
     """A copy of the small parts of a shipped model."""
     kept = shutil.ignore_patterns("*.tflite", "*.jpg", "*.png")
-    return pathlib.Path(shutil.copytree(FOLDER / "fluent3d-mobile", tmp_path / "model", ignore=kept))
+    return pathlib.Path(shutil.copytree(FOLDER / "vangogh-mobile", tmp_path / "model", ignore=kept))
 
 
 def said(capsys, *words):

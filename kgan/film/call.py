@@ -99,7 +99,7 @@ def stylize(
         resume: go on with a film after an interruption.
         steady: average the results of so many shifted copies of each picture or frame (`kgan.inference.steady`), so
             that films flicker less, in so many times the time.
-        precision: the arithmetic of the network, "float32", or "bfloat16" or "float16" for a GPU (`kgan.load`).
+        precision: the arithmetic of the network, "float32", "bfloat16" or "float16" (`kgan.load`).
         jit: compile the network with XLA for the size of a film's frames. It takes up to half a minute, and makes long
             films faster on a GPU.
         trust: open a model that is a program of somebody else (`kgan.load`).

@@ -212,7 +212,7 @@ def stylize(
         exact: restyle in tiles with the exact statistics of the picture. The result is that of the whole picture, in
             several times the time.
         steady: average the results of so many shifted copies (`kgan.inference.steady`), in so many times the time.
-        precision: the arithmetic of the network, "float32", or "bfloat16" or "float16" for a GPU (`kgan.load`).
+        precision: the arithmetic of the network, "float32", "bfloat16" or "float16" (`kgan.load`).
 
     Returns:
         The paths of the written files.

@@ -46,8 +46,8 @@ def same_numbers(run, tmp_path, monkeypatch):
     assert not [name for name in logged.keys() - names if not name.endswith("_loss") and name != "step"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_noise_is_scored_as_evaluate_does(tmp_path, monkeypatch, precision):
     # Stopped before the end, so that nothing is exported: TestFinishedRun compares the exported model.
     brief = {"stop_after": 2, "weight": ("features=0",), "precision": precision, "seed": 5}

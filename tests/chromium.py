@@ -50,8 +50,9 @@ class Browser:
         # bash puts the pipe's ends in their places, so that no code of ours runs between fork and exec.
         words = [PROGRAM, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", "about:blank"]
         command = ["bash", "-c", f'exec "$@" 3<&{to_browser} 4>&{to_us}', "bash", *words]
-        # No screen, no session bus: it looks for neither.
+        # No screen, no session bus: it looks for neither. In the locale C it saves no file whose name is not ASCII.
         environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS")}
+        environment["LC_ALL"] = "C.UTF-8"
         self._process = subprocess.Popen(
             command, pass_fds=(to_browser, to_us), env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )

@@ -50,9 +50,9 @@ def load(model: str | os.PathLike, trust: bool = False, precision: str = "float3
             (`kgan.runs.models.resolve_model`).
         trust: open a model that is a program of somebody else: a SavedModel that kgan did not write here, or settings
             that name code of another package. The operations of a SavedModel are checked in any case.
-        precision: the arithmetic of the network. "bfloat16" and "float16" are faster on processors with matrix units for
-            them: NVIDIA's GPUs since Ampere, and for bfloat16 Intel's CPUs with AMX. Pictures stay float32 or uint8. A
-            file that is no run folder has an arithmetic of its own.
+        precision: the arithmetic of the network. "bfloat16" and "float16" are faster on processors with matrix units
+            for them: NVIDIA's GPUs since Ampere, and for bfloat16 Intel's CPUs with AMX. Pictures stay float32 or
+            uint8. A file that is no run folder has an arithmetic of its own.
 
     Returns:
         The model.

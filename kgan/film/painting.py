@@ -129,9 +129,9 @@ class Painter:
         if self._scene is not None:
             statistics = self._scene.of(batch, lambda measured: self._model.statistics(measured, self._seed))
             if self._steady == 1:
-                return self._begun(batch, statistics)
+                return self._begin(batch, statistics)
             shifts = offsets(self._steady, self._model.facts.stride)
-            return averaged(lambda moved: self._begun(moved, statistics).numpy(), batch, shifts)
+            return averaged(lambda moved: self._begin(moved, statistics).numpy(), batch, shifts)
         if self._each.scale == 1:
             room = math.inf if self._each.tiles is None else self._each.tiles
             return self._model(batch, self._seed, self._strokes, memory=room, steady=self._steady)
@@ -145,13 +145,13 @@ class Painter:
         )
         return np.stack([resized(each, (height, width)) for each in made])
 
-    def _begun(self, batch: np.ndarray, statistics: np.ndarray) -> tf.Tensor:
+    def _begin(self, batch: np.ndarray, statistics: np.ndarray) -> tf.Tensor:
         """The restyled frames, which a GPU may still compute. XLA gets full batches, as it compiles for each shape."""
         count = len(batch)
         if self._jit and count < self._each.frames:
             rows = np.minimum(np.arange(self._each.frames), count - 1)
             batch, statistics = batch[rows], statistics[rows]
-        return self._model.begun(batch, statistics, self._seed, self._jit)[:count]
+        return self._model.begin(batch, statistics, self._seed, self._jit)[:count]
 
     @property
     def state(self) -> State:

@@ -141,9 +141,9 @@ class Model:
         Raises:
             UserError: as `statistics`.
         """
-        return _as_dtype(self.begun(pictures, statistics, seed).numpy(), pictures.dtype)
+        return _as_dtype(self.begin(pictures, statistics, seed).numpy(), pictures.dtype)
 
-    def begun(self, pictures: np.ndarray, statistics: np.ndarray, seed: int = 0, jit: bool = False) -> tf.Tensor:
+    def begin(self, pictures: np.ndarray, statistics: np.ndarray, seed: int = 0, jit: bool = False) -> tf.Tensor:
         """As `with_statistics`, but does not wait for the result of a GPU.
 
         Args:

@@ -5,6 +5,7 @@ by an entry point of the group `kgan.commands`.
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -70,6 +71,7 @@ class Command:
         """Import the function. This may import TensorFlow, whose messages are hidden."""
         if not isinstance(self.function, str):
             return self.function
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on tracing is for who writes programs
         with console.without_chatter():  # TensorFlow prints messages before it reads the settings of its log
             return imported(self.function)
 

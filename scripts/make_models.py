@@ -71,7 +71,7 @@ class Card:
         licence: licence of the training data.
         names: stems of the sheet's photos. Empty for models that learned emoji.
         caption: caption of the sheet.
-        before: the training whose weights this one started from (`--init-from first`).
+        before: the trainings that this one needs: its start (`--init-from first`) or its teacher.
         flattered: why some scores are too good, if `FLATTERED` does not say it.
         formats: the files that are shipped, keys of `FILES`.
     """

@@ -6,7 +6,9 @@ Each number has an interval, and is reported for the content itself and for real
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
 
 from kgan import console
 from kgan.errors import RunError, UserError, shown
@@ -22,6 +24,7 @@ from kgan.files import expands_paths, several
 from kgan.gan.checkpoints import found_in
 from kgan.images.decoding import limits_pictures
 from kgan.inference.loading import Model, load
+from kgan.inference.teacher import picture_teacher
 from kgan.metrics import SSIM_WINDOW
 from kgan.parsing import assignments
 from kgan.runs import places
@@ -262,9 +265,9 @@ def _of_folders(options: Options) -> tuple[Scored, list[str]]:
     return scored, [note for note in notes if note]
 
 
-def _teacher(run: ModelSource) -> Model:
+def _teacher(run: ModelSource) -> Callable[[np.ndarray, int], np.ndarray]:
     try:
-        return load(str(run.run_config.distill_from))
+        return picture_teacher(run.run_config)
     except UserError as error:
         raise UserError(
             f"{run.path}: its teacher, which makes the truth: {error}; give --content and --truth"

@@ -6,6 +6,7 @@ from kgan.errors import UserError
 from kgan.kinds import TERMS
 from kgan.runs import recipes
 from kgan.runs.models import ModelSource, resolve_model
+from kgan.runs.places import teachers
 from kgan.runs.settings import TrainConfig
 
 NETWORKS = ("mobilenet", "vgg16")
@@ -46,9 +47,7 @@ def _of(config: TrainConfig) -> set[str]:
     found = {config.features} if any("features" in each for each in needs) else set()
     if config.discriminator == "projected" and recipe.discriminator:
         found |= set((getattr(config, "discriminator_features", None) or config.features).split(","))
-    if config.distill_from:
-        found |= _of_teacher(config.distill_from)
-    return found
+    return found.union(*map(_of_teacher, teachers(config)))
 
 
 def _of_teacher(word: str) -> set[str]:

@@ -17,7 +17,6 @@ from kgan.images.decoding import decode_picture, summarised
 from kgan.images.listing import find_pictures
 from kgan.images.pairing import describe_ambiguous, describe_shapes, describe_unequal, pair, same_shape, stem
 from kgan.images.resizing import for_scores, resized
-from kgan.inference.loading import Model
 from kgan.runs import places
 from kgan.runs.models import ModelSource
 from kgan.runs.run_folder import RunFolder
@@ -168,12 +167,12 @@ def first_pictures(pictures: Pictures, count: int) -> Scored:
     return Scored(items, truths, Named("", []), None)
 
 
-def taught(scored: Scored, teacher: Model, size: int | None, seed: int = 0) -> Scored:
+def taught(scored: Scored, teacher: Callable[[np.ndarray, int], np.ndarray], size: int | None, seed: int = 0) -> Scored:
     """Replace truths and reference by the teacher's results for the content, which are computed when they are needed.
 
     Args:
         scored: the pictures.
-        teacher: the teacher.
+        teacher: the teacher, a function of a picture and of a seed, as `kgan.inference.teacher.picture_teacher`.
         size: side in pixels to which the content is resized, or None.
         seed: seed of the teacher's noise.
 

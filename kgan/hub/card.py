@@ -14,7 +14,7 @@ from kgan.evaluation import report as reports
 from kgan.evaluation.report import Report
 from kgan.gan.checkpoints import newest_step
 from kgan.kinds import metrics_in_order
-from kgan.runs import hub
+from kgan.runs import hub, places
 from kgan.runs.models import ModelSource
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
@@ -127,7 +127,7 @@ def _metadata(
     from huggingface_hub import EvalResult, ModelCardData
 
     named = (word for word in (config.content, config.style, config.data) if word)
-    bases = (word for word in (config.init_from, config.distill_from) if word and hub.is_address(word))
+    bases = (word for word in (config.init_from, *places.teachers(config)) if word and hub.is_address(word))
     task = TASK if config.recipe and not _is_from_noise(config) else "unconditional-image-generation"
     data = ModelCardData(
         library_name="kgan",
@@ -212,8 +212,8 @@ def _data(words: Words, config: TrainConfig) -> str:
 
 def _training(config: TrainConfig) -> str:
     before = "".join(
-        f" {what} `{word}`." for what, word in (("Started from", config.init_from), ("Teacher:", config.distill_from))
-        if word
+        f" {what} `{word}`." for what, word in (("Started from", config.init_from), ("Teacher:", config.distill_from),
+                                                ("Second teacher:", config.distill_also)) if word
     )  # fmt: skip
     return (
         f"kgan {kgan.__version__}, recipe `{config.recipe}`: {config.steps} steps of batch {config.batch_size} at "

@@ -17,13 +17,16 @@ from kgan.runs.shipped import shipped
 PICTURES = ("content", "style", "data")
 """Settings that name pictures."""
 
-MODELS = ("init_from", "distill_from")
+TEACHERS = ("distill_from", "distill_also")
+"""Settings that name a model that a student learns from."""
+
+MODELS = ("init_from", *TEACHERS)
 """Settings that name a model by its path or its address on the hub, or a shipped model by its name."""
 
 MOVABLE = (*PICTURES, "cache")
 """Settings that may change when a run is resumed, because a folder was moved or the machine is another."""
 
-LEARNED_FROM = ("distill_from", "feature_weights")
+LEARNED_FROM = (*TEACHERS, "feature_weights")
 """Settings whose files a resumed run needs. They may change if these files do not exist any more."""
 
 _TFDS = "tfds:"
@@ -45,6 +48,11 @@ def absolute(config: TrainConfig) -> TrainConfig:
     if not config.cache.startswith("~"):
         named["cache"] = _absolute(config.cache)
     return dataclasses.replace(config, **named)
+
+
+def teachers(config: TrainConfig) -> list[str]:
+    """The models that a student learns from: none, one or two."""
+    return [value for name in TEACHERS if (value := getattr(config, name))]
 
 
 def without_folders(config: TrainConfig) -> TrainConfig:
@@ -98,7 +106,7 @@ def missing(config: TrainConfig) -> str | None:
 def is_gone(config: TrainConfig, name: str) -> bool:
     """Whether the file or model of a setting in `LEARNED_FROM` does not exist."""
     value = getattr(config, name)
-    if name != "distill_from" or not value:
+    if name not in TEACHERS or not value:
         return bool(value) and not os.path.exists(value)
     try:
         return not models.resolve_model(value)

@@ -10,6 +10,7 @@ from kgan.errors import UserError, nearest
 from kgan.kinds import ADVERSARIAL, DISCRIMINATORS, FEATURES, GENERATORS, REGULARIZERS, TERMS
 from kgan.recipes import RECIPES, Recipe
 from kgan.registry import imported_for
+from kgan.runs import places
 from kgan.runs.models import ModelSource, resolve_model
 from kgan.runs.settings import TrainConfig
 
@@ -212,7 +213,7 @@ _ABOVE_ZERO = ("size", "steps", "minutes", "stop_after", "batch_size", "filters"
                "learning_rate", "discriminator_learning_rate", "truncation", "devices", "log_every", "sample_every",
                "checkpoint_every", "keep_checkpoints")  # fmt: skip
 _NOT_NEGATIVE = ("blocks", "noise_channels", "image_pool", "seed", "generator_weight", "discriminator_weight",
-                 "wasserstein_weight", "mmd_weight")  # fmt: skip
+                 "wasserstein_weight", "mmd_weight", "distill_flatten")  # fmt: skip
 _LARGEST = 2**31 - 1
 
 _MOST_PIXELS = 2**30
@@ -278,6 +279,10 @@ def _check_numbers(config: TrainConfig) -> None:
         raise UserError(
             f"--discriminator-colour should be at least 0 and at most 1. Received: {config.discriminator_colour}"
         )
+    if not 1 <= config.distill_strokes <= config.size:
+        raise UserError(
+            f"--distill-strokes should be at least 1 and at most --size. Received: {config.distill_strokes:g}"
+        )
     if not 0 <= config.ema < 1:
         raise UserError(f"--ema should be at least 0 and below 1. Received: {config.ema}")
 
@@ -325,12 +330,16 @@ def _check_teacher(config: TrainConfig, recipe: Recipe) -> None:
         raise UserError(
             f"--distill-from {config.distill_from}: recipe {recipe.name} has no teacher; use recipe distill"
         )
+    for name, usual in {"distill_also": None, "distill_strokes": 1.0, "distill_flatten": 0.0}.items():
+        if recipe.pictures != "content" and getattr(config, name) != usual:
+            raise UserError(f"--{_flag(name)}: recipe {recipe.name} has no teacher; use recipe distill")
     if recipe.pictures != "content":
         return
     if not config.distill_from:
         raise UserError(f"--distill-from is missing: the trained model that recipe {recipe.name} learns from")
-    if _resolved("--distill-from", config.distill_from).kind in ("litert", "onnx"):
-        raise UserError(f"--distill-from {config.distill_from}: cannot teach; give a run folder or a SavedModel folder")
+    for name in places.TEACHERS:
+        if (word := getattr(config, name)) and _resolved(f"--{_flag(name)}", word).kind in ("litert", "onnx"):
+            raise UserError(f"--{_flag(name)} {word}: cannot teach; give a run folder or a SavedModel folder")
 
 
 def _check_files(config: TrainConfig) -> None:

@@ -37,7 +37,7 @@ else:
     LaterText, LaterInt, LaterFloat, LaterPath = OptionalText, OptionalInt, OptionalFloat, OptionalPath
     Stride = Annotated[Literal[2, 4, 8] | None, arg(metavar="{2,4,8}")]
 
-PLACES = ("content", "style", "data", "distill_from", "feature_weights", "init_from", "run")
+PLACES = ("content", "style", "data", "distill_from", "distill_also", "feature_weights", "init_from", "run")
 """Settings that can be paths, in which "~" at the start is replaced by the home folder. --cache is expanded when it is
 used, so that it names the home folder of the user who resumes the run."""
 
@@ -91,6 +91,12 @@ class TrainConfig:
     recipe: Annotated[LaterText, Choice(RECIPES, f"{{names}}, or your own as module:RECIPE. {_USUAL_RECIPE}")] = LATER
     distill_from: OptionalPath = None
     """Train a small network to imitate this model: a run folder or a SavedModel folder."""
+    distill_also: OptionalPath = None
+    """A second teacher. The student learns the mean of the two teachers' pictures."""
+    distill_strokes: float = 1.0
+    """The teacher paints strokes broader by this factor, in several passes. The student needs one pass for them."""
+    distill_flatten: float = 0.0
+    """The teacher sees planes of colour instead of fine texture: 0.005 takes little, 0.02 grass and fur."""
     adversarial: Annotated[OptionalText, Choice(ADVERSARIAL, "Adversarial loss: {choices}.")] = None
     weight: Annotated[tuple[str, ...], Choice(TERMS, f"{_WEIGHT} Terms: {{choices}}.")] = ()
     generator_weight: LaterFloat = LATER

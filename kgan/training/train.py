@@ -25,8 +25,8 @@ from kgan.exit_guard import ExitGuard, Interrupted
 from kgan.export import export_all
 from kgan.gan import tracking
 from kgan.gan.checkpoints import Checkpoints, first_line, newest_step
-from kgan.inference.loading import check_generator, load, load_generator
-from kgan.inference.teacher import check_teacher, load_teacher
+from kgan.inference.loading import check_generator, load_generator
+from kgan.inference.teacher import check_teachers, load_teacher, picture_teacher
 from kgan.kinds import FORMATS
 from kgan.runs import places, recipes, run_folder
 from kgan.runs import xla_cache as compiled
@@ -91,8 +91,7 @@ def _train(config: TrainConfig, exit_guard: ExitGuard) -> pathlib.Path:
     if not config.resume:
         run_folder.check_free(config.run)
         _check_init_from(config)
-    if config.distill_from:
-        check_teacher(config)
+    check_teachers(config)
     cluster = Cluster(_members() if config.strategy == "multi_worker" else None)
     with cluster.joined(_shared_settings(config)):
         devices = choose_devices(config)
@@ -119,8 +118,8 @@ def _members() -> Members:
 
 def _shared_settings(config: TrainConfig) -> dict:
     """The settings that must be equal on all workers. Folders may differ between machines."""
-    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "distill_from", "run", "callback",
-           "trust"}  # fmt: skip
+    own = {"content", "style", "data", "cache", "feature_weights", "init_from", "distill_from", "distill_also", "run",
+           "callback", "trust"}  # fmt: skip
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in own}
     return json.loads(json.dumps(settings))
 
@@ -497,7 +496,7 @@ def _scored(pictures: Pictures, config: TrainConfig) -> tuple[list[Example], int
     """The first test pictures, and their number. A generator that takes noise alone has a number only."""
     scored = first_pictures(pictures, TEST_PICTURES)
     if config.distill_from:
-        scored = taught(scored, load(config.distill_from), config.size)
+        scored = taught(scored, picture_teacher(config), config.size)
     examples = [scored.example(place, config.channels, config.size) for place in range(len(scored.content))]
     return examples, len(examples) or min(TEST_PICTURES, len(pictures.style or ()))
 

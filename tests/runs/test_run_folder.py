@@ -165,18 +165,21 @@ def test_where_the_pictures_lie_may_be_given_anew(tmp_path, monkeypatch):
         resumed(run, "--seed", "3")
 
 
-def test_a_teacher_may_be_given_anew_once_it_is_gone(tmp_path, monkeypatch):
+@pytest.mark.parametrize("which", ["distill_from", "distill_also"])
+def test_a_teacher_may_be_given_anew_once_it_is_gone(which, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("teacher", "other"):
         pathlib.Path(name).mkdir()
         pathlib.Path(name, "saved_model.pb").touch()
-    run = run_folder.create(config(recipe="distill", style=None, distill_from="teacher")).path
-    with pytest.raises(UserError, match=r"distill_from other: this run was started with .*/teacher"):
-        resumed(run, "--distill-from", "other")
+    teachers = {"distill_from": "vangogh", which: "teacher"}
+    run = run_folder.create(config(recipe="distill", style=None, **teachers)).path
+    flag = "--" + which.replace("_", "-")
+    with pytest.raises(UserError, match=rf"{which} other: this run was started with .*/teacher"):
+        resumed(run, flag, "other")
     pathlib.Path("teacher").rename("moved")
-    with pytest.raises(UserError, match=r"/teacher: not there; say by distill_from where"):
+    with pytest.raises(UserError, match=rf"/teacher: not there; say by {which} where"):
         run_folder.check_resumable(dataclasses.replace(run_folder.saved_config(run), run=str(run)))
-    assert resumed(run, "--distill-from", "moved").distill_from == f"{tmp_path}/moved"
+    assert getattr(resumed(run, flag, "moved"), which) == f"{tmp_path}/moved"
     with pytest.raises(UserError, match=r"feature_weights w.h5: this run was started with None"):
         resumed(run, "--feature-weights", "w.h5")
 

@@ -18,7 +18,7 @@ from kgan.evaluation.evaluate import evaluate
 from kgan.evaluation.measure import measured
 from kgan.gan import tracking
 from kgan.images.resizing import for_scores
-from kgan.inference.teacher import load_teacher
+from kgan.inference.teacher import load_teacher, picture_teacher
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 from kgan.training.train import train
@@ -51,6 +51,60 @@ def test_a_teacher_computes_in_the_bfloat16_of_the_run(tmp_path):
     assert made.dtype == tf.float32
     difference = np.abs(made - expected(content())).max()
     assert 1e-4 < difference < 0.05  # 8 bits of a number, not 24
+
+
+def taught(pictures, **changes):
+    """uint8 pictures [N, 32, 32, 3] restyled as in the training, in levels."""
+    teacher = load_teacher(settings("run", size=32, **changes))
+    return teacher(tf.constant(pictures / 127.5 - 1.0, tf.float32)).numpy() * 127.5 + 127.5
+
+
+PHOTOS = np.random.default_rng(2).integers(0, 30, (2, 32, 32, 3), dtype=np.uint8)  # texture on two planes
+PHOTOS[:, :, 12:] += 150
+
+
+def test_two_teachers_teach_the_mean_of_their_pictures():
+    orange, van_gogh = taught(PHOTOS), taught(PHOTOS, distill_from="vangogh-mobile")
+    both = taught(PHOTOS, distill_also="vangogh-mobile")
+    assert np.abs(orange - van_gogh).mean() > 10
+    np.testing.assert_allclose(both, (orange + van_gogh) / 2, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"distill_also": "vangogh-mobile"},
+        {"distill_from": "vangogh-mobile", "distill_strokes": 2.0},
+        {"distill_from": "vangogh-mobile", "distill_flatten": 0.02},
+        {"distill_also": "vangogh-mobile", "distill_strokes": 2.0, "distill_flatten": 0.02},
+    ],
+    ids=str,
+)
+def test_scores_compare_with_what_the_training_showed(changes):
+    teach = picture_teacher(settings("run", size=32, **changes))
+    shown = np.stack([teach(photo) for photo in PHOTOS])
+    assert shown.dtype == np.uint8
+    # Half a level by rounding. A gradient at the limit of `flatten` may be kept in one of the two alone.
+    np.testing.assert_allclose(taught(PHOTOS, **changes), shown, atol=2.0 if "distill_flatten" in changes else 0.6)
+
+
+def test_strokes_and_flatten_change_what_is_taught():
+    once = taught(PHOTOS, distill_from="vangogh-mobile")
+    for changes in ({"distill_strokes": 2.0}, {"distill_flatten": 0.02}):
+        assert np.abs(taught(PHOTOS, distill_from="vangogh-mobile", **changes) - once).mean() > 2
+
+
+def test_passes_of_broader_strokes_have_sides_that_the_teacher_takes():
+    assert taught(PHOTOS, distill_from="vangogh-mobile", distill_strokes=1.4).shape == PHOTOS.shape  # 24, then 32
+
+
+def test_xla_compiles_all_of_a_teacher():
+    changes = {"distill_also": "vangogh-mobile", "distill_strokes": 2.0, "distill_flatten": 0.02}
+    teacher = load_teacher(settings("run", size=32, **changes))
+    content = tf.constant(PHOTOS[:1] / 127.5 - 1.0, tf.float32)
+    compiled = tf.function(teacher, jit_compile=True, autograph=False)(content)
+    np.testing.assert_allclose(compiled, teacher(content), atol=2e-3)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +191,13 @@ def test_a_saved_model_teaches_on_one_device_alone(tmp_path):
         ({"distill_from": "nowhere"}, "nowhere: no model there"),
         ({"recipe": "cyclegan", "distill_from": "x"}, "distill_from x: recipe cyclegan has no teacher"),
         ({"data": None}, "content is missing"),
+        ({"distill_also": "nowhere"}, "distill_also nowhere: no model there"),
+        ({"distill_also": "x.tflite"}, "distill_also x.tflite: "),
+        ({"distill_strokes": 0.5}, "distill_strokes should be at least 1 and at most size. Received: 0.5"),
+        ({"distill_strokes": float("nan")}, "distill_strokes should be at least 1"),
+        ({"distill_flatten": -1.0}, "distill_flatten should be at least 0. Received: -1.0"),
+        ({"recipe": "cut", "distill_from": None, "distill_strokes": 2.0}, "distill_strokes: recipe cut has no teacher"),
+        ({"recipe": "cut", "distill_from": None, "distill_also": "vangogh"}, "distill_also: recipe cut has no teacher"),
     ],
     ids=str,
 )

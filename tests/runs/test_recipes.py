@@ -52,6 +52,7 @@ def test_every_recipe_leaves_only_what_means_something_open(name):
         "style_min_crop",
         "style_max_crop",
         "discriminator_features",
+        "distill_also",
     }
     if name != "distill":
         allowed |= {"distill_from"}

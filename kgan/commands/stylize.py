@@ -74,7 +74,7 @@ class Stylize:
     """Codec of a written film: h264, h265, vp9, av1, prores, ffv1, or FFmpeg's name of an encoder. Default: h264, and
     vp9 in WebM."""
     crf: float | None = None
-    """Quality of a written film; less is better and larger. Default: 18 with h264, 20 with h265, 24 with vp9."""
+    """Quality of a written film; less is better and larger. Default: 17 with h264, 20 with h265, 24 with vp9."""
     resume: bool = False
     """Go on with a film after an interruption."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"

@@ -95,7 +95,7 @@ def stylize(
         fps: frames a second of a folder of frames. Default: 25.
         codec: codec of a written film, such as "h264", "h265", "vp9", "av1", "prores" or "ffv1", or FFmpeg's name of
             an encoder. Default: "h264", and "vp9" in WebM.
-        crf: quality of a written film: less is better and larger. Default: 18 with "h264", 24 with "vp9".
+        crf: quality of a written film: less is better and larger. Default: 17 with "h264", 24 with "vp9".
         resume: go on with a film after an interruption.
         steady: average the results of so many shifted copies of each picture or frame (`kgan.inference.steady`), so
             that films flicker less, in so many times the time.

@@ -13,6 +13,10 @@ from kgan.images.decoding import at_most
 from kgan.parsing import wants_quiet
 
 
+_OF_THE_PATH = (PermissionError, NotADirectoryError, IsADirectoryError)
+"""Errors of the path that was given. Others, such as that of a full disk, are failures of the work."""
+
+
 def main(args: list[str] | None = None) -> int:
     """Run a command.
 
@@ -42,7 +46,7 @@ def _main(args: list[str]) -> int:
         return error.status
     except OSError as error:  # of a path that was not checked before
         console.warn(f"error: {_where(error)}{error.strerror or error}")
-        return 1
+        return 2 if isinstance(error, _OF_THE_PATH) else 1
     except KeyboardInterrupt:
         console.warn("interrupted")
         return 130

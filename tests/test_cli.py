@@ -226,6 +226,19 @@ def test_a_command_of_another_package_that_fails_hides_no_other(monkeypatch, cap
         cli.COMMANDS.refresh()
 
 
+@pytest.mark.parametrize("folder", ["/sys/kgan", "/dev/null/kgan"])
+def test_an_output_that_cannot_be_made_is_wrong_input(folder, capsys):
+    if not os.path.ismount("/sys"):
+        pytest.skip("no /sys here")
+    assert cli.main(["export", "--run", "vangogh-mobile", "--format", "safetensors", "--output", folder]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"kgan: error: {folder}: ")
+
+
+def test_python_runs_the_command_as_a_module():
+    ran = subprocess.run([sys.executable, "-m", "kgan", "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout == f"kgan {kgan.__version__}\n"
+
+
 def test_a_current_folder_that_was_removed_is_named(tmp_path, monkeypatch, capsys):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "gone").mkdir()

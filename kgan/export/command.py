@@ -83,6 +83,10 @@ def export_run(
             raise UserError(f"{flag}: is for --litert and --onnx; give one of them, or leave it out")
     if output is not None and os.path.lexists(output) and not os.path.isdir(output):
         raise UserError(f"--output {output}: is no folder; name another one")
+    if output is not None and os.fspath(output) == "-":
+        raise UserError(
+            "--output -: several files cannot be standard output; name a folder, or ./- for one of that name"
+        )
     found = resolve_run(run)
     if output is None and found.is_borrowed:
         came = "with kgan" if found.is_shipped else "from the hub"

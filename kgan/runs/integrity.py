@@ -172,7 +172,7 @@ def _inside(name: str, path: pathlib.Path) -> str:
 def _text(path: pathlib.Path) -> str:
     if path.stat().st_size > _LONGEST:
         raise UserError(f"{path}: is longer than {_LONGEST >> 20} MB")
-    return path.read_text(encoding="utf-8", errors="surrogateescape")
+    return path.read_text(encoding="utf-8-sig", errors="surrogateescape")  # editors of Windows write a byte order mark
 
 
 # --- signatures -------------------------------------------------------------------------------------------------------

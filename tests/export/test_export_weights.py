@@ -154,6 +154,7 @@ def test_what_cannot_be_written_leaves_no_model(run, tmp_path, monkeypatch):
         ({"licence": "mit"}, "licence: is for litert and onnx"),
         ({"source": "mine", "format": "safetensors"}, "source: is for litert and onnx"),
         ({"output": "file"}, "output file: is no folder"),
+        ({"output": "-"}, "output -: several files cannot be standard output"),
         ({"output": "dangling", "litert": "float32"}, "output dangling: is no folder"),
     ],
 )

@@ -83,6 +83,14 @@ def test_names_as_sha256sum_writes_them(tmp_path, name):
     assert list(integrity.compare(tmp_path, sums, {tmp_path / "SHA256SUMS"})) == []
 
 
+@pytest.mark.parametrize(("start", "end"), [("", "\r\n"), ("\ufeff", "\r\n"), ("\ufeff", "\n")], ids=repr)
+def test_sums_that_an_editor_of_windows_saved(tmp_path, start, end):
+    sums = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("a.txt", "café.png")}
+    text = start + "".join(f"{digits} *{name}{end}" for name, digits in sums.items())
+    (tmp_path / "SHA256SUMS").write_bytes(text.encode())
+    assert integrity.sums_in(tmp_path / "SHA256SUMS") == sums
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

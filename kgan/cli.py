@@ -12,7 +12,6 @@ from kgan.exit_guard import ExitGuard
 from kgan.images.decoding import at_most
 from kgan.parsing import wants_quiet
 
-
 _OF_THE_PATH = (PermissionError, NotADirectoryError, IsADirectoryError)
 """Errors of the path that was given. Others, such as that of a full disk, are failures of the work."""
 

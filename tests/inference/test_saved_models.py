@@ -177,7 +177,7 @@ def test_the_command_on_its_card_is_the_one_that_made_it(name, tmp_path, monkeyp
         if asked.init_from:
             start = TrainConfig.load(pathlib.Path(asked.init_from, "config.json"))
             assert all(getattr(start, setting) == getattr(asked, setting) for setting in GENERATOR_SETTINGS)
-        runs -= {asked.init_from, asked.distill_from}
+        runs -= {asked.init_from, asked.distill_from, asked.distill_also}
         if command != commands[-1]:
             runs.add(asked.run)
             pathlib.Path(asked.run).mkdir()

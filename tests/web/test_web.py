@@ -218,9 +218,9 @@ def test_without_models_it_has_those_made_for_phones(tmp_path):
     assert cli.main(["web", "--output", str(tmp_path / "site")]) == 0
     offered = json.loads((tmp_path / "site" / "models.json").read_text(encoding="utf-8"))
     assert [model["name"] for model in offered["models"]] == [
-        "ukiyoe-bold", "ukiyoe-mobile", "vangogh-bold", "vangogh-mobile", "fluent3d-mobile",
+        "ukiyoe-bold", "ukiyoe-flat", "ukiyoe-mobile", "vangogh-bold", "vangogh-mobile", "fluent3d-mobile",
     ]  # fmt: skip
-    assert [model["title"] for model in offered["models"]][:2] == ["Ukiyoe bold", "Ukiyoe mobile"]
+    assert [model["title"] for model in offered["models"]][:2] == ["Ukiyoe bold", "Ukiyoe flat"]
     assert all(path.stat().st_size < 2**20 for path in (tmp_path / "site" / "models").iterdir())
 
 

@@ -175,7 +175,7 @@ def test_the_command_on_its_card_is_the_one_that_made_it(name, tmp_path, monkeyp
     for command in commands:
         asked = recipes.resolve(parsed(command))
         if asked.init_from:
-            start = TrainConfig.load(pathlib.Path(asked.init_from, "config.json"))
+            start = models.resolve_model(asked.init_from).run_config
             assert all(getattr(start, setting) == getattr(asked, setting) for setting in GENERATOR_SETTINGS)
         runs -= {asked.init_from, asked.distill_from, asked.distill_also}
         if command != commands[-1]:

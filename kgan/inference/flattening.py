@@ -14,7 +14,7 @@ def flatten(pictures: tf.Tensor, amount: float) -> tf.Tensor:
 
     Args:
         pictures: float [N, H, W, C] in [0, 1].
-        amount: 0.005 takes fine texture, 0.02 grass and fur, 0.05 small things. At least 0; 0 changes nothing.
+        amount: from 0, which changes nothing, to 1. 0.005 takes fine texture, 0.02 grass and fur, 0.05 small things.
 
     Returns:
         float32 [N, H, W, C] in [0, 1].

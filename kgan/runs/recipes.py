@@ -213,7 +213,7 @@ _ABOVE_ZERO = ("size", "steps", "minutes", "stop_after", "batch_size", "filters"
                "learning_rate", "discriminator_learning_rate", "truncation", "devices", "log_every", "sample_every",
                "checkpoint_every", "keep_checkpoints")  # fmt: skip
 _NOT_NEGATIVE = ("blocks", "noise_channels", "image_pool", "seed", "generator_weight", "discriminator_weight",
-                 "wasserstein_weight", "mmd_weight", "distill_flatten")  # fmt: skip
+                 "wasserstein_weight", "mmd_weight")  # fmt: skip
 _LARGEST = 2**31 - 1
 
 _MOST_PIXELS = 2**30
@@ -283,6 +283,8 @@ def _check_numbers(config: TrainConfig) -> None:
         raise UserError(
             f"--distill-strokes should be at least 1 and at most --size. Received: {config.distill_strokes:g}"
         )
+    if not 0 <= config.distill_flatten <= 1:
+        raise UserError(f"--distill-flatten should be at least 0 and at most 1. Received: {config.distill_flatten:g}")
     if not 0 <= config.ema < 1:
         raise UserError(f"--ema should be at least 0 and below 1. Received: {config.ema}")
 

@@ -23,7 +23,7 @@ def test_the_result_differs_by_roundings(precision):
     assert made.dtype == np.float32
 
 
-def test_weights_of_the_model_and_pictures_keep_their_types():
+def test_bfloat16_keeps_the_types_of_pictures_and_little_else_changes():
     picture = np.random.default_rng(0).integers(0, 256, (40, 52, 3), np.uint8)
     made = kgan.load("vangogh-mobile", precision="bfloat16")(picture).astype(int)
     exact = kgan.load("vangogh-mobile")(picture).astype(int)

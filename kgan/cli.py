@@ -1,5 +1,6 @@
 """The command line `kgan COMMAND ...`. TensorFlow is imported only when a command needs it."""
 
+import errno
 import math
 import os
 import sys
@@ -12,7 +13,7 @@ from kgan.exit_guard import ExitGuard
 from kgan.images.decoding import at_most
 from kgan.parsing import wants_quiet
 
-_OF_THE_PATH = (PermissionError, NotADirectoryError, IsADirectoryError)
+_OF_THE_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
 """Errors of the path that was given. Others, such as that of a full disk, are failures of the work."""
 
 
@@ -45,7 +46,7 @@ def _main(args: list[str]) -> int:
         return error.status
     except OSError as error:  # of a path that was not checked before
         console.warn(f"error: {_where(error)}{error.strerror or error}")
-        return 2 if isinstance(error, _OF_THE_PATH) else 1
+        return 2 if error.errno in _OF_THE_PATH else 1
     except KeyboardInterrupt:
         console.warn("interrupted")
         return 130

@@ -234,7 +234,7 @@ kgan train --recipe distill --content photos --distill-from ukiyoe --distill-als
 ```
 
 4000 steps of batch 8, about 130 s on one of two NVIDIA H200, which it shared with another training. Then it learned
-key-lines from the first `ukiyoe` of kgan, an early training with borders of zeros (commit 3d8cc8c):
+key-lines from an early `ukiyoe` (commit 3d8cc8c), which was trained with borders of zeros:
 
 ```sh
 kgan train --recipe painting --content photos --style ukiyoe --padding zeros --steps 3200 --precision bfloat16 \\

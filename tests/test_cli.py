@@ -228,7 +228,7 @@ def test_a_command_of_another_package_that_fails_hides_no_other(monkeypatch, cap
 
 @pytest.mark.parametrize("folder", ["/sys/kgan", "/dev/null/kgan"])
 def test_an_output_that_cannot_be_made_is_wrong_input(folder, capsys):
-    if not os.path.ismount("/sys"):
+    if folder.startswith("/sys") and not os.path.ismount("/sys"):
         pytest.skip("no /sys here")
     assert cli.main(["export", "--run", "vangogh-mobile", "--format", "safetensors", "--output", folder]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"kgan: error: {folder}: ")

@@ -32,7 +32,7 @@ QUALITIES = {
 """The default of --crf and its largest value, by the encoder."""
 
 OPTIONS = {
-    # As good as the preset "medium" with crf 18 and a tenth larger, in less than half its time: docs/benchmarks_log.md.
+    # PSNR as with "medium" and crf 18 but for 0.1 dB, 8 to 18% larger, in less than half the time: docs/benchmarks_log.md.
     # The AVX-512 code of mbtree does not always give the same bits.
     "libx264": {"preset": "veryfast", "x264-params": "mbtree=0"},
     "libx265": {"x265-params": "log-level=error"},

@@ -64,8 +64,7 @@ def picture_teacher(config: TrainConfig) -> Callable[[np.ndarray, int], np.ndarr
     models = [load(word) for word in teachers(config)]
 
     def teach(picture: np.ndarray, seed: int = 0) -> np.ndarray:
-        content = arrays.to_float(picture[np.newaxis])
-        flat = flatten(content, config.distill_flatten).numpy() if config.distill_flatten else content
+        flat = flatten(arrays.to_float(picture[np.newaxis]), config.distill_flatten).numpy()
         made = [model(flat, seed, config.distill_strokes) for model in models]
         return arrays.to_uint8(np.mean(made, axis=0))[0]
 

@@ -32,7 +32,7 @@ QUALITIES = {
 """The default of --crf and its largest value, by the encoder."""
 
 OPTIONS = {
-    # PSNR as with "medium" and crf 18 but for 0.1 dB, 8 to 18% larger, in less than half the time: docs/benchmarks_log.md.
+    # Within 0.1 dB of "medium" with crf 18, and 8 to 18% larger, in less than half the time: docs/benchmarks_log.md.
     # The AVX-512 code of mbtree does not always give the same bits.
     "libx264": {"preset": "veryfast", "x264-params": "mbtree=0"},
     "libx265": {"x265-params": "log-level=error"},

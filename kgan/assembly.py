@@ -55,8 +55,8 @@ def _shared_arguments(config: TrainConfig) -> dict:
 
 def _one_way(config: TrainConfig, shared: dict, teacher, palette) -> OneWay:
     recipe = recipes.find(config.recipe)
-    if (teacher is None) == (recipe.pictures == "content"):
-        raise ValueError("`teacher` should be given for recipes that have content alone, and for no others.")
+    if (teacher is not None) != recipe.teacher:
+        raise ValueError("`teacher` should be given for recipes with a teacher, and for no others.")
     return OneWay(
         generator=build_generator(config),
         discriminator=build_discriminator(config) if recipe.discriminator else None,

@@ -20,7 +20,7 @@ class OneWay(GAN):
     """A GAN with a generator and at most one discriminator. All recipes except cyclegan use it.
 
     `fit` takes batches {"content": [N, H, W, C], "style": [N, H, W, C]}, float32 in [-1, 1]. A generator from noise
-    alone needs {"style"} only, and a `teacher` {"content"} only. `kgan.data.from_folders` makes such batches.
+    alone needs {"style"} only. With a `teacher`, batches without {"style"} have its pictures as style. `kgan.data.from_folders` makes such batches.
 
     The contrastive terms (nce) compare the generator's features of a picture and of its stylized version. A small
     network embeds the features, and is trained with the generator. These terms need a `kgan.networks.Generator`.
@@ -33,7 +33,8 @@ class OneWay(GAN):
         terms: weights of the generator's loss terms, {term: weight}. A term is a name in `kgan.kinds.TERMS` or a
             function from `LossInputs` to a scalar. The default weight of "adversarial" is 1.
         paired: whether the style picture is the true translation of the content picture.
-        teacher: a function from content pictures to their true translations, instead of style pictures.
+        teacher: a function from content pictures to their true translations. The terms compare with these, and the
+            discriminator with the style pictures of the batch, or with the teacher's if it has none.
         features: the pretrained network for terms that require one: "mobilenet", "vgg16", "vgg19" or a
             `FeatureExtractor`.
         feature_weights: a file with its weights, or None for the packaged or downloaded ones.
@@ -125,14 +126,15 @@ class OneWay(GAN):
     def train_step(self, batch: dict) -> dict:
         """Update both players once. Returns the mean losses since the last reset."""
         content = required(batch, "content") if self._takes_content else None
-        style = required(batch, "style") if self.teacher is None else self._taught(content)
+        truth = None if self.teacher is None else self._taught(content)
+        style = required(batch, "style") if truth is None or "style" in batch else truth
         if self.fresh_noise:
             # The article's order: the discriminator, then new noise, then the generator.
             of_discriminator = self._discriminator_step(lambda: self._stylized(content, style, Draw.NOISE), style)
-            of_generator, _ = self._generator_step(content, style, Draw.SECOND_NOISE)
+            of_generator, _ = self._generator_step(content, style, truth, Draw.SECOND_NOISE)
         else:
             # Both updates use the same stylized pictures, which saves a pass through the generator.
-            of_generator, fake = self._generator_step(content, style, Draw.NOISE)
+            of_generator, fake = self._generator_step(content, style, truth, Draw.NOISE)
             of_discriminator = self._discriminator_step(lambda: fake, style)
         return self._finish_step({**of_discriminator, **of_generator})
 
@@ -147,7 +149,7 @@ class OneWay(GAN):
         fake = self.stylist(self._with_noise(content, content, Draw.TEST_NOISE), training=False)
         if "content_ssim" in self.test_means:
             return self._book_test("content", content, fake) | self._book_truth(batch, fake)
-        truth = batch.get("truth", batch.get("style"))
+        truth = batch.get("truth", batch.get("style") if self.teacher is None else None)
         if truth is None and self.teacher is not None:
             truth = self._taught(content)
         return self._book_test("truth", required(batch, "truth") if truth is None else truth, fake)
@@ -169,16 +171,16 @@ class OneWay(GAN):
             parts = self._discriminator_parts(self.discriminator, style, fake, Draw.AUGMENT)
         return parts | self._regularizer_parts(fake, style), None
 
-    def _generator_step(self, content, style, draw: int):
-        return self._update(self.generator_player, lambda: self._of_generator(content, style, draw))
+    def _generator_step(self, content, style, truth, draw: int):
+        return self._update(self.generator_player, lambda: self._of_generator(content, style, truth, draw))
 
-    def _of_generator(self, content, style, draw: int):
+    def _of_generator(self, content, style, truth, draw: int):
         inputs = [self._with_noise(content, style, draw)]
         if {"identity", "identity_queries"} & self.terms.inputs:
             inputs.append(self._with_noise(style, style, draw))
         passes = apply_together(self.generator, inputs, self._drawn)
         fake, identity = passes[0][0], passes[1][0] if len(passes) > 1 else None
-        reference = style if self.paired or self.teacher is not None else content
+        reference = truth if truth is not None else style if self.paired else content
         disturbed = self._disturbed(self.generator, inputs[0], fake, Draw.DISTURBANCE)
         found = self._loss_inputs(fake, style, reference, self.discriminator, Draw.FAKE_AUGMENT, content=content,
                                   identity=identity, disturbed=disturbed, **self._contrasts(passes))  # fmt: skip

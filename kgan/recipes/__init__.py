@@ -31,10 +31,10 @@ class Recipe:
         name: name of the recipe.
         topology: "one_way" from content to style, or "two_way" for both directions.
         pictures: "unpaired" if content and style are drawn independently, "paired" if the same file name means the same
-            scene, "style" if there is no content and the generator gets noise alone, or "content" if a teacher makes
-            the style pictures.
+            scene, "style" if there is no content and the generator gets noise alone, or "content" if there is no style.
         terms: terms of the generator's loss.
         help: description in one line.
+        teacher: whether the pictures of a trained model are the truth.
         fresh_noise: whether new noise is drawn between the two updates.
     """
 
@@ -43,6 +43,7 @@ class Recipe:
     pictures: Literal["unpaired", "paired", "style", "content"]
     terms: tuple[LossTerm, ...]
     help: str = ""
+    teacher: bool = False
     adversarial: str | None = "least_squares"
     fresh_noise: bool = False
     generator_weight: float = 1.0

@@ -34,6 +34,7 @@ RECIPE = dataclasses.replace(
     name="distill",
     help="a small network that learns a trained model's pictures",
     pictures="content",
+    teacher=True,
     terms=(LossTerm("pixel", 10.0), LossTerm("ssim", 2.0), LossTerm("features", 1.0)),
     adversarial=None,
     discriminator=None,

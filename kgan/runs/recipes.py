@@ -126,7 +126,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
         UserError: if settings are invalid or cannot be combined.
     """
     on_sample = config.data == "sample" or (config.data, config.content, config.style) == (None, None, None)
-    usual = "distill" if config.distill_from else "paired" if on_sample else "projected"
+    with_teacher = "guided" if config.style else "distill"
+    usual = with_teacher if config.distill_from else "paired" if on_sample else "projected"
     recipe = find(config.recipe or usual)
     config = dataclasses.replace(
         config, recipe=config.recipe or recipe.name, data="sample" if on_sample else config.data
@@ -328,14 +329,14 @@ def check_sources(config: TrainConfig, recipe: Recipe) -> None:
 
 
 def _check_teacher(config: TrainConfig, recipe: Recipe) -> None:
-    if recipe.pictures != "content" and config.distill_from:
+    if not recipe.teacher and config.distill_from:
         raise UserError(
             f"--distill-from {config.distill_from}: recipe {recipe.name} has no teacher; use recipe distill"
         )
     for name, usual in {"distill_also": None, "distill_strokes": 1.0, "distill_flatten": 0.0}.items():
-        if recipe.pictures != "content" and getattr(config, name) != usual:
+        if not recipe.teacher and getattr(config, name) != usual:
             raise UserError(f"--{_flag(name)}: recipe {recipe.name} has no teacher; use recipe distill")
-    if recipe.pictures != "content":
+    if not recipe.teacher:
         return
     if not config.distill_from:
         raise UserError(f"--distill-from is missing: the trained model that recipe {recipe.name} learns from")

@@ -54,6 +54,7 @@ So look at the pictures, too, and vote with `kgan compare`."""
 WHO = {
     "projected": "the discriminator of this\ntraining",
     "painting": "the discriminator of this\ntraining (`--discriminator projected`) and by its Gram term",
+    "guided": "the discriminator of this\ntraining and by its own feature loss",
     "distill": "the discriminator of its\nteacher's training and by its own feature loss",
 }
 """By recipe, the parts of the training that use the feature network of FID and KID."""
@@ -193,11 +194,20 @@ the teacher "baseline".
     formats=("safetensors", "litert"),
 )
 
+FORMER_UKIYOE = """\
+```sh
+kgan train --recipe painting --content photos --style ukiyoe --padding zeros --steps 3200 --precision bfloat16 \\
+    --run former
+```
+
+3200 steps of batch 8, 96 s on one NVIDIA H100 (80 GB) without compilation."""
+
 BOLD_UKIYOE = dataclasses.replace(
     UKIYOE,
     headline="Photos drawn anew as Japanese colour woodblock prints: key-lines, Prussian blue, vermilion, paper. "
-    "Bolder than\n`ukiyoe`, by a small network.",
-    folders={"content": "photos", "distill_from": "teacher"},
+    "Bolder than\n`ukiyoe-flat`, by a small network.",
+    folders={"content": "photos", "style": "ukiyoe", "distill_from": "former", "distill_also": "bold",
+             "init_from": "ukiyoe-flat"},
     before=f"""\
 A large network (`resnet`, 32 filters, 6 residual blocks) learned to draw:
 
@@ -207,25 +217,39 @@ compilation. Then light pixels were held to the prints' palette, twice with thes
 `highlights`, which took pixels as light by the mean of their channels, and once by their luma.
 
 {PRINTED.format(**THEN)}
-2400 steps of batch 8, 397 s on one NVIDIA H200 with start and export. The small network learned from its results, which
-ended most of its stains. The scores call the teacher "baseline".
+2400 steps of batch 8, 397 s on one NVIDIA H200 with start and export. A small network learned from its results. It was
+the former `ukiyoe-bold`:
+
+```sh
+kgan train --recipe distill --content photos --distill-from teacher --min-crop 0.3 --weight features=3 \\
+    --weight gram=5 --weight equivariance=15 --antialias True --steps 4000 --precision bfloat16 --run bold
+```
+
+4000 steps of batch 8, 254 s on one NVIDIA H200. The other teacher is an early `ukiyoe` (commit 3d8cc8c), which was
+trained with borders of zeros:
+
+{FORMER_UKIYOE}
+The student of both started from [ukiyoe-flat](../ukiyoe-flat/README.md). Its discriminator sees the luminance of the
+prints. The scores call `ukiyoe-flat` "baseline".
 
 """,
     limits="""\
-- It draws the whole picture anew: small things and faces lose features, and colours change, more than with `ukiyoe`.
-- Some fur gets stains of red, and blurred grounds stay a photo's. Night scenes keep their photographic light.
+- Small things and faces lose features, and greens fade. {no_effect} of its tiles have no effect, mostly blurred
+  grounds, night and stages, and {no_effect_baseline} of those of `ukiyoe-flat`.
+- Dark spots on fur can turn deep blue. Skies have a fine grain, which `ukiyoe-flat` has not.
 - There are only the few colours of the prints. `--keep-colour` keeps the photo's colours.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",
     flattered=BOTH,
     formats=("safetensors", "litert"),
-)
+)  # fmt: skip
 
 FLAT_UKIYOE = dataclasses.replace(
     BOLD_UKIYOE,
     headline="Photos as Japanese colour woodblock prints with flat planes and key-lines, by a small network.",
     folders={"content": "photos", "distill_from": "former", "distill_also": "ukiyoe-bold", "init_from": "second"},
-    before="""\
-A small network learned what `ukiyoe` and `ukiyoe-bold` make, in the mean, of photos without fine texture:
+    before=f"""\
+A small network learned what `ukiyoe` and `ukiyoe-bold` make, in the mean, of photos without fine texture. Here
+`ukiyoe-bold` is the former one, run `bold` on [the card of today's](../ukiyoe-bold/README.md):
 
 ```sh
 kgan train --recipe distill --content photos --distill-from ukiyoe --distill-also ukiyoe-bold \\
@@ -236,17 +260,14 @@ kgan train --recipe distill --content photos --distill-from ukiyoe --distill-als
 4000 steps of batch 8, about 130 s on one of two NVIDIA H200, which it shared with another training. Then it learned
 key-lines from an early `ukiyoe` (commit 3d8cc8c), which was trained with borders of zeros:
 
-```sh
-kgan train --recipe painting --content photos --style ukiyoe --padding zeros --steps 3200 --precision bfloat16 \\
-    --run former
-```
-
-3200 steps of batch 8, 96 s on one NVIDIA H100 (80 GB) without compilation. The scores call `ukiyoe-bold` "baseline".
+{FORMER_UKIYOE}
+The scores call the former `ukiyoe-bold` "baseline".
 
 """,
     limits="""\
 - It is the mildest of the prints by its scores, because planes have no texture: {no_effect} of its tiles have no
-  effect, and {no_effect_baseline} of those of `ukiyoe-bold`. Voters preferred it ([how](../../docs/models.md)).
+  effect, and {no_effect_baseline} of those of the former `ukiyoe-bold`. Voters preferred it
+  ([how](../../docs/models.md)).
 - Small things and faces lose features. At night and on stages little of a print is seen. Distant hills can fade.
 - There are only the few colours of the prints. `--keep-colour` keeps the photo's colours.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",

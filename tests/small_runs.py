@@ -26,6 +26,7 @@ from tensorflow.python.framework import config as framework_config
 
 from kgan.assembly import build_generator
 from kgan.export import export_saved_model
+from kgan.recipes import RECIPES
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 
@@ -77,7 +78,7 @@ def teacher() -> str:
 def settings(run: pathlib.Path, **changes) -> TrainConfig:
     """The resolved settings of a tiny run in a folder."""
     source = {"data": pictures(), "cache": str(home() / "cache"), "run": str(run)}
-    if changes.get("recipe") == "distill":
+    if changes.get("recipe") in RECIPES and RECIPES[changes["recipe"]].teacher:
         source["distill_from"] = teacher()
     return recipes.resolve(TrainConfig(**{"recipe": "mmd", **SMALL, **source, **changes}))
 

@@ -86,7 +86,7 @@ def test_every_name_of_a_recipe_resolves(name):
         }
     assert {term.name for term in recipe.terms} <= kinds.TERMS.keys()
     settings = {field.name for field in dataclasses.fields(TrainConfig)}
-    own = {"name", "help", "topology", "pictures", "terms", "fresh_noise"}
+    own = {"name", "help", "topology", "pictures", "teacher", "terms", "fresh_noise"}
     assert {field.name for field in dataclasses.fields(recipe)} - own <= settings
 
 

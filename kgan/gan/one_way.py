@@ -20,7 +20,8 @@ class OneWay(GAN):
     """A GAN with a generator and at most one discriminator. All recipes except cyclegan use it.
 
     `fit` takes batches {"content": [N, H, W, C], "style": [N, H, W, C]}, float32 in [-1, 1]. A generator from noise
-    alone needs {"style"} only. With a `teacher`, batches without {"style"} have its pictures as style. `kgan.data.from_folders` makes such batches.
+    alone needs {"style"} only. With a `teacher`, its pictures are the style of batches without {"style"}.
+    `kgan.data.from_folders` makes such batches.
 
     The contrastive terms (nce) compare the generator's features of a picture and of its stylized version. A small
     network embeds the features, and is trained with the generator. These terms need a `kgan.networks.Generator`.

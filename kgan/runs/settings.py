@@ -53,7 +53,10 @@ NEVER_READ = ("callback", "trust")
 """Settings that run code of the user's choice. They are never read from a config.json, which may be somebody else's."""
 
 _WEIGHT = "Weight of a loss term, as in: --weight cycle=10 --weight total_variation=0.1."
-_USUAL_RECIPE = "Default: distill with --distill-from, else paired on the packaged sample, else projected."
+_USUAL_RECIPE = (
+    "Default: distill with --distill-from, or guided if --style is given too; else paired on the packaged sample, else "
+    "projected."
+)
 
 
 @dataclasses.dataclass(frozen=True)

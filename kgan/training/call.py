@@ -33,7 +33,7 @@ def train(
 
     Args:
         recipe: The method: a name in `kgan.RECIPES`, or "module:RECIPE". Default: "distill" with `distill_from`,
-            "paired" for the packaged sample, otherwise "projected".
+            "guided" if `style` is given too, "paired" for the packaged sample, otherwise "projected".
         content: Pictures to restyle: a folder, which is searched at any depth, one picture, or "tfds:NAME".
         style: Pictures in the wanted style: a folder, one picture, or "tfds:NAME".
         data: A folder with trainA and trainB (and testA, testB), "tfds:NAME", or "sample", instead of the two.

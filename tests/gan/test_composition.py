@@ -206,6 +206,22 @@ def test_a_teacher_makes_the_style_pictures():
     assert once(gan, {"content": pictures()})["pixel_loss"] == pytest.approx(np.abs(made + pictures()).mean(), rel=1e-5)
 
 
+def test_with_style_pictures_a_teacher_gives_the_reference_and_they_are_what_is_real():
+    adversarial = (lambda real, fake: tf.reduce_mean(real), tf.reduce_mean)
+    gan = OneWay(functional_generator(), sequential_discriminator(), adversarial=adversarial, terms={"pixel": 1.0},
+                 teacher=lambda content: -content)  # fmt: skip
+    gan.build((2, 16, 16, 3))
+    made, real = gan.generator(pictures()).numpy(), gan.discriminator(batch()["style"]).numpy().mean()
+    losses = once(gan)
+    assert losses["pixel_loss"] == pytest.approx(np.abs(made + pictures()).mean(), rel=1e-5)
+    assert losses["discriminator_loss"] == pytest.approx(real, rel=1e-5)
+    data = {"content": pictures(), "truth": -pictures()}
+    measured = [
+        gan.evaluate(tf.data.Dataset.from_tensors(given), return_dict=True, verbose=0) for given in (batch(), data)
+    ]
+    assert measured[0] == pytest.approx(measured[1], rel=1e-5)
+
+
 def test_pictures_from_noise_alone():
     generator = networks.ArticleGenerator(filters=4, blocks=1, takes_content=False, noise_channels=2)
     gan = OneWay(generator, sequential_discriminator(), adversarial="hinge")

@@ -14,7 +14,7 @@ FOLDERS = {"content": "photos", "style": "paintings"}
 
 
 def resolved(**settings):
-    if settings.get("recipe") == "distill":
+    if settings.get("recipe") in ("distill", "guided"):
         settings = {"distill_from": small_runs.teacher(), **settings}
     return recipes.resolve(TrainConfig(**{**FOLDERS, **settings}))
 

@@ -156,6 +156,27 @@ def test_content_alone_is_needed(tmp_path):
     assert (len(pictures.content), pictures.style) == (7, None)
 
 
+def test_with_style_pictures_the_recipe_is_guided(tmp_path):
+    root = small_runs.pictures()
+    given = {"recipe": None, "data": None, "content": f"{root}/trainA", "style": f"{root}/trainB"}
+    config = settings(tmp_path, **given, distill_from=small_runs.teacher(), style_max_crop=0.6)
+    assert (config.recipe, config.discriminator) == ("guided", "projected")
+    pictures = open_pictures(config)
+    assert (pictures.content.names[0], pictures.paired, len(pictures.style)) == ("0.png", False, 7)
+
+
+@pytest.mark.slow
+def test_a_guided_student_is_held_to_its_teacher_and_judged_by_a_discriminator(tmp_path):
+    config = small_runs.settings(tmp_path / "run", recipe="guided", steps=4, sample_every=4)
+    lines = small_runs.lines(train(config))
+    assert {"discriminator_loss", "pixel_loss", "gram_loss", "equivariance_loss"} <= lines[-1].keys()
+    model, teacher = export.load(tmp_path / "run"), export.load(small_runs.teacher())
+    paths = sorted(pathlib.Path(small_runs.pictures(), "testA").iterdir())
+    cut = [for_scores(np.asarray(Image.open(path)), 16) for path in paths]
+    by_hand = np.mean([np.square((model(one).astype(float) - teacher(one)) / 255).mean() for one in cut])
+    assert lines[-1]["truth_mse"] == pytest.approx(by_hand, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

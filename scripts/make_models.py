@@ -239,7 +239,7 @@ prints. The scores call `ukiyoe-flat` "baseline".
 - Dark spots on fur can turn deep blue. Skies have a fine grain, which `ukiyoe-flat` has not.
 - There are only the few colours of the prints. `--keep-colour` keeps the photo's colours.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",
-    flattered=BOTH,
+    flattered=BOTH.replace("its teacher's discriminator", "two discriminators, its own and its teacher's"),
     formats=("safetensors", "litert"),
 )  # fmt: skip
 
@@ -271,6 +271,7 @@ The scores call the former `ukiyoe-bold` "baseline".
 - Small things and faces lose features. At night and on stages little of a print is seen. Distant hills can fade.
 - There are only the few colours of the prints. `--keep-colour` keeps the photo's colours.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",
+    flattered=BOTH,
 )
 
 FLUENT3D = Card(

@@ -7,7 +7,7 @@ and so does the Gram term. The other terms compare with the teacher.
     kgan train --distill-from vangogh --distill-also vangogh-bold --distill-strokes 1.34 \\
         --content photos --style paintings --style-max-crop 0.75
 
-64 photos and nine paintings by Van Gogh, 2400 steps of batch 8 from the weights of the former `vangogh-bold`, on 60
+64 photos and nine paintings by Van Gogh, 2400 steps of batch 8 from the weights of `vangogh-bold`, on 60
 crops of ten other photos: 19% of their tiles had no effect, and KID x 1000 to the paintings was 586 in MobileNet's
 features. A student of the same teacher by `distill`, with a larger network, had 45% and 670. On two H200, which two
 trainings shared each, 2400 steps took 81 s, and compilation by XLA up to 5 minutes; without it (--jit False) the steps

@@ -331,11 +331,11 @@ def check_sources(config: TrainConfig, recipe: Recipe) -> None:
 def _check_teacher(config: TrainConfig, recipe: Recipe) -> None:
     if not recipe.teacher and config.distill_from:
         raise UserError(
-            f"--distill-from {config.distill_from}: recipe {recipe.name} has no teacher; use recipe distill"
+            f"--distill-from {config.distill_from}: recipe {recipe.name} has no teacher; use recipe distill or guided"
         )
     for name, usual in {"distill_also": None, "distill_strokes": 1.0, "distill_flatten": 0.0}.items():
         if not recipe.teacher and getattr(config, name) != usual:
-            raise UserError(f"--{_flag(name)}: recipe {recipe.name} has no teacher; use recipe distill")
+            raise UserError(f"--{_flag(name)}: recipe {recipe.name} has no teacher; use recipe distill or guided")
     if not recipe.teacher:
         return
     if not config.distill_from:

@@ -36,8 +36,9 @@ def moving(count, size=SIZE, seed=0):
 
 
 def restyled(source, output, **options):
-    """The path of a film that `kgan.stylize` made. Tests put a model of their own in the place of the named one."""
-    (made,) = kgan.stylize(source, "vangogh-mobile", output, **options)
+    """The path of a film that `kgan.stylize` made, each frame by itself. Tests put a model of their own in the place of
+    the named one."""
+    (made,) = kgan.stylize(source, "vangogh-mobile", output, **{"smooth": 0, **options})
     return made
 
 

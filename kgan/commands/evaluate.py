@@ -50,6 +50,8 @@ class Evaluate:
     are --size pixels wide (default 256)."""
     steady: int = 1
     """For films: average the results of so many shifted copies of each frame, as `kgan stylize --steady`."""
+    smooth: float | None = None
+    """For films: the part of the frame before that a frame takes up, as `kgan stylize --smooth`. Default: 0.5."""
     start: float | None = None
     """For films: seconds that are left out at the beginning."""
     duration: float | None = None

@@ -44,6 +44,9 @@ class Stylize:
     steady: int = 1
     """Average the results of so many shifted copies of each picture or frame, such as 4. Films flicker less, details
     are softer, and it takes so many times as long."""
+    smooth: float | None = None
+    """The part of the frame before, moved along the optical flow, that a frame of a film takes up, below 1. Films
+    flicker less. Default: 0.5. 0 leaves it out."""
     mask: pathlib.Path | None = None
     """Restyle only where this picture is white. Also a folder with a mask of the same name for each picture, and for a
     film a folder with a mask for each frame, or another film."""

@@ -21,6 +21,7 @@ from kgan.evaluation.score import Thumbnails, score
 from kgan.evaluation.scored import Scored, folder_pictures, in_crops, run_pictures, taught
 from kgan.exit_guard import interrupted_as
 from kgan.files import expands_paths, several
+from kgan.film.smoothing import SMOOTH
 from kgan.gan.checkpoints import found_in
 from kgan.images.decoding import limits_pictures
 from kgan.inference.loading import Model, load
@@ -82,6 +83,7 @@ def evaluate(
     film: str | os.PathLike | Sequence[str | os.PathLike] = (),
     moves: str | os.PathLike | None = None,
     steady: int = 1,
+    smooth: float | None = None,
     start: float | None = None,
     duration: float | None = None,
     stylized: str | os.PathLike | None = None,
@@ -120,6 +122,7 @@ def evaluate(
             Their flow is estimated by OpenCV.
         moves: photos over which a camera is moved: films whose flow is known.
         steady: for films, the number of shifted copies of each frame whose results are averaged.
+        smooth: for films, the part of the frame before that a frame takes up (`kgan.film.smoothing`). Default: 0.5.
         start: seconds that are left out at the beginning of a film.
         duration: seconds of a film that are measured. Default: the rest.
         stylized: folder of finished pictures, which are scored instead of those of a model. They have the names of the
@@ -143,9 +146,14 @@ def evaluate(
         if model is None:
             raise UserError(f"the model is missing: give {KINDS}, or a name")
         return evaluate_films(
-            model, FilmOptions(films, moves, style, steady, start, duration, size, baseline, output, seed, bounds)
-        )
-    _refuse("films", {"steady": None if steady == 1 else steady, "start": start, "duration": duration})
+            model,
+            FilmOptions(
+                films, moves, style, steady, SMOOTH if smooth is None else smooth, start, duration, size, baseline,
+                output, seed, bounds,
+            ),
+        )  # fmt: skip
+    only = {"steady": None if steady == 1 else steady, "smooth": smooth, "start": start, "duration": duration}
+    _refuse("films", only)
     options = Options(model, content, truth, style, stylized, size, crops, baseline, chosen(networks), output,
                       seed, bounds)  # fmt: skip
     source = None if model is None else _source(model)

@@ -9,6 +9,7 @@ from kgan.files import expands_paths, several
 from kgan.film.film import Film
 from kgan.film.joining import Output
 from kgan.film.kinds import ANIMATIONS, CONTAINERS, OTHER, SUFFIXES, is_film, names_film
+from kgan.film.smoothing import SMOOTH
 from kgan.film.stylize import Look, Order, stylize_film
 from kgan.images.decoding import limits_pictures
 from kgan.images.listing import existing_path, is_named_as_picture, same
@@ -50,6 +51,7 @@ def stylize(
     crf: float | None = None,
     resume: bool = False,
     steady: int = 1,
+    smooth: float | None = None,
     precision: str = "float32",
     jit: bool = False,
     trust: bool = False,
@@ -99,6 +101,9 @@ def stylize(
         resume: go on with a film after an interruption.
         steady: average the results of so many shifted copies of each picture or frame (`kgan.inference.steady`), so
             that films flicker less, in so many times the time.
+        smooth: the part of the frame before, moved along the optical flow, that a frame of a film takes up, so that
+            films flicker less (`kgan.film.smoothing`), at least 0 and below 1. Needs OpenCV if it is not 0. Default:
+            0.5.
         precision: the arithmetic of the network, "float32", "bfloat16" or "float16" (`kgan.load`).
         jit: compile the network with XLA for the size of a film's frames. It takes up to half a minute, and makes long
             films faster on a GPU.
@@ -115,7 +120,7 @@ def stylize(
     films, others = _divided(several(pictures), output, film)
     if not films:
         _refuse({"start": start, "duration": duration, "fps": fps, "codec": codec, "crf": crf})
-        _refuse({"resume": resume or None, "jit": jit or None})
+        _refuse({"smooth": smooth, "resume": resume or None, "jit": jit or None})
     done: list[pathlib.Path] = []
     if others or not films:
         done += pictures_of.stylize(
@@ -126,7 +131,7 @@ def stylize(
         return done
     _check(seed, variants, memory, mask, feather, strength, strokes)
     finish = Finish(None, FEATHER if feather is None else feather, strength, keep_colour)
-    look = Look(seed, strokes, finish, mask, steady, precision, jit)
+    look = Look(seed, strokes, finish, mask, steady, SMOOTH if smooth is None else smooth, precision, jit)
     writing = Writing(format, quality, strip_metadata)
     for path in films:
         made = Film(path, start or 0.0, duration, fps)

@@ -93,7 +93,7 @@ def _try_one_frame(film: Film, output: Output, coding: Coding) -> None:
         writer.write(frame.pixels, frame)
         writer.close()
         times = np.asarray([round(frame.time / facts.time_base)], np.int64)
-        segments = [Segment(path, times, max(1, round(frame.duration / facts.time_base)), {})]
+        segments = [Segment(path, times, max(1, round(frame.duration / facts.time_base)))]
         with pyav().open(io.BytesIO(), "w", format=output.container) as made:
             made.mux(packet for _, packet in _film_packets(segments, film, _add_film(made, segments, film)))
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.errors import UserError
+from kgan.film import smoothing
 from kgan.film.frames import Frame
 from kgan.film.scene_statistics import SceneStatistics
 from kgan.film.work import State
@@ -19,7 +20,7 @@ from kgan.inference.steady import averaged, offsets
 Painted: TypeAlias = np.ndarray | tf.Tensor
 """Restyled frames, uint8 [N, H, W, C]. A GPU may still compute a tensor; `np.asarray` waits for it."""
 
-OPENED = 40
+OPENED = 52
 """Bytes per pixel of a frame on its way from the decoder to the encoder."""
 
 DECODED = 24
@@ -52,7 +53,9 @@ class Pass:
     tiles: float | None = None
 
 
-def fitting(model: Model, size: tuple[int, int], memory: float, encoded: float = 0.0) -> Pass:
+def fitting(
+    model: Model, size: tuple[int, int], memory: float, encoded: float = 0.0, is_smoothed: bool = False
+) -> Pass:
     """How frames fit into memory.
 
     Args:
@@ -60,12 +63,14 @@ def fitting(model: Model, size: tuple[int, int], memory: float, encoded: float =
         size: height and width of a frame in pixels.
         memory: the memory in bytes.
         encoded: bytes per pixel that the encoder holds, for all frames together.
+        is_smoothed: whether the restyled frames are smoothed (`kgan.film.smoothing`).
 
     Raises:
         UserError: if not even a small version of one frame fits.
     """
     pixels = math.prod(size)
-    memory -= pixels * (DECODED + encoded)
+    held = DECODED + encoded + (smoothing.BYTES if is_smoothed else 0)
+    memory -= pixels * held
     one = pixels * (model.bytes_per_pixel + OPENED)
     # In a batch, each row has its own noise, which would flicker
     most = 1 if model.facts.noise_channels else MOST_FRAMES
@@ -76,7 +81,7 @@ def fitting(model: Model, size: tuple[int, int], memory: float, encoded: float =
         return Pass(1, tiles=room / 1e9)
     least = 0.0 if model.has_tiles else SMALLEST**2 * pixels * model.bytes_per_pixel
     if room <= least:
-        need = pixels * (OPENED + DECODED + encoded) + least
+        need = pixels * (OPENED + held) + least
         raise UserError(
             f"frames of {size[1]}x{size[0]} need at least {math.ceil(need / 1e8) / 10:.10g} GB of memory to be "
             "decoded, restyled and encoded; give a higher --memory"

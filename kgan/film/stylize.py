@@ -24,6 +24,7 @@ from kgan.film.joining import Output
 from kgan.film.lanes import Behind, ahead
 from kgan.film.library import pyav
 from kgan.film.painting import Painted, Painter, Pass, fitting
+from kgan.film.smoothing import SMOOTH, Smoother
 from kgan.film.work import Segment, State, Work, frames_of_segment
 from kgan.images import targets
 from kgan.inference.loading import load
@@ -34,7 +35,7 @@ from kgan.memory import budget
 from kgan.runs.models import resolve_model
 
 WAITING = 2
-"""Batches that wait for the network, and batches that wait for the encoder, at most. It is 1 for frames so large that
+"""Batches that wait for the network, and batches that wait to be smoothed, at most. It is 1 for frames so large that
 they are restyled one by one."""
 
 
@@ -48,6 +49,7 @@ class Look:
         finish: how frames are blended with their originals. Its masks are not used.
         mask: path of the mask, or None.
         steady: number of shifted copies whose results are averaged.
+        smooth: the part of the frame before that a frame takes up (`kgan.film.smoothing`).
         precision: the arithmetic of the network (`kgan.load`).
         jit: compile the network with XLA.
     """
@@ -57,6 +59,7 @@ class Look:
     finish: Finish = dataclasses.field(default_factory=Finish)
     mask: str | os.PathLike | None = None
     steady: int = 1
+    smooth: float = SMOOTH
     precision: str = "float32"
     jit: bool = False
 
@@ -69,7 +72,7 @@ class Batch:
         frames: the frames.
         made: their restyled pictures.
         number: how many frames are before them.
-        state: what the painter remembers after them.
+        state: what is remembered after them.
     """
 
     frames: list[Frame]
@@ -126,7 +129,7 @@ class Encoder:
         self._writer.close()
         times = np.asarray(self._times, np.int64)
         self._writer, self._times = None, []
-        return Segment(self._work.path(len(self._work.segments)), times, self._last, {})
+        return Segment(self._work.path(len(self._work.segments)), times, self._last)
 
     def _blended(self, frame: Frame, made: np.ndarray, number: int) -> np.ndarray:
         finish = self._finish
@@ -200,11 +203,12 @@ def stylize_film(order: Order, overwrite: bool = False, skip_existing: bool = Fa
     model = load(order.model, precision=order.look.precision)
     _check_model(model)
     offsets(order.look.steady, model.facts.stride)  # an error before any work
+    smoother = Smoother(order.look.smooth)
     if goes_on:
         coding, each = _as_before(order, work)
     else:
         memory = budget() if order.memory is None else order.memory * 1e9
-        each = fitting(model, order.film.size, memory, coding.bytes_per_pixel)
+        each = fitting(model, order.film.size, memory, coding.bytes_per_pixel, order.look.smooth > 0)
         work.settings["pass"] = dataclasses.asdict(each)
     if each.scale < 1:
         console.say(
@@ -215,15 +219,15 @@ def stylize_film(order: Order, overwrite: bool = False, skip_existing: bool = Fa
     if look.jit and not painter.shares_statistics:
         raise UserError("--jit: is for whole frames with --strokes 1 and a model that is a run folder or a SavedModel")
     with _folder_above(order.output.path), work.opened(goes_on):
-        _make(order, work, coding, painter)
+        _make(order, work, coding, painter, smoother)
     return True
 
 
-def _make(order: Order, work: Work, coding: encoding.Coding, painter: Painter) -> None:
+def _make(order: Order, work: Work, coding: encoding.Coding, painter: Painter, smoother: Smoother) -> None:
     """Restyle what is left of a film and write the output. After a signal, write what is done."""
     with ExitGuard() as guard:
         with guard.deferred():
-            tail = _paint(order, work, coding, painter, guard)
+            tail = _paint(order, work, coding, painter, smoother, guard)
         segments = [*work.segments, *([tail] if tail else [])]
         if not segments:
             work.remove()
@@ -243,12 +247,14 @@ def _so_far(order: Order, segments: list[Segment]) -> str:
     return f"interrupted: {order.output.path} holds the first {seconds:.1f} seconds; --resume goes on"
 
 
-def _paint(order: Order, work: Work, coding: encoding.Coding, painter: Painter, guard: ExitGuard) -> Segment | None:
+def _paint(
+    order: Order, work: Work, coding: encoding.Coding, painter: Painter, smoother: Smoother, guard: ExitGuard
+) -> Segment | None:
     """Restyle and encode the frames that are left. After a signal, returns the part behind the last segment."""
     done = sum(len(segment.times) for segment in work.segments)
     since = None
     if work.segments:
-        painter.state = work.segments[-1].state
+        painter.state = smoother.state = work.state
         since = (int(work.segments[-1].times[-1]) + 1) * order.film.facts.time_base
     left = max(0, (order.film.count or 0) - done)
     with progress(left, f"restyle {order.film.path.name}", unit="frames/s") as bar:
@@ -257,20 +263,29 @@ def _paint(order: Order, work: Work, coding: encoding.Coding, painter: Painter, 
         waiting = min(WAITING, painter.frames_at_a_time)
         batches = ahead(_batches(frames, painter.frames_at_a_time, work.settings["segment"]), waiting)
         try:
-            with Behind(encoder, waiting) as lane:
-                for batch in batches:
-                    made = painter.begin(batch)
-                    lane.put(Batch(batch, made, done, painter.state))
-                    done += len(batch)
+            with (
+                Behind(encoder, 1) as encoding_lane,
+                Behind(lambda batch: encoding_lane.put(_smoothed(batch, smoother)), waiting) as smoothing_lane,
+            ):
+                for group in batches:
+                    smoothing_lane.put(Batch(group, painter.begin(group), done, painter.state))
+                    done += len(group)
                     if guard.requested:
                         break
-                lane.finish()
+                smoothing_lane.finish()
+                encoding_lane.finish()
         finally:
             batches.close()
         if guard.requested:
             return encoder.close()
-        encoder.finish(painter.state)
+        encoder.finish(painter.state | smoother.state)
     return None
+
+
+def _smoothed(batch: Batch, smoother: Smoother) -> Batch:
+    """The batch with smoothed frames. Waits for the GPU that restyles them."""
+    made = smoother([frame.pixels for frame in batch.frames], np.asarray(batch.made))
+    return dataclasses.replace(batch, made=made, state=batch.state | smoother.state)
 
 
 def _batches(frames: Iterator[Frame], size: int, segment: int) -> Iterator[list[Frame]]:
@@ -358,6 +373,7 @@ def _settings(order: Order, coding: encoding.Coding) -> dict[str, Any]:
         "seed": look.seed,
         "strokes": look.strokes,
         "steady": look.steady,
+        "smooth": look.smooth,
         "precision": look.precision,
         "jit": look.jit,
         "strength": look.finish.strength,

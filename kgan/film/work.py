@@ -30,7 +30,7 @@ PIXELS = 2**25
 """Pixels of a segment, between these bounds."""
 
 State = dict[str, np.ndarray]
-"""What a painter remembers of earlier frames."""
+"""What is remembered of earlier frames."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +41,11 @@ class Segment:
         path: its file.
         times: the time of each frame in units of the film's time base, int64.
         last: the duration of the last frame in the same unit.
-        state: what the painter remembered after it.
     """
 
     path: pathlib.Path
     times: np.ndarray
     last: int
-    state: State
 
     @property
     def end(self) -> int:
@@ -83,6 +81,7 @@ class Work:
         self.folder, self._target = folder_of(target), target
         self.settings = settings
         self.segments: list[Segment] = []
+        self.state: State = {}  # what was remembered after the last segment
 
     @property
     def exists(self) -> bool:
@@ -114,7 +113,7 @@ class Work:
         with files.locked(self.folder, self._refuse):
             try:
                 if resume:
-                    self.segments = self._finished()
+                    self._read()
                 else:
                     self.empty()
                     files.write_text(self._notes, json.dumps(self.settings, indent=1, sort_keys=True) + "\n")
@@ -135,28 +134,47 @@ class Work:
         """Remove the folder, once the film is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _finished(self) -> list[Segment]:
-        """The segments from the first to the last one whose notes can be read."""
-        found: list[Segment] = []
-        while True:
-            path = self.path(len(found))
-            try:
-                with path.with_suffix(".npz").open("rb") as file, np.load(file) as notes:
-                    kept = dict(notes)
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-                return found
-            found.append(Segment(path, kept.pop("times"), int(kept.pop("last")), kept))
+    def _read(self) -> None:
+        """Read the segments from the first to the last one whose notes and state can be read."""
+        while (notes := _arrays(self.path(len(self.segments)).with_suffix(".npz"))) is not None:
+            self.segments.append(Segment(self.path(len(self.segments)), notes["times"], int(notes["last"])))
+        while self.segments and (state := _arrays(_state_path(self.segments[-1].path))) is None:
+            self.segments.pop()
+        self.state = state if self.segments and state is not None else {}
 
     def path(self, number: int) -> pathlib.Path:
         """The file of a segment."""
         return self.folder / f"{number:06d}.nut"
 
     def finish(self, times: list[int], last: int, state: State) -> None:
-        """Write the notes of the segment whose file was closed just now. It counts from then on."""
+        """Write state and notes of the segment whose file was closed just now. It counts from then on.
+
+        Only the latest two states are kept, because a state may hold whole frames.
+        """
         path = self.path(len(self.segments))
-        with files.whole(path.with_suffix(".npz")) as partial, open(partial, "wb") as file:
-            notes: dict[str, Any] = {"times": np.asarray(times, np.int64), "last": np.int64(last), **state}
-            np.savez(file, **notes)
-            file.flush()
-            os.fsync(file.fileno())
-        self.segments.append(Segment(path, np.asarray(times, np.int64), last, state))
+        _write(_state_path(path), state)
+        _write(path.with_suffix(".npz"), {"times": np.asarray(times, np.int64), "last": np.array(last)})
+        self.segments.append(Segment(path, np.asarray(times, np.int64), last))
+        self.state = state
+        if len(self.segments) > 2:
+            _state_path(self.segments[-3].path).unlink(missing_ok=True)
+
+
+def _state_path(segment: pathlib.Path) -> pathlib.Path:
+    return segment.with_suffix(".state.npz")
+
+
+def _write(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    with files.whole(path) as partial, open(partial, "wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _arrays(path: pathlib.Path) -> dict[str, np.ndarray] | None:
+    """The arrays of a file, or None if it cannot be read."""
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None

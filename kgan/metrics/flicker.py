@@ -1,21 +1,16 @@
 """Flicker of restyled films: how much more neighbouring frames differ than those of the film itself.
 
 A frame is compared with the next one along the optical flow, which tells where each point moves. The flow is known for
-camera moves that are computed over a photo (`View`), and is estimated by OpenCV for other films.
-
-A flow is float [H, W, 2]: pixels to the right and downwards, from a frame to the next one.
+camera moves that are computed over a photo (`View`), and is estimated for other films (`kgan.images.optical_flow`).
 
 Reference: warping error as in [Lai et al.](https://arxiv.org/abs/1808.00449).
 """
 
 import dataclasses
-import importlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from kgan.errors import UserError
 from kgan.images.pictures import to_float
 from kgan.kinds import METRICS
 
@@ -137,52 +132,6 @@ def zoom(count: int, factor: float, size: tuple[int, int]) -> list[View]:
     """
     steps = [factor**-number for number in range(count)]
     return [View((size[0] - 1) / 2 * (1 - step), (size[1] - 1) / 2 * (1 - step), step) for step in steps]
-
-
-# --- estimated flow ---------------------------------------------------------------------------------------------------
-
-
-def estimated_flow(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The flow between two frames, estimated by OpenCV's DIS.
-
-    Points are hidden where the flow to the next frame and the flow back do not cancel.
-
-    Args:
-        first: [H, W, 3], uint8.
-        second: the next frame.
-
-    Returns:
-        The flow from `first` to `second`, float32 [H, W, 2], and where the points of `first` are seen in `second`,
-        bool [H, W].
-
-    Raises:
-        UserError: if OpenCV is not installed.
-
-    Reference: [Kroeger et al.](https://arxiv.org/abs/1603.03590) for the flow;
-        [Ruder et al.](https://arxiv.org/abs/1604.08610) for the hidden points.
-    """
-    cv2 = opencv()
-    gray = [cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in (first, second)]
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    there, back = method.calc(*gray, None), method.calc(*gray[::-1], None)
-    returned = sampled(back, _grid(gray[0].shape) + there)
-    apart = np.sum((there + returned) ** 2, axis=-1)
-    return there, apart <= 0.01 * np.sum(there**2 + returned**2, axis=-1) + 0.5
-
-
-def opencv() -> Any:
-    """The module `cv2`.
-
-    Raises:
-        UserError: if it is not installed.
-    """
-    try:
-        return importlib.import_module("cv2")
-    except ImportError:
-        raise UserError(
-            "estimated flow needs OpenCV, which is not installed: pip install 'kgan[film]' "
-            "(or: pip install opencv-python-headless)"
-        ) from None
 
 
 # --- sampling ---------------------------------------------------------------------------------------------------------

@@ -20,11 +20,12 @@ from kgan.errors import RunError, UserError
 from kgan.evaluation.evaluate import evaluate
 from kgan.evaluation.films import evaluate as of_films
 from kgan.evaluation.films.footage import BLOCK, Clip, Moves, camera_moves
-from kgan.evaluation.films.measure import measure
+from kgan.evaluation.films.measure import Way, measure
 from kgan.evaluation.films.side_by_side import GAP, Strip
 from kgan.evaluation.scored import Item
 from kgan.film.film import Film
 from kgan.film.painting import Painter, Pass
+from kgan.film.smoothing import Smoother
 from kgan.inference.loading import Model, of_generator
 from kgan.inference.stylist import Facts
 
@@ -95,7 +96,7 @@ def value(film, row, metric):
 
 def test_planted_flicker_is_found_and_cuts_do_not_count(tmp_path, models):
     models["vangogh"] = "blinking"
-    report = evaluate("vangogh", film=still_film(tmp_path / "frames"), baseline="ukiyoe")
+    report = evaluate("vangogh", film=still_film(tmp_path / "frames"), baseline="ukiyoe", smooth=0)
     (film,) = report["films"]
     assert (film["frames"], film["scenes"], film["pairs"], film["flow"]) == (13, 2, 11, "estimated")
     assert film["blocks"] == 3  # of 5 and 1 pairs, and of 5
@@ -112,10 +113,21 @@ def test_planted_flicker_is_found_and_cuts_do_not_count(tmp_path, models):
     assert film["gain_over_frames"]["flicker"] == {"value": 0, "low": 0, "high": 0}
 
 
+def test_smoothing_leaves_of_planted_flicker_what_is_worked_by_hand(tmp_path, models):
+    """Two pictures a and b in turn, of which each frame takes half: in the end they are (2 a + b) / 3 and the reverse,
+    so that neighbours differ by a third, and its square is a ninth."""
+    models["vangogh"] = "blinking"
+    (film,) = evaluate("vangogh", film=still_film(tmp_path / "frames", (60,)), smooth=0.5)["films"]
+    assert value(film, "frames", "flicker") == pytest.approx(0.01, rel=0.02)
+    assert value(film, "model", "flicker") == pytest.approx(0.01 / 9, rel=0.25)  # more at the corner
+    (default,) = evaluate("vangogh", film=tmp_path / "frames")["films"]
+    assert default["rows"] == film["rows"]
+
+
 def test_camera_moves_have_the_errors_worked_by_hand(tmp_path, models, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)  # their flow is known
     models["vangogh"] = "ramp"
-    (film,) = evaluate("vangogh", moves=photos(tmp_path / "photos"), size=64)["films"]
+    (film,) = evaluate("vangogh", moves=photos(tmp_path / "photos"), size=64, smooth=0)["films"]
     assert (film["frames"], film["scenes"], film["pairs"], film["blocks"]) == (2 * 3 * 8, 6, 2 * 3 * 7, 2)
     assert (film["size"], film["flow"], film["seen"]) == ([48, 64], "exact", 1.0)
     assert value(film, "identity", "warping_error") < 1e-12
@@ -132,7 +144,7 @@ def test_a_copy_does_not_flicker_over_photos(tmp_path):
     folder.mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)  # upright, while frames are wide
     Image.fromarray(pixels).save(folder / "a.png")
-    (film,) = evaluate("vangogh", moves=folder, size=32)["films"]
+    (film,) = evaluate("vangogh", moves=folder, size=32, smooth=0)["films"]
     assert value(film, "identity", "warping_error") > 1e-3  # noise between pixels
     assert film["rows"]["model"]["flicker"] == {"value": 0, "low": 0, "high": 0}
     assert film["size"] == [24, 32]
@@ -164,7 +176,8 @@ def test_statistics_are_shared_in_the_film_alone(tmp_path):
     seen = []
     each = Pass(4)
     painters = {"frames": Painter(model, each, shares=False), "model": Painter(model, each)}
-    measure(Clip(Film(folder)), lambda: painters, [lambda step, pictures: seen.append(pictures)])
+    ways = {row: Way(painter, Smoother(0)) for row, painter in painters.items()}
+    measure(Clip(Film(folder)), lambda: ways, [lambda step, pictures: seen.append(pictures)])
     ends = {row: np.ptp([pictures[row][:, -30:].astype(int) for pictures in seen], axis=0).max() for row in painters}
     assert ends["model"] < ends["frames"]
     for pictures in seen:
@@ -186,7 +199,8 @@ def test_a_few_frames_are_in_memory_at_a_time(tmp_path):
         ahead.append(len(drawn) - len(watched))
 
     painters = {"frames": Painter(small_films.identity(), Pass(3)), "model": Painter(small_films.identity(), Pass(8))}
-    numbers = measure(Counted(film), lambda: painters, [watch])
+    ways = {row: Way(painter, Smoother(0)) for row, painter in painters.items()}
+    numbers = measure(Counted(film), lambda: ways, [watch])
     assert max(ahead) == 2
     assert numbers.frames == len(watched) == 40
 
@@ -294,11 +308,16 @@ def test_the_style_that_is_reached(tmp_path, models, capsys):
 def test_thresholds_and_the_command(tmp_path, models, capsys):
     models["vangogh"] = "blinking"
     one, other = (str(still_film(tmp_path / name, (3,))) for name in ("a", "b"))
-    assert cli.main(["evaluate", "vangogh", "--film", one, other, "--fail-over", "flicker=0.02"]) == 0
+    assert cli.main(["evaluate", "vangogh", "--film", one, other, "--smooth", "0", "--fail-over", "flicker=0.02"]) == 0
     said = capsys.readouterr()
     assert said.out.count("frame by frame") >= 4
     assert "too narrow" in said.out
-    assert cli.main(["evaluate", "vangogh", "--film", one, "--film", other, "--fail-over", "flicker=0.001"]) == 1
+    assert (
+        cli.main(
+            ["evaluate", "vangogh", "--film", one, "--film", other, "--smooth", "0", "--fail-over", "flicker=0.001"]
+        )
+        == 1
+    )
     said = capsys.readouterr().err.splitlines()[-1]
     assert "a: flicker is 0.01" in said
     assert "b: flicker is 0.01" in said
@@ -314,6 +333,8 @@ def test_wrong_options_are_one_line_before_any_work(tmp_path, monkeypatch):
         ({"film": clip, "crops": 3, "size": 32}, "crops 3: is for pictures alone"),
         ({"content": pictures, "steady": 4}, "steady 4: is for films alone"),
         ({"content": pictures, "duration": 1.0}, "duration 1.0: is for films alone"),
+        ({"content": pictures, "smooth": 0.0}, "smooth 0.0: is for films alone"),
+        ({"moves": pictures, "smooth": 1.0}, "smooth 1 should be at least 0 and below 1"),
         ({"moves": pictures, "start": 1.0}, "are for films; name one"),
         ({"film": clip, "start": 9.0}, "only 0.12 seconds long"),
         ({"film": clip, "size": 12}, "too small to be measured"),

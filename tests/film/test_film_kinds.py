@@ -141,7 +141,7 @@ def test_an_animation_is_a_picture_if_nothing_says_film(tmp_path, capsys, monkey
 
     monkeypatch.setattr(pictures, "load", lambda *_, **__: small_films.identity())
     write_animation(tmp_path / "a.gif")
-    made = restyled(tmp_path / "a.gif", tmp_path / "out")
+    made = restyled(tmp_path / "a.gif", tmp_path / "out", smooth=None)
     assert made == tmp_path / "out" / "a.png"
     assert "only the first frame is used" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from kgan import console
 from kgan.errors import RunError, UserError, counted, shown
 from kgan.evaluation.films.footage import Clip, Footage, Moves
-from kgan.evaluation.films.measure import MEASURED, Watch, measure
+from kgan.evaluation.films.measure import MEASURED, Watch, Way, measure
 from kgan.evaluation.films.report import page, table
 from kgan.evaluation.films.side_by_side import side_by_side
 from kgan.evaluation.films.styles import Styles
@@ -18,6 +18,7 @@ from kgan.evaluation.report import Report, Threshold, missed, write, write_text
 from kgan.evaluation.scored import Item, folder_pictures
 from kgan.film.film import Film
 from kgan.film.painting import Painter, fitting
+from kgan.film.smoothing import SMOOTH, Smoother
 from kgan.images import targets
 from kgan.inference.loading import Model, load
 from kgan.inference.steady import offsets
@@ -39,6 +40,7 @@ class FilmOptions:
         moves: folder of photos over which a camera is moved, or None.
         style: folder of pictures in the wanted style, or None.
         steady: number of shifted copies of each frame whose results are averaged.
+        smooth: the part of the frame before that a frame takes up (`kgan.film.smoothing`).
         start: seconds that are left out at the beginning of each film, or None.
         duration: seconds of each film that are measured, or None for the rest.
         size: the longer side of frames in pixels, or None.
@@ -52,6 +54,7 @@ class FilmOptions:
     moves: Path | None = None
     style: Path | None = None
     steady: int = 1
+    smooth: float = SMOOTH
     start: float | None = None
     duration: float | None = None
     size: int | None = None
@@ -76,6 +79,7 @@ def evaluate_films(model: Path, options: FilmOptions) -> Report:
         RunError: after all files are written, if a metric misses its threshold.
     """
     _check_bounds(options)
+    Smoother(options.smooth)  # an error before any work
     target, all_footage = _target(model, options), list(_footage(options))
     style = folder_pictures(options.style).content if options.style is not None else []
     models = _loaded(model, options)
@@ -84,8 +88,9 @@ def evaluate_films(model: Path, options: FilmOptions) -> Report:
         for number, each in enumerate(all_footage, start=1)
     ]
     report: Report = {
-        "model": shown(model), "steady": options.steady, "seed": options.seed, "start": options.start,
-        "duration": options.duration, "films": films, "warnings": [text for film in films for text in _few(film)],
+        "model": shown(model), "steady": options.steady, "smooth": options.smooth, "seed": options.seed,
+        "start": options.start, "duration": options.duration, "films": films,
+        "warnings": [text for film in films for text in _few(film)],
     }  # fmt: skip
     report |= {"baseline": shown(options.baseline)} if options.baseline else {}
     console.result(table(report))
@@ -160,7 +165,7 @@ def _measured(
     styles = Styles(footage.count)
     with _watched(path, footage, ["identity", "frames", *models]) as show:
         watches = (show, styles.see) if style else (show,)
-        numbers = measure(footage, functools.partial(_painters, models, footage.size, options), watches)
+        numbers = measure(footage, functools.partial(_ways, models, footage.size, options), watches)
         if not numbers.blocks:
             raise UserError(f"{footage.name}: has no two neighbouring frames of one scene; name a longer part of it")
     if style:
@@ -175,12 +180,13 @@ def _measured(
     }  # fmt: skip
 
 
-def _painters(models: dict[str, Model], size: tuple[int, int], options: FilmOptions) -> dict[str, Painter]:
-    """The painters of one take by the row of the report. Each row has its own memory of the scene."""
+def _ways(models: dict[str, Model], size: tuple[int, int], options: FilmOptions) -> dict[str, Way]:
+    """How one take is restyled, by the row of the report. Each row has its own memory of the scene."""
     each = {row: fitting(model, size, budget()) for row, model in models.items()}
     alone = Painter(models["model"], each["model"], options.seed, shares=False)
-    return {"frames": alone} | {
-        row: Painter(model, each[row], options.seed, steady=options.steady) for row, model in models.items()
+    return {"frames": Way(alone, Smoother(0))} | {
+        row: Way(Painter(model, each[row], options.seed, steady=options.steady), Smoother(options.smooth))
+        for row, model in models.items()
     }
 
 

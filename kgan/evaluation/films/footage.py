@@ -16,10 +16,11 @@ from kgan.evaluation.scored import Item
 from kgan.film.film import Film
 from kgan.film.frames import Frame
 from kgan.film.scenes import Scenes
+from kgan.images.optical_flow import estimated_flow, opencv
 from kgan.images.pictures import to_float, to_uint8, with_channels
 from kgan.images.resizing import LANCZOS, resized, to_image, to_pixels
 from kgan.metrics import SSIM_WINDOW
-from kgan.metrics.flicker import Flow, View, estimated_flow, opencv, pan, zoom
+from kgan.metrics.flicker import Flow, View, pan, zoom
 
 BLOCK = 5
 """Pairs of neighbouring frames of a clip that are drawn together for intervals, because they are alike."""

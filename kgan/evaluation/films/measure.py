@@ -4,6 +4,7 @@ A few frames are in memory at a time, and a few numbers of each pair.
 """
 
 import collections
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,9 @@ import numpy as np
 
 from kgan import console
 from kgan.evaluation.films.footage import Footage, Step, as_rgb
+from kgan.film.frames import Frame
 from kgan.film.painting import Painter
+from kgan.film.smoothing import Smoother
 from kgan.images.pictures import to_float
 from kgan.metrics.bootstrap import Interval, block_interval
 from kgan.metrics.flicker import warping_error
@@ -26,6 +29,23 @@ Pictures = dict[str, np.ndarray]
 
 Watch = Callable[[Step, Pictures], None]
 """What sees each frame."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """A way to restyle footage.
+
+    Attributes:
+        painter: restyles the frames.
+        smoother: smooths the restyled frames.
+    """
+
+    painter: Painter
+    smoother: Smoother
+
+    def restyled(self, frames: Sequence[Frame]) -> np.ndarray:
+        """The next frames, uint8 [N, H, W, C]."""
+        return self.smoother([frame.pixels for frame in frames], self.painter.paint(frames))
 
 
 class Numbers:
@@ -84,12 +104,12 @@ class Numbers:
         return block_interval(values, np.array(self._blocks_of.get(name, self.blocks)), seed)
 
 
-def measure(footage: Footage, painters: Callable[[], Mapping[str, Painter]], watches: Sequence[Watch] = ()) -> Numbers:
-    """Restyle footage with several painters and measure it.
+def measure(footage: Footage, ways: Callable[[], Mapping[str, Way]], watches: Sequence[Watch] = ()) -> Numbers:
+    """Restyle footage in several ways and measure it.
 
     Args:
         footage: the footage.
-        painters: makes the painters by the row of the report. It is called for each take.
+        ways: makes the ways by the row of the report. It is called for each take.
         watches: each of them sees each frame and its restyled pictures.
 
     Returns:
@@ -99,7 +119,7 @@ def measure(footage: Footage, painters: Callable[[], Mapping[str, Painter]], wat
     with console.progress(footage.count or 0, f"evaluate {footage.name}", unit="frames/s") as bar:
         for take in footage.takes():
             before: Pictures = {}
-            for step, pictures in _restyled(take, painters()):
+            for step, pictures in _restyled(take, ways()):
                 for watch in watches:
                     watch(step, pictures)
                 numbers.add(step, before, pictures)
@@ -108,10 +128,10 @@ def measure(footage: Footage, painters: Callable[[], Mapping[str, Painter]], wat
     return numbers
 
 
-def _restyled(take: Iterator[Step], painters: Mapping[str, Painter]) -> Iterator[tuple[Step, Pictures]]:
-    size = min(painter.frames_at_a_time for painter in painters.values())
+def _restyled(take: Iterator[Step], ways: Mapping[str, Way]) -> Iterator[tuple[Step, Pictures]]:
+    size = min(way.painter.frames_at_a_time for way in ways.values())
     while batch := list(itertools.islice(take, size)):
         frames = [step.frame for step in batch]
-        made = {row: painter.paint(frames) for row, painter in painters.items()}
+        made = {row: way.restyled(frames) for row, way in ways.items()}
         for place, step in enumerate(batch):
             yield step, {"identity": step.frame.pixels, **{row: as_rgb(each[place]) for row, each in made.items()}}

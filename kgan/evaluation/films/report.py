@@ -14,6 +14,7 @@ from kgan.errors import counted
 from kgan.evaluation.films.measure import MEASURED
 from kgan.evaluation.gallery import cell, rendered
 from kgan.evaluation.report import WIDTH, Report, shown
+from kgan.film.smoothing import SMOOTH
 from kgan.kinds import METRICS
 
 ROWS = {"identity": "the film", "frames": "frame by frame", "model": "restyled", "baseline": "baseline"}
@@ -92,6 +93,7 @@ def page(report: Report, folder: str) -> str:
     """
     films, address = report["films"], urllib.parse.quote(folder, errors="surrogateescape")
     steady = f", --steady {report['steady']}" if report["steady"] > 1 else ""
+    steady += "" if report["smooth"] == SMOOTH else f", --smooth {report['smooth']:g}"
     return rendered(
         report,
         about=f"{counted(len(films), 'film')}{steady}, seed {report['seed']}.",

@@ -19,6 +19,7 @@ from kgan.film import encoding
 from kgan.film.film import Film
 from kgan.film.frames import BT709, LIMITED, Colours, Facts, Frame
 from kgan.film.lanes import Behind, ahead
+from kgan.film.smoothing import Smoother
 from kgan.precision import POLICIES
 from kgan.runs.models import resolve_run
 from kgan.runs.settings import TrainConfig
@@ -84,7 +85,7 @@ def measure_network(restyled: Callable[[tf.Tensor], tf.Tensor], frames: list[np.
 
 
 def measure_film(network: Network, frames: list[np.ndarray], batch: int, codec: str) -> None:
-    """Print the speed of decoding, of encoding, and of all at the same time."""
+    """Print the speed of decoding, of smoothing, of encoding, and of all at the same time."""
     height, width = frames[0].shape[:2]
     facts = Facts((height, width), Fraction(RATE), Fraction(1, 1000 * RATE), colours=Colours(BT709, LIMITED, 1, 1))
     coding = encoding.choose(facts, "mp4", codec, None, 16)
@@ -93,20 +94,24 @@ def measure_film(network: Network, frames: list[np.ndarray], batch: int, codec: 
         timed(f"encode, {coding.encoder}", len(frames), lambda: _encoded(source, coding, facts, frames))
         film = Film(source)
         timed("decode", len(frames), lambda: [None for _ in film])
+        smooth = Smoother()
+        timed("smooth", len(frames), lambda: [smooth(group, 255 - group) for group in _groups(frames, batch)])
 
         def together() -> None:
-            writer = encoding.SegmentWriter(made, coding, facts)
+            writer, smoother = encoding.SegmentWriter(made, coding, facts), Smoother()
             numbers = itertools.count()
             decoded = ahead(_groups((frame.pixels for frame in film), batch), WAITING)
-            with Behind(
-                lambda group: [writer.write(each, _frame(each, next(numbers))) for each in group], WAITING
-            ) as lane:
+            with (
+                Behind(lambda group: [writer.write(each, _frame(each, next(numbers))) for each in group], 1) as encode,
+                Behind(lambda groups: encode.put(smoother(*groups)), WAITING) as smoothing,
+            ):
                 for group in decoded:
-                    lane.put(network(group))
-                lane.finish()
+                    smoothing.put((group, network(group)))
+                smoothing.finish()
+                encode.finish()
             writer.close()
 
-        timed("decode, network, encode together", len(frames), together)
+        timed("all of these together", len(frames), together)
 
 
 def _encoded(path: pathlib.Path, coding: encoding.Coding, facts: Facts, frames: Iterable[np.ndarray]) -> None:
@@ -131,7 +136,7 @@ def main(words: list[str]) -> int:
     """Parse the command line, measure and print. Returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="benchmark.py film",
-        description="Frames per second of the network, and with PyAV of decoding, encoding and all at the same time.",
+        description="Frames per second of the network, and with PyAV of decoding, smoothing, encoding and all together.",
     )
     parser.add_argument("model", help="a run folder, or a shipped model such as vangogh")
     parser.add_argument("--size", type=positive, nargs=2, default=[1080, 1920], metavar=("HEIGHT", "WIDTH"))

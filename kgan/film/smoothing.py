@@ -67,17 +67,17 @@ class Smoother:
         """
         if not self._part:
             return made
-        begins = [self._scenes.begins(frame) for frame in film]
-        small = [_small(frame) for frame in film]
-        pairs = [
-            None if is_new or before is None else (now, before)
-            for is_new, before, now in zip(begins, [self._film, *small], small, strict=False)
-        ]
-        smoothed = []
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-            for frame, along in zip(made, threads.map(self._along, pairs), strict=True):
+        threads = os.cpu_count() or 1
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            small = list(pool.map(_small, film))
+            pairs = [
+                None if self._scenes.begins(now) or before is None else (now, before)
+                for before, now in zip([self._film, *small[:-1]], small, strict=True)
+            ]
+            smoothed = []
+            for frame, along in zip(made, pool.map(self._along, pairs), strict=True):
                 if along is not None and self._made is not None:
-                    frame = _blended(frame, self._made, *along)
+                    frame = _blended(frame, self._made, *along, pool, threads)
                 self._made = frame
                 smoothed.append(frame)
         self._film = small[-1]
@@ -128,15 +128,26 @@ def _small(frame: np.ndarray) -> np.ndarray:
     return cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
 
 
-def _blended(frame: np.ndarray, before: np.ndarray, flow: np.ndarray, part: np.ndarray) -> np.ndarray:
+def _blended(
+    frame: np.ndarray, before: np.ndarray, flow: np.ndarray, part: np.ndarray,
+    pool: concurrent.futures.Executor, bands: int,
+) -> np.ndarray:  # fmt: skip
     """A restyled frame with a part of the one before. Flow and part may be smaller than the frames."""
     cv2 = opencv()
     height, width = frame.shape[:2]
     if flow.shape[:2] != (height, width):
-        scale = np.float32((width / flow.shape[1], height / flow.shape[0]))
+        scale = np.array((width / flow.shape[1], height / flow.shape[0]), np.float32)
         flow, part = cv2.resize(flow, (width, height)), cv2.resize(part, (width, height))
         flow *= scale
-    moved = carried(before, flow, is_sharp=True).reshape(frame.shape)
-    change = cv2.subtract(moved, frame, dtype=cv2.CV_32F).reshape(frame.shape)
-    change *= part[..., np.newaxis]
-    return cv2.add(frame, change, dtype=cv2.CV_8U).reshape(frame.shape)  # rounds without a bias
+    result = np.empty_like(frame)
+
+    def blend(rows: slice) -> None:
+        own = frame[rows]
+        moved = carried(before, flow[rows], is_sharp=True, top=rows.start).reshape(own.shape)
+        change = cv2.subtract(moved, own, dtype=cv2.CV_32F).reshape(own.shape)
+        change *= part[rows, :, np.newaxis]
+        result[rows] = cv2.add(own, change, dtype=cv2.CV_8U).reshape(own.shape)  # rounds without a bias
+
+    each = -(-height // bands)
+    list(pool.map(blend, (slice(top, top + each) for top in range(0, height, each))))
+    return result

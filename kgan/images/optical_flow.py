@@ -10,7 +10,6 @@ import numpy as np
 
 from kgan.errors import UserError
 
-
 LEAST = 32
 """Pixels a side of the frames that DIS gets, at least."""
 
@@ -55,28 +54,29 @@ def _padded(gray: np.ndarray) -> np.ndarray:
     return np.pad(gray, ((0, down), (0, right)), mode="edge") if down or right else gray
 
 
-def carried(picture: np.ndarray, flow: np.ndarray, is_sharp: bool = False) -> np.ndarray:
+def carried(picture: np.ndarray, flow: np.ndarray, is_sharp: bool = False, top: int = 0) -> np.ndarray:
     """What the flow's points show in another picture.
 
     Args:
         picture: the picture that the flow leads to, uint8 or float32 [H, W, C].
         flow: float32 [H, W, 2].
         is_sharp: keep fine detail by cubic interpolation. Otherwise it is linear, to 1/32 of a pixel.
+        top: row of the flow's first points, if these are a part of a frame.
 
     Returns:
         [H, W, C] of the picture's dtype. Points outside the picture have the value of its nearest pixel.
     """
     cv2 = opencv()
     how = cv2.INTER_CUBIC if is_sharp else cv2.INTER_LINEAR
-    return cv2.remap(picture, places(flow), None, how, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(picture, places(flow, top), None, how, borderMode=cv2.BORDER_REPLICATE)
 
 
-def places(flow: np.ndarray) -> np.ndarray:
-    """Column and row to which the flow leads from each pixel, float32 [H, W, 2]."""
+def places(flow: np.ndarray, top: int = 0) -> np.ndarray:
+    """Column and row to which the flow leads from each pixel, float32 [H, W, 2]. `top`: row of its first points."""
     height, width = flow.shape[:2]
     led = flow.astype(np.float32)
     led[..., 0] += np.arange(width, dtype=np.float32)
-    led[..., 1] += np.arange(height, dtype=np.float32)[:, np.newaxis]
+    led[..., 1] += np.arange(top, top + height, dtype=np.float32)[:, np.newaxis]
     return led
 
 

@@ -136,7 +136,7 @@ def main(words: list[str]) -> int:
     """Parse the command line, measure and print. Returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="benchmark.py film",
-        description="Frames per second of the network, and with PyAV of decoding, smoothing, encoding and all together.",
+        description="Frames per second of the network, and with PyAV of decoding, smoothing, encoding and all at once.",
     )
     parser.add_argument("model", help="a run folder, or a shipped model such as vangogh")
     parser.add_argument("--size", type=positive, nargs=2, default=[1080, 1920], metavar=("HEIGHT", "WIDTH"))

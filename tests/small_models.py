@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from kgan.gan import tracking
@@ -15,6 +16,11 @@ GENERATORS = {
     "gray_pool": (ResNetGenerator, {"channels": 1, "downsample": "pool", "kernel": 5}),
     "rgba": (ResNetGenerator, {"channels": 4, "stride": 2, "norm": "none"}),
 }
+
+
+def quick_with(kind):
+    """All kinds of generators as parameters of a test. Those other than `kind` are left to the long tests."""
+    return [each if each == kind else pytest.param(each, marks=pytest.mark.long) for each in sorted(GENERATORS)]
 
 
 def make_generator(kind, **more):

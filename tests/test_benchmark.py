@@ -104,6 +104,7 @@ def test_the_cyclegan_generator():
     assert count(generator, (1, 256, 256, 3)) == 2 * (RESNET9_PRODUCTS + borders)
 
 
+@pytest.mark.long
 def test_a_step_of_cyclegan():
     """Six translations and their gradients. Of the discriminators: in the generators' turn forth and back to the
     picture, in their own forth with two pictures and back to the weights, of which the first layer is the last."""

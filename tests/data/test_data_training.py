@@ -255,7 +255,7 @@ def test_other_channels(config, channels):
         np.testing.assert_allclose(batch["content"][..., 3], 1, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_process_that_stops_reading_ends_well(config):
     """tf.data's threads are inside Python when the interpreter ends; without `kgan.data.gate` that aborts it."""
     code = (

@@ -85,6 +85,7 @@ def test_numbers_by_hand(identity, tmp_path, capsys):
     assert "13.98 [13.98, 13.98]" in shown
 
 
+@pytest.mark.long
 def test_a_baseline_is_scored_as_if_alone_and_differences_are_paired(identity, orange, tmp_path, capsys):
     content = fill(tmp_path / "content", ["a.png", "b.png", "c.png"])
     style = fill(tmp_path / "style", ["x.png", "y.png", "z.png"], 200)
@@ -131,6 +132,7 @@ def test_style_beside_truth_is_what_real_pictures_get(identity, tmp_path):
     assert value(report, "kid_mobilenet", "truth") > value(report, "kid_mobilenet")  # the truth is the content here
 
 
+@pytest.mark.long
 def test_the_same_pictures_give_the_same_report(identity, tmp_path):
     content, truth = (fill(tmp_path / name, ["a.png", "b.png", "c.png"], v) for name, v in (("a", None), ("b", 90)))
     first, again, other = (evaluate(identity, content, truth, seed=seed) for seed in (1, 1, 2))
@@ -206,6 +208,7 @@ def test_bounds_that_make_no_sense(identity, tmp_path, option, text):
     assert not list(tmp_path.glob("x.*"))
 
 
+@pytest.mark.long
 def test_bounds_end_a_pipeline(identity, tmp_path, capsys):
     content, truth = (fill(tmp_path / name, ["a.png", "b.png"], v) for name, v in (("content", 102), ("truth", 153)))
     words = ["evaluate", str(identity), "--content", str(content), "--truth", str(truth), "--networks", "mobilenet"]

@@ -235,6 +235,7 @@ def test_the_files(tmp_path, small_clip, models, capsys):
     assert f"written: {target}" in said.err
 
 
+@pytest.mark.long
 def test_an_interrupted_evaluation_leaves_nothing(tmp_path):
     clip = small_films.write_film(tmp_path / "clip.mkv", small_films.moving(400))
     words = ["evaluate", "vangogh-mobile", "--film", str(clip), "--output", str(tmp_path / "flicker.json")]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from small_models import GENERATORS, make_generator, make_run
+from small_models import make_generator, make_run, quick_with
 
 import kgan
 from kgan import cli
@@ -33,7 +33,7 @@ def make_inputs(generator, count, height, width):
     return inputs
 
 
-@pytest.mark.parametrize("kind", sorted(GENERATORS))
+@pytest.mark.parametrize("kind", quick_with("content_noise"))
 def test_keras_saved_model_and_litert_agree(tmp_path, kind):
     generator = make_generator(kind)
     stylist = Stylist(generator)
@@ -51,6 +51,7 @@ def test_keras_saved_model_and_litert_agree(tmp_path, kind):
             assert np.abs(runner(**inputs)["stylized"] - expected).max() < LEVEL
 
 
+@pytest.mark.long
 def test_half_weights_stay_near_and_take_half_the_room(tmp_path):
     generator = make_generator("content")
     whole = export_litert(generator, tmp_path / "whole.tflite").stat().st_size
@@ -95,6 +96,7 @@ def test_seeds_draw_the_same_noise_in_the_graph_and_outside(drawing):
     assert np.abs(drawn - other).max() > 1e-4
 
 
+@pytest.mark.long
 def test_mixed_bfloat16_is_exported_in_float32(tmp_path):
     generator = make_generator("content", dtype="mixed_bfloat16")
     exact = in_precision(generator, "float32")
@@ -189,6 +191,7 @@ def run(tmp_path):
     return make_run(tmp_path / "run", generator, config), generator
 
 
+@pytest.mark.long
 def test_a_run_loads_from_its_checkpoint_and_exports(run):
     folder, generator = run
     picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from small_models import GENERATORS, make_generator
+from small_models import make_generator, quick_with
 
 from kgan.errors import RunError, UserError
 from kgan.export import export_fixed
@@ -16,7 +16,7 @@ from kgan.networks.norms import normalize_instances, normalize_within_half
 from kgan.networks.padding import reflect, reflect_by_slices
 
 
-@pytest.mark.parametrize("kind", sorted(GENERATORS))
+@pytest.mark.parametrize("kind", quick_with("antialias"))
 def test_every_generator_gives_what_keras_gives_at_each_size(tmp_path, kind):
     generator = make_generator(kind)
     before = [weight.numpy() for weight in generator.weights]
@@ -34,6 +34,7 @@ def test_every_generator_gives_what_keras_gives_at_each_size(tmp_path, kind):
     assert all((one == other.numpy()).all() for one, other in zip(before, generator.weights, strict=True))
 
 
+@pytest.mark.long
 def test_a_second_size_costs_no_second_set_of_weights(tmp_path):
     generator = make_generator("gray_pool")
     one = export_fixed(generator, tmp_path / "one.tflite", (32,)).stat().st_size

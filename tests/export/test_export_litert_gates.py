@@ -183,6 +183,7 @@ def test_a_generator_beyond_float16_is_refused(tmp_path):
     assert "beyond float16's 65504" in refused(made(Loud), tmp_path)
 
 
+@pytest.mark.long
 def test_a_generator_that_resizes_is_refused(tmp_path):
     assert "RESIZE_BILINEAR" in refused(made(Resizing), tmp_path)
     with pytest.raises(RunError, match="RESIZE_BILINEAR"):

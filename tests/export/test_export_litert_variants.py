@@ -144,6 +144,7 @@ def test_test_vectors_are_what_the_interpreter_gives(exported):
         assert "up to" in check_litert(path)
 
 
+@pytest.mark.long
 def test_noise_is_among_the_test_vectors(tmp_path):
     generator = make_generator("content_noise")
     pictures = [np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)]

@@ -234,7 +234,10 @@ def opened(data):
     return np.asarray(Image.open(io.BytesIO(data))).reshape(*Image.open(io.BytesIO(data)).size[::-1], -1)
 
 
-@pytest.mark.parametrize("kind", ["content", "content_noise", "gray_pool", "rgba"])
+@pytest.mark.parametrize(
+    "kind",
+    ["rgba", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("content", "content_noise", "gray_pool"))],
+)
 def test_the_signatures_agree(served, kind):
     stylist, _, signatures = served(kind)
     noisy = stylist.facts.noise_channels > 0
@@ -329,6 +332,7 @@ def test_a_row_depends_on_its_own_seed_alone(served):
     assert made(3) != made(4)
 
 
+@pytest.mark.long
 def test_pictures_beyond_the_cap_come_back_in_their_size(served):
     memory = 4 * floats_of_resnet(8)["tensorflow"] * 60 * 60  # 60 x 60 pixels
     _, folder, signatures = served("content", memory)
@@ -369,7 +373,7 @@ def test_pictures_from_numbers(served):
         signatures["serving_float"](**{**numbers, "width": tf.constant([34, 35])})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_servers_loader_runs_it(served, tmp_path):
     """TensorFlow's C++ loader, in a process without TensorFlow's Python."""
     _, folder, _ = served("content")

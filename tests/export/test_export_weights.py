@@ -129,6 +129,7 @@ def test_an_outline_has_shapes_and_draws_no_seeds():
     assert shapes == [tuple(variable.shape) for variable in build_generator(config).variables]
 
 
+@pytest.mark.long
 def test_a_shipped_model_is_written_by_one_call(tmp_path):
     export_run("vangogh-mobile", tmp_path / "out", format="safetensors_float16")
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)

@@ -75,7 +75,7 @@ def test_a_broken_one_is_passed_over(gan, saved, capsys, damage):
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("suffix", ["index", "data-00000-of-00001"])
+@pytest.mark.parametrize("suffix", ["index", pytest.param("data-00000-of-00001", marks=pytest.mark.long)])
 def test_flipped_bits_are_noticed_wherever_they_are(gan, saved, suffix):
     path = saved / f"ckpt-3.{suffix}"
     whole = path.read_bytes()

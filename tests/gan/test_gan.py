@@ -88,6 +88,7 @@ def test_the_generator_and_what_embeds_its_patches_move_together(weight, moves):
     assert len(weights(gan.stylist)) == len(weights(gan.generator))  # the average has no patches
 
 
+@pytest.mark.long
 def test_an_untouched_picture_matches_itself_better_than_one_restyled():
     # With `residual` the first stylized pictures are the content; without, they are noise.
     start = {}
@@ -114,6 +115,7 @@ def test_a_players_update_leaves_the_other_still(still, moving, changes):
     assert not same(before[moving], after[moving])
 
 
+@pytest.mark.long
 def test_without_a_moving_average_the_stylist_is_the_generator():
     config = settings(recipe="article", ema=0.0)
     gan = train(make(config), batches(config, 2))
@@ -142,7 +144,7 @@ def article(**symbols):
     return {player: weights(getattr(gan, player)) for player in ("generator", "discriminator")}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("symbol", ["generator_weight", "discriminator_weight", "wasserstein_weight", "mmd_weight"])
 def test_doubling_a_symbol_of_the_article_changes_the_update(symbol):
     player = "generator" if symbol in ("generator_weight", "mmd_weight") else "discriminator"

@@ -126,6 +126,7 @@ def test_early_stopping_restores_the_best_weights():
     assert not same(seen[0], seen[1])
 
 
+@pytest.mark.long
 def test_model_checkpoint_saves_what_was_trained(tmp_path):
     gan = one_way()
     save = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
@@ -138,6 +139,7 @@ def test_model_checkpoint_saves_what_was_trained(tmp_path):
     assert same(weights(other), weights(gan))
 
 
+@pytest.mark.long
 def test_backup_and_restore_goes_on_where_it_was_interrupted(tmp_path):
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -198,6 +200,7 @@ def test_train_on_batch_moves_the_networks_and_test_on_batch_sees_it():
     assert gan.test_on_batch(batch, return_dict=True) != first
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("traced")
 def test_steps_per_execution_make_the_same_updates():
     one, many = one_way(), one_way(compiled=False)
@@ -298,6 +301,7 @@ def two_way(**changes):
     return gan
 
 
+@pytest.mark.long
 def test_a_call_before_fit_does_not_size_the_image_pools(tmp_path):
     direct, called = two_way(), two_way()
     called(pictures(1, 32))
@@ -318,7 +322,7 @@ def contrastive():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [contrastive, two_way])
+@pytest.mark.parametrize("make", [contrastive, pytest.param(two_way, marks=pytest.mark.long)])
 def test_a_whole_gan_is_saved_loaded_and_trained_on(make, tmp_path):
     gan = make()
     gan.fit(dataset(2), verbose=0)
@@ -400,6 +404,7 @@ def test_custom_objects_of_load_model_reach_the_networks(tmp_path):
 
 
 @pytest.mark.usefixtures("traced")
+@pytest.mark.long
 @pytest.mark.parametrize("policy", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64"])
 def test_a_global_policy(tmp_path, policy):
     keras.config.set_dtype_policy(policy)

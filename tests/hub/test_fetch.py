@@ -147,6 +147,7 @@ def test_an_interrupted_download_goes_on(hub, monkeypatch):
     assert hub.resumed == [100_000]  # half of it was there
 
 
+@pytest.mark.long
 def test_a_connection_that_breaks_before_anything_is_kept(hub):
     hub.put("someone/vg", NUMBERS)
     hub.breaks_after = 0

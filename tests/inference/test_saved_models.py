@@ -79,6 +79,7 @@ def test_those_for_phones_are_small():
 # --- weights in float16 -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_half_takes_half_the_room_and_changes_nothing_one_sees(tmp_path):
     config = recipes.resolve(dataclasses.replace(small_runs.settings(tmp_path / "run", recipe="paired"), filters=16))
     generator = build_generator(config)

@@ -319,7 +319,10 @@ def test_settings_that_contradict_each_other_are_one_clear_error(recipe, changes
         assembly.build_generator(settings(recipe, **changes))
 
 
-@pytest.mark.parametrize("name", sorted(kinds.GENERATORS))
+@pytest.mark.parametrize(
+    "name",
+    [each if each == "mobile" else pytest.param(each, marks=pytest.mark.long) for each in sorted(kinds.GENERATORS)],
+)
 def test_generator_converts_to_tflite_with_free_height_and_width(name, tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 
@@ -385,7 +388,7 @@ def test_an_even_ground_gets_no_frame(name, stride, arguments):
     assert frame(restored, 0.3, stride) > 1e-3
 
 
-@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("antialias", [pytest.param(False, marks=pytest.mark.long), True])
 def test_an_even_ground_stays_even_in_files_of_fixed_sizes(antialias, tmp_path):
     """Instance norms amplify rounding, if the pixels of a doubled one are computed in different ways."""
     model = awake(generator("resnet", filters=16, blocks=2, antialias=antialias))
@@ -506,7 +509,7 @@ def test_a_vector_of_zeros_has_a_bounded_gradient():
     assert 0.0 < float(tf.reduce_max(tf.abs(gradient))) <= 1001.0
 
 
-@pytest.mark.parametrize("table", ["GENERATORS", "DISCRIMINATORS"])
+@pytest.mark.parametrize("table", ["GENERATORS", pytest.param("DISCRIMINATORS", marks=pytest.mark.long)])
 def test_a_user_who_chose_channels_first_for_other_networks(table):
     """~/.keras/keras.json may say so."""
     keras.config.set_image_data_format("channels_first")

@@ -191,6 +191,7 @@ def test_a_good_folder_of_numbers_needs_no_trust(good, place):
     assert made.shape == (16, 16, 3)
 
 
+@pytest.mark.long
 def test_hostile_numbers_are_refused(good, place):
     run = copied(good / "run", "run")
     content = (run / "model.safetensors").read_bytes()

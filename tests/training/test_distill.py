@@ -99,6 +99,7 @@ def test_passes_of_broader_strokes_have_sides_that_the_teacher_takes():
     assert taught(PHOTOS, distill_from="vangogh-mobile", distill_strokes=1.4).shape == PHOTOS.shape  # 24, then 32
 
 
+@pytest.mark.long
 def test_xla_compiles_all_of_a_teacher():
     changes = {"distill_also": "vangogh-mobile", "distill_strokes": 2.0, "distill_flatten": 0.02}
     teacher = load_teacher(settings("run", size=32, **changes))
@@ -165,7 +166,7 @@ def test_with_style_pictures_the_recipe_is_guided(tmp_path):
     assert (pictures.content.names[0], pictures.paired, len(pictures.style)) == ("0.png", False, 7)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_guided_student_is_held_to_its_teacher_and_judged_by_a_discriminator(tmp_path):
     config = small_runs.settings(tmp_path / "run", recipe="guided", steps=4, sample_every=4)
     lines = small_runs.lines(train(config))

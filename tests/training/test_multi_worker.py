@@ -138,6 +138,7 @@ class TestEnvironment:
         with pytest.raises(UserError, match=re.escape(reason)):
             from_environment()
 
+    @pytest.mark.long
     def test_the_batch_must_divide(self, tmp_path):
         _, processes = started(small_runs.settings(tmp_path / "run", batch_size=3, **QUICK), 2)
         assert [process.wait() for process in processes] == [2, 2]
@@ -145,6 +146,7 @@ class TestEnvironment:
         assert all(process.output.splitlines()[-1].endswith(said[13:]) for process in processes)
         assert not (tmp_path / "run").exists()
 
+    @pytest.mark.long
     def test_one_worker_alone_is_an_ordinary_training(self, tmp_path, monkeypatch):
         monkeypatch.setenv("TF_CONFIG", tf_config(addresses(1), 0))
         config = small_runs.settings(tmp_path / "run", deterministic=False, **QUICK)

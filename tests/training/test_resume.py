@@ -29,7 +29,7 @@ LONG = pytest.mark.long
 # projected hold less), a regularizer and noise (article; mmd and synthesis), a teacher that is not saved (distill), two
 # generators and pools on two devices (cyclegan; paired is half of it).
 CASES = [
-    ("article", ONE),
+    pytest.param("article", ONE, marks=LONG),
     ("distill", ONE),
     pytest.param("painting", ONE, marks=LONG),
     pytest.param("cyclegan", TWO, marks=LONG),
@@ -65,7 +65,7 @@ def test_a_checkpoint_holds_everything(recipe, devices, tmp_path):
     assert not small_runs.same_bits(again, first)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_equal_weights_after_a_stop(tmp_path, capsys, monkeypatch):
     # The schedule is longer than both, so nothing is exported. One run is stopped, moved with its pictures, and made
     # longer before its learning rate has begun to fall; it goes on by the command line, from another folder.

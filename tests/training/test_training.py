@@ -119,6 +119,7 @@ class TestFinishedRun:
         assert "has reached step 7 and is exported already" in capsys.readouterr().err
         assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
 
+    @pytest.mark.long
     def test_resuming_it_writes_a_missing_export(self, finished, capsys):
         (finished / "model.tflite").unlink()
         train(resuming(finished))
@@ -156,7 +157,7 @@ def test_two_processes_must_not_share_a_run(tmp_path, finished):
 class TestFailures:
     """The command line's `main` is used, so that a traceback would be visible."""
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_losses_that_become_nan(self, tmp_path, capsys):
         config = small_runs.settings(
             tmp_path / "run",
@@ -177,7 +178,7 @@ class TestFailures:
         first = small_runs.weights(tmp_path / "run", 0)
         assert all(np.isfinite(value).all() for value in first.values() if value.dtype.kind == "f")
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_a_disk_that_fills_up(self, tmp_path, capsys):
         small_runs.mount(tmp_path / "disk", kilobytes=3000)
         try:

@@ -36,7 +36,7 @@ SGD = {"generator_optimizer": "sgd", "discriminator_optimizer": "sgd", "decay": 
 
 def settings(**changes):
     if changes.get("recipe") == "distill":
-        changes["distill_from"] = small_runs.teacher()
+        changes = {"distill_from": small_runs.teacher(), "style": None, **changes}
     config = recipes.resolve(TrainConfig(**{**SMALL, **changes}))
     # A pool of one batch begins to swap at the second step.
     return dataclasses.replace(config, image_pool=config.batch_size if config.image_pool else 0, jit=False, devices=1)

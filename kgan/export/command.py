@@ -19,6 +19,7 @@ from kgan.export.tf_serving import versions
 from kgan.export.tf_serving.deployment import write_deployment
 from kgan.export.tf_serving.warmup import write_warmup
 from kgan.files import expands_paths
+from kgan.images.targets import folder_for_results
 from kgan.inference.loading import load_generator
 from kgan.inference.stylist import Stylist
 from kgan.kinds import FORMATS, ExportFormat
@@ -93,13 +94,14 @@ def export_run(
         raise UserError(f"--output is missing: {run} came {came} and stays as it is")
     generator, config = load_generator(found.path)
     folder = pathlib.Path(output or found.path)
-    if litert or onnx:
-        origin = Origin(licence, source, _labels(config), cast(str, config.recipe))
-        written = export_all_variants(generator, found, folder, litert, sizes, origin, onnx)
-    elif name is None:
-        written = export_all(generator, config, RunFolder(folder), formats)
-    else:
-        written = export_version(generator, config, folder, name)
+    with folder_for_results(folder):
+        if litert or onnx:
+            origin = Origin(licence, source, _labels(config), cast(str, config.recipe))
+            written = export_all_variants(generator, found, folder, litert, sizes, origin, onnx)
+        elif name is None:
+            written = export_all(generator, config, RunFolder(folder), formats)
+        else:
+            written = export_version(generator, config, folder, name)
     for path in written:
         console.say(f"wrote     {path}")
     return written

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kgan.film.frames import Facts
-from kgan.film.library import pyav
+from kgan.film.pyav import pyav
 from kgan.images.pictures import QUALITY, Writing
 
 UNITS = {"gif": Fraction(1, 100), "webp": Fraction(1, 1000), "apng": Fraction(1, 1000)}

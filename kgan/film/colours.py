@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kgan.film.frames import BT601, BT709, BT2020, FULL, LIMITED, UNKNOWN, Colours
-from kgan.film.library import pyav
+from kgan.film.pyav import pyav
 
 HIGH_DEFINITION = 720
 """Films with at least this height are taken as BT.709 if they do not tell their matrix, others as BT.601."""

@@ -10,7 +10,7 @@ import numpy as np
 from kgan.errors import UserError, nearest
 from kgan.film.colours import FromRGB, written_colours
 from kgan.film.frames import Facts, Frame, as_stored
-from kgan.film.library import pyav
+from kgan.film.pyav import pyav
 from kgan.images.pictures import over_white, to_float, to_uint8
 
 CODECS = {

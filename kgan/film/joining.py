@@ -19,7 +19,7 @@ from kgan.film.encoding import TELLS_ASPECT, Coding, SegmentWriter, add_encoder,
 from kgan.film.film import Film
 from kgan.film.frames import Facts, Frame
 from kgan.film.kinds import ANIMATIONS, CONTAINERS
-from kgan.film.library import ffmpeg_errors, pyav
+from kgan.film.pyav import ffmpeg_errors, pyav
 from kgan.film.sound import ENCODERS, add_copies, copied_packets, copy_texts, named, not_copied
 from kgan.film.stills import FrameFolder
 from kgan.film.video_file import VideoFile, main_stream, open_film

@@ -32,8 +32,11 @@ SIDE = 640
 PIXELS = 5
 """Side of the squares in which colours are compared, in pixels at which the flow is estimated."""
 
-BYTES = 48
-"""Bytes per pixel of a frame that smoothing needs."""
+ROWS = 64
+"""Rows that are blended at a time, so that large frames need little memory."""
+
+BYTES = 8
+"""Bytes per pixel of a frame that smoothing needs: the frame before, and the result."""
 
 
 class Smoother:
@@ -67,21 +70,19 @@ class Smoother:
         """
         if not self._part:
             return made
-        threads = os.cpu_count() or 1
-        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             small = list(pool.map(_small, film))
             pairs = [
                 None if self._scenes.begins(now) or before is None else (now, before)
                 for before, now in zip([self._film, *small[:-1]], small, strict=True)
             ]
-            smoothed = []
-            for frame, along in zip(made, pool.map(self._along, pairs), strict=True):
-                if along is not None and self._made is not None:
-                    frame = _blended(frame, self._made, *along, pool, threads)
-                self._made = frame
-                smoothed.append(frame)
-        self._film = small[-1]
-        return np.stack(smoothed)
+            smoothed, before = np.array(made), self._made
+            for frame, along in zip(smoothed, pool.map(self._along, pairs), strict=True):
+                if along is not None and before is not None:
+                    _blend(frame, before, *along, pool)
+                before = frame
+        self._film, self._made = small[-1], smoothed[-1].copy()
+        return smoothed
 
     def _along(self, pair: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray] | None:
         """The flow from a frame back to the one before it, and the part that is taken up from there, float32 [H, W]."""
@@ -128,26 +129,33 @@ def _small(frame: np.ndarray) -> np.ndarray:
     return cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
 
 
-def _blended(
-    frame: np.ndarray, before: np.ndarray, flow: np.ndarray, part: np.ndarray,
-    pool: concurrent.futures.Executor, bands: int,
-) -> np.ndarray:  # fmt: skip
-    """A restyled frame with a part of the one before. Flow and part may be smaller than the frames."""
+def _blend(
+    frame: np.ndarray, before: np.ndarray, flow: np.ndarray, part: np.ndarray, pool: concurrent.futures.Executor
+) -> None:
+    """Put a part of the frame before into a restyled frame. Flow and part may be smaller than the frames."""
     cv2 = opencv()
-    height, width = frame.shape[:2]
-    if flow.shape[:2] != (height, width):
-        scale = np.array((width / flow.shape[1], height / flow.shape[0]), np.float32)
-        flow, part = cv2.resize(flow, (width, height)), cv2.resize(part, (width, height))
-        flow *= scale
-    result = np.empty_like(frame)
 
-    def blend(rows: slice) -> None:
+    def blend(top: int) -> None:
+        rows = slice(top, min(top + ROWS, len(frame)))
         own = frame[rows]
-        moved = carried(before, flow[rows], is_sharp=True, top=rows.start).reshape(own.shape)
+        moved = carried(before, _enlarged(flow, rows, frame.shape), is_sharp=True, top=top).reshape(own.shape)
         change = cv2.subtract(moved, own, dtype=cv2.CV_32F).reshape(own.shape)
-        change *= part[rows, :, np.newaxis]
-        result[rows] = cv2.add(own, change, dtype=cv2.CV_8U).reshape(own.shape)  # rounds without a bias
+        change *= _enlarged(part, rows, frame.shape)[..., np.newaxis]
+        own[:] = cv2.add(own, change, dtype=cv2.CV_8U).reshape(own.shape)  # rounds without a bias
 
-    each = -(-height // bands)
-    list(pool.map(blend, (slice(top, top + each) for top in range(0, height, each))))
-    return result
+    list(pool.map(blend, range(0, len(frame), ROWS)))
+
+
+def _enlarged(values: np.ndarray, rows: slice, size: tuple[int, ...]) -> np.ndarray:
+    """Some rows of a flow, or of other values, at the size of a frame. Pixels of a flow become those of the frame."""
+    height, width = size[:2]
+    if values.shape[:2] == (height, width):
+        return values[rows]
+    down, right = values.shape[0] / height, values.shape[1] / width
+    source = np.array([[right, 0, right / 2 - 0.5], [0, down, (rows.start + 0.5) * down - 0.5]])
+    cv2 = opencv()
+    made = cv2.warpAffine(
+        values, source, (width, rows.stop - rows.start), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return made if values.ndim == 2 else made / np.array((right, down), np.float32)

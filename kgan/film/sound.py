@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from kgan.film.library import pyav
+from kgan.film.pyav import pyav
 
 CONTAINERS_OWN = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER", "DURATION", "rotate"}

@@ -1,6 +1,5 @@
 """Restyles films: decodes, restyles and encodes at the same time, in parts, and joins the parts."""
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -22,8 +21,8 @@ from kgan.film.film_masks import FilmMask, film_mask
 from kgan.film.frames import Facts, Frame
 from kgan.film.joining import Output
 from kgan.film.lanes import Behind, ahead
-from kgan.film.library import pyav
 from kgan.film.painting import Painted, Painter, Pass, fitting
+from kgan.film.pyav import pyav
 from kgan.film.smoothing import SMOOTH, Smoother
 from kgan.film.work import Segment, State, Work, frames_of_segment
 from kgan.images import targets
@@ -218,7 +217,7 @@ def stylize_film(order: Order, overwrite: bool = False, skip_existing: bool = Fa
     painter = Painter(model, each, look.seed, look.strokes, look.steady, jit=look.jit)
     if look.jit and not painter.shares_statistics:
         raise UserError("--jit: is for whole frames with --strokes 1 and a model that is a run folder or a SavedModel")
-    with _folder_above(order.output.path), work.opened(goes_on):
+    with targets.folder_for_results(order.output.path.parent), work.opened(goes_on):
         _make(order, work, coding, painter, smoother)
     return True
 
@@ -298,18 +297,6 @@ def _batches(frames: Iterator[Frame], size: int, segment: int) -> Iterator[list[
             group = []
     if group:
         yield group
-
-
-@contextlib.contextmanager
-def _folder_above(target: pathlib.Path) -> Iterator[None]:
-    """A context in which the folder of the output exists. A new one that stays empty is removed."""
-    created = targets.make_folder(target.parent)
-    try:
-        yield
-    finally:
-        if created:
-            with contextlib.suppress(OSError):
-                target.parent.rmdir()
 
 
 def _check_model(model: Model) -> None:

@@ -12,7 +12,7 @@ from kgan import console
 from kgan.errors import UserError, counted
 from kgan.film.colours import HDR, ToRGB
 from kgan.film.frames import Colours, Facts, Frame, swaps_sides, upright
-from kgan.film.library import ffmpeg_errors, in_words, pyav
+from kgan.film.pyav import ffmpeg_errors, in_words, pyav
 from kgan.film.sound import ATTACHED_PICTURE
 from kgan.images.decoding import MAX_PIXELS, asked_pixels
 

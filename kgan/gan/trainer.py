@@ -34,13 +34,14 @@ class PlayersModel(keras.Model):
         super().__init__(name=name)
         self.generator_player = self.discriminator_player = self.average = None
         self.generator_optimizer = self.discriminator_optimizer = None
-        self._flat_is_newer = self._jit = False
+        self._flat_is_newer = self._flat_is_loaded = self._jit = False
 
     def _set_networks(self, generators: list, discriminators: list, stylist: keras.Model, decay: float) -> None:
         """Make the players of built networks."""
         self.generator_player = Player(generators)
         self.discriminator_player = Player(discriminators) if discriminators else None
         self.average = Average(stylist, self.generator_player, decay)
+        self._flat_is_loaded = False
         self._attach_optimizers()
 
     @property
@@ -252,6 +253,7 @@ class PlayersModel(keras.Model):
     def load_flat(self) -> None:
         """Copy the networks' weights into the flat variables. Call it before `train_step` outside of `fit`."""
         self._each("load_flat")
+        self._flat_is_loaded = True
 
     def store_flat(self) -> None:
         """Copy the flat variables into the networks and the stylist. Call it after `train_step` outside of `fit`."""
@@ -267,6 +269,11 @@ class PlayersModel(keras.Model):
 
     def _update(self, player: Player, compute: Callable[[], tuple[Losses, object]]):
         """Update a player with the gradients of the sum of `compute()`'s losses. Returns its two results."""
+        if not self._flat_is_loaded:
+            raise RuntimeError(
+                "train_step was called outside of fit: call load_flat() before the first step, and store_flat() after "
+                "the last one, or use train_on_batch"
+            )
         work = functools.partial(self._gradient, player, compute)
         if self._compiles_in_replicas:
             # One program for each replica: a shared one would read the first replica's variables.

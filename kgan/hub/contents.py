@@ -20,7 +20,7 @@ from kgan.runs.models import ModelSource
 from kgan.runs.run_folder import RunFolder
 from kgan.runs.settings import TrainConfig
 from kgan.web.models import read_models
-from kgan.web.site import build_site
+from kgan.web.site import build_site, check_runtime
 
 SAMPLES = "samples.jpg"
 
@@ -139,6 +139,7 @@ def write_space(model: ModelSource, folder: pathlib.Path, words: Words) -> None:
     Raises:
         UserError: if the page cannot run the model, or LiteRT.js is not there.
     """
+    check_runtime()  # before the model is exported
     site = build_site(read_models([model.address or model.path]))
     for name, content in site.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -349,6 +349,22 @@ def make_folder(path: str | os.PathLike) -> bool:
 
 
 @contextlib.contextmanager
+def folder_for_results(folder: pathlib.Path) -> Iterator[None]:
+    """A context in which a folder exists. A new folder that stays empty is removed.
+
+    Raises:
+        UserError: if the folder cannot be made.
+    """
+    is_new = make_folder(folder)
+    try:
+        yield
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it holds what is done
+                folder.rmdir()
+
+
+@contextlib.contextmanager
 def output_folder(output: str | os.PathLike) -> Iterator[None]:
     """A context in which the output folder exists. A new folder that stays empty is removed.
 
@@ -365,10 +381,5 @@ def output_folder(output: str | os.PathLike) -> Iterator[None]:
             yield
         return
     folder = pathlib.Path(output).parent if is_one_file(output) else pathlib.Path(output)
-    created = make_folder(folder)
-    try:
+    with folder_for_results(folder):
         yield
-    finally:
-        if created:
-            with contextlib.suppress(OSError):
-                folder.rmdir()

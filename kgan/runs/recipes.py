@@ -326,6 +326,11 @@ def check_sources(config: TrainConfig, recipe: Recipe) -> None:
         raise UserError("--style is missing: a folder with pictures in the wanted style")
     if config.data is None and not config.content and recipe.pictures != "style":
         raise UserError("--content is missing: a folder with pictures to restyle")
+    if config.style and recipe.pictures == "content":
+        raise UserError(
+            f"--style {config.style}: recipe {recipe.name} learns from its teacher's pictures alone; leave it out, or "
+            "use recipe guided"
+        )
 
 
 def _check_teacher(config: TrainConfig, recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ from kgan.runs.models import for_phones, resolve_run
 from kgan.runs.trust import takes_trust
 from kgan.web.models import read_models
 from kgan.web.server import Server
-from kgan.web.site import build_site, write_site
+from kgan.web.site import build_site, check_runtime, write_site
 
 
 @expands_paths
@@ -35,6 +35,7 @@ def web(
     Raises:
         UserError: if the page cannot run a model, the port is in use, or the folder cannot be written.
     """
+    check_runtime()  # before models are exported
     site = build_site(read_models(models or usual_models()))
     if output:
         write_site(site, pathlib.Path(output))

@@ -17,6 +17,14 @@ Site = dict[str, bytes]
 """Contents of files by their paths below the address of the page."""
 
 
+def check_runtime(static: pathlib.Path = STATIC) -> None:
+    """Raise UserError if LiteRT.js is not installed in the folder of the static files."""
+    if not (static / "vendor" / "NOTICE").is_file():
+        raise UserError(
+            f"{static / 'vendor'}: LiteRT.js is not there; run `{BUILD}` in a checkout of kgan, it needs npm"
+        )
+
+
 def build_site(models: Iterable[PageModel], static: pathlib.Path = STATIC) -> Site:
     """Collect all files that the page loads.
 
@@ -30,10 +38,7 @@ def build_site(models: Iterable[PageModel], static: pathlib.Path = STATIC) -> Si
     Raises:
         UserError: if LiteRT.js is not installed in the folder.
     """
-    if not (static / "vendor" / "NOTICE").is_file():
-        raise UserError(
-            f"{static / 'vendor'}: LiteRT.js is not there; run `{BUILD}` in a checkout of kgan, it needs npm"
-        )
+    check_runtime(static)
     files = (path for path in static.rglob("*") if path.is_file())
     site = {path.relative_to(static).as_posix(): path.read_bytes() for path in files}
     models = list(models)

@@ -166,6 +166,18 @@ def test_flat_weights_are_the_networks_weights_and_back():
     assert same(before, weights(gan))
 
 
+@pytest.mark.parametrize("recipe", ["mmd", "cyclegan"])
+@pytest.mark.parametrize("wrap", [lambda step: step, tf.function], ids=["eager", "traced"])
+def test_a_step_of_weights_that_were_not_loaded_is_refused(recipe, wrap):
+    """It would train the zeros that the flat variables hold, and end in NaN."""
+    config = settings(recipe=recipe)
+    gan = make(config)
+    before = weights(gan)
+    with pytest.raises(RuntimeError, match=r"call load_flat\(\) before the first step"):
+        wrap(gan.train_step)(batches(config, 1)[0])
+    assert same(before, weights(gan))
+
+
 def test_the_learning_rate_falls_in_the_second_half_and_a_longer_schedule_starts_anew():
     def rates(at, **changes):
         optimizer = build_optimizer(settings(learning_rate=2.0, decay="linear", **changes), "generator")

@@ -16,6 +16,8 @@ FOLDERS = {"content": "photos", "style": "paintings"}
 def resolved(**settings):
     if settings.get("recipe") in ("distill", "guided"):
         settings = {"distill_from": small_runs.teacher(), **settings}
+    if settings.get("recipe") == "distill":
+        settings = {"style": None, **settings}
     return recipes.resolve(TrainConfig(**{**FOLDERS, **settings}))
 
 
@@ -54,8 +56,7 @@ def test_every_recipe_leaves_only_what_means_something_open(name):
         "discriminator_features",
         "distill_also",
     }
-    if name != "distill":
-        allowed |= {"distill_from"}
+    allowed |= {"style"} if name == "distill" else {"distill_from"}
     if name in ("mmd", "distill"):
         allowed |= {"discriminator", "adversarial"}
     assert open_ <= allowed
@@ -98,6 +99,7 @@ def test_cut_and_fastcut_hold_the_content_by_the_papers_weights():
         ({"adversarial": "least-squares"}, "did you mean least_squares"),
         ({"data": "root"}, "either data or"),
         ({"style": None}, "style is missing"),
+        ({"recipe": "distill", "style": "paintings"}, "learns from its teacher's pictures alone"),
         ({"content": None}, "content is missing"),
         ({"min_crop": 1.5}, "min_crop"),
         ({"max_crop": 1.5}, "max_crop"),

@@ -191,6 +191,12 @@ def test_without_the_runtime_it_says_how_to_get_it(tmp_path):
         build_site([], tmp_path / "static")
 
 
+def test_the_command_says_so_before_it_exports_a_model(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("kgan.web.site.check_runtime.__defaults__", (tmp_path,))
+    assert cli.main(["web", str(tmp_path / "no-model")]) == 2
+    assert "LiteRT.js is not there" in capsys.readouterr().err
+
+
 @is_built
 def test_written_to_a_folder(model, tmp_path, capsys):
     assert cli.main(["web", str(model), "--output", str(tmp_path / "site")]) == 0

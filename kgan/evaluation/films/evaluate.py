@@ -195,14 +195,8 @@ def _watched(path: pathlib.Path | None, footage: Footage, rows: list[str]) -> It
     if path is None:
         yield lambda step, pictures: None
         return
-    is_new = targets.make_folder(path.parent)
-    try:
-        with side_by_side(path, footage, rows) as watch:
-            yield watch
-    finally:
-        if is_new:
-            with contextlib.suppress(OSError):  # it holds what is done
-                path.parent.rmdir()
+    with targets.folder_for_results(path.parent), side_by_side(path, footage, rows) as watch:
+        yield watch
 
 
 def _few(film: Report) -> list[str]:

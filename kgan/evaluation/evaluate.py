@@ -83,12 +83,12 @@ def evaluate(
     film: str | os.PathLike | Sequence[str | os.PathLike] = (),
     moves: str | os.PathLike | None = None,
     steady: int = 1,
-    smooth: float | None = None,
     start: float | None = None,
     duration: float | None = None,
     stylized: str | os.PathLike | None = None,
     networks: str | Iterable[str] = NETWORKS,
     trust: bool = False,
+    smooth: float | None = None,
 ) -> Report:
     """Evaluate a model or the pictures of any program. Prints a table, and writes a JSON file and an HTML page.
 
@@ -122,13 +122,13 @@ def evaluate(
             Their flow is estimated by OpenCV.
         moves: photos over which a camera is moved: films whose flow is known.
         steady: for films, the number of shifted copies of each frame whose results are averaged.
-        smooth: for films, the part of the frame before that a frame takes up (`kgan.film.smoothing`). Default: 0.5.
         start: seconds that are left out at the beginning of a film.
         duration: seconds of a film that are measured. Default: the rest.
         stylized: folder of finished pictures, which are scored instead of those of a model. They have the names of the
             content, with any suffix. Contents without one are left out. Other sizes of the same shape are resized.
         networks: names of the feature networks by which sets are compared.
         trust: open a model that is a program of somebody else (`kgan.load`).
+        smooth: for films, the part of the frame before that a frame takes up (`kgan.film.smoothing`). Default: 0.5.
 
     Returns:
         The report, described in `kgan.evaluation.report`, or for films in `kgan.evaluation.films.report`.

@@ -51,10 +51,10 @@ def stylize(
     crf: float | None = None,
     resume: bool = False,
     steady: int = 1,
-    smooth: float | None = None,
     precision: str = "float32",
     jit: bool = False,
     trust: bool = False,
+    smooth: float | None = None,
 ) -> list[pathlib.Path]:
     """Restyle pictures and films. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
 
@@ -101,13 +101,13 @@ def stylize(
         resume: go on with a film after an interruption.
         steady: average the results of so many shifted copies of each picture or frame (`kgan.inference.steady`), so
             that films flicker less, in so many times the time.
-        smooth: the part of the frame before, moved along the optical flow, that a frame of a film takes up, so that
-            films flicker less (`kgan.film.smoothing`), at least 0 and below 1. Needs OpenCV if it is not 0. Default:
-            0.5.
         precision: the arithmetic of the network, "float32", "bfloat16" or "float16" (`kgan.load`).
         jit: compile the network with XLA for the size of a film's frames. It takes up to half a minute, and makes long
             films faster on a GPU.
         trust: open a model that is a program of somebody else (`kgan.load`).
+        smooth: the part of the frame before, moved along the optical flow, that a frame of a film takes up, so that
+            films flicker less (`kgan.film.smoothing`), at least 0 and below 1. Needs OpenCV if it is not 0. Default:
+            0.5.
 
     Returns:
         The paths of the written files, and for a film as pictures that of their folder.

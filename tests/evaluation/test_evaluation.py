@@ -104,6 +104,7 @@ def test_a_baseline_is_scored_as_if_alone_and_differences_are_paired(identity, o
     assert "<th>stylized - baseline</th>" in page
 
 
+@pytest.mark.long
 def test_a_baseline_of_other_pictures_is_refused(identity, tmp_path):
     generator = ResNetGenerator(filters=4, blocks=1, channels=1)
     generator(np.zeros((1, 32, 32, 1), np.float32))
@@ -404,6 +405,7 @@ def test_no_interval_of_fid_goes_below_zero(shift):
     assert fid["low"] == 0  # of the pictures themselves
 
 
+@pytest.mark.long
 def test_crops_of_every_picture_are_cut_alike_from_content_and_truth(identity, tmp_path):
     content, truth = (fill(tmp_path / name, ["a.png", "b.png"], size=(60, 40)) for name in ("content", "truth"))
     report = evaluate(identity, content, truth, size=16, crops=3)

@@ -46,6 +46,7 @@ def files(folder):
     return sorted(path for path in folder.iterdir() if path.suffix == ".tflite")
 
 
+@pytest.mark.long
 def test_two_files_for_each_variant(exported):
     _, folder = exported
     names = {f"model{variant}{fixed}" for variant in ("_float16", "_int8_weights", "_int8") for fixed in ("", "_fixed")}
@@ -83,6 +84,7 @@ def test_one_more_format_of_weights_takes_one_function(tmp_path, capsys):
         WEIGHTS.remove("doubled")
 
 
+@pytest.mark.long
 def test_they_give_what_keras_gives(exported):
     generator, folder = exported
     stylist = Stylist(generator)
@@ -96,6 +98,7 @@ def test_they_give_what_keras_gives(exported):
         assert told["likeness_to_keras"]["ssim_worst"] >= WEIGHTS[told["variant"]].least_ssim
 
 
+@pytest.mark.long
 def test_weights_take_the_room_that_the_variant_says(exported):
     _, folder = exported
     sizes = [(folder / f"model{name}.tflite").stat().st_size for name in ("", "_float16", "_int8_weights")]
@@ -104,6 +107,7 @@ def test_weights_take_the_room_that_the_variant_says(exported):
     assert sizes[1] - sizes[2] > 0.5 * kernels
 
 
+@pytest.mark.long
 def test_the_sidecar_tells_what_the_file_is(exported):
     _, folder = exported
     for path in files(folder):
@@ -124,6 +128,7 @@ def test_the_sidecar_tells_what_the_file_is(exported):
             assert told["sizes"] == "any height and width"
 
 
+@pytest.mark.long
 def test_test_vectors_are_what_the_interpreter_gives(exported):
     """The test vectors are read with the JSON file alone, as in a program without kgan."""
     _, folder = exported
@@ -166,6 +171,7 @@ def copied(path, folder):
     return folder / "m.tflite"
 
 
+@pytest.mark.long
 def test_a_check_finds_what_was_changed(exported, tmp_path):
     _, folder = exported
     model = copied(folder / "model_float16_fixed.tflite", tmp_path)
@@ -186,6 +192,7 @@ def test_a_check_finds_what_was_changed(exported, tmp_path):
 # --- kgan takes them --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_files_of_fixed_sizes_take_their_sizes_alone(exported):
     generator, folder = exported
     model = load(folder / "model_float16_fixed.tflite")

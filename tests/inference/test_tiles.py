@@ -44,7 +44,9 @@ def smallest_tiles(model):
     return model.bytes_per_pixel * 100 / 1e9
 
 
-@pytest.mark.parametrize(("height", "width", "strokes"), [(205, 143, 1), (141, 211, 2)])
+@pytest.mark.parametrize(
+    ("height", "width", "strokes"), [(205, 143, 1), pytest.param(141, 211, 2, marks=pytest.mark.long)]
+)
 def test_exact_tiles_are_the_whole_picture(model, height, width, strokes):
     picture = blocks(height, width)
     whole = model(picture, 3, strokes, memory=100.0)

@@ -17,7 +17,7 @@ from kgan.export import export_saved_model, load
 from kgan.serving import Client, errors
 from kgan.serving.client import from_png, to_png
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 KINDS = ("content", "content_noise", "noise")
 

@@ -34,7 +34,8 @@ def leftovers(folder):
     return [name for name in names if re.search(r"partial|_temp|\.tmp|(^|/)\.", name)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_while_training_it_saves_and_says_how_to_go_on(tmp_path, number):
     config = small_runs.settings(tmp_path / "run", steps=5000, checkpoint_every=5000, sample_every=5000, **QUICK)
     process = started(config)

@@ -1,5 +1,5 @@
 # make demo: install, train the packaged sample on the CPU, measure, export, restyle.
-# make test: install, run the tests.   make test-long: run those that take ten seconds and more.
+# make test: install, run the tests.   make test-long: run those that take five seconds and more.
 # make docs: build the site in build/site.   make coverage: which lines and branches the quick tests reach.
 PYTHON ?= python3
 BIN := .venv/bin

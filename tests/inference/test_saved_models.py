@@ -40,7 +40,9 @@ def pixels(path):
 
 
 @pytest.mark.parametrize(
-    ("name", "file"), [(name, "") for name in NAMES] + [(name, "model_float16.tflite") for name in STUDENTS]
+    ("name", "file"),
+    [(name, "") for name in NAMES]
+    + [pytest.param(name, "model_float16.tflite", marks=pytest.mark.long) for name in STUDENTS],
 )
 def test_it_makes_the_recorded_picture(name, file):
     content, expected = (pixels(FOLDER / name / f"test_{what}.png") for what in ("content", "stylized"))

@@ -73,10 +73,10 @@ def test_two_teachers_teach_the_mean_of_their_pictures():
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"distill_also": "vangogh-mobile"},
-        {"distill_from": "vangogh-mobile", "distill_strokes": 2.0},
-        {"distill_from": "vangogh-mobile", "distill_flatten": 0.02},
+        pytest.param({}, marks=pytest.mark.long),
+        pytest.param({"distill_also": "vangogh-mobile"}, marks=pytest.mark.long),
+        pytest.param({"distill_from": "vangogh-mobile", "distill_strokes": 2.0}, marks=pytest.mark.long),
+        pytest.param({"distill_from": "vangogh-mobile", "distill_flatten": 0.02}, marks=pytest.mark.long),
         {"distill_also": "vangogh-mobile", "distill_strokes": 2.0, "distill_flatten": 0.02},
     ],
     ids=str,

@@ -53,7 +53,7 @@ class Smoother:
         if not 0 <= part < 1:
             raise UserError(f"--smooth {part:g} should be at least 0 and below 1")
         if part:
-            opencv()
+            opencv(", or give --smooth 0")
         self._part, self._scenes = part, Scenes()
         self._film: np.ndarray | None = None
         self._made: np.ndarray | None = None

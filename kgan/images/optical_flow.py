@@ -80,8 +80,11 @@ def places(flow: np.ndarray, top: int = 0) -> np.ndarray:
     return led
 
 
-def opencv() -> Any:
+def opencv(otherwise: str = "") -> Any:
     """The module `cv2`.
+
+    Args:
+        otherwise: end of the message if it is not installed.
 
     Raises:
         UserError: if it is not installed.
@@ -90,6 +93,6 @@ def opencv() -> Any:
         return importlib.import_module("cv2")
     except ImportError:
         raise UserError(
-            "estimated flow needs OpenCV, which is not installed: pip install 'kgan[film]' "
-            "(or: pip install opencv-python-headless)"
+            "the optical flow of films needs OpenCV, which is not installed: pip install 'kgan[film]' "
+            f"(or: pip install opencv-python-headless){otherwise}"
         ) from None

@@ -69,21 +69,19 @@ class SceneStatistics:
     @property
     def state(self) -> State:
         """All that the statistics of later frames depend on."""
-        last = self._scenes.last
         return {
             "light": self._light,
             "age": np.array(self._age),
             "used": self._used,
             "target": self._target,
-            "changes": np.array(self._scenes.changes, np.float64),
-            **({} if last is None else {"thumbnail": last}),
+            **self._scenes.state,
         }
 
     @state.setter
     def state(self, state: State) -> None:
         self._light, self._age = state["light"], int(state["age"])
         self._used, self._target = state["used"], state["target"]
-        self._scenes = Scenes(state.get("thumbnail"), [float(each) for each in state["changes"]])
+        self._scenes = Scenes.from_state(state)
 
 
 def light_change(before: np.ndarray, after: np.ndarray) -> float:

@@ -81,6 +81,17 @@ class Scenes:
     last: np.ndarray | None = None
     changes: list[float] = dataclasses.field(default_factory=list)
 
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """All that later frames depend on."""
+        changes = {"changes": np.array(self.changes, np.float64)}
+        return changes if self.last is None else {**changes, "thumbnail": self.last}
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray]) -> "Scenes":
+        """The scenes whose `state` this is."""
+        return cls(state.get("thumbnail"), [float(each) for each in state["changes"]])
+
     def begins(self, pixels: np.ndarray) -> bool:
         """Whether a new scene begins with this frame, uint8 [H, W, 3|4]. True for the first frame."""
         small = thumbnail(pixels)

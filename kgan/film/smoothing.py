@@ -35,6 +35,9 @@ PIXELS = 5
 ROWS = 64
 """Rows that are blended at a time, so that large frames need little memory."""
 
+PREFIX = "smooth_"
+"""Beginning of the names in its state, which is kept beside that of the painter."""
+
 BYTES = 8
 """Bytes per pixel of a frame that smoothing needs: the frame before, and the result."""
 
@@ -102,20 +105,14 @@ class Smoother:
         """All that later frames depend on."""
         if self._film is None or self._made is None:
             return {}
-        last = self._scenes.last
-        return {
-            "smooth_film": self._film,
-            "smooth_made": self._made,
-            "smooth_changes": np.array(self._scenes.changes, np.float64),
-            **({} if last is None else {"smooth_thumbnail": last}),
-        }
+        own = {"film": self._film, "made": self._made, **self._scenes.state}
+        return {PREFIX + name: each for name, each in own.items()}
 
     @state.setter
     def state(self, state: State) -> None:
-        if "smooth_film" in state:
-            self._film, self._made = state["smooth_film"], state["smooth_made"]
-            changes = [float(each) for each in state["smooth_changes"]]
-            self._scenes = Scenes(state.get("smooth_thumbnail"), changes)
+        own = {name.removeprefix(PREFIX): each for name, each in state.items() if name.startswith(PREFIX)}
+        if own:
+            self._film, self._made, self._scenes = own["film"], own["made"], Scenes.from_state(own)
 
 
 def _small(frame: np.ndarray) -> np.ndarray:

@@ -19,6 +19,8 @@ REQUIREMENTS = {
     "reference_features": ("features", "content"),
     "fake_grams": ("features",),
     "style_grams": ("features",),
+    "fake_columns": ("features",),
+    "style_columns": ("features",),
     "fake_embeddings": ("regularizer",),
     "style_embeddings": ("regularizer",),
     "fake_crop": (),

@@ -81,6 +81,16 @@ class LossInputs:
         return self._mean_grams("style")
 
     @property
+    def fake_columns(self) -> tf.Tensor:
+        """The hypercolumns of `fake_features` [P, D], at the positions of the whole global batch."""
+        return self._columns("fake")
+
+    @property
+    def style_columns(self) -> tf.Tensor:
+        """The hypercolumns of `style`, as `fake_columns`."""
+        return self._columns("style")
+
+    @property
     def fake_embeddings(self) -> tf.Tensor:
         """The regularization network's embeddings of `fake` [N, D], over the whole global batch."""
         return self._embeddings()[0]
@@ -131,3 +141,7 @@ class LossInputs:
     def _mean_grams(self, name: str) -> list[tf.Tensor]:
         grams = [losses.mean_gram(maps)[None] for maps in self._maps_of(name)]
         return [tf.reduce_mean(gathered(gram), axis=0) for gram in grams]
+
+    def _columns(self, name: str) -> tf.Tensor:
+        columns = gathered(losses.hypercolumns(self._maps_of(name)))
+        return tf.reshape(columns, [-1, columns.shape[-1]])

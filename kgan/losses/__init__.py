@@ -10,6 +10,7 @@ from kgan.losses.adversarial import AdversarialLoss, gradient_penalty, over_scal
 from kgan.losses.consistency import (
     cycle_loss,
     equivariance_loss,
+    fine_smoothness_loss,
     identity_loss,
     pixel_loss,
     smoothness_loss,
@@ -17,6 +18,7 @@ from kgan.losses.consistency import (
     total_variation_loss,
 )
 from kgan.losses.contrastive import contrastive_loss, identity_contrastive_loss, patch_nce
+from kgan.losses.hypercolumns import earth_mover_loss, hypercolumns, self_similarity_loss
 from kgan.losses.mmd import mmd
 from kgan.losses.orientation import orientation_loss
 from kgan.losses.palette import Palette, blown_loss, highlights_loss, moved, palette_loss, palette_of, transport_map
@@ -38,12 +40,15 @@ __all__ = [
     "contrastive_loss",
     "cycle_loss",
     "deep_feature_loss",
+    "earth_mover_loss",
     "equivariance_loss",
     "feature_loss",
+    "fine_smoothness_loss",
     "gradient_penalty",
     "gram_loss",
     "gram_matrix",
     "highlights_loss",
+    "hypercolumns",
     "identity_contrastive_loss",
     "identity_loss",
     "mean_gram",
@@ -56,6 +61,7 @@ __all__ = [
     "patch_nce",
     "pixel_loss",
     "relative_gram_loss",
+    "self_similarity_loss",
     "smoothness_loss",
     "ssim_loss",
     "stability_loss",

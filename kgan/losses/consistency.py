@@ -149,3 +149,26 @@ def smoothness_loss(content, got, cell: int = 8, slope: float = 10.0):
         edges = ops.mean(ops.abs(ops.diff(content, axis=axis)), axis=-1, keepdims=True)
         total += ops.mean(ops.abs(ops.diff(got, axis=axis)) * ops.exp(-slope * edges))
     return total
+
+
+@TERMS.add(
+    "fine_smoothness",
+    help="the same for single pixels: grain and nets where the reference is even",
+    inputs=("reference_crop", "fake_crop"),
+)
+def fine_smoothness_loss(content, got):
+    """`smoothness_loss` of pixels instead of cells.
+
+    It is large if an even sky or a blurred ground has a fine pattern. Broad strokes have a lower cost, because they
+    have fewer edges.
+
+    Args:
+        content: pictures [N, H, W, C].
+        got: stylized pictures [N, H, W, C].
+
+    Returns:
+        A float32 scalar; 0 for flat pictures.
+
+    Reference: edge-aware smoothness, as in `smoothness_loss`.
+    """
+    return smoothness_loss(content, got, cell=1)

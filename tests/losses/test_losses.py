@@ -219,6 +219,72 @@ def test_the_mean_gram_is_of_all_pictures_of_a_batch():
     np.testing.assert_allclose(both, (losses.gram_matrix(one) + losses.gram_matrix(other))[0] / 2, rtol=1e-6)
 
 
+# --- positions --------------------------------------------------------------------------------------------------------
+
+
+def test_hypercolumns_join_the_layers_at_the_middle_of_each_coarse_position():
+    fine = tf.reshape(tf.range(16.0), [1, 4, 4, 1])  # rows 0 1 2 3, 4 5 6 7, ...
+    coarse = tf.reshape([10.0, 20.0, 30.0, 40.0], [1, 2, 2, 1])
+    got = losses.hypercolumns([fine, coarse])
+    np.testing.assert_array_equal(got[0], [[[5, 10], [7, 20]], [[13, 30], [15, 40]]])
+
+
+def test_hypercolumns_of_sides_that_are_no_multiples():
+    # As after poolings of 2x2 without a border: 7 -> 3 -> 1
+    got = losses.hypercolumns([tf.zeros([2, 7, 7, 4]), tf.zeros([2, 3, 3, 8]), tf.zeros([2, 1, 1, 16])])
+    assert got.shape == (2, 1, 1, 28)
+
+
+def test_earth_mover_by_hand():
+    style, got = tf.constant([[1.0, 0.0], [0.0, 2.0]]), tf.constant([[3.0, 0.0], [1.0, 1.0]])
+    # Cosine distances of (3, 0): 0, 1; of (1, 1): 1 - 1/sqrt(2) both. Each way, the nearest are 0 and 0.2929.
+    assert float(losses.earth_mover_loss(style, got)) == pytest.approx((1 - math.sqrt(0.5)) / 2, abs=1e-6)
+    # All stylized positions are in the style, but half of the style is not used: distances 0 and 1.
+    assert float(losses.earth_mover_loss(style, got[:1])) == pytest.approx(0.5, abs=1e-6)
+    # The other way round, half of the stylized positions resemble nothing in the style.
+    assert float(losses.earth_mover_loss(got[:1], style)) == pytest.approx(0.5, abs=1e-6)
+    assert float(losses.earth_mover_loss(style, -style)) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_earth_mover_is_blind_to_the_order_and_the_length_of_features():
+    style = tf.random.stateless_normal([50, 7], [1, 2])
+    assert float(losses.earth_mover_loss(style, 3.0 * style[::-1])) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_earth_mover_against_numpy():
+    style, got = (np.random.default_rng(seed).standard_normal((count, 5)) for seed, count in ((1, 30), (2, 20)))
+    unit = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in (got, style)]
+    distances = 1 - unit[0] @ unit[1].T
+    expected = max(distances.min(axis=1).mean(), distances.min(axis=0).mean())
+    assert float(losses.earth_mover_loss(style, got)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_self_similarity_by_hand():
+    # Three positions. Distances before: 1 to 2 and 3, and 0 between these. After: 1 to 2, and 0 from 3 to 1.
+    before = tf.reshape([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], [1, 1, 3, 2])
+    after = tf.reshape([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [1, 1, 3, 2])
+    # Shares in the columns: (0, .5, .5), (1, 0, 0), (1, 0, 0) before; (0, 1, 0), (.5, 0, .5), (0, 1, 0) after
+    assert float(losses.self_similarity_loss([before], [after])) == pytest.approx((1 + 1 + 2) / 3, abs=1e-4)
+    assert float(losses.self_similarity_loss([before], [before])) == 0.0
+
+
+def test_self_similarity_is_blind_to_colours_that_change_alike():
+    maps = tf.random.stateless_normal([2, 3, 4, 6], [3, 4])
+    turned = tf.linalg.qr(tf.random.stateless_normal([6, 6], [5, 6])).q
+    other = 2.0 * tf.einsum("nhwc,cd->nhwd", maps, turned)
+    assert float(losses.self_similarity_loss([maps], [other])) == pytest.approx(0.0, abs=1e-5)
+    assert float(losses.self_similarity_loss([maps], [maps[:, ::-1]])) > 0.01
+
+
+def test_terms_on_positions_have_finite_gradients_on_flat_pictures():
+    flat = tf.zeros([1, 4, 4, 3])
+    with tf.GradientTape() as tape:
+        tape.watch(flat)
+        columns = tf.reshape(losses.hypercolumns([flat]), [-1, 3])
+        total = losses.earth_mover_loss(tf.ones([5, 3]), columns) + losses.self_similarity_loss([flat + 1], [flat])
+    assert np.isfinite(tape.gradient(total, flat)).all()
+
+
 # --- consistency --------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +320,14 @@ def test_smoothness_is_blind_to_strokes_within_a_cell():
     strokes = tf.tile(tf.reshape([0.0, 1.0, 1.0, 0.0], [1, 2, 2, 1]), [1, 8, 8, 3])
     assert float(losses.smoothness_loss(tf.zeros_like(strokes), strokes)) == 0.0
     assert float(losses.total_variation_loss(strokes)) == pytest.approx(2.0)
+
+
+def test_fine_smoothness_by_hand():
+    # A net: every step across is 1, none down. Where the content has steps of 0.1 too, it counts by exp(-10 * 0.1).
+    net = tf.tile(tf.reshape([0.0, 1.0, 0.0, 1.0], [1, 1, 4, 1]), [1, 4, 1, 3])
+    assert float(losses.fine_smoothness_loss(tf.zeros_like(net), net)) == pytest.approx(1.0)
+    assert float(losses.fine_smoothness_loss(0.1 * net, net)) == pytest.approx(np.exp(-1.0))
+    assert float(losses.smoothness_loss(tf.zeros_like(net), net, cell=2)) == 0.0
 
 
 # --- orientation ------------------------------------------------------------------------------------------------------

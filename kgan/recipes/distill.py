@@ -15,7 +15,7 @@ of 569 with --weight features=3 --weight gram=5 and of 591 without; its teacher 
 
 The teacher can be more than one pass of one model. The student learns the result, and needs one pass for it:
 
-    kgan train --distill-from ukiyoe --distill-also ukiyoe-bold --distill-flatten 0.01 --content photos
+    kgan train --distill-from ukiyoe --distill-also runs/bold --distill-flatten 0.01 --content photos
     kgan train --distill-from vangogh --distill-strokes 1.34 --content photos
 
 --distill-also names a second teacher, and the student learns the mean of the two pictures: stains that only one of them

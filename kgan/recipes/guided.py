@@ -4,17 +4,20 @@ A student that only imitates its teacher is softer than it, because it cannot pr
 discriminator on pretrained features (https://arxiv.org/abs/2111.01007) compares its pictures with those of the style,
 and so does the Gram term. The other terms compare with the teacher.
 
-    kgan train --distill-from vangogh --distill-also vangogh-bold --distill-strokes 1.34 \\
+    kgan train --distill-from runs/first --distill-also runs/bold --distill-strokes 1.34 \\
         --content photos --style paintings --style-max-crop 0.75
 
-64 photos and nine paintings by Van Gogh, 2400 steps of batch 8 from the weights of `vangogh-bold`, on 60
-crops of ten other photos: 19% of their tiles had no effect, and KID x 1000 to the paintings was 586 in MobileNet's
-features. A student of the same teacher by `distill`, with a larger network, had 45% and 670. On two H200, which two
-trainings shared each, 2400 steps took 81 s, and compilation by XLA up to 5 minutes; without it (--jit False) the steps
-take five times as long or more.
+64 photos and nine paintings by Van Gogh, 2400 steps of batch 8, on 60 crops of ten other photos: 19% of their tiles had
+no effect, and KID x 1000 to the paintings was 586 in MobileNet's features. A student of the same teacher by `distill`,
+with a larger network, had 45% and 670. On two H200, which two trainings shared each, 2400 steps took 81 s, and
+compilation by XLA up to 5 minutes; without it (--jit False) the steps take five times as long or more.
 
-For prints, --discriminator-colour 0 and --weight gram=0 leave the colours to the teacher, so that animals get fewer
+For prints, --discriminator-colour 0.3 and --weight gram=0 leave the colours to the teacher, so that animals get fewer
 stains of red and blue.
+
+`vangogh` and `ukiyoe` were trained with terms on VGG16's features, which single positions must meet: --features vgg16
+--weight features=20 --weight gram=0 --weight earth_mover=40 --weight self_similarity=10 --weight fine_smoothness=3. Two
+voters preferred both to models without a teacher, 15 to 20 times of 20 (docs/models.md).
 """
 
 import dataclasses

@@ -24,7 +24,7 @@ from kgan.web.models import read_models
 
 ROOT = pathlib.Path(kgan.__file__).parents[1]
 FOLDER = ROOT / "saved_models"
-STUDENTS = ("fluent3d-mobile", "ukiyoe-bold", "ukiyoe-flat", "ukiyoe-mobile", "vangogh-bold", "vangogh-mobile")
+STUDENTS = ("fluent3d-mobile", "ukiyoe-mobile", "vangogh-mobile")
 NAMES = ("fluent3d", "ukiyoe", "vangogh", *STUDENTS)
 MEGABYTE = 2**20
 LEVELS = 2

@@ -147,7 +147,7 @@ def test_no_two_models_share_a_name(model, tmp_path):
 
 def test_the_page_begins_with_a_painter():
     """Painters were trained on photos, fluent3d-mobile on smaller pictures of emoji."""
-    assert usual_models()[0] == "ukiyoe-bold"
+    assert usual_models()[0] == "ukiyoe-mobile"
     assert usual_models()[-1] == "fluent3d-mobile"
 
 
@@ -223,10 +223,8 @@ def test_written_to_a_folder(model, tmp_path, capsys):
 def test_without_models_it_has_those_made_for_phones(tmp_path):
     assert cli.main(["web", "--output", str(tmp_path / "site")]) == 0
     offered = json.loads((tmp_path / "site" / "models.json").read_text(encoding="utf-8"))
-    assert [model["name"] for model in offered["models"]] == [
-        "ukiyoe-bold", "ukiyoe-flat", "ukiyoe-mobile", "vangogh-bold", "vangogh-mobile", "fluent3d-mobile",
-    ]  # fmt: skip
-    assert [model["title"] for model in offered["models"]][:2] == ["Ukiyoe bold", "Ukiyoe flat"]
+    assert [model["name"] for model in offered["models"]] == ["ukiyoe-mobile", "vangogh-mobile", "fluent3d-mobile"]
+    assert [model["title"] for model in offered["models"]] == ["Ukiyoe", "Vangogh", "Fluent3d"]
     assert all(path.stat().st_size < 2**20 for path in (tmp_path / "site" / "models").iterdir())
 
 

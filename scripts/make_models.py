@@ -139,8 +139,9 @@ It was chosen among four models by its scores on the test photos and by votes.
 ```python
 from safetensors.numpy import load_file, save_file
 
-one, other = (load_file(f"{run}/model.safetensors") for run in ("former", "last"))
-save_file({name: (one[name] + other[name].astype("float32")) / 2 for name in one}, "last/model.safetensors")
+one, other = (load_file(run + "/model.safetensors") for run in ("former", "last"))
+mean = dict((name, (one[name] + weights.astype("float32")) / 2) for name, weights in other.items())
+save_file(mean, "last/model.safetensors")
 ```
 """,
     limits="""\

@@ -34,7 +34,7 @@ def test_a_folder_gives_the_same_generator(kind, tmp_path):
 def test_a_shipped_model():
     generator = MobileGenerator.from_preset("vangogh-mobile")
     assert generator.count_params() == 211_372
-    assert generator.settings.recipe == "distill"
+    assert generator.settings.recipe == "guided"
 
 
 def test_on_the_hub(hub, tmp_path):

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kgan import losses
 from kgan.gan import replicas
+from kgan.gan.loss_inputs import LossInputs
 
 
 @pytest.fixture
@@ -40,6 +42,20 @@ def test_gradient_through_gathered_is_that_of_the_whole(two):
 
     for part in run_on(two, gradient, rows):
         np.testing.assert_allclose(part, 20.0)
+
+
+def test_earth_mover_looks_for_the_nearest_position_in_the_whole_batch(two):
+    def loss(share):
+        inputs = LossInputs(
+            share, share**2, features=lambda pictures: [pictures, tf.nn.avg_pool2d(pictures, 2, 2, "VALID")]
+        )
+        return losses.earth_mover_loss(inputs.style_columns, inputs.fake_columns)
+
+    pictures = np.random.default_rng(0).standard_normal((4, 6, 6, 3)).astype("float32")
+    whole = float(loss(tf.constant(pictures)))
+    for part in run_on(two, loss, pictures):
+        np.testing.assert_allclose(part, whole, rtol=1e-5)
+    assert float(loss(tf.constant(pictures[:2]))) != pytest.approx(whole, rel=1e-3)  # half of it has other neighbours
 
 
 def test_a_gradient_that_is_bad_on_one_replica_is_bad_on_all(two):

@@ -68,7 +68,7 @@ def term_weights(config: TrainConfig, recipe: Recipe) -> dict[str, float]:
         recipe: the recipe.
 
     Returns:
-        The weights by name, without those that are 0.
+        The weights by name, without those that are 0. "adversarial" is left, because a GAN would give it the weight 1.
 
     Raises:
         UserError: if --weight is invalid or contains a term that the recipe cannot have.
@@ -80,7 +80,7 @@ def term_weights(config: TrainConfig, recipe: Recipe) -> dict[str, float]:
     for name, symbol in SYMBOLS.items():
         if name in weights:
             weights[name] *= getattr(config, symbol)
-    return {name: weight for name, weight in weights.items() if weight}
+    return {name: weight for name, weight in weights.items() if weight or name == "adversarial"}
 
 
 def _parsed_weights(words: tuple[str, ...], recipe: Recipe) -> dict[str, float]:

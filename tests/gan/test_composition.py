@@ -317,6 +317,11 @@ def test_the_settings_of_a_recipe_make_its_compiled_gan():
     assert again.get_config() == gan.get_config()
 
 
+def test_settings_without_the_adversarial_term_make_a_gan_without_it():
+    gan = OneWay.from_config(TrainConfig(recipe="cut", weight=("adversarial=0",), **SMALL))
+    assert set(once(gan)) == {"nce_loss", "nce_identity_loss", "discriminator_loss"}
+
+
 def test_a_recipe_of_two_generators_is_a_two_way():
     config = TrainConfig(recipe="cyclegan", **SMALL)
     assert isinstance(TwoWay.from_config(config), TwoWay)

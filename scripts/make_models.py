@@ -192,6 +192,7 @@ are from the WebMuseum." Changes: puzzle pieces joined, cropped, re-encoded.""",
 - {no_effect} of its tiles have no effect, mostly even and blurred grounds, which become planes, and night.
 - Skies and bright areas become tinted paper, foliage becomes ochre. There are only the few colours of the prints.
   `--keep-colour` keeps the photo's colours. Dark spots on fur can turn deep blue, warm ones red.
+  White skies can lose their last tint: up to 3% more of a picture is blown.
 - Contours follow the photo's edges, so fur and foliage become dense hatching; small faces lose their features. On
   photos of 1000 pixels and more, `kgan stylize --strokes 2` gives broader contours and smoother areas.
 - It was trained on nine prints, and imitates these rather than all prints of the time.""",

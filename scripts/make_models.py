@@ -51,15 +51,12 @@ A model that was trained with a network's features has better scores in them tha
 both: MobileNet in its discriminator, VGG16 in its discriminator and its loss terms. So look at the pictures, too, and
 vote with `kgan compare`."""
 
-FORMER = """\
-The teachers are former models of kgan, whose cards name their trainings."""
+FORMER = "The teachers are former models of kgan, whose cards name their trainings."
 
 MOVING_AVERAGE = "The exported weights are the moving average at the last step; none were chosen by their scores."
 
 WHO = {
     "projected": "the discriminator of this\ntraining",
-    "painting": "the discriminator of this\ntraining (`--discriminator projected`) and by its Gram term",
-    "guided": "the discriminator of this\ntraining and by its own feature loss",
     "distill": "the discriminator of its\nteacher's training and by its own feature loss",
 }
 """By recipe, the parts of the training that use the feature network of FID and KID."""
@@ -180,7 +177,9 @@ It rippled even areas. Then it learned calm ones from `bold` and `flat`, which a
 commit e5edf3c:
 
 """,
-    after=MOVING_AVERAGE,
+    after="""\
+The exported weights are the moving average at the last step. The training was chosen among five by its scores on the
+test photos and by votes.""",
     data=PHOTOS
     + """
 

@@ -12,7 +12,7 @@ no effect, and KID x 1000 to the paintings was 586 in MobileNet's features. A st
 with a larger network, had 45% and 670. On two H200, which two trainings shared each, 2400 steps took 81 s, and
 compilation by XLA up to 5 minutes; without it (--jit False) the steps take five times as long or more.
 
-For prints, --discriminator-colour 0.3 and --weight gram=0 leave the colours to the teacher, so that animals get fewer
+For prints, --discriminator-colour 0 and --weight gram=0 leave the colours to the teacher, so that animals get fewer
 stains of red and blue.
 
 `vangogh` and `ukiyoe` were trained with terms on VGG16's features, which single positions must meet: --features vgg16

@@ -202,6 +202,12 @@
     }
   });
 
+  // The page is open twice, and the other one kept a vote, which this one must not write over.
+  addEventListener("storage", () => {
+    kept = restored();
+    update();
+  });
+
   // --- zoom: all three pictures show the same place -------------------------------------------------------------------
 
   const zoomed = () => "zoomed" in stage.dataset;

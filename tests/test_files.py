@@ -1,17 +1,14 @@
-"""Atomic writing of files, and locks between processes."""
+"""Atomic writing of files and folders."""
 
 import errno
-import fcntl
 import os
 import pathlib
 import subprocess
 import sys
-import threading
 
 import pytest
 
 from kgan import files
-from kgan.errors import UserError
 from kgan.images.listing import find_pictures
 
 
@@ -111,72 +108,6 @@ def test_what_a_killed_process_leaves_is_hidden_and_swept(tmp_path):
     files.sweep(tmp_path, ".formerly-*")
     assert names(tmp_path) == ["a.png"]
     assert not left.exists()
-
-
-# --- locks ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=["file", "folder"])
-def place(request, tmp_path):
-    """A second lock of this process is like that of another process, because locks belong to open files."""
-    return tmp_path / "lock" if request.param == "file" else tmp_path
-
-
-def test_a_lock_keeps_others_out(place):
-    def refuse():
-        raise UserError("another has it")
-
-    second = files.locked(place, waiting=refuse)
-    with files.locked(place, waiting=refuse), pytest.raises(UserError, match="another has it"):
-        second.__enter__()
-    with files.locked(place, waiting=refuse):  # it is free again
-        pass
-
-
-def test_a_lock_is_waited_for(place):
-    told, order = threading.Event(), []
-
-    def second():
-        with files.locked(place, waiting=told.set):
-            order.append("second")
-
-    thread = threading.Thread(target=second)
-    with files.locked(place):
-        thread.start()
-        assert told.wait(10)
-        order.append("first")
-    thread.join(10)
-    assert order == ["first", "second"]
-
-
-def test_a_shared_lock_says_who_is_alone(place):
-    alone = []
-    with files.shared(place, lambda: alone.append(1)), files.shared(place, lambda: alone.append(2)):
-        assert alone == [1]
-    with files.shared(place, lambda: alone.append(3)):
-        assert alone == [1, 3]
-
-
-def test_a_lock_ends_with_its_process(tmp_path):
-    code = (
-        "import os, pathlib\nfrom kgan import files\nwith files.locked(pathlib.Path('lock')): os.kill(os.getpid(), 9)"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path)
-    waited = []
-    with files.locked(tmp_path / "lock", waiting=lambda: waited.append(1)):
-        assert not waited
-
-
-def test_a_file_system_without_locks_has_none(place, monkeypatch):
-    def refused(file, kind):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refused)
-    done = []
-    with files.locked(place, waiting=lambda: done.append("waited")), files.shared(place, lambda: done.append("alone")):
-        done.append("ran")
-    assert done == ["ran"]
 
 
 def test_relative_paths(tmp_path, monkeypatch):

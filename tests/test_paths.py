@@ -8,7 +8,7 @@ import pytest
 
 from kgan import cli, parsing
 from kgan.errors import UserError
-from kgan.files import expanded, expands_paths, path_parameters
+from kgan.paths import expanded, expands_paths, path_parameters
 from kgan.runs import trust
 from kgan.runs.settings import PLACES, TrainConfig
 from kgan.runs.shipped import FOLDER

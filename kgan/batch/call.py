@@ -6,7 +6,7 @@ from types import ModuleType
 
 from kgan import console
 from kgan.errors import UserError, counted
-from kgan.files import expands_paths
+from kgan.paths import expands_paths
 
 
 @expands_paths

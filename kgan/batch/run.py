@@ -14,17 +14,17 @@ from typing import Literal
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from kgan import console, files
+from kgan import console, locks
 from kgan.batch.pipeline import COUNTERS, NAMESPACE, Job, build
 from kgan.batch.places import OWN, Place, is_url
 from kgan.batch.work import Look, local_model
 from kgan.errors import RunError, UserError, is_command_line
 from kgan.exit_guard import interrupted_as
-from kgan.files import several
 from kgan.images.decoding import LIMIT, limits_pictures
 from kgan.images.pictures import Format, Writing
 from kgan.inference.model import shares_of_size
 from kgan.inference.stylize import Finish, check_blending, check_numbers
+from kgan.paths import several
 from kgan.runs.models import resolve_model
 from kgan.runs.trust import takes_trust
 
@@ -197,7 +197,7 @@ def _alone(sink: Place) -> Iterator[None]:
     lock = pathlib.Path(sink.path(OWN), "lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with files.locked(lock, waiting=lambda: _refuse(sink)):
+        with locks.locked(lock, waiting=lambda: _refuse(sink)):
             yield
     except OSError as error:
         raise RunError(f"{sink.folder}: cannot be written ({error.strerror})") from None

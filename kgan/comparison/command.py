@@ -8,7 +8,7 @@ from kgan import console
 from kgan.comparison.compare import compare
 from kgan.comparison.votes import read_ballots, report
 from kgan.errors import UserError
-from kgan.files import expands_paths
+from kgan.paths import expands_paths
 from kgan.runs.trust import takes_trust
 
 

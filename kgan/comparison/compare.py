@@ -14,11 +14,11 @@ from kgan.comparison.photos import Photos
 from kgan.comparison.sides import Side, names_of, resolve_side
 from kgan.errors import RunError, UserError, counted, shown, some
 from kgan.exit_guard import Interrupted, interrupted_as
-from kgan.files import expands_paths
 from kgan.images.decoding import PictureError, decode_picture, limits_pictures
 from kgan.images.listing import is_named_as_picture
 from kgan.images.pictures import save_picture
 from kgan.images.targets import make_folder, output_folder
+from kgan.paths import expands_paths
 from kgan.runs.trust import takes_trust
 
 QUESTION = "Which result do you prefer?"

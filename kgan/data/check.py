@@ -8,9 +8,9 @@ from typing import NamedTuple
 from kgan import console
 from kgan.data.pool import map_in_processes
 from kgan.errors import UserError, counted, shown
-from kgan.files import expands_paths, several
 from kgan.images.decoding import PictureError, decode_image, limits_pictures
 from kgan.images.listing import Reporter, Skipped, pictures_of, report_skipped
+from kgan.paths import expands_paths, several
 
 Problem = tuple[pathlib.Path, str]
 

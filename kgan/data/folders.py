@@ -14,9 +14,9 @@ from kgan.data.sources import Pictures, matched, named_source
 from kgan.data.stores import Store
 from kgan.data.training import training_dataset
 from kgan.errors import UserError
-from kgan.files import expanded, expands_paths
 from kgan.images.decoding import at_most
 from kgan.images.resizing import for_scores
+from kgan.paths import expanded, expands_paths
 from kgan.runs import places
 
 CACHE = "~/.cache/kgan"

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from kgan.data.prepared import Source
 from kgan.data.stores import File
 from kgan.errors import RunError, UserError
-from kgan.files import expanded
+from kgan.paths import expanded
 
 Builder: TypeAlias = tfds.core.DatasetBuilder
 

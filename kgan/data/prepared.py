@@ -22,7 +22,7 @@ from typing import Any
 import rich.markup
 import rich.progress
 
-from kgan import console, files
+from kgan import console, files, locks
 from kgan.data.normalising import Job, Outcome, normalise, shape_of
 from kgan.data.pool import map_in_processes, refuse_inside_a_worker
 from kgan.data.stores import INDEX, File, Index, Store
@@ -120,7 +120,7 @@ def _locked(home: pathlib.Path, cache: pathlib.Path) -> Iterator[None]:
     make_cache(cache)
     home.mkdir(parents=True, exist_ok=True)
     waiting = f"kgan: waiting for another process that prepares {home.name}"
-    with files.locked(home / "lock", waiting=lambda: console.say(waiting)):
+    with locks.locked(home / "lock", waiting=lambda: console.say(waiting)):
         yield
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from kgan import console, files
 from kgan.errors import UserError
-from kgan.files import expands_paths
+from kgan.paths import expands_paths
 
 PARTS = {"trainA": "half1/flat", "trainB": "half2/3d", "testA": "test/flat", "testB": "test/3d"}
 """Maps folders of the written layout to folders of the archive. The two training folders have no glyph in common."""

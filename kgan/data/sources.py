@@ -17,10 +17,10 @@ from kgan import console
 from kgan.data.prepared import CacheSpec, Source, prepare
 from kgan.data.stores import File, Store
 from kgan.errors import UserError, call, counted, is_or_are, some
-from kgan.files import expanded
 from kgan.images.decoding import at_most
 from kgan.images.listing import find_pictures, is_named_as_picture
 from kgan.images.pairing import describe_ambiguous, describe_shapes, describe_unequal, pair, split_by_shape, stem
+from kgan.paths import expanded
 from kgan.runs import recipes
 from kgan.runs.settings import TrainConfig
 

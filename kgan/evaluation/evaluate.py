@@ -20,7 +20,6 @@ from kgan.evaluation.report import ROWS, Report, Threshold, missed, table, thres
 from kgan.evaluation.score import Thumbnails, score
 from kgan.evaluation.scored import Scored, folder_pictures, in_crops, run_pictures, taught
 from kgan.exit_guard import interrupted_as
-from kgan.files import expands_paths, several
 from kgan.film.smoothing import SMOOTH
 from kgan.gan.checkpoints import found_in
 from kgan.images.decoding import limits_pictures
@@ -28,6 +27,7 @@ from kgan.inference.loading import Model, load
 from kgan.inference.teacher import picture_teacher
 from kgan.metrics import SSIM_WINDOW
 from kgan.parsing import assignments
+from kgan.paths import expands_paths, several
 from kgan.runs import places
 from kgan.runs.models import KINDS, ModelSource, resolve_model
 from kgan.runs.trust import takes_trust

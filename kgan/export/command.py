@@ -18,11 +18,11 @@ from kgan.export.sidecar import Origin
 from kgan.export.tf_serving import versions
 from kgan.export.tf_serving.deployment import write_deployment
 from kgan.export.tf_serving.warmup import write_warmup
-from kgan.files import expands_paths
 from kgan.images.targets import folder_for_results
 from kgan.inference.loading import load_generator
 from kgan.inference.stylist import Stylist
 from kgan.kinds import FORMATS, ExportFormat
+from kgan.paths import expands_paths
 from kgan.runs import places
 from kgan.runs.models import ModelSource, resolve_run
 from kgan.runs.run_folder import RunFolder

@@ -12,11 +12,11 @@ from kgan import files
 from kgan.errors import UserError
 from kgan.export.half import HalfStylist
 from kgan.export.signatures import MEMORY, Function, signatures
-from kgan.files import expands_paths
 from kgan.inference.operations import GRAPH
 from kgan.inference.saved_model import FACTS
 from kgan.inference.stylist import Stylist
 from kgan.kinds import FORMATS
+from kgan.paths import expands_paths
 from kgan.runs import trust
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import kgan
 from kgan.errors import RunError, UserError
-from kgan.files import read_json
+from kgan.foreign_json import read_json
 from kgan.images.pictures import to_uint8
 from kgan.inference.stylist import Facts
 

@@ -6,9 +6,9 @@ import pathlib
 import keras
 
 from kgan import files
-from kgan.files import expands_paths
 from kgan.inference.weights import write_weights
 from kgan.kinds import FORMATS
+from kgan.paths import expands_paths
 
 
 @expands_paths

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from kgan.errors import UserError
-from kgan.files import expands_paths, several
 from kgan.film.film import Film
 from kgan.film.joining import Output
 from kgan.film.kinds import ANIMATIONS, CONTAINERS, OTHER, SUFFIXES, is_film, names_film
@@ -18,6 +17,7 @@ from kgan.images.targets import STANDARD
 from kgan.inference import stylize as pictures_of
 from kgan.inference.model import shares_of_size
 from kgan.inference.stylize import FEATHER, Finish, check_blending, check_numbers
+from kgan.paths import expands_paths, several
 from kgan.runs.trust import takes_trust
 
 

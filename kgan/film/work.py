@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from kgan import files
+from kgan import files, locks
 from kgan.errors import UserError
 
 FRAMES = 120
@@ -110,7 +110,7 @@ class Work:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(f"--output {self._target}: cannot be written ({error.strerror})") from None
-        with files.locked(self.folder, self._refuse):
+        with locks.locked(self.folder, self._refuse):
             try:
                 if resume:
                     self._read()

@@ -12,9 +12,9 @@ from typing import TypeVar
 from kgan import kinds
 from kgan.errors import UserError
 from kgan.export.command import export_all
-from kgan.files import expanded
 from kgan.inference.loading import load_generator
 from kgan.networks.generators import Generator
+from kgan.paths import expanded
 from kgan.recipes import RECIPES
 from kgan.runs import hub, recipes
 from kgan.runs.run_folder import RunFolder

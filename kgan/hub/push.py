@@ -9,10 +9,10 @@ from types import ModuleType
 
 from kgan import console
 from kgan.errors import UserError, call, counted, some
-from kgan.files import expands_paths
 from kgan.gan.checkpoints import newest_step
 from kgan.hub.card import Words
 from kgan.hub.contents import write_model, write_sealed, write_space
+from kgan.paths import expands_paths
 from kgan.runs import hub
 from kgan.runs.hub import Address
 from kgan.runs.integrity import OF_GIT, seals

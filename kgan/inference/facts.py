@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from kgan.errors import UserError
-from kgan.files import parsed_json
+from kgan.foreign_json import parsed_json
 from kgan.inference.stylist import Facts
 
 MOST = 2**16

@@ -12,12 +12,12 @@ import tensorflow as tf
 from kgan.console import progress, say
 from kgan.errors import UserError, call
 from kgan.exit_guard import interruptible
-from kgan.files import expands_paths
 from kgan.gan import noise as noises
 from kgan.images.decoding import decode_picture
 from kgan.images.pictures import FORMATS, GUTTER, LONGEST, Format, Writing, check_sides, grid, to_uint8
 from kgan.images.targets import existing, is_one_file, one_file, output_folder
 from kgan.inference.loading import Model, load
+from kgan.paths import expands_paths
 from kgan.runs.models import resolve_model
 from kgan.runs.trust import takes_trust
 

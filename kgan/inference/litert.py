@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kgan import console
 from kgan.errors import UserError
-from kgan.files import MOST_JSON
+from kgan.foreign_json import MOST_JSON
 from kgan.inference.facts import parsed_facts
 from kgan.inference.stylist import Facts
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kgan.errors import UserError
-from kgan.files import MOST_JSON
+from kgan.foreign_json import MOST_JSON
 from kgan.gan.checkpoints import first_line
 from kgan.inference.facts import parsed_facts
 from kgan.inference.stylist import Facts

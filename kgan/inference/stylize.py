@@ -15,7 +15,6 @@ import tensorflow as tf
 from kgan.console import Progress, duration, progress, say, warn
 from kgan.errors import RunError, UserError, call, counted
 from kgan.exit_guard import interruptible
-from kgan.files import expands_paths, several
 from kgan.images import blending, colour, targets
 from kgan.images.decoding import Picture, PictureError, limits_pictures, read_picture, size_by_header
 from kgan.images.masks import Masks, fits, scaled
@@ -25,6 +24,7 @@ from kgan.inference.loading import Model, load
 from kgan.inference.model import shares_of_size
 from kgan.inference.steady import offsets
 from kgan.memory import OPENED, OPENED_WITH_MASK, PictureMemory, budget
+from kgan.paths import expands_paths, several
 
 __all__ = ["load", "stylize"]
 

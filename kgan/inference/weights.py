@@ -15,7 +15,7 @@ import tensorflow as tf
 import kgan
 from kgan.assembly import build_generator
 from kgan.errors import RunError, UserError, counted, is_or_are, some
-from kgan.files import MOST_JSON, parsed_json
+from kgan.foreign_json import MOST_JSON, parsed_json
 from kgan.runs.settings import TrainConfig
 
 MOST_WEIGHTS = 2**27

@@ -131,6 +131,9 @@ def palette_loss(expected, got, cell: int = 16):
 def blown_loss(expected, got, white: float = 243 / 127.5 - 1.0):
     """E[how far a pixel's darkest channel is above white and above that of the expected pixel].
 
+    The gradient is the same for all channels, so that a white pixel becomes darker and keeps its hue. If the darkest
+    channel alone gave way, white skies would become yellow or magenta.
+
     Args:
         expected: content pictures whose colours were `moved`, [N, H, W, C].
         got: stylized pictures [N, H, W, C].
@@ -139,8 +142,10 @@ def blown_loss(expected, got, white: float = 243 / 127.5 - 1.0):
     Returns:
         A float32 scalar; 0 without blown pixels.
     """
-    expected, got = (ops.min(precise(each)[..., :3], axis=-1) for each in (expected, got))
-    return ops.mean(ops.relu(got - ops.maximum(expected, white)))
+    expected, got = (precise(each)[..., :3] for each in (expected, got))
+    darkest, mean = ops.min(got, axis=-1), ops.mean(got, axis=-1)
+    darkest = mean + ops.stop_gradient(darkest - mean)  # the value of the darkest channel, the gradient of the mean
+    return ops.mean(ops.relu(darkest - ops.maximum(ops.min(expected, axis=-1), white)))
 
 
 @TERMS.add(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from kgan import console
 from kgan.errors import RunError, UserError, counted, shown
-from kgan.files import expands_paths
+from kgan.paths import expands_paths
 
 SUMS = "SHA256SUMS"
 SIGNATURE = "model.sig"

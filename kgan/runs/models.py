@@ -14,7 +14,7 @@ import pathlib
 from typing import Literal
 
 from kgan.errors import UserError
-from kgan.files import expanded
+from kgan.paths import expanded
 from kgan.runs import hub
 from kgan.runs.settings import TrainConfig
 from kgan.runs.shipped import FOLDER, shipped

@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from kgan import files
+from kgan import files, locks
 from kgan.errors import RunError, UserError, call
 from kgan.runs import places, recipes, trust
 from kgan.runs.settings import LATER, TrainConfig
@@ -107,7 +107,7 @@ class RunFolder:
         Raises:
             UserError: if another process trains in this folder.
         """
-        with files.locked(self.path, waiting=self._refuse):
+        with locks.locked(self.path, waiting=self._refuse):
             yield
 
     def _refuse(self) -> None:

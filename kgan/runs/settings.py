@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Fixed, Suppress, arg
 
-from kgan.files import expanded, read_json, write_text
+from kgan.files import write_text
+from kgan.foreign_json import read_json
 from kgan.kinds import ADVERSARIAL, DISCRIMINATORS, FEATURES, GENERATORS, REGULARIZERS, TERMS
+from kgan.paths import expanded
 from kgan.recipes import RECIPES
 from kgan.registry import Choice
 

@@ -9,8 +9,8 @@ import importlib.metadata
 import os
 import pathlib
 
-from kgan.files import expanded
 from kgan.images.listing import make_cache
+from kgan.paths import expanded
 
 LARGEST = 500 * 2**20
 """The largest size of the cache in bytes. A training step takes 5 to 20 million."""

@@ -9,12 +9,12 @@ from PIL import Image
 from kgan.console import progress, say, warn
 from kgan.errors import UserError
 from kgan.exit_guard import interruptible
-from kgan.files import expands_paths
 from kgan.images import colour
 from kgan.images.decoding import Picture, PictureError, pillows_limit_off, read_picture
 from kgan.images.metadata import orientation
 from kgan.images.pictures import FORMATS, Format, TooLong, Writing, check_sides
 from kgan.images.targets import Destination, is_one_file, make_folder, output_folder, plan, unfinished
+from kgan.paths import expands_paths
 from kgan.serving.client import Client, from_png, to_png
 from kgan.serving.errors import PicturesRefused, RequestRefused, TooLarge
 

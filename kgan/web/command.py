@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 
 from kgan import console
-from kgan.files import expands_paths
+from kgan.paths import expands_paths
 from kgan.runs.models import for_phones, resolve_run
 from kgan.runs.trust import takes_trust
 from kgan.web.models import read_models

@@ -24,7 +24,7 @@ from small_models import make_run
 from small_runs import Process
 
 import kgan
-from kgan import cli, files
+from kgan import cli, locks
 from kgan.assembly import build_generator
 from kgan.batch import pipeline, places, records
 from kgan.batch.places import DONE, OWN, PARTIAL, Place, is_inside
@@ -305,7 +305,7 @@ def test_one_run_at_a_time(model, tmp_path):
 
 def _locked(sink):
     (sink / OWN).mkdir(parents=True)
-    return files.locked(sink / OWN / "lock")
+    return locks.locked(sink / OWN / "lock")
 
 
 def test_a_link_to_nothing_is_listed_so_that_it_fails(tmp_path):

@@ -427,6 +427,15 @@ def test_blown_by_hand():
     assert float(losses.blown_loss(expected, tf.fill(got.shape, 244 / 127.5 - 1))) > 0.0
 
 
+def test_blown_darkens_a_pixel_without_a_tint():
+    got = tf.constant([[[[1.0, 0.95, 0.9], [0.2, 1.0, 1.0]]]])  # of two pixels, the first is blown
+    with tf.GradientTape() as tape:
+        tape.watch(got)
+        loss = losses.blown_loss(tf.zeros_like(got), got, white=0.75)
+    assert float(loss) == pytest.approx(0.15 / 2)
+    np.testing.assert_allclose(tape.gradient(loss, got), [[[[1 / 6] * 3, [0.0] * 3]]], rtol=1e-6)
+
+
 def test_highlights_by_hand():
     # Light is 0.5. Luma: yellow is 0.299 + 0.587 - 0.114 = 0.772, gray itself, and red 0.299 - 0.701 is dark.
     got = tf.constant([[[[1.0, 1.0, -1.0], [0.6, 0.6, 0.6], [1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]]])

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from kgan import files
 from kgan.export.reference import check_difference, naming
-from kgan.files import expands_paths
 from kgan.inference.litert import FACTS, FREE, open_interpreter
 from kgan.inference.stylist import Facts, Stylist, from_noise
 from kgan.kinds import FORMATS
+from kgan.paths import expands_paths
 
 
 @expands_paths

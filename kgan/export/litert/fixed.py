@@ -20,10 +20,10 @@ from kgan.errors import UserError
 from kgan.export.litert import gates as litert_gates
 from kgan.export.litert.convert import with_facts
 from kgan.export.reference import check_difference, naming
-from kgan.files import expands_paths
 from kgan.inference.litert import open_interpreter
 from kgan.inference.stylist import MINIMUM_CELLS, Facts, Stylist
 from kgan.keras_internals import layers_of
+from kgan.paths import expands_paths
 
 SIZES = (256, 384, 512)
 """Default sides of the square pictures that a file takes."""

@@ -8,8 +8,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kgan.errors import UserError
 from kgan.export.sidecar import Runner, check_vectors, names_beside
-from kgan.files import expands_paths
 from kgan.inference.litert import open_interpreter
+from kgan.paths import expands_paths
 
 
 def signatures(path: pathlib.Path) -> dict:

@@ -20,10 +20,10 @@ from kgan.export.litert.pictures import real_pictures
 from kgan.export.litert.source import Source
 from kgan.export.reference import KerasReference, naming
 from kgan.export.sidecar import Origin, Runner, names_beside, write_sidecar, write_vectors
-from kgan.files import expands_paths
 from kgan.inference.litert import FREE
 from kgan.inference.stylist import Stylist
 from kgan.kinds import WEIGHTS
+from kgan.paths import expands_paths
 
 RANGE_EXAMPLES = 2
 """Number of pictures for which all intermediate results are checked. It is slow, and ranges differ little."""

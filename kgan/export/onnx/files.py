@@ -15,11 +15,11 @@ from kgan.export.litert.pictures import real_pictures
 from kgan.export.onnx.convert import convert
 from kgan.export.reference import KerasReference, check_difference, naming
 from kgan.export.sidecar import Origin, check_vectors, names_beside, write_sidecar, write_vectors
-from kgan.files import expands_paths
 from kgan.inference.onnx import OnnxFile, opened
 from kgan.inference.onnx_checks import library
 from kgan.inference.stylist import Stylist
 from kgan.kinds import ONNX
+from kgan.paths import expands_paths
 
 SIDE = 256
 """The side of the pictures with which a file of any size is compared."""

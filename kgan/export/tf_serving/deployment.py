@@ -11,7 +11,7 @@ import re
 import string
 from collections.abc import Callable
 
-from kgan import files
+from kgan import files, locks
 from kgan.export.signatures import MEMORY
 from kgan.export.tf_serving.versions import models
 
@@ -66,7 +66,7 @@ def write_deployment(root: pathlib.Path, name: str) -> list[pathlib.Path]:
     for file in ("batching.config", "monitoring.config", "envoy.yaml", "compose.yaml", "deployment.yaml"):
         renderers[file] = functools.partial(_kept_or_filled, file, name)
     renderers["kserve.yaml"] = lambda before: _with_model(before, name)
-    with files.locked(root / ".lock"):  # of several exports at the same time, the last one sees all versions
+    with locks.locked(root / ".lock"):  # of several exports at the same time, the last one sees all versions
         return [root / file for file, render in renderers.items() if _rewritten(root / file, render)]
 
 

@@ -7,7 +7,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from kgan import files
+from kgan import files, locks
 from kgan.errors import RunError, UserError
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -58,7 +58,7 @@ def add_version(model: pathlib.Path, write: Callable[[pathlib.Path], None]) -> p
     with contextlib.ExitStack() as stack:
         try:
             model.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(files.shared(model, alone=lambda: files.sweep(model, FORMERLY_PARTIAL)))
+            stack.enter_context(locks.shared(model, alone=lambda: files.sweep(model, FORMERLY_PARTIAL)))
             partial = stack.enter_context(files.beside(model / "version"))
         except OSError as error:
             raise RunError(f"{model}: cannot be written ({error.strerror})") from None

@@ -16,7 +16,7 @@ from kgan.errors import RunError, UserError, counted, shown, some
 from kgan.exit_guard import Interrupted, interrupted_as
 from kgan.images.decoding import PictureError, decode_picture, limits_pictures
 from kgan.images.listing import is_named_as_picture
-from kgan.images.pictures import save_picture
+from kgan.images.pictures import Writing, save_picture
 from kgan.images.targets import make_folder, output_folder
 from kgan.paths import expands_paths
 from kgan.runs.trust import takes_trust
@@ -163,9 +163,9 @@ def _prepare(photos: Photos, work: pathlib.Path, size: int | None) -> dict[str, 
 
 def _restyle(side: Side, photos: pathlib.Path, output: pathlib.Path, seed: int) -> None:
     with console.without_chatter():  # of TensorFlow, which folders of pictures do not need
-        from kgan.inference.stylize import stylize
+        from kgan.inference.stylize import Order, stylize
     try:
-        stylize(photos, side.word, output, seed=seed, format="png")
+        stylize([photos], output, Order(side.word, seed, writing=Writing("png")))
     except Interrupted:
         raise Interrupted(NO_PAGE) from None
     except UserError as error:

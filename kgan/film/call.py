@@ -16,7 +16,7 @@ from kgan.images.pictures import Format, Writing
 from kgan.images.targets import STANDARD
 from kgan.inference import stylize as pictures_of
 from kgan.inference.model import shares_of_size
-from kgan.inference.stylize import FEATHER, Finish, check_blending, check_numbers
+from kgan.inference.stylize import FEATHER, Finish, check_blending, check_numbers, finish_of
 from kgan.paths import expands_paths, several
 from kgan.runs.trust import takes_trust
 
@@ -121,18 +121,18 @@ def stylize(
     if not films:
         _refuse({"start": start, "duration": duration, "fps": fps, "codec": codec, "crf": crf})
         _refuse({"smooth": smooth, "resume": resume or None, "jit": jit or None})
+    writing = Writing(format, quality, strip_metadata)
     done: list[pathlib.Path] = []
     if others or not films:
-        done += pictures_of.stylize(
-            others, model, output, seed, variants, overwrite, strokes, memory, mask, feather, strength, keep_colour,
-            format, quality, strip_metadata, skip_existing, max_megapixels, exact, steady, precision,
-        )  # fmt: skip
+        finish = finish_of(mask, feather, strength, keep_colour)
+        done += pictures_of.stylize(others, output, pictures_of.Order(
+            model, seed, variants, overwrite, skip_existing, strokes, memory, finish, writing, exact, steady, precision
+        ))  # fmt: skip
     if not films:
         return done
     _check(seed, variants, memory, mask, feather, strength, strokes)
     finish = Finish(None, FEATHER if feather is None else feather, strength, keep_colour)
     look = Look(seed, strokes, finish, mask, steady, SMOOTH if smooth is None else smooth, precision, jit)
-    writing = Writing(format, quality, strip_metadata)
     for path in films:
         made = Film(path, start or 0.0, duration, fps)
         target = _output(path, pathlib.Path(output), len(films) + len(others), writing)

@@ -16,15 +16,14 @@ from kgan.console import Progress, duration, progress, say, warn
 from kgan.errors import RunError, UserError, call, counted
 from kgan.exit_guard import interruptible
 from kgan.images import blending, colour, targets
-from kgan.images.decoding import Picture, PictureError, limits_pictures, read_picture, size_by_header
+from kgan.images.decoding import Picture, PictureError, read_picture, size_by_header
 from kgan.images.masks import Masks, fits, scaled
-from kgan.images.pictures import HOLDS_ALPHA, Format, Writing, check_sides, to_float, to_uint8, with_channels
+from kgan.images.pictures import HOLDS_ALPHA, Writing, check_sides, to_float, to_uint8, with_channels
 from kgan.images.resizing import resized
 from kgan.inference.loading import Model, load
 from kgan.inference.model import shares_of_size
 from kgan.inference.steady import offsets
 from kgan.memory import OPENED, OPENED_WITH_MASK, PictureMemory, budget
-from kgan.paths import expands_paths, several
 
 __all__ = ["load", "stylize"]
 
@@ -157,62 +156,46 @@ class Restyler:
         return (time.perf_counter() - began) / PROBE**2
 
 
-@expands_paths
-@limits_pictures
-def stylize(
-    pictures: str | os.PathLike | Sequence[str | os.PathLike],
-    model: str | os.PathLike,
-    output: str | os.PathLike,
-    seed: int = 0,
-    variants: int = 1,
-    overwrite: bool = False,
-    strokes: float = 1.0,
-    memory: float | None = None,
-    mask: str | os.PathLike | None = None,
-    feather: float | None = None,
-    strength: float = 1.0,
-    keep_colour: bool = False,
-    format: Format | None = None,
-    quality: int | None = None,
-    strip_metadata: bool = False,
-    skip_existing: bool = False,
-    max_megapixels: float | None = None,
-    exact: bool = False,
-    steady: int = 1,
-    precision: str = "float32",
-) -> list[pathlib.Path]:
-    """Restyle files and folders. Names, formats, folder structure, sizes, alpha and colour profiles are kept.
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """How pictures are restyled. `kgan.stylize` says more of each attribute.
 
-    Pictures are first turned upright according to their EXIF orientation. Small pictures are processed first. Lossless
-    files stay lossless.
+    Attributes:
+        model: a run folder, a SavedModel folder, a .tflite or .onnx file or the name of a shipped model.
+        seed: seed of the noise of the first variant.
+        variants: number of files for each picture.
+        overwrite: replace existing files.
+        skip_existing: keep existing files and write the others.
+        strokes: the factor by which brush strokes become broader.
+        memory: the memory in GB that one picture may use, or None for a fraction of the free memory.
+        finish: how stylized pictures are blended with their originals.
+        writing: how files are written.
+        exact: restyle in tiles with the exact statistics of the whole picture.
+        steady: number of shifted copies whose results are averaged.
+        precision: the arithmetic of the network.
+    """
+
+    model: str | os.PathLike
+    seed: int = 0
+    variants: int = 1
+    overwrite: bool = False
+    skip_existing: bool = False
+    strokes: float = 1.0
+    memory: float | None = None
+    finish: Finish = dataclasses.field(default_factory=Finish)
+    writing: Writing = dataclasses.field(default_factory=Writing)
+    exact: bool = False
+    steady: int = 1
+    precision: str = "float32"
+
+
+def stylize(pictures: Sequence[str | os.PathLike], output: str | os.PathLike, order: Order) -> list[pathlib.Path]:
+    """Restyle picture files and folders of them, which are searched at any depth. Small pictures come first.
 
     Args:
-        pictures: files, folders, which are searched at any depth, or "-" for standard input.
-        model: a run folder, a SavedModel folder, a .tflite or .onnx file or the name of a shipped model.
+        pictures: files, folders, or "-" for standard input.
         output: a folder, or for one picture a file such as "result.png", or "-" for standard output.
-        seed: seed of the noise, from 0 to 2**31 - 1.
-        variants: number of files for each picture, at least 1. Variants name-1, name-2, ... have the seeds `seed`,
-            `seed` + 1, ...
-        overwrite: replace existing files.
-        strokes: the factor by which brush strokes become broader, at least 1 (`kgan.inference.model.Model`).
-        memory: the memory in GB that one picture may use. A picture that needs more is restyled in tiles, with the
-            statistics of a thumbnail (`kgan.inference.tiles`). A model that is a .tflite or .onnx file, or that an
-            older version exported, restyles it at a smaller size instead, and the result is enlarged, with a notice.
-            Default: a fraction of the free memory (`kgan.memory`).
-        mask: a picture for all, or a folder with a picture of the same name for each. Only white areas are restyled.
-        feather: width of the soft edge of the mask in percent of the picture's shorter side, 0 to 100. Default: 1.
-        strength: weight of the stylized picture in [0, 1]; the rest is the original.
-        keep_colour: use only the luma of the stylized picture (`kgan.images.blending`).
-        format: write all files in this format. Default: the format of the original.
-        quality: quality of JPEG and lossy WebP, 1 to 100. Default: 95.
-        strip_metadata: write no metadata.
-        skip_existing: keep existing files and write the others.
-        max_megapixels: the largest picture that is read. Default: 400, and 100 where a short file claims more than it
-            can contain.
-        exact: restyle in tiles with the exact statistics of the picture. The result is that of the whole picture, in
-            several times the time.
-        steady: average the results of so many shifted copies (`kgan.inference.steady`), in so many times the time.
-        precision: the arithmetic of the network, "float32", "bfloat16" or "float16" (`kgan.load`).
+        order: how they are restyled.
 
     Returns:
         The paths of the written files.
@@ -221,21 +204,22 @@ def stylize(
         UserError: before any work if files would be overwritten or an option is wrong, and at the end if some pictures
             cannot be read. Each of these has a line on stderr, and the others are done.
     """
-    check_numbers(seed, variants, memory)
-    shares_of_size(strokes)
-    finish, writing = finish_of(mask, feather, strength, keep_colour), Writing(format, quality, strip_metadata)
-    jobs = plan(several(pictures), pathlib.Path(output), variants, finish.masks, writing)
-    writing.check_targets(target for job in jobs for target in job.targets)
-    jobs = targets.unfinished(jobs, overwrite, skip_existing)
+    check_numbers(order.seed, order.variants, order.memory)
+    shares_of_size(order.strokes)
+    jobs = plan(pictures, pathlib.Path(output), order.variants, order.finish.masks, order.writing)
+    order.writing.check_targets(target for job in jobs for target in job.targets)
+    jobs = targets.unfinished(jobs, order.overwrite, order.skip_existing)
     if not jobs:
         return []
-    loaded = load(model, precision=precision)
-    _check_model(loaded, variants)
-    offsets(steady, loaded.facts.stride)  # an error before any work
+    model = load(order.model, precision=order.precision)
+    _check_model(model, order.variants)
+    offsets(order.steady, model.facts.stride)  # an error before any work
     with targets.output_folder(output):
-        room = budget() if memory is None else memory * 1e9
+        room = budget() if order.memory is None else order.memory * 1e9
         largest = max(math.prod(job.size) for job in jobs)
-        restyler = Restyler(loaded, seed, strokes, room, exact, finish, writing, largest, steady)
+        restyler = Restyler(
+            model, order.seed, order.strokes, room, order.exact, order.finish, order.writing, largest, order.steady
+        )
         written, failed = _stylize_all(jobs, restyler)
     if failed:
         raise UserError(f"{failed} of {len(jobs)} pictures could not be restyled (named above); the others are done")

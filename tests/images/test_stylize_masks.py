@@ -9,9 +9,9 @@ from PIL import Image
 from kgan import cli, load
 from kgan.errors import UserError
 from kgan.export import export_litert, export_saved_model
+from kgan.film.call import stylize
 from kgan.images.blending import feather, luma
 from kgan.images.pictures import to_float
-from kgan.inference.stylize import stylize
 from kgan.memory import HELD
 from kgan.networks.generators import ResNetGenerator
 from kgan.runs.settings import TrainConfig

@@ -17,9 +17,9 @@ from kgan import load
 from kgan.errors import UserError
 from kgan.exit_guard import Interrupted
 from kgan.export import export_litert, export_saved_model
+from kgan.film.call import stylize
 from kgan.images.pictures import Writing, save_picture
 from kgan.inference.model import shares_of_size
-from kgan.inference.stylize import stylize
 from kgan.memory import HELD, OPENED
 from kgan.networks.generators import ArticleGenerator, ResNetGenerator
 

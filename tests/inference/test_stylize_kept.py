@@ -9,11 +9,11 @@ from PIL import ExifTags, Image, ImageCms
 
 from kgan import cli
 from kgan.errors import UserError
+from kgan.film.call import stylize
 from kgan.images.decoding import is_lossless
 from kgan.inference import stylize as command
 from kgan.inference.loading import Model
 from kgan.inference.stylist import Facts
-from kgan.inference.stylize import stylize
 
 ADOBE_RED = (219, 0, 0)
 

@@ -30,7 +30,7 @@ from kgan.runs.settings import TrainConfig
 
 SAVED_MODELS = pathlib.Path(__file__).parents[1] / "saved_models"
 MACHINE = {"cache", "run", "resume", "stop_after", "devices", "jit", "deterministic", "keep_checkpoints",
-           "sample_every", "checkpoint_every", "log_every", "recipe", "content", "style", "data", "seed"}  # fmt: skip
+           "sample_every", "checkpoint_every", "log_every", "recipe", "content", "style", "data"}  # fmt: skip
 """Settings that are left out of the command in the card."""
 
 GAP = 6

@@ -190,8 +190,8 @@ to 3.4% more of a photo was blown. A third training on a CPU gives it back:
 
 """,
     after="""\
-The exported weights are the moving average at the last step. Four trainings before it, with other weights of the terms or
-before `blown` darkened all channels alike, left the skies white or stained them.""",
+The exported weights are the moving average at the last step. Four trainings before it, with other weights of the terms
+or before `blown` darkened all channels alike, left the skies white or stained them.""",
     data=PHOTOS
     + """
 

@@ -218,6 +218,18 @@ def test_kept_votes_go_on_after_the_page_is_closed(browser, twelve):
     assert now(browser) == "result"
 
 
+def test_what_other_pages_keep_changes_nothing(browser, twelve):
+    show(browser, twelve)
+    browser.run("""
+        document.getElementById("voter").value = "Zoë";
+        addEventListener("storage", (event) => { seen = event.key; });
+        seen = null;
+        document.body.appendChild(document.createElement("iframe")).contentWindow.localStorage.setItem("another", "1");
+    """)
+    browser.wait("seen === 'another'")
+    assert browser.run("document.getElementById('voter').value") == "Zoë"
+
+
 def test_a_page_that_is_open_twice_goes_on_with_the_votes_of_both(browser, twelve):
     show(browser, twelve)
     begin(browser)

@@ -203,9 +203,11 @@
   });
 
   // The page is open twice, and the other one kept a vote, which this one must not write over.
-  addEventListener("storage", () => {
-    kept = restored();
-    update();
+  addEventListener("storage", (event) => {
+    if (event.key === KEY) {
+      kept = restored();
+      update();
+    }
   });
 
   // --- zoom: all three pictures show the same place -------------------------------------------------------------------

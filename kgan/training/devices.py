@@ -6,11 +6,16 @@ import shutil
 from collections.abc import Callable
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from kgan.data import Shard
 from kgan.errors import UserError, counted
 from kgan.runs.settings import TrainConfig
 from kgan.training.cluster import Cluster
+
+HEARTBEAT_TIMEOUT = 100
+"""Seconds for which a worker may be silent, for instance while its machine is suspended or moved to another host. A
+process that ends is noticed at once by `Cluster`."""
 
 
 def choose_devices(config: TrainConfig) -> list[str]:
@@ -93,6 +98,13 @@ def _over_workers(cluster: Cluster, count: int, on_gpus: bool) -> tf.distribute.
         task_id=cluster.index,
         num_accelerators={"GPU": count} if on_gpus else {},
         rpc_layer="grpc",
+    )
+    # TensorFlow's own limit is 10 seconds. It has no public option, and the strategy keeps what is configured before it.
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        heartbeat_timeout_in_ms=HEARTBEAT_TIMEOUT * 1000,
+        coordinated_jobs=[context.coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=cluster.size)],
     )
     kinds = tf.distribute.experimental.CommunicationImplementation
     options = tf.distribute.experimental.CommunicationOptions(implementation=kinds.NCCL if on_gpus else kinds.RING)

@@ -1,7 +1,8 @@
-"""Workers of --strategy multi_worker that are killed, interrupted and started again."""
+"""Workers of --strategy multi_worker that are suspended, killed, interrupted and started again."""
 
 import re
 import signal
+import time
 
 import pytest
 import small_runs
@@ -12,6 +13,19 @@ from worker_runs import QUICK, resumed, started
 def long_run(tmp_path):
     often = {"log_every": 2, "checkpoint_every": 20, "keep_checkpoints": 99}
     return small_runs.settings(tmp_path / "run", steps=5000, sample_every=5000, **often, **QUICK)
+
+
+@pytest.mark.long
+def test_a_worker_that_is_silent_for_longer_than_tensorflow_allows_is_waited_for(tmp_path):
+    _, processes = started(long_run(tmp_path), 2)
+    wait_for(processes[0], "step 4/5000")
+    processes[1].send(signal.SIGSTOP)
+    time.sleep(15)  # TensorFlow's own limit is 10
+    reached = small_runs.lines(tmp_path / "run")[-1]["step"]
+    processes[1].send(signal.SIGCONT)
+    wait_for(processes[0], rf"step {reached + 4}/5000")
+    processes[0].send(signal.SIGTERM)
+    assert [process.wait() for process in processes] == [0, 0], processes[0].output + processes[1].output
 
 
 @pytest.mark.long

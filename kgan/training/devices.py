@@ -99,7 +99,7 @@ def _over_workers(cluster: Cluster, count: int, on_gpus: bool) -> tf.distribute.
         num_accelerators={"GPU": count} if on_gpus else {},
         rpc_layer="grpc",
     )
-    # TensorFlow's own limit is 10 seconds. It has no public option, and the strategy keeps what is configured before it.
+    # TensorFlow's own limit, 10 seconds, has no public option. The strategy keeps what is configured before it.
     context.context().configure_coordination_service(
         service_type="standalone",
         service_leader="/job:worker/replica:0/task:0",

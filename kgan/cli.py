@@ -8,7 +8,7 @@ import tempfile
 
 from kgan import __version__, console, memory
 from kgan.commands import COMMANDS
-from kgan.errors import UserError, for_command_line, nearest, needing_all_of_kgan
+from kgan.errors import UserError, for_command_line, hinted, nearest, needing_all_of_kgan
 from kgan.exit_guard import ExitGuard
 from kgan.images.decoding import at_most
 from kgan.parsing import wants_quiet
@@ -77,7 +77,7 @@ def _run(args: list[str]) -> int:
     name, rest = args[0], args[1:]
     if name not in COMMANDS:
         hint = "options stand behind the command. " if name.startswith("-") else nearest(name, COMMANDS, 0.4)
-        raise UserError(f"{name}: no such command; {hint}See kgan --help")
+        raise UserError(f"{name}: no such command; {hinted(hint, 'see kgan --help')}")
     command = COMMANDS[name]
     console.be_quiet(wants_quiet(rest))
     options = command.options_from(rest)

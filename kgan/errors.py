@@ -62,6 +62,11 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
+def hinted(hint: str, rest: str) -> str:
+    """The end of a message, behind a semicolon: "did you mean X? See ..." with a hint, and "see ..." without."""
+    return f"{hint}{rest[0].upper()}{rest[1:]}" if hint else rest
+
+
 # --- messages for the command line and for Python ---------------------------------------------------------------------
 
 _OPTION = re.compile(r"(?<![\w./-])--([a-z]+(?:-[a-z]+)*)(?![\w/-]|\.\w)")

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 import tyro
 from tyro.conf import Fixed, Positional, UseAppendAction, arg
 
-from kgan.errors import UserError, nearest
+from kgan.errors import UserError, hinted, nearest
 from kgan.registry import Choice
 
 QUIET, LOUD = "--quiet", "--no-quiet"
@@ -276,7 +276,7 @@ def _unknown(word: str, flags: list[str], program: str) -> str:
     hint = nearest("--" + word.lstrip("-"), short or flags, 0.1 if short else 0.5)
     if os.path.exists(word):
         hint = f"a file of that name is given as ./{word}. "
-    return f"{word}: no such option; {hint}See {program} --help"
+    return f"{word}: no such option; {hinted(hint, f'see {program} --help')}"
 
 
 def _why(known: list[Option], words: Words, box: str) -> str:

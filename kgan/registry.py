@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from kgan.errors import UserError, nearest
+from kgan.errors import UserError, hinted, nearest
 
 _ROOT = pathlib.Path(__file__).parent
 
@@ -158,9 +158,9 @@ class Registry(Mapping[str, AnyRow], Generic[AnyRow]):
             UserError: if there is no such row. The message contains the most similar name.
         """
         if name not in self:
-            hint = nearest(name, self, 0.4)
+            advice = hinted(nearest(name, self, 0.4), f"there are {', '.join(self)}")
             given = f"{option} {name}".strip()
-            raise UserError(f"{given}: no such {self.kind}; {hint}There are {', '.join(self)}")
+            raise UserError(f"{given}: no such {self.kind}; {advice}")
         return self[name]
 
     def chosen(self, names: Iterable[str], option: str) -> list[str]:

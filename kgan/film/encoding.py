@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kgan.errors import UserError, nearest
+from kgan.errors import UserError, hinted, nearest
 from kgan.film.colours import FromRGB, written_colours
 from kgan.film.frames import Facts, Frame, as_stored
 from kgan.film.pyav import pyav
@@ -121,10 +121,8 @@ def _encoder(codec: str) -> str:
     try:
         found = av.Codec(name, "w")
     except (av.codec.codec.UnknownCodecError, ValueError):
-        near = nearest(codec, CODECS)
-        raise UserError(
-            f"--codec {codec}: PyAV has no such encoder; {near}give one of {', '.join(CODECS)}, or FFmpeg's name of one"
-        ) from None
+        advice = hinted(nearest(codec, CODECS), f"give one of {', '.join(CODECS)}, or FFmpeg's name of one")
+        raise UserError(f"--codec {codec}: PyAV has no such encoder; {advice}") from None
     if found.type != "video":
         raise UserError(f"--codec {codec}: encodes {found.type}; give one of {', '.join(CODECS)}")
     return name

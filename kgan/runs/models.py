@@ -13,7 +13,7 @@ import os
 import pathlib
 from typing import Literal
 
-from kgan.errors import UserError
+from kgan.errors import UserError, hinted
 from kgan.paths import expanded
 from kgan.runs import hub
 from kgan.runs.settings import TrainConfig
@@ -178,10 +178,11 @@ def _why_none(word: str, path: pathlib.Path) -> str:
     near = _near(path)
     hint = f"did you mean {near}? " if near else ""
     if path.is_file() and path.suffix.lower() in PROGRAMS:
-        return f"{word}: can contain programs, and kgan opens no such file; {hint}Expected {KINDS}"
+        return f"{word}: can contain programs, and kgan opens no such file; {hinted(hint, f'expected {KINDS}')}"
     if path.exists():
-        return f"{word}: is no model; {hint}Expected {KINDS}"
-    return f"{word}: no model there; {hint}Give {KINDS}, or one of {', '.join(shipped())}"
+        return f"{word}: is no model; {hinted(hint, f'expected {KINDS}')}"
+    advice = hinted(hint, f"give {KINDS}, or one of {', '.join(shipped())}")
+    return f"{word}: no model there; {advice}"
 
 
 def _near(path: pathlib.Path) -> str | os.PathLike | None:

@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections.abc import Collection
 
-from kgan.errors import UserError, nearest
+from kgan.errors import UserError, hinted, nearest
 from kgan.kinds import ADVERSARIAL, DISCRIMINATORS, FEATURES, GENERATORS, REGULARIZERS, TERMS
 from kgan.recipes import RECIPES, Recipe
 from kgan.registry import imported_for
@@ -43,8 +43,8 @@ def find(name: str) -> Recipe:
         return RECIPES[name]
     if ":" in name:
         return _imported(name)
-    hint = nearest(name, RECIPES, 0.4)
-    raise UserError(f"--recipe {name}: no such recipe; {hint}There are {', '.join(RECIPES)}, or module:RECIPE")
+    advice = hinted(nearest(name, RECIPES, 0.4), f"there are {', '.join(RECIPES)}, or module:RECIPE")
+    raise UserError(f"--recipe {name}: no such recipe; {advice}")
 
 
 def _imported(name: str) -> Recipe:
@@ -101,8 +101,8 @@ def _check_term(word: str, name: str, recipe: Recipe) -> None:
     possible = [term for term in TERMS if TERMS[term].requires <= _offered(recipe)]
     if name in possible:
         return
-    hint = nearest(name, possible, 0.4)
-    raise UserError(f"--weight {word}: no such term in recipe {recipe.name}; {hint}There are {', '.join(possible)}")
+    advice = hinted(nearest(name, possible, 0.4), f"there are {', '.join(possible)}")
+    raise UserError(f"--weight {word}: no such term in recipe {recipe.name}; {advice}")
 
 
 def _offered(recipe: Recipe) -> set[str]:
@@ -390,8 +390,8 @@ def _check_names(config: TrainConfig, recipe: Recipe) -> None:
         for value in given.split(",") if given and setting in SEVERAL else [given]:
             if value is None or value in names or (setting in SEVERAL and not given):
                 continue
-            hint = nearest(value, names, 0.4)
-            raise UserError(f"--{_flag(setting)} {value}: no such choice; {hint}There are {', '.join(names)}")
+            advice = hinted(nearest(value, names, 0.4), f"there are {', '.join(names)}")
+            raise UserError(f"--{_flag(setting)} {value}: no such choice; {advice}")
     for setting, usual in (("discriminator", None), ("discriminator_features", None), ("discriminator_colour", 1.0)):
         given = getattr(config, setting)
         if recipe.discriminator is None and given not in (None, usual):

@@ -264,7 +264,7 @@ WRONG = {
     "red blue --photos nowhere": "nowhere: no such folder",
     "red blue --photos empty": "empty: no pictures in this folder",
     "red blue --photos texts": "none of its photos can be compared: texts/1.png: not a JPEG",
-    "red nowhere --photos photos": "nowhere: no model there; Give a run folder",
+    "red nowhere --photos photos": "nowhere: no model there; give a run folder",
     "red vangohg --photos photos": "did you mean vangogh?",
     "red texts/1.png --photos photos": "texts/1.png: is no model",
     "red empty --photos photos": "empty: no pictures",

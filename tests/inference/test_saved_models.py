@@ -122,7 +122,7 @@ def test_a_model_of_ones_own_wins_and_a_folder_of_paintings_does_not(tmp_path, m
     pathlib.Path("vangogh").mkdir()
     shutil.copy(FOLDER / "vangogh" / "test_content.png", "vangogh")
     assert models.resolve_model("vangogh").path == models.FOLDER / "vangogh"
-    with pytest.raises(UserError, match=r"^\./vangogh: is no model; Expected a run folder"):
+    with pytest.raises(UserError, match=r"^\./vangogh: is no model; expected a run folder"):
         models.resolve_model("./vangogh")
     pathlib.Path("vangogh/config.json").write_text("{}", encoding="utf-8")
     assert models.resolve_model("vangogh").path == pathlib.Path("vangogh")

@@ -80,7 +80,7 @@ def test_a_word_means_one_model(place, word, kind, path):
         ("x" * 300, "cannot be read (File name too long)"),
         (
             "nowhere",
-            "nowhere: no model there; Give a run folder, a SavedModel folder or a .tflite or .onnx file, or one of f",
+            "nowhere: no model there; give a run folder, a SavedModel folder or a .tflite or .onnx file, or one of f",
         ),
     ],
     ids=lambda text: text[:30],

@@ -168,7 +168,14 @@ def test_its_settings_can_be_read_and_name_no_folder_of_the_maker():
         assert config.cache == TrainConfig().cache
 
 
-FORMER = {"former": "vangogh", "early": "ukiyoe", "first": "vangogh", "bold": "vangogh-mobile", "flat": "ukiyoe-mobile"}
+FORMER = {
+    "former": "vangogh",
+    "early": "ukiyoe",
+    "first": "vangogh",
+    "bold": "vangogh-mobile",
+    "flat": "ukiyoe-mobile",
+    "third": "ukiyoe",
+}
 """Names in the prose of cards for former models and those of other cards, with a model that has the same network."""
 
 

@@ -1,7 +1,7 @@
 """Connections between the workers of `--strategy multi_worker`. This module does not import TensorFlow.
 
-TensorFlow adds gradients over the workers and notices within seconds that a worker is lost. It does not report which
-workers are missing at the start, whose settings differ, or why a worker ended. So each worker also keeps a TCP
+TensorFlow adds gradients over the workers. It does not report which workers are missing at the start, whose settings
+differ, or why a worker ended, and it waits long for one that is lost. So each worker also keeps a TCP
 connection to the first worker, the chief, on the chief's address in TF_CONFIG. The connection is made before TensorFlow
 listens on that address, and the kernel closes it when a process dies. Messages are lines of JSON.
 """
@@ -16,7 +16,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kgan import console
 from kgan.errors import RunError, UserError
@@ -107,6 +107,7 @@ class Cluster:
     Attributes:
         advice: what the user should do after a worker is lost.
         loss: the error after which the workers cannot continue, or None.
+        abort: is called with the reason of a loss, in another thread, to end what TensorFlow is waiting for.
     """
 
     def __init__(self, members: Members | None = None):
@@ -115,6 +116,7 @@ class Cluster:
         self.is_chief = self.index == 0
         self.advice = "start all workers again"
         self.loss: UserError | None = None
+        self.abort: Callable[[str], None] = lambda reason: None
         self._connections: dict[int, _Connection] = {}
         self._lock = threading.Lock()
         self._leaving = False
@@ -218,10 +220,15 @@ class Cluster:
         for message in connection.messages():
             if "over" in message:
                 return self._on_loss(message["over"], message["status"])
+            if "left" in message:
+                return self._on_loss(self._gone(index), RunError.status, is_failure=False)
             connection.inbox.put(message)
-        self._on_loss(f"{self.members.name(index)} is gone; {self.advice}", RunError.status)
+        self._on_loss(self._gone(index), RunError.status)
 
-    def _on_loss(self, reason: str, status: int) -> None:
+    def _gone(self, index: int) -> str:
+        return f"{self.members.name(index)} is gone; {self.advice}"
+
+    def _on_loss(self, reason: str, status: int, is_failure: bool = True) -> None:
         with self._lock:
             if self.loss or self._leaving:
                 return
@@ -229,12 +236,19 @@ class Cluster:
         self._send({"over": reason, "status": status})
         for connection in self._connections.values():
             connection.inbox.put(None)
+        if is_failure:
+            self.abort(reason)
 
     def _leave(self, reason: str | None = None, status: int = 0) -> None:
-        """Close the connections. The reason is sent to the other workers, unless it came from them."""
+        """Close the connections. The reason is sent to the other workers, unless it came from them.
+
+        Without a reason this worker has done its part, and the others may still finish what it took part in.
+        """
         with self._lock:
             self._leaving = True
-        if reason and self.loss is None:
+        if reason is None:
+            self._send({"left": True})
+        elif self.loss is None:
             self._send({"over": reason, "status": status})
         for connection in self._connections.values():
             connection.close()

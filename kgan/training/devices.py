@@ -1,5 +1,6 @@
 """Chooses the devices of a training run, GPUs or logical CPU devices, and its tf.distribute strategy."""
 
+import functools
 import os
 import pathlib
 import shutil
@@ -14,8 +15,7 @@ from kgan.runs.settings import TrainConfig
 from kgan.training.cluster import Cluster
 
 HEARTBEAT_TIMEOUT = 100
-"""Seconds for which a worker may be silent, for instance while its machine is suspended or moved to another host. A
-process that ends is noticed at once by `Cluster`."""
+"""Seconds for which a worker may stand still. One whose process ends is noticed by `Cluster` at once."""
 
 
 def choose_devices(config: TrainConfig) -> list[str]:
@@ -108,7 +108,9 @@ def _over_workers(cluster: Cluster, count: int, on_gpus: bool) -> tf.distribute.
     )
     kinds = tf.distribute.experimental.CommunicationImplementation
     options = tf.distribute.experimental.CommunicationOptions(implementation=kinds.NCCL if on_gpus else kinds.RING)
-    return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
+    cluster.abort = functools.partial(context.context().abort_collective_ops, tf.errors.UNAVAILABLE)
+    return strategy
 
 
 def distributed_dataset(strategy: tf.distribute.Strategy, cluster: Cluster, make: Callable[[Shard], tf.data.Dataset]):

@@ -243,6 +243,23 @@ class TestLine:
         said = f"worker 2 ({workers[2]}) ended: disk full"
         assert [str(member.outcome()) for member in members] == [said, said, "disk full"]
 
+    @pytest.mark.parametrize("fails", [True, False])
+    def test_only_a_failure_ends_what_the_others_wait_for(self, fails):
+        workers, aborted = addresses(2), []
+
+        def work(member):
+            member.abort = aborted.append
+            member.agree("ready", None)
+            if member.index == 0:
+                waited(lambda: member.loss)
+            elif fails:
+                raise RunError("disk full")
+
+        for member in [Worker(workers, index, work) for index in range(2)]:
+            member.outcome()
+        expected = [f"worker 1 ({workers[1]}) ended: disk full"] if fails else []
+        waited(lambda: aborted == expected)
+
     def test_the_last_word_of_one_who_has_left_counts(self):
         workers = addresses(2)
         chief = Worker(workers, 0, lambda member: member.agree("end", "chief"))

@@ -43,6 +43,7 @@ class Browser:
         """All URLs that the page, its workers and its service worker request."""
         self.faults: list[str] = []
         """Errors on their consoles."""
+        self._context: dict[str, str] = {}
         self._numbers = itertools.count(1)
         self._unread = b""
         from_browser, to_us = os.pipe()
@@ -65,9 +66,14 @@ class Browser:
     def renew(self) -> None:
         """Go on with a new page of a profile of its own, in which nothing is stored yet."""
         context = self.send("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
-        target = self.send("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+        self._context = {"browserContextId": context}
+        self.close_page()
+
+    def close_page(self) -> None:
+        """Close the page and go on with an empty one of the same profile."""
+        target = self.send("Target.createTarget", url="about:blank", **self._context)["targetId"]
         self.page("Page.close")
-        self._attach(target, browserContextId=context)
+        self._attach(target, **self._context)
 
     def _attach(self, target: str, **context: str) -> None:
         self._page = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]

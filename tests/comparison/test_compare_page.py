@@ -187,11 +187,13 @@ def test_a_name_is_typed_without_votes(browser, twelve):
 
 
 def open_again(browser, page, until):
-    """Close the page and open it again until an expression is true. Chromium may show late what was stored before."""
+    """Close the page and open it again until an expression is true. Chromium may show late what was stored before.
+
+    The page is opened in a new tab each time, because a process of Chromium can remember that nothing was stored.
+    """
     end = time.monotonic() + 60
     while True:
-        browser.open("about:blank")
-        browser.wait("location.href === 'about:blank'")
+        browser.close_page()
         browser.open(page.as_uri())
         browser.wait(f"location.href === {page.as_uri()!r} && document.readyState === 'complete'")
         if browser.run(until):

@@ -110,6 +110,8 @@ def _over_workers(cluster: Cluster, count: int, on_gpus: bool) -> tf.distribute.
     options = tf.distribute.experimental.CommunicationOptions(implementation=kinds.NCCL if on_gpus else kinds.RING)
     strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
     cluster.abort = functools.partial(context.context().abort_collective_ops, tf.errors.UNAVAILABLE)
+    if cluster.loss:  # before there was anything to abort
+        raise cluster.loss
     return strategy
 
 

@@ -11,7 +11,7 @@ from worker_runs import QUICK, resumed, started
 
 
 def long_run(tmp_path):
-    often = {"log_every": 2, "checkpoint_every": 20, "keep_checkpoints": 99}
+    often = {"log_every": 2, "checkpoint_every": 10, "keep_checkpoints": 99}
     return small_runs.settings(tmp_path / "run", steps=5000, sample_every=5000, **often, **QUICK)
 
 
@@ -32,9 +32,9 @@ def test_a_worker_that_is_silent_for_longer_than_tensorflow_allows_is_waited_for
 def test_when_one_is_killed_the_others_end_and_all_can_go_on_until_a_signal_to_one_ends_them(tmp_path):
     run = tmp_path / "run"
     workers, processes = started(long_run(tmp_path), 2)
-    reached, kept = 20, {}
+    reached, kept = 10, {}
     for victim in (1, 0):
-        wait_for(processes[0], rf"step {reached + 24}/5000")  # after the next checkpoint
+        wait_for(processes[0], rf"step {reached + 12}/5000")  # after the next checkpoint
         processes[victim].send(signal.SIGKILL)
         survivor = processes[1 - victim]
         assert survivor.wait(30) == 1  # a lost heartbeat would be noticed after 100

@@ -162,7 +162,7 @@ class Process:
         return self.log.read_text(encoding="utf-8")
 
 
-def wait_for(process: Process, text: str, seconds: float = 240) -> None:
+def wait_for(process: Process, text: str, seconds: float = 90) -> None:
     """Wait until the output of a process matches the regular expression `text`."""
     end = time.monotonic() + seconds
     while not re.search(text, process.output):

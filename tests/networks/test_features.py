@@ -212,7 +212,7 @@ def test_a_missing_or_unsuitable_file_is_one_clear_line(tmp_path):
     with pytest.raises(UserError, match="should give the weights of mobilenet") as caught:
         features.build("mobilenet", str(text))
     assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match=r"features resnet: no such feature network; .*[Tt]here are mobilenet, vgg16"):
+    with pytest.raises(UserError, match=r"features resnet: no such feature network; .*There are mobilenet, vgg16"):
         features.build("resnet")
 
 
